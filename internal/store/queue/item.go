@@ -1,0 +1,80 @@
+package queue
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"facteur/internal/mail/address"
+)
+
+// ID names an item for ever: the microsecond of its acceptance, made unique.
+// IDs rise, and none is used twice, not even after a restart or a clock that
+// went backwards.
+type ID int64
+
+// String is the queue ID that people see in logs, replies and headers: upper-case
+// hexadecimal, the form that Postfix's log tools know.
+func (id ID) String() string { return fmt.Sprintf("%X", int64(id)) }
+
+// ParseID reads what String wrote.
+func ParseID(s string) (ID, error) {
+	n, err := strconv.ParseInt(s, 16, 64)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%q is not a queue ID (hexadecimal digits are expected)", s)
+	}
+	return ID(n), nil
+}
+
+// Item is a message and its envelope: the unit that we have taken
+// responsibility for.
+type Item struct {
+	ID      ID
+	Arrived time.Time
+	// Sender is the reverse-path; zero for a notice.
+	Sender address.Address
+	// Origin is who handed it to us; it decides whether a notice may be sent.
+	Origin Origin
+	// Body8Bit: declared BODY=8BITMIME. UTF8: came with SMTPUTF8 (RFC 6531).
+	Body8Bit, UTF8 bool
+	// Size is the number of bytes of the stored message, prefix headers included.
+	Size       int64
+	Recipients []Recipient
+}
+
+// Origin is where an item comes from.
+type Origin struct {
+	// Account is the authenticated submitter ("alice@example.org"), or "".
+	Account string
+	// Local is true for what the house made itself (notices) and for what came
+	// over a local socket or from a trusted network.
+	Local bool
+	// ClientAddr, ClientName and Helo describe the peer; Protocol is the "with"
+	// of Received (ESMTP, ESMTPS, ESMTPSA, …).
+	ClientAddr, ClientName, Helo, Protocol string
+}
+
+// Recipient is one forward-path of an item.
+type Recipient struct {
+	// N numbers the recipients of an item from 1; it never changes.
+	N int
+	// Address is where it goes now, Original what the peer said in RCPT TO.
+	Address, Original address.Address
+	// Route says how: see flow/route. The queue only groups by it.
+	Route    string
+	State    State
+	Due      time.Time // when it is to be tried (next)
+	Attempts int
+	// LastReply is what the last attempt that deferred it said.
+	LastReply string
+	// Delayed is true once the sender was told of the delay.
+	Delayed bool
+}
+
+// Body is the bytes of an item, readable any number of times.
+type Body interface {
+	// Open gives a new reader from the first byte. Close it.
+	Open() (io.ReadSeekCloser, error)
+	Size() int64
+}
