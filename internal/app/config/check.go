@@ -1,0 +1,218 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/net/idna"
+)
+
+// Check looks for what the types of single values can not see: names that are
+// none, listeners twice, files that are missing or open to everybody. Every
+// mistake is one error, with its line where the file has one.
+func (c *Config) Check() []error {
+	k := checker{c: c}
+	k.identity()
+	k.domains()
+	k.listeners()
+	k.certificates()
+	k.outbound()
+	k.schedule()
+	k.limits()
+	k.dataDir()
+	return k.errs
+}
+
+type checker struct {
+	c    *Config
+	errs []error
+}
+
+func (k *checker) failf(key, format string, args ...any) {
+	k.errs = append(k.errs, k.c.positions.Errorf(key, format, args...))
+}
+
+func (k *checker) identity() {
+	if k.c.Hostname == "" {
+		k.failf("hostname", `is missing; expected the full name of this machine, such as "mail.example.org"`)
+	} else if err := checkName(k.c.Hostname); err != nil {
+		k.failf("hostname", `%v; expected a full name such as "mail.example.org"`, err)
+	}
+	if h := k.c.Outbound.Helo; h != "" {
+		if err := checkName(h); err != nil {
+			k.failf("outbound.helo", "%v", err)
+		}
+	}
+}
+
+func (k *checker) domains() {
+	seen := map[string]bool{}
+	for i, d := range k.c.Domains {
+		key := fmt.Sprintf("domain[%d].name", i)
+		name, err := Canonical(d.Name)
+		switch {
+		case d.Name == "":
+			k.failf(key, "is missing")
+		case err != nil:
+			k.failf(key, "%v", err)
+		case seen[name]:
+			k.failf(key, "the domain %q is declared twice", d.Name)
+		}
+		seen[name] = true
+	}
+}
+
+func (k *checker) listeners() {
+	if len(k.c.Listen) == 0 {
+		k.failf("listen", "there is none; a server that listens nowhere receives nothing")
+	}
+	seen := map[string]bool{}
+	for i, l := range k.c.Listen {
+		key := fmt.Sprintf("listen[%d]", i)
+		address := l.Address.String()
+		if _, err := netip.ParseAddr(l.Address.Host); l.Address.Host != "" && err != nil {
+			k.failf(key+".address", "expected an IP address before the port, found %q", l.Address.Host)
+		}
+		if l.Service == "" {
+			k.failf(key+".service", "is missing; expected %s", l.Service.Form())
+		}
+		if seen[address] && l.Address.Port != 0 {
+			k.failf(key+".address", "another listener already has %s", address)
+		}
+		seen[address] = true
+	}
+}
+
+func (k *checker) certificates() {
+	t := k.c.TLS
+	if len(t.Certificate) != len(t.Key) {
+		k.failf("tls.key", "there are %d certificates and %d keys; each certificate needs its key", len(t.Certificate), len(t.Key))
+	}
+	for i, path := range t.Certificate {
+		if _, err := os.Stat(path); err != nil {
+			k.failf(fmt.Sprintf("tls.certificate[%d]", i), "%v", err)
+		}
+	}
+	for i, path := range t.Key {
+		key := fmt.Sprintf("tls.key[%d]", i)
+		info, err := os.Stat(path)
+		if err != nil {
+			k.failf(key, "%v", err)
+		} else if m := info.Mode().Perm(); m&0o037 != 0 {
+			// Readable by a group is the habit of Debian's ssl-cert; more is not.
+			k.failf(key, "%s is open to others (mode %04o); chmod 600 it", path, m)
+		}
+	}
+}
+
+func (k *checker) outbound() {
+	o := k.c.Outbound
+	for i, h := range o.Smarthost {
+		if h.Host == "" {
+			k.failf(fmt.Sprintf("outbound.smarthost[%d]", i), "the host is missing")
+		}
+	}
+	var v4, v6 int
+	for i, a := range o.BindAddress {
+		if a.Is4() {
+			v4++
+		} else {
+			v6++
+		}
+		if v4 > 1 || v6 > 1 {
+			k.failf(fmt.Sprintf("outbound.bind_address[%d]", i), "at most one IPv4 and one IPv6 address can be given")
+		}
+	}
+	k.atLeast("outbound.port", int64(o.Port), 1)
+	k.atLeast("outbound.connection_reuse_count", int64(o.ConnectionReuseCount), 1)
+	k.atLeast("outbound.destination_concurrency", int64(o.DestinationConcurrency), 1)
+	k.atLeast("outbound.concurrency", int64(o.Concurrency), 1)
+}
+
+func (k *checker) schedule() {
+	q := k.c.Queue
+	if q.MinimalBackoffTime.Std() < time.Second {
+		k.failf("queue.minimal_backoff_time", "expected at least 1s")
+	}
+	if q.MaximalBackoffTime < q.MinimalBackoffTime {
+		k.failf("queue.maximal_backoff_time", "is shorter than minimal_backoff_time")
+	}
+	if q.MaximalQueueLifetime <= 0 {
+		k.failf("queue.maximal_queue_lifetime", "expected more than 0s; mail is not given up at once")
+	}
+	if q.BounceQueueLifetime <= 0 {
+		k.failf("queue.bounce_queue_lifetime", "expected more than 0s")
+	}
+}
+
+// limits holds each number to its floor; 0 never means "without a limit".
+func (k *checker) limits() {
+	k.atLeast("message_size_limit", int64(k.c.MessageSizeLimit), 64<<10) // RFC 5321 §4.5.3.1.7
+	k.atLeast("recipient_limit", int64(k.c.RecipientLimit), 100)         // RFC 5321 §4.5.3.1.8
+	k.atLeast("limits.connections", int64(k.c.Limits.Connections), 1)
+	k.atLeast("limits.connections_per_client", int64(k.c.Limits.ConnectionsPerClient), 1)
+	k.atLeast("mailbox.default_quota", int64(k.c.Mailbox.DefaultQuota), 1<<20)
+}
+
+func (k *checker) atLeast(key string, value, least int64) {
+	if value < least {
+		k.failf(key, "expected at least %d, found %d", least, value)
+	}
+}
+
+// dataDir refuses a directory that everybody can write to: whoever can put
+// files there can put mail and accounts there.
+func (k *checker) dataDir() {
+	if k.c.DataDir == "" {
+		k.failf("data_dir", "is empty; expected a directory")
+		return
+	}
+	info, err := os.Stat(k.c.DataDir)
+	switch {
+	case err != nil:
+		// Whoever starts the server makes it, or says why not.
+	case !info.IsDir():
+		k.failf("data_dir", "%s is not a directory", k.c.DataDir)
+	case info.Mode().Perm()&0o002 != 0:
+		k.failf("data_dir", "%s can be written by everybody (mode %04o); chmod 700 it", k.c.DataDir, info.Mode().Perm())
+	}
+}
+
+// Canonical is a domain in the form that everything compares: lower-case
+// A-labels without a trailing dot.
+func Canonical(domain string) (string, error) {
+	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(domain, "."))
+	if err != nil {
+		return "", fmt.Errorf("%q is not a domain name", domain)
+	}
+	return name, checkLabels(domain, name)
+}
+
+// checkName wants a full name: at least two labels, no address.
+func checkName(host string) error {
+	name, err := Canonical(host)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(name, ".") {
+		return fmt.Errorf("%q is not a full name", host)
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return fmt.Errorf("%q is an address, not a name", host)
+	}
+	return nil
+}
+
+// checkLabels holds a name to RFC 1035 §2.3.4 and RFC 5321 §4.1.2.
+func checkLabels(given, name string) error {
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || len(name) > 253 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return fmt.Errorf("%q is not a domain name", given)
+		}
+	}
+	return nil
+}

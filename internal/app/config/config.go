@@ -1,0 +1,245 @@
+// Package config is what an admin can set: the file facteur.toml as a struct,
+// its defaults, and the checks that need more than one value or a look at the
+// disk.
+//
+// The doc comments of the fields below are the reference: docs/SETTINGS.md, the
+// sample file and "facteur config defaults" are made from them. The defaults are
+// safe and complete: hostname and one domain make a working, secure server.
+//
+// No program rewrites facteur.toml. Load is all or nothing: it gives a whole,
+// checked Config, or errors with file, line, column and key, and then whoever
+// reloads keeps the old one. A Config is not changed after Load.
+package config
+
+import (
+	"time"
+
+	"facteur/internal/base/conf"
+)
+
+// Config is the whole of facteur.toml.
+type Config struct {
+	// The full name of this machine, as the world's DNS knows it. It stands in the
+	// greeting, in Received and Message-Id headers, and in certificates. There is
+	// no default: the server does not guess who it is.
+	Hostname string `toml:"hostname"`
+	// The directory for everything that is kept: mail, queue, accounts, keys.
+	// A relative path counts from the directory of this file.
+	DataDir string `toml:"data_dir"`
+	// Networks whose machines may send to anywhere without logging in. Postfix
+	// calls this mynetworks. Only this machine by default.
+	TrustedNetworks []conf.Prefix `toml:"trusted_networks"`
+	// The largest message taken or sent, in bytes. 50M carries an attachment of
+	// about 36 MB, more than the large mail providers take.
+	MessageSizeLimit conf.Size `toml:"message_size_limit"`
+	// The most recipients of one message in one SMTP transaction. RFC 5321 asks
+	// for at least 100.
+	RecipientLimit int `toml:"recipient_limit"`
+	// The domains that this server receives mail for. More can be kept in the
+	// database with "facteur domain add"; what is declared here, only this file
+	// takes away.
+	Domains []Domain `toml:"domain"`
+	// Where the server listens. With no [[listen]] at all: smtp on port 25,
+	// submission on 587, submissions on 465, imap on 143 and imaps on 993, on all
+	// addresses.
+	Listen []Listener `toml:"listen"`
+	// Certificates.
+	TLS TLS `toml:"tls"`
+	// Mail that goes out to other machines.
+	Outbound Outbound `toml:"outbound"`
+	// The schedule of retries.
+	Queue Queue `toml:"queue"`
+	// Look-ups.
+	DNS DNS `toml:"dns"`
+	// What one client and all clients may use.
+	Limits Limits `toml:"limits"`
+	// What an account may keep.
+	Mailbox Mailbox `toml:"mailbox"`
+	// The log.
+	Log Log `toml:"log"`
+
+	path      string
+	positions *conf.Positions
+}
+
+// Domain is one domain that mail is received for.
+type Domain struct {
+	// The name of the domain, "example.org".
+	Name string `toml:"name"`
+}
+
+// Listener is one socket that the server listens on.
+type Listener struct {
+	// What is spoken there: "smtp" (mail from other servers), "submission" (mail
+	// from users, STARTTLS and log-in required), "submissions" (the same under TLS
+	// from the first byte), "imap" (STARTTLS), "imaps" (TLS from the first byte).
+	Service Service `toml:"service"`
+	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
+	// addresses. Without a port, the usual one of the service.
+	Address conf.HostPort `toml:"address"`
+}
+
+// TLS is the certificates of this server.
+type TLS struct {
+	// Files with a certificate and its chain, PEM. Several may be given; a client
+	// gets the one that fits the name it asks for. Without any, a self-signed
+	// certificate is made and kept in the data directory.
+	Certificate []string `toml:"certificate"`
+	// Files with the private keys, in the order of the certificates. They may not
+	// be readable by everybody.
+	Key []string `toml:"key"`
+}
+
+// Outbound is how mail leaves.
+type Outbound struct {
+	// Machines that take all mail for elsewhere, "smtp.isp.example:587". The first
+	// that answers is used. Without any, each domain's MX records say where its
+	// mail goes. Postfix calls this relayhost.
+	Smarthost []conf.HostPort `toml:"smarthost"`
+	// The port of other mail servers, for tests. Mail servers listen on 25.
+	Port uint16 `toml:"port"`
+	// The name said in EHLO to other servers. Empty: the hostname.
+	Helo string `toml:"helo"`
+	// Which Internet protocols are used to reach others: "all", "ipv4" or "ipv6".
+	InetProtocols InetProtocols `toml:"inet_protocols"`
+	// Local addresses to connect from, at most one IPv4 and one IPv6 address.
+	// Without any, the system chooses.
+	BindAddress []conf.Addr `toml:"bind_address"`
+	// Whether mail may be delivered to MX hosts with loopback or private
+	// addresses. Off, because a stranger's DNS could else aim us at machines
+	// behind the firewall. A smarthost may always have such an address.
+	AllowPrivate bool `toml:"allow_private"`
+	// How many messages go over one connection before a new one is made.
+	ConnectionReuseCount int `toml:"connection_reuse_count"`
+	// How long one connection is used, in total.
+	ConnectionReuseTime conf.Duration `toml:"connection_reuse_time"`
+	// How long a connection is kept open with nothing to send.
+	ConnectionIdleTime conf.Duration `toml:"connection_idle_time"`
+	// The most connections at a time to one destination (a domain or smarthost).
+	DestinationConcurrency int `toml:"destination_concurrency"`
+	// The most deliveries to other machines at a time, to all destinations.
+	Concurrency int `toml:"concurrency"`
+}
+
+// Queue is when mail that could not be delivered is tried again.
+type Queue struct {
+	// The wait after the first attempt that failed; it doubles from then on.
+	MinimalBackoffTime conf.Duration `toml:"minimal_backoff_time"`
+	// The longest wait between two attempts.
+	MaximalBackoffTime conf.Duration `toml:"maximal_backoff_time"`
+	// How long a message is tried before it goes back to its sender.
+	MaximalQueueLifetime conf.Duration `toml:"maximal_queue_lifetime"`
+	// The same for notices of failure (messages with the empty sender), which have
+	// nobody to go back to.
+	BounceQueueLifetime conf.Duration `toml:"bounce_queue_lifetime"`
+	// After how long the sender is told that a message is late. "0s": never.
+	DelayWarningTime conf.Duration `toml:"delay_warning_time"`
+}
+
+// DNS is how names are looked up.
+type DNS struct {
+	// The resolvers asked, "127.0.0.1:53". Without any, those of /etc/resolv.conf.
+	Servers []conf.HostPort `toml:"servers"`
+	// Whether the resolvers' word that an answer was validated by DNSSEC is
+	// believed. Only for resolvers on this machine or on a path nobody else is on.
+	TrustAD bool `toml:"trust_ad"`
+}
+
+// Limits is what clients may use of the server.
+type Limits struct {
+	// Networks that the limits per client spare.
+	Exempt []conf.Prefix `toml:"exempt"`
+	// The most connections at a time, of all clients to all listeners.
+	Connections int `toml:"connections"`
+	// The most connections at a time of one client address (an IPv6 /64 is one).
+	ConnectionsPerClient int `toml:"connections_per_client"`
+}
+
+// Mailbox is what an account may keep.
+type Mailbox struct {
+	// The most bytes in the mailboxes of an account that has no limit of its own.
+	// Mail beyond it is refused while the sender is still connected.
+	DefaultQuota conf.Size `toml:"default_quota"`
+}
+
+// Log is where and how it is told what happens.
+type Log struct {
+	// The form of the lines: "postfix" (what Postfix and Dovecot write, for tools
+	// that read that), "text" (key=value) or "json".
+	Format LogFormat `toml:"format"`
+	// The least severity told: "debug", "info", "warn" or "error".
+	Level LogLevel `toml:"level"`
+	// Where the lines go: "stderr", or the path of a file, which is opened anew at
+	// SIGHUP. Under systemd, stderr is the journal.
+	Destination string `toml:"destination"`
+}
+
+// Default is the settings of an empty file.
+func Default() *Config {
+	loopback := func() []conf.Prefix { return mustPrefixes("127.0.0.0/8", "::1/128") }
+	return &Config{
+		DataDir:          "/var/lib/facteur",
+		TrustedNetworks:  loopback(),
+		MessageSizeLimit: 50 << 20,
+		RecipientLimit:   1000,
+		Listen:           standardListeners(),
+		Outbound: Outbound{
+			Port:                   25,
+			InetProtocols:          InetAll,
+			ConnectionReuseCount:   100,
+			ConnectionReuseTime:    conf.Duration(5 * time.Minute),
+			ConnectionIdleTime:     conf.Duration(2 * time.Second),
+			DestinationConcurrency: 20,
+			Concurrency:            100,
+		},
+		Queue: Queue{
+			MinimalBackoffTime:   conf.Duration(300 * time.Second),
+			MaximalBackoffTime:   conf.Duration(4000 * time.Second),
+			MaximalQueueLifetime: conf.Duration(5 * 24 * time.Hour),
+			BounceQueueLifetime:  conf.Duration(5 * 24 * time.Hour),
+			DelayWarningTime:     conf.Duration(4 * time.Hour),
+		},
+		Limits:  Limits{Exempt: loopback(), Connections: 1000, ConnectionsPerClient: 50},
+		Mailbox: Mailbox{DefaultQuota: 10 << 30},
+		Log:     Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
+	}
+}
+
+func mustPrefixes(texts ...string) []conf.Prefix {
+	out := make([]conf.Prefix, len(texts))
+	for i, text := range texts {
+		if err := out[i].UnmarshalText([]byte(text)); err != nil {
+			panic(err) // a constant of ours is wrong
+		}
+	}
+	return out
+}
+
+// standardListeners is the listeners of a file that names none.
+func standardListeners() []Listener {
+	var out []Listener
+	for _, s := range []Service{SMTP, Submission, Submissions, IMAP, IMAPS} {
+		out = append(out, Listener{Service: s, Address: conf.HostPort{Port: s.Port()}})
+	}
+	return out
+}
+
+// Path is the file that the settings were read from; "" when there was none.
+func (c *Config) Path() string { return c.path }
+
+// HeloName is what is said in EHLO to other servers.
+func (c *Config) HeloName() string {
+	if c.Outbound.Helo != "" {
+		return c.Outbound.Helo
+	}
+	return c.Hostname
+}
+
+// DomainNames is the domains of the file, as they stand there.
+func (c *Config) DomainNames() []string {
+	names := make([]string, len(c.Domains))
+	for i, d := range c.Domains {
+		names[i] = d.Name
+	}
+	return names
+}
