@@ -1,1 +1,209 @@
+// Package queue is the one durable point that every message passes: what Commit
+// has accepted is on stable storage until each of its recipients has come to
+// exactly one end.
+//
+// # On disk
+//
+// queue.db: a row in item for the envelope, a row in recipient for each
+// forward-path, and the bytes in body, up to 128 KiB. Larger bytes are in
+// queue/<ID>, written, flushed and renamed before the row that speaks of them.
+//
+// # States of a recipient
+//
+//	state     row                    what is on disk                a crash leaves
+//	-------   --------------------   ----------------------------   ----------------------------------
+//	(none)    no                     perhaps a file incoming-* or   the file; Open removes it. Nobody
+//	                                 a queue/<ID> without a row     was told 250.
+//	Queued    yes, state 0           item and bytes                 the same; it is tried again. If the
+//	                                                                remote host had said 250 and we had
+//	                                                                not noted it: one extra copy there.
+//	Landing   yes, state 1           item and bytes, and the        the row; Landings gives it at the
+//	                                 letter, durable, in tmp or     start, and the rename is done again.
+//	                                 new of a Maildir               No letter in tmp proves that it had
+//	                                                                been done: never a second copy.
+//	Held      yes, state 2           item and bytes                 the same
+//	(ended)   no                     what it became: a letter, a    the same
+//	                                 notice committed in the same
+//	                                 transaction, or nothing
+//
+//	(none) --Commit--> Queued --Settle--> Queued (deferred, due later)
+//	                   Queued --Settle--> Landing --Landed--> (ended)
+//	                   Queued --Settle--> (ended)      Queued <--> Held by a person
+//
+// With the last recipient's row go the item, its bytes and its file. A file that
+// outlives its rows (a crash between the two) is removed by the next Open.
+//
+// # Leases
+//
+// Claim hands out each due recipient once and remembers it in memory until Settle
+// or Release. Leases die with the process: there is one process on a data
+// directory (see app), so nobody else can hold one.
 package queue
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"facteur/internal/store/db"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Queue is the queue of one data directory. It is safe for concurrent use.
+type Queue struct {
+	db       *db.DB
+	spoolDir string
+	ids      ids
+
+	mu     sync.Mutex
+	leased map[lease]struct{}
+	fresh  fresh
+	// nextDue is when a recipient becomes due that is only in the database.
+	nextDue time.Time
+	wake    chan struct{}
+}
+
+type lease struct {
+	item ID
+	n    int
+}
+
+// Open opens the queue in dir (queue.db and queue/), creating what is missing and
+// removing files that belong to no item.
+func Open(dir string) (*Queue, error) {
+	spool := filepath.Join(dir, "queue")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		return nil, err
+	}
+	tables, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	d, err := db.Open(filepath.Join(dir, "queue.db"), tables)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{db: d, spoolDir: spool, leased: make(map[lease]struct{}), wake: make(chan struct{}, 1)}
+	q.fresh.hot = make(map[ID]memBody)
+	if err := q.recover(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return q, nil
+}
+
+// Close closes the files. Nothing is lost by not calling it.
+func (q *Queue) Close() error { return q.db.Close() }
+
+// Wake gets a token when something may have become due. One goroutine listens.
+func (q *Queue) Wake() <-chan struct{} { return q.wake }
+
+func (q *Queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// recover brings the id counter and the spool directory in line with the rows.
+func (q *Queue) recover() error {
+	var last sql.NullInt64
+	err := q.db.Reader().QueryRow("SELECT seq FROM sqlite_sequence WHERE name = 'item'").Scan(&last)
+	if err != nil && err != sql.ErrNoRows {
+		return err
+	}
+	q.ids.last = last.Int64
+	return q.removeOrphans()
+}
+
+func (q *Queue) removeOrphans() error {
+	names, err := os.ReadDir(q.spoolDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		keep, err := q.hasItem(e.Name())
+		if err != nil {
+			return err
+		}
+		if !keep {
+			if err := os.Remove(filepath.Join(q.spoolDir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (q *Queue) hasItem(name string) (bool, error) {
+	id, err := ParseID(name)
+	if err != nil {
+		// Only what this package names is its to remove.
+		return !strings.HasPrefix(name, incomingPrefix), nil
+	}
+	var found bool
+	err = q.db.Reader().QueryRow("SELECT EXISTS(SELECT 1 FROM item WHERE id = ?)", int64(id)).Scan(&found)
+	return found, err
+}
+
+// ids gives out item IDs.
+type ids struct {
+	mu   sync.Mutex
+	last int64
+}
+
+func (g *ids) next(now time.Time) ID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = max(g.last+1, now.UnixMicro())
+	return ID(g.last)
+}
+
+// NextID reserves the ID of an item to be, so that its Received field and the log
+// can name it before it is committed.
+func (q *Queue) NextID() ID { return q.ids.next(time.Now()) }
+
+// Commit makes an item durable: when it returns nil, the message and envelope
+// survive whatever comes. The item needs its ID (NextID) and recipients; Commit
+// numbers them and sets Arrived and Size. The spool is used up either way. Once
+// begun, a commit is not cancelled by ctx: its outcome must not be unknown.
+func (q *Queue) Commit(ctx context.Context, d Draft) error {
+	defer d.Spool.Discard()
+	if err := prepare(d); err != nil {
+		return err
+	}
+	if err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return insert(tx, d) }); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	q.keepFresh(d)
+	q.signal()
+	return nil
+}
+
+// prepare does what must be durable before the rows are.
+func prepare(d Draft) error {
+	if len(d.Item.Recipients) == 0 {
+		return fmt.Errorf("queue: item %s has no recipients", d.Item.ID)
+	}
+	if d.Item.Arrived.IsZero() {
+		d.Item.Arrived = time.Now()
+	}
+	d.Item.Size = d.Spool.Size()
+	for i := range d.Item.Recipients {
+		r := &d.Item.Recipients[i]
+		r.N = i + 1
+		if r.Due.IsZero() {
+			r.Due = d.Item.Arrived
+		}
+	}
+	return d.Spool.settle(d.Item.ID)
+}

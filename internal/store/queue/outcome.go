@@ -1,0 +1,59 @@
+package queue
+
+import "time"
+
+// Result is how an attempt ended for one recipient. The zero Result is Deferred:
+// forgetting to say something keeps the mail.
+type Result uint8
+
+// The results.
+const (
+	// Deferred: try again at Due.
+	Deferred Result = iota
+	// Delivered: it is where it should be; nothing remains to be done.
+	Delivered
+	// Failed: it never will be; the notice is in the settlement's offspring, or
+	// policy says that nobody gets one.
+	Failed
+	// Staged: the letter is durable in tmp; the recipient becomes Landing.
+	Staged
+)
+
+// String names the result as Postfix's status= does.
+func (r Result) String() string {
+	switch r {
+	case Delivered:
+		return "sent"
+	case Failed:
+		return "bounced"
+	case Staged:
+		return "landing"
+	}
+	return "deferred"
+}
+
+// Outcome is what became of recipient N of an item.
+type Outcome struct {
+	N      int
+	Result Result
+	// Reply is what the other side said; kept and shown while deferred.
+	Reply string
+	// Due is when to try again; only for Deferred.
+	Due time.Time
+	// Delayed: the sender is being told of the delay with this settlement.
+	Delayed bool
+}
+
+// Settlement is the outcomes of one item, and the new items that they cause:
+// all are committed together or not at all.
+type Settlement struct {
+	Item      ID
+	Outcomes  []Outcome
+	Offspring []Draft
+}
+
+// Draft is an item to be, with its bytes.
+type Draft struct {
+	Item  *Item
+	Spool *Spool
+}

@@ -1,0 +1,91 @@
+package queue
+
+import (
+	"strings"
+	"time"
+
+	"facteur/internal/mail/address"
+	"facteur/internal/store/db"
+)
+
+// The flags column of item.
+const (
+	flag8Bit = 1 << iota
+	flagUTF8
+)
+
+// insert writes the rows of a draft whose bytes are already where they belong.
+func insert(tx *db.Tx, d Draft) error {
+	it := d.Item
+	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?)`,
+		int64(it.ID), it.Arrived.UnixMicro(), mailbox(it.Sender), it.Origin.Account, it.Origin.Local,
+		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size)
+	if err != nil {
+		return err
+	}
+	if d.Spool.mem != nil || it.Size == 0 {
+		if _, err = tx.Exec("INSERT INTO body(item, data) VALUES(?,?)", int64(it.ID), d.Spool.mem); err != nil {
+			return err
+		}
+	}
+	for i := range it.Recipients {
+		if err := insertRecipient(tx, it.ID, &it.Recipients[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insertRecipient(tx *db.Tx, id ID, r *Recipient) error {
+	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed)
+		VALUES(?,?,?,?,?,?,?,?,?,?)`,
+		int64(id), r.N, mailbox(r.Address), mailbox(r.Original), r.Route, int(r.State), r.Due.UnixMicro(),
+		r.Attempts, r.LastReply, r.Delayed)
+	return err
+}
+
+func flags(it *Item) (f int) {
+	if it.Body8Bit {
+		f |= flag8Bit
+	}
+	if it.UTF8 {
+		f |= flagUTF8
+	}
+	return f
+}
+
+// mailbox is how an address stands in a column: local part dequoted, "@", domain.
+// The last "@" divides, for no domain has one.
+func mailbox(a address.Address) string {
+	if a.Domain == "" {
+		return a.Local
+	}
+	return a.Local + "@" + a.Domain
+}
+
+func parseMailbox(s string) address.Address {
+	i := strings.LastIndexByte(s, '@')
+	if i < 0 {
+		return address.Address{Local: s}
+	}
+	return address.Address{Local: s[:i], Domain: s[i+1:]}
+}
+
+// columns are what scanner reads, in its order.
+const columns = `i.id, i.arrived, i.sender, i.account, i.local, i.client_addr, i.client_name, i.helo, i.protocol, i.flags, i.size,
+	r.n, r.address, r.original, r.route, r.state, r.due, r.attempts, r.last_reply, r.delayed`
+
+// scanRow reads one recipient with its item.
+func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
+	var id, arrived, due int64
+	var sender, addr, original string
+	var flags int
+	err = scan(&id, &arrived, &sender, &it.Origin.Account, &it.Origin.Local, &it.Origin.ClientAddr,
+		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size,
+		&r.N, &addr, &original, &r.Route, &r.State, &due, &r.Attempts, &r.LastReply, &r.Delayed)
+	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
+	it.Body8Bit, it.UTF8 = flags&flag8Bit != 0, flags&flagUTF8 != 0
+	r.Address, r.Original, r.Due = parseMailbox(addr), parseMailbox(original), time.UnixMicro(due)
+	return it, r, err
+}

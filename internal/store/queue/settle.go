@@ -1,0 +1,188 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"facteur/internal/store/db"
+)
+
+// Settle records the outcomes of attempts, and commits what they cause, in one
+// transaction. On an error nothing has changed and the leases are still held:
+// call it again.
+func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) error {
+	for _, s := range settlements {
+		for _, d := range s.Offspring {
+			if err := prepare(d); err != nil {
+				return err
+			}
+		}
+	}
+	var ended []ID
+	err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		ended = ended[:0] // the function may run twice
+		for _, s := range settlements {
+			gone, err := settle(tx, s)
+			if err != nil {
+				return err
+			}
+			if gone {
+				ended = append(ended, s.Item)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	q.afterSettle(settlements, ended)
+	return nil
+}
+
+// settle does one settlement and tells whether its item ended.
+func settle(tx *db.Tx, s Settlement) (ended bool, err error) {
+	for _, o := range s.Outcomes {
+		if err := record(tx, s.Item, o); err != nil {
+			return false, err
+		}
+	}
+	for _, d := range s.Offspring {
+		if err := insert(tx, d); err != nil {
+			return false, err
+		}
+	}
+	res, err := tx.Exec("DELETE FROM item WHERE id = ? AND NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?)", int64(s.Item), int64(s.Item))
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return false, err
+	}
+	_, err = tx.Exec("DELETE FROM body WHERE item = ?", int64(s.Item))
+	return true, err
+}
+
+func record(tx *db.Tx, id ID, o Outcome) (err error) {
+	switch o.Result {
+	case Delivered, Failed:
+		_, err = tx.Exec("DELETE FROM recipient WHERE item = ? AND n = ?", int64(id), o.N)
+	case Staged:
+		_, err = tx.Exec("UPDATE recipient SET state = 1 WHERE item = ? AND n = ?", int64(id), o.N)
+	default:
+		_, err = tx.Exec(`UPDATE recipient SET state = 0, due = ?, attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
+			WHERE item = ? AND n = ?`, o.Due.UnixMicro(), o.Reply, o.Delayed, int64(id), o.N)
+	}
+	return err
+}
+
+// afterSettle brings memory in line with what was committed.
+func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
+	q.mu.Lock()
+	for _, s := range settlements {
+		for _, o := range s.Outcomes {
+			if o.Result == Staged {
+				continue // its lease lasts until it has landed
+			}
+			delete(q.leased, lease{s.Item, o.N})
+			if o.Result == Deferred {
+				q.nextDue = minTime(q.nextDue, o.Due)
+				q.cool(s.Item)
+			}
+		}
+		if len(s.Offspring) > 0 {
+			q.fresh.missed = true
+		}
+	}
+	for _, id := range ended {
+		q.cool(id)
+	}
+	q.mu.Unlock()
+	for _, s := range settlements {
+		for _, d := range s.Offspring {
+			d.Spool.Discard()
+		}
+	}
+	q.removeBodies(ended)
+	q.signal()
+}
+
+// cool forgets a body that was kept in memory.
+func (q *Queue) cool(id ID) {
+	q.fresh.bytes -= len(q.fresh.hot[id])
+	delete(q.fresh.hot, id)
+}
+
+// removeBodies removes the files of ended items; one that stays is an orphan.
+func (q *Queue) removeBodies(ended []ID) {
+	for _, id := range ended {
+		if err := os.Remove(bodyPath(q.spoolDir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+	}
+}
+
+// List calls fn for every item, oldest first, with all its recipients, until fn
+// returns false. It sees one moment of the queue.
+func (q *Queue) List(ctx context.Context, fn func(*Item) bool) error {
+	var cur *Item
+	more := true
+	err := q.each(ctx, "ORDER BY r.item, r.n", nil, func(it Item, r Recipient) bool {
+		if cur == nil || cur.ID != it.ID {
+			if cur != nil {
+				more = fn(cur)
+			}
+			cur = &it
+		}
+		cur.Recipients = append(cur.Recipients, r)
+		return more
+	})
+	if err == nil && more && cur != nil {
+		fn(cur)
+	}
+	return err
+}
+
+// ErrNoItem is what Show answers for an ID that is not (or no longer) queued.
+var ErrNoItem = errors.New("no such item in the queue")
+
+// Show gives one item with all its recipients, and its bytes.
+func (q *Queue) Show(ctx context.Context, id ID) (*Item, Body, error) {
+	var found *Item
+	err := q.each(ctx, "WHERE r.item = ? ORDER BY r.n", []any{int64(id)}, func(it Item, r Recipient) bool {
+		if found == nil {
+			found = &it
+		}
+		found.Recipients = append(found.Recipients, r)
+		return true
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if found == nil {
+		return nil, nil, fmt.Errorf("%s: %w", id, ErrNoItem)
+	}
+	body, err := q.Body(ctx, found)
+	return found, body, err
+}
+
+// Active tells whether an attempt for a recipient of the item is under way.
+func (q *Queue) Active(it *Item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range it.Recipients {
+		if _, ok := q.leased[lease{it.ID, r.N}]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Depth counts the items and the recipients in the queue.
+func (q *Queue) Depth(ctx context.Context) (items, recipients int, err error) {
+	err = q.db.Reader().QueryRowContext(ctx,
+		"SELECT (SELECT count(*) FROM item), (SELECT count(*) FROM recipient)").Scan(&items, &recipients)
+	return items, recipients, err
+}

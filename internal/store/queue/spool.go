@@ -1,0 +1,126 @@
+package queue
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// inlineMax is the largest message that is kept inside the database. Up to here
+// one row is cheaper than one file; the exact point matters little.
+const inlineMax = 128 << 10
+
+// Spool takes the bytes of a message on their way in: in memory while it is
+// small, in a file of the spool directory beyond. It belongs to one goroutine.
+// Nothing in it is durable before Commit.
+type Spool struct {
+	dir  string
+	mem  []byte
+	file *os.File
+	size int64
+}
+
+// Spool starts an empty one. Discard it unless it was committed.
+func (q *Queue) Spool() *Spool { return &Spool{dir: q.spoolDir} }
+
+// Size is the number of bytes written so far.
+func (s *Spool) Size() int64 { return s.size }
+
+// Grow makes room for n more bytes in memory, at most what fits inline. It is
+// for callers who know from bytes received, not from a number announced.
+func (s *Spool) Grow(n int) {
+	if n = min(n, inlineMax-len(s.mem)); n > cap(s.mem)-len(s.mem) {
+		s.mem = append(make([]byte, 0, len(s.mem)+n), s.mem...)
+	}
+}
+
+// Write implements io.Writer.
+func (s *Spool) Write(p []byte) (int, error) {
+	if s.file == nil && len(s.mem)+len(p) > inlineMax {
+		if err := s.spill(); err != nil {
+			return 0, err
+		}
+	}
+	if s.file == nil {
+		s.mem = append(s.mem, p...)
+		s.size += int64(len(p))
+		return len(p), nil
+	}
+	n, err := s.file.Write(p)
+	s.size += int64(n)
+	return n, err
+}
+
+func (s *Spool) spill() error {
+	f, err := os.CreateTemp(s.dir, incomingPrefix+"*")
+	if err != nil {
+		return fmt.Errorf("spool file: %w", err)
+	}
+	s.file = f
+	_, err = f.Write(s.mem)
+	s.mem = nil
+	return err
+}
+
+// Discard forgets everything. It may be called more than once, also after Commit.
+func (s *Spool) Discard() {
+	if s.file != nil {
+		s.file.Close()
+		os.Remove(s.file.Name())
+		s.file = nil
+	}
+	s.mem = nil
+}
+
+// settle makes a spilled spool durable under its final name; an inline one needs
+// nothing. A file whose row never comes is an orphan that Open removes.
+func (s *Spool) settle(id ID) error {
+	if s.file == nil {
+		return nil
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(s.file.Name(), bodyPath(s.dir, id)); err != nil {
+		return err
+	}
+	err := errors.Join(s.file.Close(), syncDir(s.dir))
+	s.file = nil
+	return err
+}
+
+const incomingPrefix = "incoming-"
+
+func bodyPath(dir string, id ID) string { return filepath.Join(dir, id.String()) }
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// memBody is a body read from its row.
+type memBody []byte
+
+func (b memBody) Size() int64 { return int64(len(b)) }
+func (b memBody) Open() (io.ReadSeekCloser, error) {
+	return struct {
+		*bytes.Reader
+		io.Closer
+	}{bytes.NewReader(b), io.NopCloser(nil)}, nil
+}
+
+// fileBody is a body in a file of the spool directory.
+type fileBody struct {
+	path string
+	size int64
+}
+
+func (b fileBody) Size() int64                      { return b.size }
+func (b fileBody) Open() (io.ReadSeekCloser, error) { return os.Open(b.path) }
