@@ -1,0 +1,105 @@
+package imap
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Encoder writes responses. Its methods don't report errors: the writer below
+// remembers the first one, and Flush tells it.
+type Encoder struct{ w *bufio.Writer }
+
+// NewEncoder writes to w.
+func NewEncoder(w *bufio.Writer) *Encoder { return &Encoder{w} }
+
+// Writer is what the Encoder writes to, for the body of a literal.
+func (e *Encoder) Writer() io.Writer { return e.w }
+
+// Flush sends what is buffered.
+func (e *Encoder) Flush() error { return e.w.Flush() }
+
+// Raw writes text that is IMAP already.
+func (e *Encoder) Raw(s string) { e.w.WriteString(s) }
+
+// Number writes a number.
+func (e *Encoder) Number(n int64) {
+	var b [20]byte
+	e.w.Write(strconv.AppendInt(b[:0], n, 10))
+}
+
+// maxQuoted is the longest string that is quoted, in octets; clients read lines
+// into buffers.
+const maxQuoted = 1000
+
+// String writes a string: quoted where that can be, else a literal. A NUL can
+// stand in neither and is left out.
+func (e *Encoder) String(s string) {
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "")
+	}
+	if !quotable(s) {
+		e.Literal(int64(len(s)))
+		e.Raw(s)
+		return
+	}
+	e.w.WriteByte('"')
+	for i := 0; i < len(s); i++ {
+		if s[i] == '"' || s[i] == '\\' {
+			e.w.WriteByte('\\')
+		}
+		e.w.WriteByte(s[i])
+	}
+	e.w.WriteByte('"')
+}
+
+func quotable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x7f || s[i] < ' ' && s[i] != '\t' {
+			return false
+		}
+	}
+	return len(s) <= maxQuoted
+}
+
+// NString writes a string, and NIL for "".
+func (e *Encoder) NString(s string) {
+	if s == "" {
+		e.Raw("NIL")
+		return
+	}
+	e.String(s)
+}
+
+// AString writes an atom where that can be, else a string.
+func (e *Encoder) AString(s string) {
+	for i := 0; i < len(s); i++ {
+		if !isAstringChar(s[i]) {
+			e.String(s)
+			return
+		}
+	}
+	if s == "" || strings.EqualFold(s, "NIL") {
+		e.String(s)
+		return
+	}
+	e.Raw(s)
+}
+
+// Mailbox writes a mailbox name, given in UTF-8.
+func (e *Encoder) Mailbox(name string) { e.AString(EncodeUTF7(name)) }
+
+// Literal announces n octets, which are to be written next.
+func (e *Encoder) Literal(n int64) {
+	e.Raw("{")
+	e.Number(n)
+	e.Raw("}\r\n")
+}
+
+// Flags writes a list of flags.
+func (e *Encoder) Flags(flags []string) {
+	e.Raw("(")
+	e.Raw(strings.Join(flags, " "))
+	e.Raw(")")
+}

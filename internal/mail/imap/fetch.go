@@ -1,0 +1,267 @@
+package imap
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fetch is FETCH (RFC 9051 §6.4.5), macros resolved.
+type Fetch struct {
+	Set   SequenceSet
+	Items []FetchItem
+}
+
+// FetchKind is what a FetchItem asks for.
+type FetchKind uint8
+
+// The data items of RFC 9051 §6.4.5 and RFC 3501 §6.4.5.
+const (
+	FetchUID FetchKind = iota
+	FetchFlags
+	FetchInternalDate
+	FetchSize
+	FetchEnvelope
+	FetchBody          // BODY
+	FetchBodyStructure // BODYSTRUCTURE
+	FetchSection       // BODY[…] and the old names RFC822, RFC822.HEADER, RFC822.TEXT
+	FetchBinary        // BINARY[…]: decoded
+	FetchBinarySize    // BINARY.SIZE[…]
+)
+
+// FetchItem is one data item.
+type FetchItem struct {
+	Kind    FetchKind
+	Name    string // how the response names it, without section and partial
+	Section Section
+	Partial *Partial
+	Peek    bool // does not set \Seen
+}
+
+// SectionText is the part specifier at the end of a section.
+type SectionText uint8
+
+// The part specifiers of RFC 9051 §6.4.5.1.
+const (
+	SectionAll SectionText = iota
+	SectionHeader
+	SectionFields    // HEADER.FIELDS
+	SectionFieldsNot // HEADER.FIELDS.NOT
+	SectionBody      // TEXT
+	SectionMIME
+)
+
+// Section is what stands in the brackets of BODY[…].
+type Section struct {
+	Path   []uint32 // part numbers, none for the message itself
+	Text   SectionText
+	Fields []string // names of header fields, as the client wrote them
+}
+
+// Partial is <Offset.Count>, in octets.
+type Partial struct{ Offset, Count int64 }
+
+const (
+	maxItems  = 200  // data items in one FETCH
+	maxPath   = 100  // numbers in a section; no message that we parse is deeper
+	maxFields = 1000 // names in HEADER.FIELDS
+)
+
+func (d *Decoder) fetch() any {
+	f := Fetch{Set: d.sequenceSet()}
+	d.space()
+	if d.peek() != '(' {
+		f.Items = d.macro()
+		return f
+	}
+	d.list(func() {
+		if f.Items = append(f.Items, d.fetchItem()); len(f.Items) > maxItems && d.err == nil {
+			d.err = &LimitError{"Too many data items"}
+		}
+	})
+	if len(f.Items) == 0 {
+		d.fail("FETCH of nothing")
+	}
+	return f
+}
+
+// macro reads ALL, FAST, FULL or a single item.
+func (d *Decoder) macro() []FetchItem {
+	fast := []FetchItem{
+		{Kind: FetchFlags, Name: "FLAGS"},
+		{Kind: FetchInternalDate, Name: "INTERNALDATE"},
+		{Kind: FetchSize, Name: "RFC822.SIZE"},
+	}
+	envelope := FetchItem{Kind: FetchEnvelope, Name: "ENVELOPE"}
+	switch {
+	case d.acceptWord("FAST"):
+		return fast
+	case d.acceptWord("ALL"):
+		return append(fast, envelope)
+	case d.acceptWord("FULL"):
+		return append(fast, envelope, FetchItem{Kind: FetchBody, Name: "BODY"})
+	}
+	return []FetchItem{d.fetchItem()}
+}
+
+func (d *Decoder) fetchItem() FetchItem {
+	name := strings.ToUpper(d.run("a data item", func(c byte) bool { return isAtomChar(c) && c != '[' }))
+	it := FetchItem{Name: name}
+	switch name {
+	case "UID":
+		it.Kind = FetchUID
+	case "FLAGS":
+		it.Kind = FetchFlags
+	case "INTERNALDATE":
+		it.Kind = FetchInternalDate
+	case "RFC822.SIZE":
+		it.Kind = FetchSize
+	case "ENVELOPE":
+		it.Kind = FetchEnvelope
+	case "BODYSTRUCTURE":
+		it.Kind = FetchBodyStructure
+	case "RFC822":
+		it.Kind = FetchSection
+	case "RFC822.HEADER":
+		it.Kind, it.Section.Text, it.Peek = FetchSection, SectionHeader, true
+	case "RFC822.TEXT":
+		it.Kind, it.Section.Text = FetchSection, SectionBody
+	case "BODY", "BODY.PEEK", "BINARY", "BINARY.PEEK", "BINARY.SIZE":
+		d.bracketed(&it)
+	default:
+		d.fail("Unknown data item %s", clip(name))
+	}
+	return it
+}
+
+// bracketed reads the items that have a section.
+func (d *Decoder) bracketed(it *FetchItem) {
+	if it.Name == "BODY" && d.peek() != '[' {
+		it.Kind = FetchBody
+		return
+	}
+	base, _, _ := strings.Cut(it.Name, ".")
+	switch it.Peek = it.Name != base; {
+	case base == "BODY":
+		it.Kind = FetchSection
+	case it.Name == "BINARY.SIZE":
+		it.Kind, base = FetchBinarySize, it.Name
+	default:
+		it.Kind = FetchBinary
+	}
+	it.Name = base
+	d.expect('[')
+	it.Section = d.section(it.Kind == FetchSection)
+	d.expect(']')
+	if it.Kind != FetchBinarySize && d.peek() == '<' {
+		it.Partial = d.partial()
+	}
+}
+
+// section reads what is between the brackets; BINARY has part numbers only.
+func (d *Decoder) section(texts bool) Section {
+	var s Section
+	for c := d.peek(); c >= '0' && c <= '9'; c = d.peek() {
+		if s.Path = append(s.Path, d.positive()); len(s.Path) > maxPath && d.err == nil {
+			d.err = &LimitError{"Section too deep"}
+		}
+		if !d.accept('.') {
+			return s
+		}
+		if c := d.peek(); c == ']' {
+			d.fail("Section ends in a dot")
+		}
+	}
+	if d.peek() != ']' {
+		if !texts {
+			d.fail("BINARY takes part numbers only")
+		}
+		d.sectionText(&s)
+	}
+	return s
+}
+
+func (d *Decoder) sectionText(s *Section) {
+	word := strings.ToUpper(d.run("a section", func(c byte) bool { return isAtomChar(c) }))
+	switch {
+	case word == "HEADER":
+		s.Text = SectionHeader
+	case word == "TEXT":
+		s.Text = SectionBody
+	case word == "MIME" && len(s.Path) > 0:
+		s.Text = SectionMIME
+	case word == "HEADER.FIELDS" || word == "HEADER.FIELDS.NOT":
+		s.Text = SectionFields
+		if strings.HasSuffix(word, "NOT") {
+			s.Text = SectionFieldsNot
+		}
+		d.space()
+		d.list(func() {
+			if s.Fields = append(s.Fields, d.astring()); len(s.Fields) > maxFields && d.err == nil {
+				d.err = &LimitError{"Too many header fields"}
+			}
+		})
+		if len(s.Fields) == 0 {
+			d.fail("No header fields named")
+		}
+	default:
+		d.fail("Unknown section %s", clip(word))
+	}
+}
+
+// partial reads <offset.count>; both have 63 bits (ATTACKS IMAP-007).
+func (d *Decoder) partial() *Partial {
+	d.expect('<')
+	p := Partial{Offset: d.number()}
+	d.expect('.')
+	if p.Count = d.number(); p.Count == 0 {
+		d.fail("Partial of nothing")
+	}
+	d.expect('>')
+	return &p
+}
+
+// Item writes the name of an item as FETCH responses have it: with its section
+// and the offset of its partial.
+func (e *Encoder) Item(it FetchItem) {
+	e.Raw(it.Name)
+	switch it.Kind {
+	case FetchSection, FetchBinary, FetchBinarySize:
+	default:
+		return
+	}
+	if strings.HasPrefix(it.Name, "B") {
+		e.Raw("[")
+		e.section(it.Section)
+		e.Raw("]")
+	}
+	if it.Partial != nil {
+		e.Raw(fmt.Sprintf("<%d>", it.Partial.Offset))
+	}
+}
+
+func (e *Encoder) section(s Section) {
+	for i, n := range s.Path {
+		if i > 0 {
+			e.Raw(".")
+		}
+		e.Raw(number(n))
+	}
+	if s.Text == SectionAll {
+		return
+	}
+	if len(s.Path) > 0 {
+		e.Raw(".")
+	}
+	e.Raw([]string{"", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"}[s.Text])
+	if s.Fields == nil {
+		return
+	}
+	e.Raw(" (")
+	for i, f := range s.Fields {
+		if i > 0 {
+			e.Raw(" ")
+		}
+		e.AString(f)
+	}
+	e.Raw(")")
+}
