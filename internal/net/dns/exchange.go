@@ -1,0 +1,139 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	wire "github.com/miekg/dns"
+)
+
+// udpSize is the size of answer that we offer to take by UDP: what fits into a
+// packet everywhere without fragments (DNS flag day 2020).
+const udpSize = 1232
+
+// question is what is asked; name is canonical.
+type question struct {
+	name  string
+	qtype uint16
+}
+
+func (q question) String() string { return q.name + " " + wire.TypeToString[q.qtype] }
+
+// exchange puts a question to one server after the other until one gives an
+// answer that means something: NOERROR or NXDOMAIN.
+func (r *Resolver) exchange(ctx context.Context, q question) (*wire.Msg, error) {
+	var last error
+	for range r.rounds {
+		for _, server := range r.servers {
+			m, err := r.try(ctx, server, q)
+			if err == nil {
+				return m, nil
+			}
+			last = fmt.Errorf("asking %s for %s: %w", server, q, err)
+			if ctx.Err() != nil {
+				return nil, last
+			}
+		}
+	}
+	return nil, last
+}
+
+// try asks one server: by UDP, without EDNS0 if that is what it stumbled over,
+// by TCP if it has more to say.
+func (r *Resolver) try(ctx context.Context, server string, q question) (*wire.Msg, error) {
+	reply, err := r.send(ctx, "udp", server, r.query(q, true))
+	if err == nil && (reply.Rcode == wire.RcodeFormatError || reply.Rcode == wire.RcodeNotImplemented) {
+		reply, err = r.send(ctx, "udp", server, r.query(q, false))
+	}
+	if err == nil && reply.Truncated {
+		reply, err = r.send(ctx, "tcp", server, r.query(q, false))
+		if err == nil && reply.Truncated {
+			err = errors.New("truncated even over TCP")
+		}
+	}
+	if err == nil {
+		err = meaningful(reply)
+	}
+	return reply, err
+}
+
+func (r *Resolver) query(q question, edns bool) *wire.Msg {
+	m := new(wire.Msg)
+	m.SetQuestion(q.name+".", q.qtype) // with a random id
+	// RFC 6840 §5.7: AD in a question asks for AD in the answer.
+	m.AuthenticatedData = r.trustAD
+	if edns {
+		m.SetEdns0(udpSize, false)
+	}
+	return m
+}
+
+// send makes one exchange over a socket of its own. A forger from outside has to
+// guess id and port; what a server sends for another question is an error.
+func (r *Resolver) send(ctx context.Context, network, server string, m *wire.Msg) (*wire.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	client := wire.Client{Net: network, UDPSize: udpSize, Timeout: r.timeout}
+	reply, _, err := client.ExchangeContext(ctx, m, server)
+	if err != nil && !(reply != nil && reply.Truncated && network == "udp") {
+		return nil, err // an answer cut off in the middle of a record is still "ask by TCP"
+	}
+	return reply, answers(m, reply)
+}
+
+var errMismatch = errors.New("the answer is not for our question")
+
+// answers tells whether reply is one for m.
+func answers(m, reply *wire.Msg) error {
+	if !reply.Response || reply.Id != m.Id || reply.Opcode != wire.OpcodeQuery {
+		return errMismatch
+	}
+	// A server that could not read the question need not repeat it.
+	if len(reply.Question) == 0 && reply.Rcode != wire.RcodeSuccess && reply.Rcode != wire.RcodeNameError {
+		return nil
+	}
+	if len(reply.Question) != 1 {
+		return errMismatch
+	}
+	asked, got := m.Question[0], reply.Question[0]
+	if asked.Qtype != got.Qtype || asked.Qclass != got.Qclass || !strings.EqualFold(asked.Name, got.Name) {
+		return errMismatch
+	}
+	return nil
+}
+
+// meaningful tells an answer from a failure.
+func meaningful(reply *wire.Msg) error {
+	switch {
+	case reply.Rcode == wire.RcodeNameError:
+		return nil
+	case reply.Rcode != wire.RcodeSuccess:
+		return fmt.Errorf("server says %s", rcodeName(reply.Rcode))
+	case isReferral(reply):
+		return errors.New("server only refers to others: it is not a recursive one")
+	}
+	return nil
+}
+
+func rcodeName(code int) string {
+	if s, ok := wire.RcodeToString[code]; ok {
+		return s
+	}
+	return fmt.Sprintf("error %d", code)
+}
+
+// isReferral tells the answer of a server that will not look further for us
+// from an empty answer; the first must not pass for "there is none".
+func isReferral(reply *wire.Msg) bool {
+	if len(reply.Answer) > 0 || reply.RecursionAvailable || reply.Authoritative {
+		return false
+	}
+	for _, rr := range reply.Ns {
+		if rr.Header().Rrtype == wire.TypeSOA {
+			return false
+		}
+	}
+	return true
+}
