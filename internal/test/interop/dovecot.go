@@ -1,0 +1,123 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Password is the password of every account in these tests.
+const Password = "secret"
+
+// Dovecot is a private instance of Debian's Dovecot: IMAP on loopback over
+// Maildirs at ROOT/<domain>/<local>/Maildir.
+type Dovecot struct {
+	t       testing.TB
+	dir     string
+	port    int
+	process *Process
+}
+
+const dovecotConf = `
+base_dir = %[1]s/run
+state_dir = %[1]s/state
+log_path = %[1]s/log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+default_login_user = dovenull
+default_internal_user = dovecot
+first_valid_uid = 1
+mail_location = maildir:~/Maildir
+mail_max_userip_connections = 100
+passdb {
+  driver = static
+  args = password=%[2]s
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=%[3]s/%%d/%%n allow_all_users=yes
+}
+service imap-login {
+  inet_listener imap {
+    address = 127.0.0.1
+    port = %[4]d
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service stats {
+  client_limit = 1000
+}
+`
+
+// NewDovecot writes the configuration of a private Dovecot which serves the
+// Maildirs under root. They have to belong to the user mail.
+func NewDovecot(t testing.TB, root string) *Dovecot {
+	t.Helper()
+	NeedRoot(t)
+	Need(t, "dovecot")
+	d := &Dovecot{t: t, dir: Room(t), port: FreePort(t)}
+	WriteFile(t, d.Config(), fmt.Sprintf(dovecotConf, d.dir, Password, root, d.port))
+	t.Cleanup(d.Kill)
+	return d
+}
+
+// Config is the configuration file, for doveadm -c.
+func (d *Dovecot) Config() string { return filepath.Join(d.dir, "dovecot.conf") }
+
+// Start starts Dovecot and waits for its banner.
+func (d *Dovecot) Start() {
+	d.t.Helper()
+	var err error
+	d.process, err = launch(command(nil, Need(d.t, "dovecot"), "-F", "-c", d.Config()), nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	WaitBanner(d.t, d.Addr(), "* OK", d.process)
+}
+
+// Kill ends every process of this Dovecot with SIGKILL.
+func (d *Dovecot) Kill() {
+	if d.process != nil {
+		d.process.Kill()
+	}
+	// Dovecot refuses to start over its own stale pid file only when that
+	// pid is alive again, as somebody else's.
+	os.Remove(filepath.Join(d.dir, "run", "master.pid"))
+	if d.t.Failed() {
+		d.t.Logf("dovecot said:\n%s", tail(d.Log(), 40))
+	}
+}
+
+// Stop ends Dovecot in peace.
+func (d *Dovecot) Stop() {
+	d.t.Helper()
+	d.process.Signal(syscall.SIGTERM)
+	if !d.process.WaitFor(StartWait) {
+		d.t.Fatal("Dovecot does not stop")
+	}
+}
+
+// Addr is where the IMAP server listens.
+func (d *Dovecot) Addr() string { return Loopback(d.port) }
+
+// PID is the process id of the master.
+func (d *Dovecot) PID() int { return d.process.PID() }
+
+// Log is Dovecot's log.
+func (d *Dovecot) Log() string {
+	text, _ := os.ReadFile(filepath.Join(d.dir, "log"))
+	return string(text) + d.process.Output()
+}
+
+// mailboxPath is where an address has its Maildir below a root.
+func mailboxPath(root, address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	return filepath.Join(root, domain, local, "Maildir")
+}

@@ -1,0 +1,5 @@
+package interop
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }

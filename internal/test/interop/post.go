@@ -1,0 +1,78 @@
+package interop
+
+import (
+	"testing"
+)
+
+// Setup is what a mail server under test has to be: the domains and accounts
+// of one small site, and where its mail for others goes.
+type Setup struct {
+	Domains  []string // default: example.org
+	Accounts []string // addresses; the password is Password
+	// Smarthost takes all mail for other domains, as host:port.
+	Smarthost string
+	// Services to listen on; default: smtp and imap.
+	Services []string
+	// Config is more text for facteur.toml.
+	Config string
+	// Quiet is for measurements: see PostfixSetup.Quiet.
+	Quiet bool
+}
+
+func (s Setup) withDefaults() Setup {
+	if len(s.Domains) == 0 {
+		s.Domains = []string{"example.org"}
+	}
+	if len(s.Services) == 0 {
+		s.Services = []string{"smtp", "imap"}
+	}
+	return s
+}
+
+// Post is a mail server under test. Its methods fail the test instead of
+// returning errors.
+type Post interface {
+	// Start starts it and returns when it greets.
+	Start()
+	// Stop asks it to end (SIGTERM) and waits.
+	Stop()
+	// Kill ends it with SIGKILL at once, with all its processes.
+	Kill()
+	// Addr is where a service ("smtp", "imap", …) listens.
+	Addr(service string) string
+	// Maildir is where an account's mail lies.
+	Maildir(address string) string
+	// Queued counts the messages that still wait for delivery.
+	Queued() (int, error)
+	// Flush retries deferred mail now, where that is possible.
+	Flush()
+	// Processes are the top processes, for CPU and Memory.
+	Processes() []int
+	// Log is what it wrote.
+	Log() string
+}
+
+// Debian is Post made of a private Postfix and a private Dovecot: the oracle
+// that the tests themselves are tested on.
+type Debian struct {
+	*Postfix
+	dovecot *Dovecot // nil when nobody asked for IMAP
+	root    string
+}
+
+// NewDebian writes the configuration of both.
+func NewDebian(t testing.TB, setup Setup) *Debian {
+	t.Helper()
+	setup = setup.withDefaults()
+	NeedRoot(t)
+	root := Room(t)
+	uid, gid := Chown(t, root, "mail")
+	d := &Debian{root: root}
+	d.Postfix = NewPostfix(t, PostfixSetup{Main: debianMain(setup, root, uid, gid), Quiet: setup.Quiet})
+	for _, service := range setup.Services {
+		if service == "imap" {
+			d.dovecot = NewDovecot(t, root)
+		}
+	}
+	return d
+}
