@@ -86,7 +86,12 @@ func (q *Queue) takeFresh(limit int) []*Item {
 
 // search finds what is due in the database, leases it, and says when the next
 // recipient becomes due.
+//
+// The lock is held from before the snapshot on: whoever settles meanwhile keeps
+// the lease until we are done, so a row that is ending is not claimed twice.
 func (q *Queue) search(ctx context.Context, now time.Time, limit int) ([]*Item, time.Time, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	rows, err := q.db.Reader().QueryContext(ctx, "SELECT "+columns+` FROM recipient r JOIN item i ON i.id = r.item
 		WHERE r.state = 0 ORDER BY r.due, r.item, r.n`)
 	if err != nil {
@@ -96,8 +101,6 @@ func (q *Queue) search(ctx context.Context, now time.Time, limit int) ([]*Item, 
 	var found []*Item
 	byID := make(map[ID]*Item)
 	next := now.Add(idle)
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	for rows.Next() {
 		it, r, err := scanRow(rows.Scan)
 		if err != nil {

@@ -15,6 +15,9 @@ const (
 	// Failed: it never will be; the notice is in the settlement's offspring, or
 	// policy says that nobody gets one.
 	Failed
+	// Undeliverable: it never will be, and there is nobody whom we may tell. A
+	// person decides: the recipient becomes Held.
+	Undeliverable
 	// Staged: the letter is durable in tmp; the recipient becomes Landing.
 	Staged
 )
@@ -26,6 +29,8 @@ func (r Result) String() string {
 		return "sent"
 	case Failed:
 		return "bounced"
+	case Undeliverable:
+		return "held"
 	case Staged:
 		return "landing"
 	}

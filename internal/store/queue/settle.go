@@ -71,6 +71,8 @@ func record(tx *db.Tx, id ID, o Outcome) (err error) {
 		_, err = tx.Exec("DELETE FROM recipient WHERE item = ? AND n = ?", int64(id), o.N)
 	case Staged:
 		_, err = tx.Exec("UPDATE recipient SET state = 1 WHERE item = ? AND n = ?", int64(id), o.N)
+	case Undeliverable:
+		_, err = tx.Exec("UPDATE recipient SET state = 2, attempts = attempts + 1, last_reply = ? WHERE item = ? AND n = ?", o.Reply, int64(id), o.N)
 	default:
 		_, err = tx.Exec(`UPDATE recipient SET state = 0, due = ?, attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
 			WHERE item = ? AND n = ?`, o.Due.UnixMicro(), o.Reply, o.Delayed, int64(id), o.N)
@@ -92,9 +94,6 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 				q.cool(s.Item)
 			}
 		}
-		if len(s.Offspring) > 0 {
-			q.fresh.missed = true
-		}
 	}
 	for _, id := range ended {
 		q.cool(id)
@@ -102,6 +101,7 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 	q.mu.Unlock()
 	for _, s := range settlements {
 		for _, d := range s.Offspring {
+			q.keepFresh(d)
 			d.Spool.Discard()
 		}
 	}
