@@ -1,13 +1,122 @@
 package directory
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"facteur/internal/mail/address"
+	"facteur/internal/store/db"
+)
+
 // Account is somebody who has mailboxes here and may log in.
 type Account struct {
 	// Address is the account's name and main address, "alice@example.org".
-	Address string
+	Address string `json:"address"`
 	// Home is the absolute directory that holds its Maildir and index.
-	Home string
-	// Quota is the most bytes its mailboxes may hold; 0: no limit of its own.
-	Quota int64
+	Home string `json:"home"`
+	// Quota is the most bytes its mailboxes may hold: its own limit, else that of
+	// the settings; 0: no limit.
+	Quota int64 `json:"quota"`
 	// Disabled accounts keep their mail and receive, but can not log in.
-	Disabled bool
+	Disabled bool `json:"disabled"`
+}
+
+// AddAccount makes an account in a domain of this server. quota is in bytes; 0
+// takes the default of the settings.
+func (d *Directory) AddAccount(ctx context.Context, a address.Address, password string, quota int64) error {
+	if quota < 0 {
+		return ErrQuota
+	}
+	hash, err := d.newHash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return d.change(ctx, func(tx *db.Tx) error {
+		if err := d.served(tx, a.Domain); err != nil {
+			return err
+		}
+		return one(ErrAccountExists)(tx.Exec(`INSERT INTO account (key, address, domain, quota, password, created)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, a.Key(), a.String(), a.Domain, quota, hash, time.Now().Unix()))
+	})
+}
+
+// served is an error unless mail for domain is received here. It asks inside the
+// transaction, so that no account is added to a domain that is being removed.
+func (d *Directory) served(tx *db.Tx, domain string) error {
+	if d.isDeclared(domain) {
+		return nil
+	}
+	var n int
+	if err := tx.QueryRow(`SELECT count(*) FROM domain WHERE name = ?`, domain).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: %q", ErrNoDomain, domain)
+	}
+	return nil
+}
+
+// SetPassword replaces the password. Whoever is logged in stays so; whoever logs
+// in after it returns needs the new one.
+func (d *Directory) SetPassword(ctx context.Context, a address.Address, password string) error {
+	hash, err := d.newHash(ctx, password)
+	if err != nil {
+		return err
+	}
+	defer d.proofs.drop(a.Key())
+	return d.change(ctx, func(tx *db.Tx) error {
+		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET password = ? WHERE key = ?`, hash, a.Key()))
+	})
+}
+
+func (d *Directory) newHash(ctx context.Context, password string) (string, error) {
+	if !acceptable(password) {
+		return "", ErrPassword
+	}
+	return d.hasher.hash(ctx, password)
+}
+
+// acceptable keeps out what clients could not send and what nobody could type.
+func acceptable(password string) bool {
+	return password != "" && len(password) <= maxPassword && utf8.ValidString(password) &&
+		!strings.ContainsFunc(password, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// RemoveAccount removes an account. Its mail stays on the disk unless withMail.
+func (d *Directory) RemoveAccount(ctx context.Context, a address.Address, withMail bool) error {
+	defer d.proofs.drop(a.Key())
+	err := d.change(ctx, func(tx *db.Tx) error {
+		return one(ErrNoAccount)(tx.Exec(`DELETE FROM account WHERE key = ?`, a.Key()))
+	})
+	if err != nil || !withMail {
+		return err
+	}
+	return d.removeMail(a)
+}
+
+// removeMail deletes the home of an account without following a symbolic link out
+// of the mail directory.
+func (d *Directory) removeMail(a address.Address) error {
+	folded, err := address.Parse(a.Key())
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(d.mailDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the account is removed, its mail is not: %w", err)
+	}
+	defer root.Close()
+	if err := root.RemoveAll(homeOf(folded)); err != nil {
+		return fmt.Errorf("the account is removed, its mail is not: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,80 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+)
+
+// Authenticate checks a login name (the full address of an account) and its
+// password. NotFound is the answer to every wrong pair, with one and the same
+// reason; TryAgain means that nobody knows: the database failed, or too many
+// others are logging in (454 4.7.0, NO [UNAVAILABLE]).
+func (d *Directory) Authenticate(ctx context.Context, login, password string) lookup.Answer[Account] {
+	row, err := d.candidate(ctx, login)
+	if err != nil {
+		return lookup.Later[Account](err)
+	}
+	if row.key != "" && d.proofs.holds(row.key, row.password, password) {
+		return admit(row)
+	}
+	leave, err := d.hasher.enter(ctx)
+	if err != nil {
+		return lookup.Later[Account](err)
+	}
+	defer leave()
+	return d.prove(row, password)
+}
+
+// candidate is the account that login names, or an empty row: strangers take the
+// same way as everybody.
+func (d *Directory) candidate(ctx context.Context, login string) (row, error) {
+	a, err := address.Parse(login)
+	if err != nil {
+		return row{}, nil
+	}
+	r, err := d.row(ctx, a.Key())
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return row{}, fmt.Errorf("directory: %w", err)
+	}
+	return r, nil
+}
+
+// prove costs one hash, whatever it finds.
+func (d *Directory) prove(r row, password string) lookup.Answer[Account] {
+	if len(password) > maxPassword {
+		// Nobody has such a password; the time of a look must not tell who exists.
+		r, password = row{}, password[:maxPassword]
+	}
+	if r.key == "" {
+		if _, err := makeHash(password); err != nil {
+			return lookup.Later[Account](err)
+		}
+		return lookup.No[Account](errAuth)
+	}
+	// While this one waited in the line, another log-in may have proved the same.
+	if !d.proofs.holds(r.key, r.password, password) {
+		ok, err := matches(r.password, password)
+		if err != nil {
+			return lookup.Later[Account](err)
+		}
+		if !ok {
+			return lookup.No[Account](errAuth)
+		}
+		d.proofs.add(r.key, r.password, password)
+	}
+	return admit(r)
+}
+
+// admit turns away the disabled only after the password was right, so that
+// guessing passwords does not tell who is disabled.
+func admit(r row) lookup.Answer[Account] {
+	if r.Disabled {
+		return lookup.No[Account](errAuth)
+	}
+	return lookup.Yes(r.Account)
+}

@@ -1,0 +1,190 @@
+// Package directory knows the domains that mail is received for and the accounts
+// that live in them, and it alone sees passwords.
+//
+// # On disk
+//
+// Two tables in DATA/facteur.db, domain and account. Domains may also stand in
+// the settings file; both count, listings say where each is from, and what the
+// file declares only the file takes away. Passwords are kept as argon2id hashes.
+// An account's mail is below Home, DATA/mail/<domain>/<local>, a path that
+// follows from the address alone and is never stored.
+//
+// # Invariants
+//
+// Accounts are found by address.Key, so that two spellings of one mailbox are one
+// account everywhere: log-in, delivery, quota. A look-up gives one of three
+// answers; a database that fails is never "no such user". Whoever fails to log
+// in learns nothing by words or by time: a wrong password and an unknown user
+// cost one hash each and give the same answer. Hashing takes memory, so at most
+// as many hashes run as there are processors, and the line before them is short.
+//
+// A change is durable when its method returns, and every look-up that begins
+// after that sees it. A crash leaves an account whole or absent; removing an
+// account together with its mail removes the account first, so that a crash
+// between the two leaves mail that nobody can reach, never an account with half
+// of its mail.
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/db"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations is the tables of this room, for db.Open.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the name is a constant
+	}
+	return sub
+}
+
+// The errors of changes. They are made for the admin who typed the command.
+var (
+	ErrAccountExists = errors.New("the account exists already")
+	ErrNoAccount     = errors.New("there is no such account")
+	ErrDomainExists  = errors.New("the domain exists already")
+	ErrNoDomain      = errors.New("there is no such domain here")
+	ErrDomainInUse   = errors.New("the domain still has accounts")
+	ErrDeclared      = errors.New("the domain is declared in the settings file; remove it there")
+	ErrPassword      = errors.New("a password has 1 to 1024 bytes and no control characters")
+	ErrQuota         = errors.New("a quota is not negative")
+)
+
+// errAuth is the only reason a log-in fails for; it does not say which half of
+// the credentials was wrong.
+var errAuth = errors.New("authentication failed")
+
+// Directory answers questions about domains and accounts. Its methods may be
+// called from any goroutine.
+type Directory struct {
+	db      *db.DB
+	dataDir string
+	hasher  *hasher
+
+	domains  *cache[Domain]
+	accounts *cache[Account]
+	proofs   *proofs
+
+	mu           sync.RWMutex
+	declared     map[string]bool // canonical names in the settings file
+	defaultQuota int64
+}
+
+// New is the directory over a database that was opened with Migrations.
+// fileDomains are the domains of the settings file, dataDir is absolute, and
+// defaultQuota (bytes) goes to accounts without a quota of their own.
+func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int64) *Directory {
+	d := &Directory{
+		db:       database,
+		dataDir:  dataDir,
+		hasher:   newHasher(),
+		domains:  newCache[Domain](),
+		accounts: newCache[Account](),
+		proofs:   newProofs(),
+	}
+	d.Configure(fileDomains, defaultQuota)
+	return d
+}
+
+// Configure takes over what the settings file says, at the start and at every
+// reload. Names that are no domains are left out: the file's own check refuses
+// them with a line number.
+func (d *Directory) Configure(fileDomains []string, defaultQuota int64) {
+	declared := make(map[string]bool, len(fileDomains))
+	for _, name := range fileDomains {
+		if canonical, err := address.CanonicalDomain(name); err == nil {
+			declared[canonical] = true
+		}
+	}
+	d.mu.Lock()
+	d.declared, d.defaultQuota = declared, defaultQuota
+	d.mu.Unlock()
+	d.forget()
+}
+
+// forget empties the caches after a change.
+func (d *Directory) forget() {
+	d.domains.clear()
+	d.accounts.clear()
+}
+
+// Account looks up the account that a's mail belongs to.
+func (d *Directory) Account(ctx context.Context, a address.Address) lookup.Answer[Account] {
+	key := a.Key()
+	if account, ok := d.accounts.get(key); ok {
+		return lookup.Yes(account)
+	}
+	mark := d.accounts.mark()
+	row, err := d.row(ctx, key)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return lookup.No[Account](ErrNoAccount)
+	case err != nil:
+		return lookup.Later[Account](fmt.Errorf("directory: %w", err))
+	}
+	d.accounts.put(key, row.Account, mark)
+	return lookup.Yes(row.Account)
+}
+
+// row is an account with what only this room may see.
+type row struct {
+	Account
+	key      string
+	password string
+}
+
+const selectAccount = `SELECT key, address, quota, disabled, password FROM account`
+
+func (d *Directory) row(ctx context.Context, key string) (row, error) {
+	return d.scan(d.db.Reader().QueryRowContext(ctx, selectAccount+` WHERE key = ?`, key))
+}
+
+func (d *Directory) scan(from interface{ Scan(...any) error }) (row, error) {
+	var r row
+	if err := from.Scan(&r.key, &r.Address, &r.Quota, &r.Disabled, &r.password); err != nil {
+		return row{}, err
+	}
+	a, err := address.Parse(r.key)
+	if err != nil {
+		return row{}, fmt.Errorf("account %q in the database: %w", r.key, err)
+	}
+	r.Home = filepath.Join(d.mailDir(), homeOf(a))
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if r.Quota == 0 {
+		r.Quota = d.defaultQuota
+	}
+	return r, nil
+}
+
+// Accounts lists all accounts by domain and address.
+func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
+	rows, err := d.db.Reader().QueryContext(ctx, selectAccount+` ORDER BY domain, key`)
+	if err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	defer rows.Close()
+	var list []Account
+	for rows.Next() {
+		r, err := d.scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("directory: %w", err)
+		}
+		list = append(list, r.Account)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,72 @@
+package directory
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"time"
+)
+
+// proofLife is how long a password that was proved needs no new hash. Mail
+// programs log in several times in a row, one connection per folder.
+const proofLife = time.Minute
+
+// proofs remembers, for one minute, which password opened which account. What it
+// keeps is a MAC under a key of this process over the account, the stored hash and
+// the password: it fits no other account, it is worth nothing outside this
+// process, and a changed password ends it by itself.
+type proofs struct {
+	key [32]byte
+
+	mu      sync.Mutex
+	entries map[string]proof
+}
+
+type proof struct {
+	mac     [sha256.Size]byte
+	expires time.Time
+}
+
+func newProofs() *proofs {
+	p := &proofs{entries: map[string]proof{}}
+	rand.Read(p.key[:]) // never fails (crypto/rand)
+	return p
+}
+
+func (p *proofs) holds(account, stored, password string) bool {
+	mac := p.mac(account, stored, password)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.entries[account]
+	return ok && time.Now().Before(known.expires) && hmac.Equal(known.mac[:], mac[:])
+}
+
+func (p *proofs) add(account, stored, password string) {
+	mac := p.mac(account, stored, password)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.entries) >= cacheSize {
+		clear(p.entries)
+	}
+	p.entries[account] = proof{mac, time.Now().Add(proofLife)}
+}
+
+func (p *proofs) drop(account string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.entries, account)
+}
+
+// mac binds the three together; lengths stand before them, so that no two
+// triples give the same bytes.
+func (p *proofs) mac(parts ...string) (out [sha256.Size]byte) {
+	h := hmac.New(sha256.New, p.key[:])
+	for _, part := range parts {
+		binary.Write(h, binary.BigEndian, uint64(len(part))) // a hash takes all
+		h.Write([]byte(part))
+	}
+	h.Sum(out[:0])
+	return out
+}
