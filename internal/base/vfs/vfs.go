@@ -12,7 +12,9 @@
 //   - SyncFS makes everything on the file system of a directory durable at once;
 //   - before that, a crash keeps any subset: bytes without the name, the name
 //     without the bytes, half of a file in pieces of 512 bytes;
-//   - Rename and Link are atomic: no crash shows half of one.
+//   - Rename and Link are atomic: no crash shows half of one. What happens to
+//     one file, or to one name, keeps its order; different files and names are
+//     independent. (ext4, XFS, btrfs and ZFS give this and more.)
 //
 // A Sync, SyncDir or SyncFS that failed has told once and may not tell again:
 // the caller must treat what it wrote since the last success as lost, never
@@ -20,10 +22,15 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"time"
 )
+
+// ErrNoSyncFS is what SyncFS returns where the system can't do it.
+var ErrNoSyncFS = errors.New("syncfs not supported")
 
 // FS is a file system. Errors are *fs.PathError or *os.LinkError around the
 // errno, so that errors.Is(err, fs.ErrNotExist), syscall.ENOSPC and so on work.
@@ -33,8 +40,6 @@ type FS interface {
 	Open(name string) (File, error)
 	// Create makes a new file for writing; fs.ErrExist if the name is taken.
 	Create(name string, perm fs.FileMode) (File, error)
-	// Overwrite opens a file for writing, made if absent, cut to nothing if not.
-	Overwrite(name string, perm fs.FileMode) (File, error)
 	// Rename moves a name, replacing a file that has the new one.
 	Rename(from, to string) error
 	// Link gives a file a second name; fs.ErrExist if that is taken.
@@ -71,14 +76,69 @@ type File interface {
 // Entry is one name of a directory.
 type Entry struct {
 	Name string
-	// Dir is true for a directory. A symbolic link is neither followed nor Dir.
-	Dir bool
+	Type fs.FileMode // type bits only; 0 is a regular file. Links are not followed.
 }
 
 // Info is what Stat knows.
 type Info struct {
 	Size    int64 // bytes
 	ModTime time.Time
-	Dir     bool
-	Inode   uint64 // the file's identity on its file system; 0 if unknown
+	Mode    fs.FileMode
+	Device  uint64 // equal for what one SyncFS reaches
+	Inode   uint64 // the file's identity on its Device
+}
+
+// MkdirAll makes a directory and its parents, and each new name durable.
+func MkdirAll(f FS, dir string, perm fs.FileMode) error {
+	if info, err := f.Stat(dir); err == nil && info.Mode.IsDir() {
+		return nil
+	}
+	parent := path.Dir(dir)
+	if parent != dir {
+		if err := MkdirAll(f, parent, perm); err != nil {
+			return err
+		}
+	}
+	if err := f.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return f.SyncDir(parent)
+}
+
+// ReadFile reads a whole file, at most limit bytes of it.
+func ReadFile(f FS, name string, limit int64) ([]byte, error) {
+	file, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, limit))
+}
+
+// WriteFile replaces a file durably and atomically: a crash leaves the old
+// content or the new. It uses name+".new" on the way.
+func WriteFile(f FS, name string, data []byte, perm fs.FileMode) error {
+	fresh := name + ".new"
+	if err := f.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := f.Create(fresh, perm)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = f.Rename(fresh, name)
+	}
+	if err != nil {
+		f.Remove(fresh)
+		return err
+	}
+	return f.SyncDir(path.Dir(name))
 }

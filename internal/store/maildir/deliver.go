@@ -1,0 +1,228 @@
+package maildir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"facteur/internal/base/vfs"
+)
+
+// copyBuffer is how much of a letter is in memory while it is written, in bytes.
+const copyBuffer = 32 << 10
+
+// smallBatch is up to how many files are synced one by one. A syncfs waits for
+// everything that the machine has to write, also for others.
+const smallBatch = 2
+
+// Stage writes parts, one after the other, to tmp/name. A file of that name,
+// left by an earlier try, is removed first. Nothing is durable yet. On error
+// nothing stays behind.
+func (d Dir) Stage(name string, parts ...io.Reader) (Size, error) {
+	file, err := d.freshTmp(name)
+	if err != nil {
+		return Size{}, err
+	}
+	size, err := fill(file, parts)
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		d.FS.Remove(d.Tmp(name))
+		return Size{}, err
+	}
+	return size, nil
+}
+
+// StageDurably is Stage with the file's bytes synced, for a letter that comes
+// alone. Its name in tmp is not durable yet.
+func (d Dir) StageDurably(name string, parts ...io.Reader) (Size, error) {
+	file, err := d.freshTmp(name)
+	if err != nil {
+		return Size{}, err
+	}
+	size, err := fill(file, parts)
+	if err == nil {
+		err = file.Sync()
+	}
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		d.FS.Remove(d.Tmp(name))
+		return Size{}, err
+	}
+	return size, nil
+}
+
+// freshTmp makes a new, empty file in tmp.
+func (d Dir) freshTmp(name string) (vfs.File, error) {
+	file, err := d.FS.Create(d.Tmp(name), 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		// Not truncated but removed: a sync of the old file may have failed.
+		if err = d.FS.Remove(d.Tmp(name)); err == nil {
+			file, err = d.FS.Create(d.Tmp(name), 0o600)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", d.Path, ErrNoMaildir)
+	}
+	return file, err
+}
+
+func fill(file io.Writer, parts []io.Reader) (Size, error) {
+	c := counter{w: file}
+	buf := make([]byte, copyBuffer)
+	for _, p := range parts {
+		// The wrapper keeps a WriterTo from handing us the letter in one piece.
+		if _, err := io.CopyBuffer(&c, struct{ io.Reader }{p}, buf); err != nil {
+			return Size{}, err
+		}
+	}
+	return c.size, nil
+}
+
+// Staged tells whether tmp/name is there.
+func (d Dir) Staged(name string) (bool, error) {
+	_, err := d.FS.Stat(d.Tmp(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Unstage removes tmp/name, of a delivery that was given up before it was
+// landing. It is no error if it is not there.
+func (d Dir) Unstage(name string) error {
+	if err := d.FS.Remove(d.Tmp(name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Land moves a staged letter to new/. If it is no longer in tmp it has landed
+// before, and that is success too. The rename is not durable yet. size is what
+// Stage told; if it is zero, as after a crash, the file is measured.
+// ErrNoMaildir means that the whole Maildir is missing: nothing is known then.
+func (d Dir) Land(name string, size Size) error {
+	if size == (Size{}) {
+		var err error
+		if size, err = d.measure(d.Tmp(name)); errors.Is(err, fs.ErrNotExist) {
+			return d.landed(name)
+		} else if err != nil {
+			return err
+		}
+	}
+	err := d.FS.Rename(d.Tmp(name), d.New(Sized(name, size)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.landed(name)
+	}
+	return err
+}
+
+// landed decides what a missing tmp/name means.
+func (d Dir) landed(name string) error {
+	if _, err := Open(d.FS, d.Path); err != nil {
+		return err
+	}
+	if still, err := d.Staged(name); err != nil {
+		return err
+	} else if still {
+		return fmt.Errorf("%s: cannot be moved to new/", d.Tmp(name))
+	}
+	return nil
+}
+
+// measure reads a file to know its size.
+func (d Dir) measure(file string) (Size, error) {
+	f, err := d.FS.Open(file)
+	if err != nil {
+		return Size{}, err
+	}
+	defer f.Close()
+	return fill(io.Discard, []io.Reader{f})
+}
+
+// Delivery is one letter of a batch.
+type Delivery struct {
+	Dir  Dir
+	Name string // in tmp
+}
+
+// SyncStaged makes staged letters durable. If it fails, all of them must be
+// staged again.
+func SyncStaged(batch []Delivery) error {
+	if len(batch) > smallBatch {
+		if err := syncWhole(batch); !errors.Is(err, vfs.ErrNoSyncFS) {
+			return err
+		}
+	}
+	for _, b := range batch {
+		if err := syncFile(b.Dir.FS, b.Dir.Tmp(b.Name)); err != nil {
+			return err
+		}
+	}
+	return syncDirs(batch, func(d Dir) []string { return []string{d.sub("tmp")} })
+}
+
+// SyncLanded makes the landings of letters durable. If it fails, the rows stay
+// and Land is called again.
+func SyncLanded(batch []Delivery) error {
+	if len(batch) > smallBatch {
+		if err := syncWhole(batch); !errors.Is(err, vfs.ErrNoSyncFS) {
+			return err
+		}
+	}
+	return syncDirs(batch, func(d Dir) []string { return []string{d.sub("new"), d.sub("tmp")} })
+}
+
+// syncWhole syncs each file system once on which a batch has letters.
+func syncWhole(batch []Delivery) error {
+	seen := map[string]bool{}
+	devices := map[uint64]bool{}
+	for _, b := range batch {
+		if seen[b.Dir.Path] {
+			continue
+		}
+		seen[b.Dir.Path] = true
+		info, err := b.Dir.FS.Stat(b.Dir.sub("tmp"))
+		if err != nil {
+			return err
+		}
+		if devices[info.Device] {
+			continue
+		}
+		devices[info.Device] = true
+		if err := b.Dir.FS.SyncFS(b.Dir.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncDirs syncs each directory once.
+func syncDirs(batch []Delivery, which func(Dir) []string) error {
+	done := map[string]bool{}
+	for _, b := range batch {
+		for _, dir := range which(b.Dir) {
+			if done[dir] {
+				continue
+			}
+			done[dir] = true
+			if err := b.Dir.FS.SyncDir(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func syncFile(f vfs.FS, name string) error {
+	file, err := f.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return file.Sync()
+}
