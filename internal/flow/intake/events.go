@@ -1,0 +1,114 @@
+package intake
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"facteur/internal/base/event"
+	"facteur/internal/store/queue"
+)
+
+// addressTag is an address as SMTP trace fields and Postfix's log write it.
+func addressTag(a netip.Addr) string {
+	a = a.Unmap()
+	if a.Is6() {
+		return "IPv6:" + a.String()
+	}
+	return a.String()
+}
+
+// announce tells of a message that is ours now, in the three lines of which
+// Postfix's smtpd, cleanup and qmgr each write one.
+func (t *Transaction) announce(it *queue.Item) {
+	t.desk.events.Emit(Accepted{Item: it, Peer: t.peer, MessageID: t.messageID})
+	t.desk.events.Emit(cleanupLine{it.ID, t.messageID})
+	t.desk.events.Emit(Active{Item: it})
+}
+
+// Accepted is a message that got its 250.
+type Accepted struct {
+	Item      *queue.Item
+	Peer      Peer
+	MessageID string
+}
+
+// Level implements event.Event.
+func (Accepted) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Accepted) Record() (string, []slog.Attr) {
+	to := make([]string, len(e.Item.Recipients))
+	for i, r := range e.Item.Recipients {
+		to[i] = r.Original.String()
+	}
+	return "accepted", []slog.Attr{
+		slog.String("id", e.Item.ID.String()),
+		slog.String("client", e.Peer.Addr.String()), slog.String("client_name", e.Peer.Name),
+		slog.String("helo", e.Peer.Helo), slog.String("proto", e.Peer.Protocol), slog.String("account", e.Peer.Account),
+		slog.String("from", e.Item.Sender.String()), slog.String("to", strings.Join(to, ",")),
+		slog.Int64("size", e.Item.Size), slog.String("message_id", e.MessageID),
+	}
+}
+
+// Line implements event.Event.
+func (e Accepted) Line() (string, string) {
+	s := fmt.Sprintf("%s: client=%s[%s]", e.Item.ID, e.Peer.Name, e.Peer.Addr.Unmap())
+	if e.Peer.Account != "" {
+		s += ", sasl_method=PLAIN, sasl_username=" + e.Peer.Account
+	}
+	return "postfix/smtpd", s
+}
+
+// cleanupLine is the second traditional line of Accepted.
+type cleanupLine struct {
+	id        queue.ID
+	messageID string
+}
+
+func (cleanupLine) Level() slog.Level             { return slog.LevelInfo }
+func (cleanupLine) Record() (string, []slog.Attr) { return "", nil }
+func (e cleanupLine) Line() (string, string) {
+	return "postfix/cleanup", fmt.Sprintf("%s: message-id=%s", e.id, e.messageID)
+}
+
+// Active is an item that entered the queue. In the structured log the event that
+// brought it there says as much.
+type Active struct{ Item *queue.Item }
+
+// Level implements event.Event.
+func (Active) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (Active) Record() (string, []slog.Attr) { return "", nil }
+
+// Line implements event.Event.
+func (e Active) Line() (string, string) {
+	return "postfix/qmgr", fmt.Sprintf("%s: from=<%s>, size=%d, nrcpt=%d (queue active)",
+		e.Item.ID, e.Item.Sender, e.Item.Size, len(e.Item.Recipients))
+}
+
+// Trouble is a fault of ours that made a peer try again later.
+type Trouble struct {
+	Peer Peer
+	ID   queue.ID // 0 when there is none yet
+	What string
+	Err  error
+}
+
+// Level implements event.Event.
+func (Trouble) Level() slog.Level { return slog.LevelError }
+
+// Record implements event.Event.
+func (e Trouble) Record() (string, []slog.Attr) {
+	return "temporary failure", []slog.Attr{slog.String("what", e.What), slog.String("id", e.ID.String()),
+		slog.String("client", e.Peer.Addr.String()), slog.String("error", e.Err.Error())}
+}
+
+// Line implements event.Event.
+func (e Trouble) Line() (string, string) {
+	return "postfix/smtpd", fmt.Sprintf("error: %s: %s: %v", e.ID, e.What, e.Err)
+}
+
+var _ = []event.Event{Accepted{}, cleanupLine{}, Active{}, Trouble{}}

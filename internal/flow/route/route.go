@@ -1,0 +1,112 @@
+// Package route says where an address leads: to a mailbox of ours, or to another
+// machine. It decides nothing about who may send there.
+//
+// Its answer is three-valued like the directory's: a directory that does not
+// answer never makes an address unknown.
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/directory"
+)
+
+// Kind is what sort of place a destination is.
+type Kind uint8
+
+// The kinds.
+const (
+	// Mailbox is an account of this server.
+	Mailbox Kind = iota + 1
+	// Remote is a domain of somebody else.
+	Remote
+)
+
+// ErrUnknownUser is why an address in a domain of ours is not found.
+var ErrUnknownUser = errors.New("User unknown in virtual mailbox table")
+
+// Destination is where an address leads.
+type Destination struct {
+	Kind Kind
+	// Address is the recipient after routing.
+	Address address.Address
+	// Account is whose mailbox it is; only for Mailbox.
+	Account directory.Account
+}
+
+// Router answers for one server. It is safe for concurrent use.
+type Router struct {
+	directory *directory.Directory
+	// home is the domain that the bare "postmaster" belongs to.
+	home string
+}
+
+// New makes a Router. home is the domain of the bare postmaster address.
+func New(d *directory.Directory, home string) *Router {
+	return &Router{directory: d, home: home}
+}
+
+// Resolve follows an address to its destination. Not found means that the domain
+// is ours and has no such user.
+func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[Destination] {
+	if a.Domain == "" {
+		a.Domain = r.home
+	}
+	domain := r.directory.Domain(ctx, a.Domain)
+	switch domain.State() {
+	case lookup.TryAgain:
+		return lookup.Later[Destination](domain.Err())
+	case lookup.NotFound:
+		return lookup.Yes(Destination{Kind: Remote, Address: a})
+	}
+	account := r.directory.Account(ctx, a)
+	switch account.State() {
+	case lookup.TryAgain:
+		return lookup.Later[Destination](account.Err())
+	case lookup.NotFound:
+		return lookup.No[Destination](ErrUnknownUser)
+	}
+	return lookup.Yes(Destination{Kind: Mailbox, Address: a, Account: account.Value()})
+}
+
+// Hosts tells whether mail for a domain is ours to receive.
+func (r *Router) Hosts(ctx context.Context, domain string) lookup.Answer[directory.Domain] {
+	return r.directory.Domain(ctx, domain)
+}
+
+// The forms of a destination in the queue: what it is grouped and shown by.
+const (
+	mailboxPrefix = "mailbox:" // and the account's name
+	remotePrefix  = "smtp:"    // and the recipient's domain
+)
+
+// String is the form that the queue keeps.
+func (d Destination) String() string {
+	if d.Kind == Mailbox {
+		return mailboxPrefix + d.Account.Address
+	}
+	return remotePrefix + d.Address.Domain
+}
+
+// Hop is a destination as the queue kept it.
+type Hop struct {
+	Kind Kind
+	// Name is the account or the domain.
+	Name string
+}
+
+// ParseHop reads what Destination.String wrote.
+func ParseHop(s string) (Hop, error) {
+	if name, ok := strings.CutPrefix(s, mailboxPrefix); ok {
+		return Hop{Mailbox, name}, nil
+	}
+	if name, ok := strings.CutPrefix(s, remotePrefix); ok {
+		return Hop{Remote, name}, nil
+	}
+	return Hop{}, fmt.Errorf("%q is no route", s)
+}
