@@ -1,0 +1,62 @@
+package sasl
+
+import (
+	"bytes"
+	"strings"
+)
+
+// The challenges of LOGIN. Old clients compare them to the letter.
+var (
+	askUser     = []byte("Username:")
+	askPassword = []byte("Password:")
+)
+
+// loginServer asks for the name, then for the password. A client may send the
+// name as initial response.
+type loginServer struct {
+	step byte // 0: nothing; 1: name asked; 2: password asked; 3: done
+	user []byte
+	cred Credentials
+}
+
+// Next implements Server.
+func (s *loginServer) Next(response []byte) ([]byte, bool, error) {
+	switch {
+	case s.step == 0 && response == nil:
+		s.step = 1
+		return askUser, false, nil
+	case s.step < 2:
+		s.step = 2
+		s.user = bytes.Clone(response)
+		return askPassword, false, nil
+	case s.step == 2:
+		s.step = 3
+		var err error
+		s.cred, err = check(s.user, response)
+		return nil, err == nil, err
+	}
+	return nil, false, ErrSyntax
+}
+
+// Credentials implements Server.
+func (s *loginServer) Credentials() Credentials { return s.cred }
+
+// Login is the client's side of LOGIN.
+type Login struct {
+	Credentials
+	steps int
+}
+
+// Next answers a challenge. What it asks for is guessed from its text, as
+// servers differ in the words, else from its turn.
+func (l *Login) Next(challenge []byte) ([]byte, error) {
+	l.steps++
+	if l.steps > 2 {
+		return nil, ErrSyntax
+	}
+	text := strings.ToLower(string(challenge))
+	if strings.HasPrefix(text, "pass") || l.steps == 2 && !strings.HasPrefix(text, "user") {
+		return []byte(l.Password), nil
+	}
+	return []byte(l.User), nil
+}
