@@ -1,0 +1,111 @@
+package smtpc
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// Security says what TLS a connection has to have.
+type Security uint8
+
+// The levels of security.
+const (
+	// Opportunistic: TLS when it is offered and works, whoever the peer proves to
+	// be; else in clear (RFC 7435).
+	Opportunistic Security = iota
+	// Clear: no TLS.
+	Clear
+	// Encrypted: TLS or nothing, whoever the peer proves to be.
+	Encrypted
+	// Verified: TLS with a certificate that is valid for Target.Host, or nothing.
+	Verified
+)
+
+// Config is what does not depend on the message. Zero fields take the defaults.
+type Config struct {
+	// Hello is the name that we greet with: a host name, or an address literal.
+	Hello string
+	// Security is the TLS that is needed; Implicit starts it without STARTTLS
+	// (port 465), and then Opportunistic and Clear count as Encrypted.
+	Security Security
+	Implicit bool
+	// TLS is the base of the TLS settings (roots, client certificate). ServerName
+	// and the checking of the certificate are set here.
+	TLS *tls.Config
+	// Auth is what to log in with, or nil. It raises Opportunistic and Clear to
+	// Encrypted: a password never goes out in clear. Use Verified with it, unless
+	// the peer is known by other means.
+	Auth *Credentials
+	// Timeouts are the waits of RFC 5321 §4.5.3.2.
+	Timeouts Timeouts
+	// Permit tells whether an address may be connected to; nil permits all.
+	// dns.Public is the one for hosts found by MX.
+	Permit func(netip.Addr) bool
+}
+
+// Credentials are a name and a password for a smarthost.
+type Credentials struct{ User, Password string }
+
+// Timeouts are how long to wait. Zero fields take the default in brackets.
+type Timeouts struct {
+	Connect   time.Duration // to reach one address (30 s)
+	Greeting  time.Duration // for the 220 (5 min)
+	Hello     time.Duration // for EHLO, HELO and AUTH (5 min)
+	StartTLS  time.Duration // for the reply and the handshake (2 min)
+	Mail      time.Duration // (5 min)
+	Recipient time.Duration // (5 min)
+	DataInit  time.Duration // for the 354 (2 min)
+	DataBlock time.Duration // for one block of data to go out (3 min)
+	DataEnd   time.Duration // for the reply to the end of the data (10 min)
+	Reset     time.Duration // for RSET (20 s)
+	Quit      time.Duration // for QUIT (5 s)
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	return Timeouts{
+		Connect:   orDefault(t.Connect, 30*time.Second),
+		Greeting:  orDefault(t.Greeting, 5*time.Minute),
+		Hello:     orDefault(t.Hello, 5*time.Minute),
+		StartTLS:  orDefault(t.StartTLS, 2*time.Minute),
+		Mail:      orDefault(t.Mail, 5*time.Minute),
+		Recipient: orDefault(t.Recipient, 5*time.Minute),
+		DataInit:  orDefault(t.DataInit, 2*time.Minute),
+		DataBlock: orDefault(t.DataBlock, 3*time.Minute),
+		DataEnd:   orDefault(t.DataEnd, 10*time.Minute),
+		Reset:     orDefault(t.Reset, 20*time.Second),
+		Quit:      orDefault(t.Quit, 5*time.Second),
+	}
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d <= 0 {
+		return otherwise
+	}
+	return d
+}
+
+// of is how long the reply of a stage may take.
+func (t Timeouts) of(s Stage) time.Duration {
+	switch s {
+	case StageConnect:
+		return t.Connect
+	case StageGreeting:
+		return t.Greeting
+	case StageStartTLS:
+		return t.StartTLS
+	case StageMail:
+		return t.Mail
+	case StageRecipient:
+		return t.Recipient
+	case StageData:
+		return t.DataInit
+	case StageEnd:
+		return t.DataEnd
+	case StageReset:
+		return t.Reset
+	case StageQuit:
+		return t.Quit
+	}
+	return t.Hello
+}

@@ -1,0 +1,149 @@
+package smtpc
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"facteur/internal/mail/smtp"
+)
+
+// Conn is a connection on which messages can be sent, one at a time. It is not
+// for concurrent use.
+type Conn struct {
+	cfg  Config
+	host string // the name that was dialled
+	peer string // "host[address]:port" for texts
+	raw  net.Conn
+
+	stream net.Conn // raw, or TLS over it
+	r      *bufio.Reader
+	w      *bufio.Writer
+
+	ext        smtp.Extensions
+	tls        *tls.ConnectionState
+	tlsFailure error
+
+	messages int   // transactions so far
+	broken   error // why no other message can be sent
+}
+
+// Peer is the other side as log lines name it, "mx.example.org[192.0.2.1]", with
+// ":port" when that is not 25.
+func (c *Conn) Peer() string { return c.peer }
+
+// Host is the name that was dialled.
+func (c *Conn) Host() string { return c.host }
+
+// Addr is the other side's address.
+func (c *Conn) Addr() net.Addr { return c.raw.RemoteAddr() }
+
+// Extensions is what the peer offered in its last EHLO. Where its Host is our own
+// name, mail is about to loop.
+func (c *Conn) Extensions() smtp.Extensions { return c.ext }
+
+// Messages is how many messages were begun on this connection.
+func (c *Conn) Messages() int { return c.messages }
+
+// TLS is what was negotiated: version, cipher suite, the peer's certificates.
+// ok is false for a connection in clear.
+func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
+	if c.tls == nil {
+		return tls.ConnectionState{}, false
+	}
+	return *c.tls, true
+}
+
+// TLSFailure is why the connection is in clear although the peer offers TLS: the
+// handshake that failed before. Nil when there was none.
+func (c *Conn) TLSFailure() error { return c.tlsFailure }
+
+// Usable tells whether another message can be sent: no error so far, and the peer
+// has neither hung up nor said anything unasked.
+func (c *Conn) Usable() bool { return c.broken == nil && !c.spoke() && !c.hungUp() }
+
+// Quit says goodbye, waits for the answer a little, and closes.
+func (c *Conn) Quit(ctx context.Context) {
+	defer c.Close()
+	if c.broken != nil {
+		return
+	}
+	defer c.closeWhenDone(ctx)()
+	_, _ = c.command(StageQuit, "QUIT") // the mail is safe: the answer changes nothing
+	c.broken = net.ErrClosed
+}
+
+// Close hangs up.
+func (c *Conn) Close() error {
+	if c.broken == nil {
+		c.broken = net.ErrClosed
+	}
+	return c.raw.Close()
+}
+
+// closeWhenDone hangs up when ctx ends, whatever is being waited for; call what
+// it returns when that is no longer wanted.
+func (c *Conn) closeWhenDone(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { c.raw.Close() })
+}
+
+// command sends a line and reads its reply.
+func (c *Conn) command(stage Stage, line string) (*smtp.Reply, error) {
+	if err := c.write([]byte(line + "\r\n")); err != nil {
+		return nil, err
+	}
+	return c.reply(stage)
+}
+
+// write sends lines in one go.
+func (c *Conn) write(lines ...[]byte) error {
+	if c.spoke() {
+		return c.violated("it spoke before it was asked")
+	}
+	for _, line := range lines {
+		c.w.Write(line) // an error stays until Flush
+	}
+	if err := c.w.Flush(); err != nil {
+		c.broken = err
+		return err
+	}
+	return nil
+}
+
+// reply reads one reply, within the time of its stage. A reply of 421 is returned
+// like any other, and is the last.
+func (c *Conn) reply(stage Stage) (*smtp.Reply, error) {
+	c.raw.SetReadDeadline(time.Now().Add(c.cfg.Timeouts.of(stage)))
+	reply, err := smtp.ReadReply(c.r)
+	var wrong *smtp.ProtocolError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, c.violated("%s", wrong.What)
+	case err != nil:
+		c.broken = err
+		return nil, err
+	case closing(reply):
+		c.broken = errors.New("peer closes the connection")
+	}
+	sanitize(reply)
+	return reply, nil
+}
+
+// violated makes the error for a broken rule, and ends the connection's use.
+func (c *Conn) violated(format string, args ...any) error {
+	err := fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
+	c.broken = err
+	return err
+}
+
+// blockWriter gives each block that goes out its time.
+type blockWriter struct{ c *Conn }
+
+func (b blockWriter) Write(p []byte) (int, error) {
+	b.c.raw.SetWriteDeadline(time.Now().Add(b.c.cfg.Timeouts.DataBlock))
+	return b.c.stream.Write(p)
+}

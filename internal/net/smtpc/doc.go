@@ -1,0 +1,34 @@
+// Package smtpc speaks SMTP to other hosts: it hands them one message after the
+// other and says, for each recipient, what became of it.
+//
+// # On the wire
+//
+// Greeting, EHLO (HELO for hosts that do not know it), STARTTLS when offered
+// followed by a second EHLO, AUTH when there are credentials, then transactions.
+// Where the peer offers PIPELINING, MAIL, all RCPT and DATA go out together;
+// else each command waits for its reply. Lines end in CRLF and only in CRLF,
+// whatever the body holds: a bare CR or LF in it becomes CRLF, so that no host
+// behind the next one can see another end of the message than we do.
+//
+// # Results
+//
+// Each recipient gets a Result: the reply that decided it and the stage at which
+// it came. Delivered needs two yeses, the recipient's own and that to the end of
+// the data. What was made up here because there was no reply, or none that can be
+// used, has Err set, and is temporary, except where the message can not go to this
+// peer at all (ErrTooLarge, ErrNeeds8Bit, ErrNeedsUTF8, ErrAddress).
+//
+// A peer that breaks the protocol is not believed in anything: one reply too many
+// or too few, and every recipient of the transaction is deferred, even those for
+// whom a refusal was read, since it may have been meant for another one.
+//
+// A connection lost after the end of the data leaves open whether the peer has
+// the message. The result is temporary: the peer may get it twice, which is
+// better than not at all.
+//
+// # Limits
+//
+// Each reply and each block of data has a deadline (RFC 5321 §4.5.3.2), counted
+// for the whole reply, not for each byte of it. A reply has at most 512 lines and
+// 64 KiB; 1 KiB of it is kept, of printable characters.
+package smtpc

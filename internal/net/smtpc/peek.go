@@ -1,0 +1,67 @@
+package smtpc
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// glance is how long to look for what may lie in a TLS record that has arrived.
+const glance = 50 * time.Millisecond
+
+// spoke tells whether the peer has said something that nobody asked for. Only
+// what has arrived is seen; nothing is waited for.
+func (c *Conn) spoke() bool {
+	if c.r.Buffered() > 0 {
+		return true
+	}
+	arrived, _ := peek(c.raw)
+	if !arrived || c.stream == c.raw {
+		return arrived
+	}
+	// Bytes under TLS may be a session ticket, which is no speech.
+	_, err := c.peekByte()
+	return err == nil
+}
+
+// hungUp tells whether the peer has closed the connection.
+func (c *Conn) hungUp() bool {
+	arrived, closed := peek(c.raw)
+	if closed {
+		return true
+	}
+	if !arrived || c.stream == c.raw {
+		return false
+	}
+	_, err := c.peekByte() // a close_notify
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func (c *Conn) peekByte() ([]byte, error) {
+	c.raw.SetReadDeadline(time.Now().Add(glance))
+	return c.r.Peek(1)
+}
+
+// peek looks at what has arrived on a socket without taking it.
+func peek(nc net.Conn) (arrived, closed bool) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return false, false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false, true
+	}
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		arrived = n > 0
+		closed = n == 0 && err == nil || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	})
+	return arrived, closed || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
+}
