@@ -1,0 +1,195 @@
+package maildir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+
+	"facteur/internal/base/vfs"
+)
+
+// Letter is an open letter. It reads with CRLF line ends, whatever the file
+// has, and positions count in that form. ReadAt may be used by many goroutines;
+// Read and Seek by one.
+type Letter struct {
+	file vfs.File
+	size int64   // with CRLF
+	off  int64   // of Read
+	raw  bool    // the file has no bare LF: positions are those of the file
+	mark []point // every stride bytes of the file, where it is converted
+}
+
+// point says that the byte at out of the converted letter is the one at in of
+// the file, and whether a CR stands before it.
+type point struct {
+	out, in int64
+	cr      bool
+}
+
+// stride is how far points are from each other, in bytes of the file.
+const stride = 64 << 10
+
+// OpenLetter opens a letter's file. If its name says that S and W are equal and
+// the file has that size, it is read as it is; else it is gone through once to
+// find its bare LFs.
+func OpenLetter(f vfs.FS, name string) (*Letter, error) {
+	file, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	l := &Letter{file: file}
+	if err := l.prepare(ParseName(path.Base(name))); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return l, nil
+}
+
+func (l *Letter) prepare(n Name) error {
+	info, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode.IsRegular() {
+		return fs.ErrInvalid
+	}
+	if n.Size == info.Size && n.VSize == n.Size {
+		l.raw, l.size = true, n.Size
+		return nil
+	}
+	return l.survey()
+}
+
+// survey measures the letter and sets the points.
+func (l *Letter) survey() error {
+	buf := make([]byte, stride)
+	c := counter{}
+	for {
+		n, err := io.ReadFull(l.file, buf)
+		if n > 0 {
+			l.mark = append(l.mark, point{c.size.CRLF, c.size.Bytes, c.last == '\r'})
+			c.count(buf[:n])
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	l.size = c.size.CRLF
+	if l.raw = c.size.CRLF == c.size.Bytes; l.raw {
+		l.mark = nil
+	}
+	return nil
+}
+
+// Size is the letter's length in bytes with CRLF line ends.
+func (l *Letter) Size() int64 { return l.size }
+
+// Close implements io.Closer.
+func (l *Letter) Close() error { return l.file.Close() }
+
+// Read implements io.Reader.
+func (l *Letter) Read(p []byte) (int, error) {
+	n, err := l.ReadAt(p, l.off)
+	l.off += int64(n)
+	if n > 0 {
+		return n, nil
+	}
+	return n, err
+}
+
+// Seek implements io.Seeker.
+func (l *Letter) Seek(off int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		off += l.off
+	case io.SeekEnd:
+		off += l.size
+	}
+	if off < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	l.off = off
+	return off, nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (l *Letter) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("read before the start")
+	}
+	if off >= l.size {
+		return 0, io.EOF
+	}
+	short := int64(len(p)) > l.size-off
+	if short {
+		p = p[:l.size-off]
+	}
+	var n int
+	var err error
+	if l.raw {
+		n, err = l.file.ReadAt(p, off)
+	} else {
+		n, err = l.convert(p, off)
+	}
+	if err == io.EOF && n == len(p) {
+		err = nil
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // the file shrank under us
+	}
+	if err == nil && short {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// convert fills p with the converted bytes from off on.
+func (l *Letter) convert(p []byte, off int64) (int, error) {
+	lo, hi := 0, len(l.mark)
+	for lo+1 < hi {
+		if mid := (lo + hi) / 2; l.mark[mid].out <= off {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	at := l.mark[lo]
+	skip, done := off-at.out, 0
+	buf := make([]byte, min(stride, int(skip)+len(p)+512))
+	for done < len(p) {
+		n, err := l.file.ReadAt(buf, at.in)
+		at.in += int64(n)
+		for _, b := range buf[:n] {
+			if b == '\n' && !at.cr {
+				put(p, '\r', &skip, &done)
+			}
+			put(p, b, &skip, &done)
+			at.cr = b == '\r'
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// put writes one byte unless it is to be skipped or p is full.
+func put(p []byte, b byte, skip *int64, done *int) {
+	switch {
+	case *skip > 0:
+		*skip--
+	case *done < len(p):
+		p[*done] = b
+		*done++
+	}
+}
+
+// Measure gives the sizes of a letter's file by reading it.
+func Measure(f vfs.FS, name string) (Size, error) {
+	return Dir{FS: f}.measure(name)
+}
