@@ -3,12 +3,13 @@ package message
 import (
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/unicode"
+	textunicode "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
 
@@ -62,7 +63,7 @@ func charsetByName(name string) encoding.Encoding {
 	}
 	switch name { // names of the trade that the index of the web doesn't have
 	case "utf-16":
-		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM) // RFC 2781 §4.3
+		return textunicode.UTF16(textunicode.BigEndian, textunicode.UseBOM) // RFC 2781 §4.3
 	case "cp850", "ibm850":
 		return charmap.CodePage850
 	case "cp437", "ibm437":
@@ -126,7 +127,7 @@ func cleanText(text []byte) string {
 		switch {
 		case r == '\r' || r == '\n':
 			r = ' '
-		case r < ' ' && r != '\t', r == 127:
+		case unicode.IsControl(r) && r != '\t':
 			r = utf8.RuneError
 		}
 		out = utf8.AppendRune(out, r)
