@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/idna"
+	"facteur/internal/mail/address"
 )
 
 // Check looks for what the types of single values can not see: names that are
@@ -52,7 +52,7 @@ func (k *checker) domains() {
 	seen := map[string]bool{}
 	for i, d := range k.c.Domains {
 		key := fmt.Sprintf("domain[%d].name", i)
-		name, err := Canonical(d.Name)
+		name, err := canonicalName(d.Name)
 		switch {
 		case d.Name == "":
 			k.failf(key, "is missing")
@@ -181,38 +181,27 @@ func (k *checker) dataDir() {
 	}
 }
 
-// Canonical is a domain in the form that everything compares: lower-case
-// A-labels without a trailing dot.
-func Canonical(domain string) (string, error) {
-	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(domain, "."))
-	if err != nil {
+// canonicalName is a domain in the form that everything compares; an address
+// literal is none.
+func canonicalName(domain string) (string, error) {
+	name, err := address.CanonicalDomain(domain)
+	if err != nil || name[0] == '[' {
 		return "", fmt.Errorf("%q is not a domain name", domain)
 	}
-	return name, checkLabels(domain, name)
+	return name, nil
 }
 
-// checkName wants a full name: at least two labels, no address.
+// checkName wants the full name of a machine: at least two labels, no address.
 func checkName(host string) error {
-	name, err := Canonical(host)
+	name, err := canonicalName(host)
 	if err != nil {
 		return err
-	}
-	if !strings.Contains(name, ".") {
-		return fmt.Errorf("%q is not a full name", host)
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
 		return fmt.Errorf("%q is an address, not a name", host)
 	}
-	return nil
-}
-
-// checkLabels holds a name to RFC 1035 §2.3.4 and RFC 5321 §4.1.2.
-func checkLabels(given, name string) error {
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || len(name) > 253 || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return fmt.Errorf("%q is not a domain name", given)
-		}
+	if !strings.Contains(name, ".") || strings.Contains(name, "_") {
+		return fmt.Errorf("%q is not a full name", host)
 	}
 	return nil
 }

@@ -36,10 +36,10 @@ func (b *binder) table(n *node, into reflect.Value, path string) {
 
 func (b *binder) unknown(n *node, name, path string, siblings []string) {
 	text := fmt.Sprintf("unknown key %q", join(path, name))
-	if near := nearest(name, siblings); near != "" {
-		text += fmt.Sprintf("; did you mean %q?", near)
-	} else if home := homeOf(name, b.schema); home != "" {
+	if home := homeOf(name, b.schema); home != "" {
 		text += fmt.Sprintf("; it belongs in %s", home)
+	} else if near := nearest(name, siblings); near != "" {
+		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	b.fail(n.key, "", "%s", text)
 }
@@ -100,6 +100,13 @@ func (b *binder) scalar(n *node, into reflect.Value, path string) {
 			return
 		}
 		into.SetInt(v)
+	case into.CanUint() && n.kind == unstable.Integer:
+		v, err := strconv.ParseUint(strings.ReplaceAll(n.text, "_", ""), 0, into.Type().Bits())
+		if err != nil {
+			b.fail(n.pos, path, "%s does not fit", clip(n.text))
+			return
+		}
+		into.SetUint(v)
 	default:
 		b.wrong(n, into.Type(), path)
 	}

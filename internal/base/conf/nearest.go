@@ -8,7 +8,7 @@ func nearest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return "" // no typing error; and the distance costs a product of lengths
 	}
-	best, least := "", len(name)/3+1
+	best, least := "", max(1, len(name)/3)
 	for _, c := range candidates {
 		d := distance(strings.ToLower(name), c)
 		if len(name) >= 4 && (strings.HasPrefix(c, name) || strings.HasSuffix(c, name)) {

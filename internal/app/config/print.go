@@ -1,0 +1,68 @@
+package config
+
+import (
+	_ "embed"
+	"io"
+
+	"facteur/internal/base/conf"
+)
+
+// source is config.go itself: its doc comments are the reference of the settings.
+//
+//go:embed config.go
+var source []byte
+
+// WriteDefaults writes every setting with its comment and default, as a file that
+// can be used: what "postconf -d" tells, and more.
+func WriteDefaults(w io.Writer) error {
+	tables, err := Default().tables()
+	if err != nil {
+		return err
+	}
+	return conf.WriteSample(w, tables, false)
+}
+
+// WriteReference writes the page docs/SETTINGS.md.
+func WriteReference(w io.Writer) error {
+	tables, err := Default().tables()
+	if err != nil {
+		return err
+	}
+	const head = "# Settings\n\nEverything that can be written in `facteur.toml`. This page is made from the doc\n" +
+		"comments in internal/app/config/config.go; `go test ./internal/app/config -update` writes it anew.\n" +
+		"\nDurations are written `90s`, `5m`, `4h`, `5d`; sizes in bytes or as `50M` (K, M, G, T: powers of 1024).\n"
+	if _, err := io.WriteString(w, head); err != nil {
+		return err
+	}
+	return conf.WriteReference(w, tables)
+}
+
+// WriteShow writes every setting as it is in force.
+func (c *Config) WriteShow(w io.Writer) error {
+	tables, err := c.tables()
+	if err != nil {
+		return err
+	}
+	return conf.WriteSettings(w, tables)
+}
+
+// WriteDiff writes the settings that are not as in an empty file.
+func (c *Config) WriteDiff(w io.Writer) error {
+	tables, err := c.tables()
+	if err != nil {
+		return err
+	}
+	base, err := Default().tables()
+	if err != nil {
+		return err
+	}
+	return conf.WriteSettings(w, conf.Differences(tables, base))
+}
+
+func (c *Config) tables() ([]conf.Table, error) {
+	docs, err := conf.ReadDocs(source)
+	if err != nil {
+		return nil, err
+	}
+	return conf.Tables(docs, c), nil
+}
