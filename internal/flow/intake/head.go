@@ -1,108 +1,52 @@
 package intake
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
+
+	"facteur/internal/mail/message"
 )
 
 // headMax is how much of a message is looked at as its header, in bytes. A longer
 // header is kept whole like everything else; what is beyond is not looked at.
 const headMax = 256 << 10
 
-const copyBufferSize = 32 << 10
-
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBufferSize); return &b }}
-
-// head is the beginning of a message and what its header says.
+// head is the header of a message, and what it says that matters here.
 type head struct {
-	bytes     []byte // at least the header, unless the message is only that
-	received  int    // Received fields
+	header    message.Header
+	received  int // Received fields
 	date      bool
-	messageID string
+	messageID string // "" when there is none
 }
 
-// readHead reads until the header has ended, the message has, or headMax bytes.
-func readHead(r io.Reader) (*head, error) {
-	h := &head{bytes: make([]byte, 0, 16<<10)}
-	searched := 0
-	for len(h.bytes) < headMax {
-		if len(h.bytes) == cap(h.bytes) {
-			h.bytes = append(h.bytes, 0)[:len(h.bytes)]
-		}
-		n, err := r.Read(h.bytes[len(h.bytes):cap(h.bytes)])
-		h.bytes = h.bytes[:len(h.bytes)+n]
-		if end := headerEnd(h.bytes, max(0, searched-3)); end >= 0 {
-			h.scan(h.bytes[:end])
-			return h, noEOF(err)
-		}
-		searched = len(h.bytes)
-		if err != nil {
-			h.scan(h.bytes)
-			return h, noEOF(err)
-		}
+// readHead reads the header; rest is what follows it.
+func readHead(r io.Reader) (h *head, rest io.Reader, err error) {
+	header, rest, err := message.ReadHeader(r, headMax)
+	if errors.Is(err, message.ErrHeaderTooLong) {
+		err = nil
 	}
-	h.scan(h.bytes)
-	return h, nil
+	h = &head{header: header}
+	for f := range header.Fields() {
+		h.note(f)
+	}
+	return h, rest, err
 }
 
-func noEOF(err error) error {
-	if err == io.EOF {
-		return nil // the next Read says it again
-	}
-	return err
-}
-
-// headerEnd finds the empty line, searching from an offset; -1 when it has not
-// come yet.
-func headerEnd(b []byte, from int) int {
-	if bytes.HasPrefix(b, []byte("\r\n")) {
-		return 0
-	}
-	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
-		return from + i + 2
-	}
-	return -1
-}
-
-// scan goes over the fields once.
-func (h *head) scan(header []byte) {
-	for len(header) > 0 {
-		line := header
-		if i := bytes.IndexByte(header, '\n'); i >= 0 {
-			line, header = header[:i+1], header[i+1:]
-		} else {
-			header = nil
-		}
-		name, value, found := bytes.Cut(line, []byte(":"))
-		if !found || name[0] == ' ' || name[0] == '\t' {
-			continue
-		}
-		h.field(bytes.TrimRight(name, " \t"), value)
-	}
-}
-
-func (h *head) field(name, value []byte) {
+func (h *head) note(f message.Field) {
 	switch {
-	case equalFold(name, "Received"):
+	case f.Is("Received"):
 		h.received++
-	case equalFold(name, "Date"):
+	case f.Is("Date"):
 		h.date = true
-	case equalFold(name, "Message-Id") && h.messageID == "":
-		h.messageID = strings.TrimSpace(string(value))
-		if h.messageID == "" {
-			h.messageID = "<>" // there is one, on the next line perhaps
-		}
+	case f.Is("Message-Id") && h.messageID == "":
+		h.messageID = cmp.Or(f.Text(), "<>")
 	}
-}
-
-func equalFold(b []byte, s string) bool {
-	return len(b) == len(s) && strings.EqualFold(string(b), s)
 }
 
 // stamp writes what we put in front of the message: the trace field, and for our
@@ -121,7 +65,7 @@ func (t *Transaction) stamp(h *head) error {
 		}
 	}
 	t.messageID = h.messageID
-	t.spool.Grow(b.Len() + len(h.bytes))
+	t.spool.Grow(b.Len() + len(h.header))
 	if _, err := io.WriteString(t.spool, b.String()); err != nil {
 		return storageError{err}
 	}

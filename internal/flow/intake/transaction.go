@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"facteur/internal/flow/route"
@@ -70,11 +71,12 @@ func (t *Transaction) Recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 func (t *Transaction) Receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	t.arrived = time.Now()
 	t.spool = t.desk.queue.Spool()
-	head, err := readHead(r)
+	head, rest, err := readHead(r)
 	if err == nil {
-		if err = t.stamp(head); err == nil {
-			err = t.keep(r, head.bytes)
-		}
+		err = t.stamp(head)
+	}
+	if err == nil {
+		err = t.keep(head.header, rest)
 	}
 	if err != nil {
 		return t.refuse(r, err)
@@ -92,33 +94,32 @@ const maxHops = 50
 // errTooLarge is how keep says it; the reply is tooLarge.
 var errTooLarge = errors.New("message is too large")
 
-// keep writes the head and the rest of r, up to the limit.
-func (t *Transaction) keep(r io.Reader, head []byte) error {
-	if int64(len(head)) > t.rules.SizeLimit {
-		return errTooLarge
-	}
-	if _, err := t.spool.Write(head); err != nil {
+// keep writes the header and the rest of the message, up to the limit.
+func (t *Transaction) keep(header []byte, rest io.Reader) error {
+	if _, err := t.spool.Write(header); err != nil {
 		return storageError{err}
 	}
+	left := t.rules.SizeLimit - int64(len(header))
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	left := t.rules.SizeLimit - int64(len(head))
-	for {
-		n, err := r.Read(*buf)
-		if left -= int64(n); left < 0 {
-			return errTooLarge
-		}
+	for left >= 0 {
+		n, err := rest.Read(*buf)
+		left -= int64(n)
 		if _, werr := t.spool.Write((*buf)[:n]); werr != nil {
 			return storageError{werr}
 		}
-		if err == io.EOF {
+		if err == io.EOF && left >= 0 {
 			return nil
 		}
-		if err != nil {
+		if err != nil && err != io.EOF {
 			return err
 		}
 	}
+	return errTooLarge
 }
+
+// copyBuffers are for keep.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 // storageError is a fault of our disk, not of the peer's data.
 type storageError struct{ err error }

@@ -11,18 +11,17 @@ import (
 )
 
 // Settle records the outcomes of attempts, and commits what they cause, in one
-// transaction. On an error nothing has changed and the leases are still held:
-// call it again.
-func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) error {
+// transaction. It gives the items that have ended with it. On an error nothing has
+// changed and the leases are still held: call it again.
+func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []ID, err error) {
 	for _, s := range settlements {
 		for _, d := range s.Offspring {
 			if err := prepare(d); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	var ended []ID
-	err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+	err = q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		ended = ended[:0] // the function may run twice
 		for _, s := range settlements {
 			gone, err := settle(tx, s)
@@ -36,10 +35,10 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("queue: %w", err)
+		return nil, fmt.Errorf("queue: %w", err)
 	}
 	q.afterSettle(settlements, ended)
-	return nil
+	return ended, nil
 }
 
 // settle does one settlement and tells whether its item ended.

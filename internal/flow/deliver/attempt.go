@@ -1,0 +1,69 @@
+package deliver
+
+import (
+	"time"
+
+	"facteur/internal/flow/route"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/queue"
+)
+
+// attempt is recipients of one item that go to the same place at the same time.
+type attempt struct {
+	item *queue.Item // its Recipients are those of the attempt
+	hop  route.Hop
+	// claimed is when the queue handed it out, begun when its turn came, and
+	// connected when the other side was ready for it.
+	claimed, begun, connected time.Time
+}
+
+// result is what an attempt brought for one recipient. The zero kind is deferred.
+type result struct {
+	recipient queue.Recipient
+	kind      queue.Result
+	// reply is what the other side said, or what we say in its place.
+	reply *smtp.Reply
+	// text is the reply as the log and the notices tell it: who said it, to what.
+	text string
+	// relay is "host[address]:port", or where the letter was put; host its name
+	// only, for Remote-MTA; both empty when nobody was reached.
+	relay, host string
+}
+
+// judge turns a reply into a kind: only a clear yes delivers, only a clear no
+// fails, everything else waits.
+func judge(r *smtp.Reply) queue.Result {
+	switch {
+	case r == nil:
+		return queue.Deferred
+	case r.Code/100 == 2:
+		return queue.Delivered
+	case r.Permanent():
+		return queue.Failed
+	}
+	return queue.Deferred
+}
+
+// dsnStatus is the RFC 3463 code of a result, made up from the reply where the
+// other side gave none.
+func (r result) dsnStatus() string {
+	if r.reply != nil && r.reply.Enhanced != "" {
+		return r.reply.Enhanced
+	}
+	switch r.kind {
+	case queue.Delivered, queue.Staged:
+		return "2.0.0"
+	case queue.Failed, queue.Undeliverable:
+		return "5.0.0"
+	}
+	return "4.0.0"
+}
+
+// all gives every recipient of an attempt the same result.
+func (a *attempt) all(reply *smtp.Reply, text string) []result {
+	out := make([]result, len(a.item.Recipients))
+	for i, r := range a.item.Recipients {
+		out[i] = result{recipient: r, kind: judge(reply), reply: reply, text: text}
+	}
+	return out
+}

@@ -1,0 +1,190 @@
+// Package deliver takes items from the queue to where they go: into Maildirs, or
+// to other hosts. It decides when an attempt is made, reads what came of it, and
+// settles that in the queue together with the notices that it causes.
+//
+//	queue.Claim → Dispatcher → local  → maildir            → clerk → queue.Settle
+//	                         → remote → dns, smtpc         → clerk
+//
+// Nothing here is durable. A crash loses leases only: the queue hands the same
+// recipients out again. What an attempt may have done by then is in the package
+// docs of queue (remote: one extra copy) and maildir (local: none).
+package deliver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/vfs"
+	"facteur/internal/flow/bounce"
+	"facteur/internal/flow/route"
+	"facteur/internal/net/dns"
+	"facteur/internal/store/directory"
+	"facteur/internal/store/queue"
+)
+
+// activeMax is how many recipients are under way or waiting in memory for their
+// turn (Postfix's qmgr_message_active_limit). The others wait in the database.
+const activeMax = 20_000
+
+// claimMax is how many items are claimed at a time.
+const claimMax = 500
+
+// House is what a Dispatcher works with.
+type House struct {
+	Hostname  string
+	FS        vfs.FS
+	Queue     *queue.Queue
+	Directory *directory.Directory
+	Resolver  *dns.Resolver
+	Notices   *bounce.Writer
+	// Notify is told the home of each account that got a letter.
+	Notify func(home string)
+	// Schedule and Outbound are asked at each use, so that a reload takes effect.
+	Schedule func() Schedule
+	Outbound func() *Outbound
+	Events   event.Sink
+}
+
+// Dispatcher hands out the work. Make it with New, start it with Run.
+type Dispatcher struct {
+	queue  *queue.Queue
+	local  *local
+	remote *remote
+	events event.Sink
+	active atomic.Int64
+	freed  chan struct{}
+}
+
+// New makes a Dispatcher.
+func New(h House) *Dispatcher {
+	d := &Dispatcher{queue: h.Queue, events: h.Events, freed: make(chan struct{}, 1)}
+	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events}
+	d.local = &local{
+		fs: h.FS, host: h.Hostname, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.done,
+		in: make(chan *attempt, batchMax), landed: make(chan *letter, finishMax),
+	}
+	d.remote = newRemote(h, c, d.done)
+	return d
+}
+
+// Run delivers until ctx ends, and returns when all that was under way has been
+// settled or given up. Deliveries to other hosts get grace to end.
+func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	if err := d.resume(ctx); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { d.local.run(ctx) })
+	d.dispatch(ctx, hard)
+	d.remote.wait()
+	cancel()
+	wg.Wait()
+	return nil
+}
+
+// resume finishes what a crash left landing. The rooms are not running yet, so
+// it happens before anything else.
+func (d *Dispatcher) resume(ctx context.Context) error {
+	items, err := d.queue.Landings(ctx)
+	if err != nil {
+		return err
+	}
+	go d.local.resume(ctx, items, func(r queue.Recipient) *attempt {
+		d.active.Add(1)
+		hop, _ := route.ParseHop(r.Route)
+		now := time.Now()
+		return &attempt{hop: hop, claimed: now, begun: now, connected: now}
+	})
+	return nil
+}
+
+// dispatch claims what is due and hands it on.
+func (d *Dispatcher) dispatch(ctx, hard context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		next := time.Now().Add(time.Minute)
+		if d.active.Load() < activeMax {
+			var items []*queue.Item
+			var err error
+			now := time.Now()
+			if items, next, err = d.queue.Claim(ctx, now, claimMax); err != nil && !errors.Is(err, context.Canceled) {
+				d.events.Emit(Trouble{What: "reading the queue", Err: err})
+			}
+			for _, it := range items {
+				d.hand(ctx, hard, it, now)
+			}
+		}
+		timer.Reset(time.Until(next))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-d.queue.Wake():
+		case <-d.freed:
+		}
+	}
+}
+
+// hand splits an item by destination.
+func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Time) {
+	d.active.Add(int64(len(it.Recipients)))
+	for _, a := range split(it, now) {
+		if a.hop.Kind == route.Mailbox {
+			select {
+			case d.local.in <- a:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		d.remote.add(hard, a)
+	}
+}
+
+// split makes one attempt of the recipients of an item that share a route.
+func split(it *queue.Item, now time.Time) []*attempt {
+	if len(it.Recipients) == 1 {
+		return []*attempt{{item: it, hop: hopOf(it.Recipients[0]), claimed: now}}
+	}
+	var out []*attempt
+	byRoute := make(map[string]*attempt)
+	for _, r := range it.Recipients {
+		a := byRoute[r.Route]
+		if a == nil {
+			part := *it
+			part.Recipients = nil
+			a = &attempt{item: &part, hop: hopOf(r), claimed: now}
+			byRoute[r.Route] = a
+			out = append(out, a)
+		}
+		a.item.Recipients = append(a.item.Recipients, r)
+	}
+	return out
+}
+
+// hopOf reads a route. One that this program can't read goes by the address.
+func hopOf(r queue.Recipient) route.Hop {
+	hop, err := route.ParseHop(r.Route)
+	if err != nil {
+		return route.Hop{Kind: route.Remote, Name: r.Address.Domain}
+	}
+	return hop
+}
+
+// done gives back the places of n recipients.
+func (d *Dispatcher) done(n int) {
+	before := d.active.Add(int64(-n)) + int64(n)
+	if before >= activeMax {
+		select {
+		case d.freed <- struct{}{}:
+		default:
+		}
+	}
+}
+

@@ -1,0 +1,158 @@
+package deliver
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/flow/route"
+	"facteur/internal/store/queue"
+)
+
+// Times are where the time of an attempt went: Postfix's delays=a/b/c/d, before
+// the queue manager, in it, connecting, and sending.
+type Times struct {
+	Total, Before, Waiting, Connecting, Sending time.Duration
+}
+
+func newTimes(a *attempt, now time.Time) Times {
+	begun, connected := a.begun, a.connected
+	if begun.IsZero() {
+		begun = now
+	}
+	if connected.IsZero() {
+		connected = now
+	}
+	return Times{
+		Total: max(0, now.Sub(a.item.Arrived)), Before: max(0, a.claimed.Sub(a.item.Arrived)), Waiting: begun.Sub(a.claimed),
+		Connecting: connected.Sub(begun), Sending: now.Sub(connected),
+	}
+}
+
+// String is the delay= and delays= of Postfix's log, in seconds.
+func (t Times) String() string {
+	return fmt.Sprintf("delay=%s, delays=%s/%s/%s/%s", seconds(t.Total),
+		seconds(t.Before), seconds(t.Waiting), seconds(t.Connecting), seconds(t.Sending))
+}
+
+// seconds keeps two significant digits, as Postfix does.
+func seconds(d time.Duration) string {
+	s := d.Seconds()
+	switch {
+	case s < 0.01:
+		return "0"
+	case s < 1:
+		return fmt.Sprintf("%.2g", s)
+	case s < 10:
+		return fmt.Sprintf("%.1f", s)
+	}
+	return fmt.Sprintf("%.0f", s)
+}
+
+// Tried is what an attempt brought for one recipient.
+type Tried struct {
+	Attempt   Times
+	ID        queue.ID
+	Hop       route.Hop
+	Recipient queue.Recipient
+	Result    queue.Result
+	Relay     string // "none" in the log when empty
+	Status    string // RFC 3463
+	Text      string
+}
+
+// Level implements event.Event.
+func (e Tried) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Tried) Record() (string, []slog.Attr) {
+	return e.status(), []slog.Attr{
+		slog.String("id", e.ID.String()), slog.String("to", e.Recipient.Address.String()),
+		slog.String("relay", e.relay()), slog.Duration("delay", e.Attempt.Total),
+		slog.String("dsn", e.Status), slog.String("reply", e.Text), slog.Int("attempt", e.Recipient.Attempts+1),
+	}
+}
+
+// Line implements event.Event.
+func (e Tried) Line() (string, string) {
+	program := "postfix/smtp"
+	if e.Hop.Kind == route.Mailbox {
+		program = "postfix/virtual"
+	}
+	to := "to=<" + e.Recipient.Address.String() + ">"
+	if e.Recipient.Original != e.Recipient.Address {
+		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
+	}
+	return program, fmt.Sprintf("%s: %s, relay=%s, %s, dsn=%s, status=%s (%s)",
+		e.ID, to, e.relay(), e.Attempt, e.Status, e.status(), e.Text)
+}
+
+// status is the word of status=. What is landing has been delivered for the
+// reader of a log: the letter is durable, and it will be in the mailbox.
+func (e Tried) status() string {
+	if e.Result == queue.Staged {
+		return queue.Delivered.String()
+	}
+	return e.Result.String()
+}
+
+func (e Tried) relay() string {
+	if e.Relay == "" {
+		return "none"
+	}
+	return e.Relay
+}
+
+// Notified is a notice that was made because of an item.
+type Notified struct {
+	ID     queue.ID
+	Notice *queue.Item
+}
+
+// Level implements event.Event.
+func (Notified) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Notified) Record() (string, []slog.Attr) {
+	return "notice", []slog.Attr{slog.String("id", e.ID.String()), slog.String("notice", e.Notice.ID.String())}
+}
+
+// Line implements event.Event.
+func (e Notified) Line() (string, string) {
+	return "postfix/bounce", fmt.Sprintf("%s: sender non-delivery notification: %s", e.ID, e.Notice.ID)
+}
+
+// Removed is an item that has come to its end.
+type Removed struct{ ID queue.ID }
+
+// Level implements event.Event.
+func (Removed) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Removed) Record() (string, []slog.Attr) { return "", nil }
+
+// Line implements event.Event.
+func (e Removed) Line() (string, string) { return "postfix/qmgr", e.ID.String() + ": removed" }
+
+// Trouble is a fault of ours, or of our disk.
+type Trouble struct {
+	ID   queue.ID
+	What string
+	Err  error
+}
+
+// Level implements event.Event.
+func (Trouble) Level() slog.Level { return slog.LevelError }
+
+// Record implements event.Event.
+func (e Trouble) Record() (string, []slog.Attr) {
+	return "delivery trouble", []slog.Attr{slog.String("what", e.What), slog.String("id", e.ID.String()), slog.String("error", e.Err.Error())}
+}
+
+// Line implements event.Event.
+func (e Trouble) Line() (string, string) {
+	return "postfix/qmgr", fmt.Sprintf("error: %s: %s: %v", e.ID, e.What, e.Err)
+}
+
+var _ = []event.Event{Tried{}, Notified{}, Removed{}, Trouble{}}

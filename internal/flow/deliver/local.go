@@ -1,0 +1,310 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
+	"facteur/internal/base/vfs"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/directory"
+	"facteur/internal/store/maildir"
+	"facteur/internal/store/queue"
+)
+
+// local puts letters into Maildirs, many at a time: all are written, made durable
+// by one call, noted in the queue as landing by one transaction, and renamed. See
+// package maildir for why this delivers exactly once.
+type local struct {
+	fs        vfs.FS
+	host      string // stands in file names
+	directory *directory.Directory
+	notify    func(home string)
+	clerk     *clerk
+	events    event.Sink
+	// done gives back the places of n recipients that are no longer under way.
+	done func(n int)
+
+	in     chan *attempt
+	landed chan *letter
+}
+
+// letter is one recipient's copy.
+type letter struct {
+	attempt   *attempt
+	recipient queue.Recipient
+	home      string
+	delivery  maildir.Delivery
+	size      maildir.Size
+}
+
+const (
+	// carriers is how many batches are under way at a time: while one waits for
+	// the disk, the other writes.
+	carriers = 2
+	// batchMax bounds a batch, and so how long its first letter waits.
+	batchMax = 256
+)
+
+func (l *local) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range carriers {
+		wg.Go(func() { l.carry(ctx) })
+	}
+	wg.Go(func() { l.finish(ctx) })
+	wg.Wait()
+}
+
+func (l *local) carry(ctx context.Context) {
+	for {
+		batch := gather(ctx, l.in, batchMax)
+		if batch == nil {
+			return
+		}
+		l.deliver(ctx, batch)
+	}
+}
+
+// gather waits for one and takes along what else is there; nil when ctx ends.
+func gather[T any](ctx context.Context, in <-chan T, limit int) []T {
+	var batch []T
+	select {
+	case x := <-in:
+		batch = append(batch, x)
+	case <-ctx.Done():
+		return nil
+	}
+	for len(batch) < limit {
+		select {
+		case x := <-in:
+			batch = append(batch, x)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// deliver takes a batch through the steps of package maildir.
+func (l *local) deliver(ctx context.Context, batch []*attempt) {
+	staged := l.stageAll(ctx, batch)
+	if len(staged) == 0 {
+		return
+	}
+	if err := maildir.SyncStaged(deliveries(staged)); err != nil {
+		l.retreat(ctx, staged, err)
+		return
+	}
+	if err := l.clerk.settle(ctx, landing(staged)...); err != nil {
+		return // the rows are Queued still; a restart writes the letters again
+	}
+	for _, x := range staged {
+		l.land(ctx, x)
+	}
+}
+
+func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
+	var staged []*letter
+	for _, a := range batch {
+		a.begun = time.Now()
+		for _, r := range a.item.Recipients {
+			x, failure := l.stage(ctx, a, r)
+			if failure != nil {
+				l.giveBack(ctx, a, *failure)
+				continue
+			}
+			staged = append(staged, x)
+		}
+		a.connected = time.Now()
+	}
+	return staged
+}
+
+// stage writes one copy into tmp. What fails waits, unless the account is gone.
+func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient) (*letter, *result) {
+	account, failure := l.account(ctx, a, r)
+	if failure != nil {
+		return nil, failure
+	}
+	x := &letter{attempt: a, recipient: r, home: account.Home}
+	dir, err := maildir.Create(l.fs, filepath.Join(account.Home, "Maildir"))
+	if err != nil {
+		return nil, mailboxTrouble(r, err)
+	}
+	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(a.item, r)}
+	if x.size, err = l.write(ctx, x); err != nil {
+		return nil, mailboxTrouble(r, err)
+	}
+	return x, nil
+}
+
+func (l *local) account(ctx context.Context, a *attempt, r queue.Recipient) (directory.Account, *result) {
+	owner, err := address.Parse(a.hop.Name)
+	if err != nil {
+		owner = r.Address
+	}
+	answer := l.directory.Account(ctx, owner)
+	switch answer.State() {
+	case lookup.Found:
+		return answer.Value(), nil
+	case lookup.NotFound:
+		return directory.Account{}, &result{recipient: r, kind: queue.Failed,
+			reply: smtp.NewReply(550, "5.1.1", "unknown user"), text: fmt.Sprintf("unknown user: %q", r.Address)}
+	}
+	return directory.Account{}, &result{recipient: r, kind: queue.Deferred,
+		reply: smtp.NewReply(451, "4.3.0", "directory look-up failed"), text: "directory look-up failed"}
+}
+
+func mailboxTrouble(r queue.Recipient, err error) *result {
+	return &result{recipient: r, kind: queue.Deferred,
+		reply: smtp.NewReply(451, "4.2.0", "mailbox can't be written"), text: "mailbox can't be written: " + err.Error()}
+}
+
+func (l *local) write(ctx context.Context, x *letter) (maildir.Size, error) {
+	body, err := l.clerk.queue.Body(ctx, x.attempt.item)
+	if err != nil {
+		return maildir.Size{}, err
+	}
+	r, err := body.Open()
+	if err != nil {
+		return maildir.Size{}, err
+	}
+	defer r.Close()
+	return x.delivery.Dir.Stage(x.delivery.Name, strings.NewReader(prefix(x)), r)
+}
+
+// prefix is what final delivery adds (RFC 5321 §4.4), in Postfix's order.
+func prefix(x *letter) string {
+	return fmt.Sprintf("Return-Path: <%s>\r\nDelivered-To: %s\r\n", x.attempt.item.Sender, x.recipient.Address)
+}
+
+func (l *local) name(it *queue.Item, r queue.Recipient) string {
+	return maildir.DeliveryName(it.ID.String(), r.N, it.Arrived, l.host)
+}
+
+func deliveries(letters []*letter) []maildir.Delivery {
+	out := make([]maildir.Delivery, len(letters))
+	for i, x := range letters {
+		out[i] = x.delivery
+	}
+	return out
+}
+
+// landing settles what is durable in tmp.
+func landing(letters []*letter) []queue.Settlement { return settlements(letters, queue.Staged) }
+
+func settlements(letters []*letter, r queue.Result) []queue.Settlement {
+	out := make([]queue.Settlement, len(letters))
+	for i, x := range letters {
+		out[i] = queue.Settlement{Item: x.attempt.item.ID, Outcomes: []queue.Outcome{{N: x.recipient.N, Result: r}}}
+	}
+	return out
+}
+
+// retreat is for a batch that could not be made durable: nothing of it counts.
+func (l *local) retreat(ctx context.Context, letters []*letter, err error) {
+	for _, x := range letters {
+		l.giveBack(ctx, x.attempt, *mailboxTrouble(x.recipient, err))
+	}
+}
+
+// giveBack settles one recipient that was not delivered.
+func (l *local) giveBack(ctx context.Context, a *attempt, r result) {
+	if err := l.clerk.conclude(ctx, a, []result{r}); err != nil {
+		return // the lease stays; a restart tries again
+	}
+	l.done(1)
+}
+
+// land renames, shows the letter to whoever is reading the mailbox, and tells.
+// A letter that can't be renamed now is tried again until it can.
+func (l *local) land(ctx context.Context, x *letter) {
+	if err := x.delivery.Dir.Land(x.delivery.Name, x.size); err != nil {
+		l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "moving a letter to new/", Err: err})
+		time.AfterFunc(landAgain, func() {
+			if ctx.Err() == nil {
+				l.land(ctx, x)
+			}
+		})
+		return
+	}
+	l.notify(x.home)
+	l.clerk.tell(x.attempt, []result{{recipient: x.recipient, kind: queue.Staged,
+		relay: "virtual", text: "delivered to maildir"}}, nil, time.Now())
+	select {
+	case l.landed <- x:
+	case <-ctx.Done():
+	}
+}
+
+// landAgain is how long a letter waits whose Maildir refuses a rename.
+const landAgain = 10 * time.Second
+
+// finish removes the rows of letters whose renames are durable. Nobody waits for
+// it, so it lets some gather.
+func (l *local) finish(ctx context.Context) {
+	for {
+		batch := gather(ctx, l.landed, finishMax)
+		if batch == nil {
+			return
+		}
+		if len(batch) < finishMax {
+			time.Sleep(finishWait)
+			batch = append(batch, drain(l.landed, finishMax-len(batch))...)
+		}
+		l.remove(ctx, batch)
+	}
+}
+
+const (
+	finishMax  = 2000
+	finishWait = 50 * time.Millisecond
+)
+
+func drain[T any](in <-chan T, limit int) (out []T) {
+	for len(out) < limit {
+		select {
+		case x := <-in:
+			out = append(out, x)
+		default:
+			return out
+		}
+	}
+	return out
+}
+
+func (l *local) remove(ctx context.Context, batch []*letter) {
+	if err := maildir.SyncLanded(deliveries(batch)); err != nil {
+		// The rows stay Landing: the next start renames again what needs it.
+		l.events.Emit(Trouble{What: "making deliveries durable", Err: err})
+		return
+	}
+	if err := l.clerk.settle(ctx, settlements(batch, queue.Delivered)...); err != nil {
+		return
+	}
+	l.done(len(batch))
+}
+
+// resume lands what a crash left between tmp and new.
+func (l *local) resume(ctx context.Context, items []*queue.Item, hop func(queue.Recipient) *attempt) {
+	for _, it := range items {
+		for _, r := range it.Recipients {
+			a := hop(r)
+			a.item = it
+			account, failure := l.account(ctx, a, r)
+			if failure != nil {
+				l.giveBack(ctx, a, *failure)
+				continue
+			}
+			dir := maildir.Dir{FS: l.fs, Path: filepath.Join(account.Home, "Maildir")}
+			l.land(ctx, &letter{attempt: a, recipient: r, home: account.Home,
+				delivery: maildir.Delivery{Dir: dir, Name: l.name(it, r)}})
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package deliver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/net/smtpc"
+	"facteur/internal/store/queue"
+)
+
+// remote hands letters to other hosts. Each destination has a line of attempts
+// and some workers; a worker keeps its connection for the next letter in line.
+type remote struct {
+	finder   finder
+	outbound func() *Outbound
+	clerk    *clerk
+	done     func(n int)
+
+	mu      sync.Mutex
+	lines   map[string]*line
+	workers int
+	wg      sync.WaitGroup
+}
+
+// line is what waits for one destination.
+type line struct {
+	key     string
+	waiting []*attempt
+	workers int
+	more    chan struct{}
+}
+
+func newRemote(h House, c *clerk, done func(int)) *remote {
+	return &remote{
+		finder: finder{hostname: h.Hostname, resolver: h.Resolver}, outbound: h.Outbound,
+		clerk: c, done: done, lines: make(map[string]*line),
+	}
+}
+
+// wait returns when no worker is left.
+func (m *remote) wait() { m.wg.Wait() }
+
+// add puts an attempt in line and sees that somebody works on it.
+func (m *remote) add(ctx context.Context, a *attempt) {
+	out := m.outbound()
+	key := out.destination(a.hop)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.lines[key]
+	if l == nil {
+		l = &line{key: key, more: make(chan struct{}, 1)}
+		m.lines[key] = l
+	}
+	l.waiting = append(l.waiting, a)
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	m.staff(ctx, l, out)
+}
+
+// staff starts a worker where more wait than are served, within the limits.
+func (m *remote) staff(ctx context.Context, l *line, out *Outbound) {
+	if len(l.waiting) > l.workers && l.workers < out.DestinationConcurrency && m.workers < out.Concurrency {
+		l.workers++
+		m.workers++
+		m.wg.Go(func() { m.work(ctx, l) })
+	}
+}
+
+// next takes the first attempt in line; nil when there is none.
+func (m *remote) next(l *line) *attempt {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(l.waiting) == 0 {
+		return nil
+	}
+	a := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	return a
+}
+
+// crowded tells that others wait for a worker's place.
+func (m *remote) crowded() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.workers >= m.outbound().Concurrency
+}
+
+// leave ends a worker, unless there is work after all; its place goes to a line
+// that has none.
+func (m *remote) leave(ctx context.Context, l *line) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(l.waiting) > 0 && ctx.Err() == nil {
+		return false
+	}
+	l.workers--
+	m.workers--
+	if l.workers == 0 && len(l.waiting) == 0 {
+		delete(m.lines, l.key)
+	}
+	if ctx.Err() == nil {
+		for _, other := range m.lines {
+			m.staff(ctx, other, m.outbound())
+		}
+	}
+	return true
+}
+
+// work serves one line over one connection at a time.
+func (m *remote) work(ctx context.Context, l *line) {
+	w := &worker{remote: m, line: l}
+	defer w.hangUp(ctx)
+	for {
+		a := m.next(l)
+		if a == nil {
+			if w.idle(ctx) {
+				continue
+			}
+			w.hangUp(ctx)
+			if m.leave(ctx, l) {
+				return
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			continue // leases end with the process
+		}
+		w.try(ctx, a)
+	}
+}
+
+// worker is one connection's owner.
+type worker struct {
+	remote *remote
+	line   *line
+	conn   *smtpc.Conn
+	since  time.Time
+}
+
+// idle keeps the connection for a moment in the hope of more; true when there is.
+func (w *worker) idle(ctx context.Context) bool {
+	if w.conn == nil || !w.conn.Usable() || w.remote.crowded() {
+		return false
+	}
+	select {
+	case <-w.line.more:
+		return true
+	case <-time.After(w.remote.outbound().IdleTime):
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (w *worker) hangUp(ctx context.Context) {
+	if w.conn != nil {
+		w.conn.Quit(ctx)
+		w.conn = nil
+	}
+}
+
+// try makes one attempt and settles it.
+func (w *worker) try(ctx context.Context, a *attempt) {
+	m := w.remote
+	a.begun = time.Now()
+	if reply, text := w.connect(ctx, a); reply != nil {
+		m.conclude(ctx, a, a.all(reply, text))
+		if reply.Temporary() {
+			m.deferLine(ctx, w.line, reply, text)
+		}
+		return
+	}
+	a.connected = time.Now()
+	results, err := w.send(ctx, a)
+	if err != nil {
+		m.conclude(ctx, a, a.all(smtp.NewReply(451, "4.3.0", "message can't be read"), err.Error()))
+		return
+	}
+	m.conclude(ctx, a, results)
+}
+
+func (m *remote) conclude(ctx context.Context, a *attempt, results []result) {
+	if err := m.clerk.conclude(ctx, a, results); err != nil {
+		return // the leases stay; a restart tries again
+	}
+	m.done(len(results))
+}
+
+// deferLine spares the others in line a knock at a door that nobody opens.
+func (m *remote) deferLine(ctx context.Context, l *line, reply *smtp.Reply, text string) {
+	m.mu.Lock()
+	waiting := l.waiting
+	l.waiting = nil
+	m.mu.Unlock()
+	for _, a := range waiting {
+		a.begun = time.Now()
+		m.conclude(ctx, a, a.all(reply, text))
+	}
+}
+
+// connect sees to a connection that takes another message; a reply is why there
+// is none.
+func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) {
+	out := w.remote.outbound()
+	if w.conn != nil && w.conn.Usable() && w.conn.Messages() < out.ReuseCount && time.Since(w.since) < out.ReuseTime {
+		return nil, ""
+	}
+	w.hangUp(ctx)
+	conn, reply, text := w.remote.finder.connect(ctx, out, a.hop)
+	w.conn, w.since = conn, time.Now()
+	return reply, text
+}
+
+// recipientMax is how many recipients go into one transaction (Postfix's
+// smtp_destination_recipient_limit).
+const recipientMax = 50
+
+// send hands the message over, in several transactions if need be. The error is
+// about our own copy of it.
+func (w *worker) send(ctx context.Context, a *attempt) ([]result, error) {
+	var out []result
+	for rest := a.item.Recipients; len(rest) > 0; {
+		n := min(len(rest), recipientMax)
+		results, err := w.transaction(ctx, a, rest[:n])
+		if err != nil {
+			return nil, err
+		}
+		out, rest = append(out, results...), rest[n:]
+	}
+	return out, nil
+}
+
+func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipient) ([]result, error) {
+	body, err := w.remote.clerk.queue.Body(ctx, a.item)
+	if err != nil {
+		return nil, err
+	}
+	r, err := body.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	sent := w.conn.Send(ctx, envelope(a.item, to), r)
+	if sent.Stale {
+		// The peer gave up a connection that we had kept: that says nothing about
+		// this message. The same attempt goes on over a new one.
+		w.conn.Close()
+		if reply, text := w.connect(ctx, a); reply != nil {
+			part := attempt{item: &queue.Item{Recipients: to}}
+			return part.all(reply, text), nil
+		}
+		return w.transaction(ctx, a, to)
+	}
+	return w.results(sent, to), nil
+}
+
+func envelope(it *queue.Item, to []queue.Recipient) smtpc.Envelope {
+	e := smtpc.Envelope{Sender: it.Sender, Size: it.Size, Body8Bit: it.Body8Bit, UTF8: it.UTF8,
+		Recipients: make([]address.Address, len(to))}
+	for i, r := range to {
+		e.Recipients[i] = r.Address
+	}
+	return e
+}
+
+// results are the replies as outcomes, in the words of Postfix's log.
+func (w *worker) results(sent smtpc.Results, to []queue.Recipient) []result {
+	out := make([]result, len(to))
+	for i, r := range sent.Recipients {
+		out[i] = result{recipient: to[i], kind: queue.Deferred, reply: r.Reply, relay: w.conn.Peer(), host: w.conn.Host(), text: said(w.conn.Peer(), r)}
+		switch {
+		case r.Delivered():
+			out[i].kind = queue.Delivered
+		case r.Reply.Permanent():
+			out[i].kind = queue.Failed
+		}
+		if r.Err != nil {
+			out[i].host = "" // our words, not theirs
+		}
+	}
+	return out
+}
