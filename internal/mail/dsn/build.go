@@ -1,0 +1,166 @@
+package dsn
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"mime"
+	"strconv"
+	"time"
+)
+
+// dateForm is RFC 5322 §3.3.
+const dateForm = "Mon, 02 Jan 2006 15:04:05 -0700"
+
+// Build makes the notice: a message in CRLF form, to be sent from "<>".
+func Build(r Report) []byte {
+	parts := [][]byte{r.human(), r.status(), r.returned()}
+	mark := boundary(r.MessageID, parts)
+	var b bytes.Buffer
+	b.Write(r.header(mark))
+	for _, part := range parts {
+		b.WriteString("\r\n--" + mark + "\r\n")
+		b.Write(part)
+	}
+	b.WriteString("\r\n--" + mark + "--\r\n")
+	return b.Bytes()
+}
+
+// boundary is a line that none of the parts has: who writes one has to know the
+// hash of what he writes.
+func boundary(seed string, parts [][]byte) string {
+	for n := 0; ; n++ {
+		h := sha256.New()
+		h.Write([]byte(seed + strconv.Itoa(n)))
+		for _, p := range parts {
+			h.Write(p)
+		}
+		mark := "=_" + hex.EncodeToString(h.Sum(nil)[:16])
+		if !bytes.Contains(bytes.Join(parts, nil), []byte(mark)) {
+			return mark
+		}
+	}
+}
+
+// header is that of the notice, with the empty line.
+func (r Report) header(mark string) []byte {
+	w := words(r.Language)
+	var f fields
+	f.add("Date", r.Date.Format(dateForm))
+	f.add("From", mime.QEncoding.Encode("utf-8", w.sender)+" <"+line(r.from().String())+">")
+	f.add("To", "<"+line(r.To.String())+">")
+	f.add("Subject", mime.QEncoding.Encode("utf-8", w.subject[r.worst()]))
+	f.add("Message-ID", line(r.MessageID))
+	if id := messageID(r.Original); id != "" {
+		f.add("In-Reply-To", id)
+		f.add("References", id)
+	}
+	f.add("Auto-Submitted", "auto-replied") // RFC 3834 §5: nobody is to answer
+	f.add("MIME-Version", "1.0")
+	f.raw("Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"" + mark + "\"")
+	f.raw("")
+	return f.Bytes()
+}
+
+// human is the part for people.
+func (r Report) human() []byte {
+	w := words(r.Language)
+	var f fields
+	f.raw("Content-Type: text/plain; charset=utf-8")
+	f.raw("Content-Language: " + w.tag)
+	return encoded(&f, []byte(w.letter(r)))
+}
+
+// status is the part for programs.
+func (r Report) status() []byte {
+	var f fields
+	f.raw("Content-Type: message/delivery-status")
+	f.raw("")
+	f.add("Reporting-MTA", "dns; "+ascii(r.Host))
+	f.maybe("Original-Envelope-Id", ascii(r.EnvelopeID))
+	f.maybe("X-Facteur-Queue-ID", ascii(r.QueueID))
+	f.date("Arrival-Date", r.Arrived)
+	for _, to := range r.Recipients {
+		f.raw("")
+		to.appendTo(&f)
+	}
+	return f.Bytes()
+}
+
+func (to Recipient) appendTo(f *fields) {
+	f.add("Final-Recipient", typed(to.Final))
+	if !to.Original.IsNull() {
+		f.add("Original-Recipient", typed(to.Original))
+	}
+	f.add("Action", string(to.action()))
+	f.add("Status", to.status())
+	kind := "x-facteur; "
+	if to.RemoteMTA != "" {
+		kind = "smtp; "
+		f.add("Remote-MTA", "dns; "+ascii(to.RemoteMTA))
+	}
+	if to.Diagnostic != "" {
+		f.add("Diagnostic-Code", kind+ascii(to.Diagnostic))
+	}
+	f.date("Last-Attempt-Date", to.LastAttempt)
+	if to.action() == Delayed {
+		f.date("Will-Retry-Until", to.RetryUntil)
+	}
+}
+
+// action is Failed for what is none of the five.
+func (to Recipient) action() Action {
+	if to.Action == Expanded || rank(to.Action) > 0 {
+		return to.Action
+	}
+	return Failed
+}
+
+// status is the code, or the general one of the action for what is none.
+func (to Recipient) status() string {
+	if isStatus(to.Status) {
+		return to.Status
+	}
+	switch to.action() {
+	case Failed:
+		return "5.0.0"
+	case Delayed:
+		return "4.0.0"
+	}
+	return "2.0.0"
+}
+
+// isStatus checks class "." subject "." detail (RFC 3463 §2).
+func isStatus(s string) bool {
+	parts := bytes.Split([]byte(s), []byte("."))
+	if len(parts) != 3 || len(parts[0]) != 1 || !bytes.ContainsAny([]byte("245"), string(parts[0])) {
+		return false
+	}
+	for _, p := range parts[1:] {
+		if len(p) == 0 || len(p) > 3 || len(bytes.Trim(p, "0123456789")) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// fields is a header, or a group of status fields, being written.
+type fields struct{ bytes.Buffer }
+
+// raw writes a line as it is.
+func (f *fields) raw(s string) { f.WriteString(s + "\r\n") }
+
+// add writes a field, folded.
+func (f *fields) add(name, value string) { f.raw(fold(name + ": " + value)) }
+
+func (f *fields) maybe(name, value string) {
+	if value != "" {
+		f.add(name, value)
+	}
+}
+
+func (f *fields) date(name string, t time.Time) {
+	if !t.IsZero() {
+		f.add(name, t.Format(dateForm))
+	}
+}

@@ -1,0 +1,52 @@
+package dsn
+
+func english() vocabulary {
+	return vocabulary{
+		tag:    "en",
+		sender: "Mail delivery system",
+		subject: map[Action]string{
+			Failed:    "Your message could not be delivered",
+			Delayed:   "Your message is delayed",
+			Delivered: "Your message was delivered",
+			Relayed:   "Your message was passed on",
+			Expanded:  "Your message was sent on to the members of a list",
+		},
+		hello: "This is the mail server %s.",
+		about: "It is about your message that arrived here on %s.",
+		happens: map[Action]string{
+			Failed:    "It could not be delivered to:",
+			Delayed:   "It could not be delivered yet to:",
+			Delivered: "It was delivered to:",
+			Relayed:   "It was passed on to another server, which may not tell what becomes of it, for:",
+			Expanded:  "It was sent on to the members of:",
+		},
+		said:  "The server %s said: %s",
+		ours:  "The reason: %s",
+		until: "Further attempts are made until %s.",
+		reasons: map[string]string{
+			"1.1":  "There is no such address. Please check how it is written.",
+			"1.2":  "There is no such domain. Please check how the part behind the @ is written.",
+			"1.3":  "The address is not written as an address should be.",
+			"1.10": "The domain takes no mail.",
+			"2.1":  "The mailbox is closed.",
+			"2.2":  "The mailbox is full.",
+			"2.3":  "The message is too large for the mailbox.",
+			"3.4":  "The message is too large for the server.",
+			"4.1":  "The server did not answer.",
+			"4.2":  "The connection to the server broke.",
+			"4.4":  "It could not be found out where mail for the domain goes.",
+			"4.6":  "The message was going round in a circle.",
+			"4.7":  "It was tried for as long as is usual, without success.",
+			"6.3":  "The message has characters that the server can not take.",
+			"6.7":  "The message or an address has characters that the server can not take.",
+			"7.1":  "The server does not take this message.",
+		},
+		ends: map[Action]string{
+			Failed:  "The message will not be tried again for these recipients. Once the cause is mended, please send it anew.",
+			Delayed: "This is only a warning: you do not need to send the message again.",
+		},
+		help:  "If you need help, please pass this notice on, whole, to postmaster@%s.",
+		ref:   "The message is known here as %s.",
+		after: "A report for programs follows, and then your message or its header.",
+	}
+}

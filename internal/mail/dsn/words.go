@@ -1,0 +1,122 @@
+package dsn
+
+import (
+	"fmt"
+	"strings"
+)
+
+// vocabulary is what a notice says to people in one language.
+type vocabulary struct {
+	tag     string // RFC 5646
+	sender  string
+	subject map[Action]string
+	hello   string            // %s: host
+	about   string            // %s: date of arrival
+	happens map[Action]string // what became of the recipients that follow
+	said    string            // %s: host, text
+	ours    string            // %s: text
+	until   string            // %s: date
+	reasons map[string]string // by subject and detail of the status: "1.1"
+	ends    map[Action]string
+	help    string // %s: host
+	ref     string // %s: queue ID
+	after   string // what the parts behind are
+}
+
+// words chooses the language.
+func words(language string) vocabulary {
+	if strings.HasPrefix(strings.ToLower(language), "fr") {
+		return french()
+	}
+	return english()
+}
+
+// letter is the text for people.
+func (w vocabulary) letter(r Report) string {
+	var b letter
+	b.say(w.hello, line(r.Host))
+	if !r.Arrived.IsZero() {
+		b.say(w.about, r.Arrived.Format(dateForm))
+	}
+	for _, action := range []Action{Failed, Delayed, Delivered, Relayed, Expanded} {
+		w.group(&b, r, action)
+	}
+	b.say("%s", w.ends[r.worst()])
+	b.say(w.help, line(r.Host))
+	if r.QueueID != "" {
+		b.say(w.ref, line(r.QueueID))
+	}
+	b.say("%s", w.after)
+	return b.String()
+}
+
+// group tells of the recipients with one action.
+func (w vocabulary) group(b *letter, r Report, action Action) {
+	first := true
+	for _, to := range r.Recipients {
+		if to.action() != action {
+			continue
+		}
+		if first {
+			b.say("%s", w.happens[action])
+			first = false
+		}
+		w.recipient(b, to)
+	}
+}
+
+func (w vocabulary) recipient(b *letter, to Recipient) {
+	b.item("<%s>", line(to.Final.String()))
+	if !to.Original.IsNull() && to.Original != to.Final {
+		b.more("(<%s>)", line(to.Original.String()))
+	}
+	if reason := w.reasons[to.status()[2:]]; reason != "" && to.status()[0] != '2' {
+		b.more("%s", reason)
+	}
+	switch {
+	case to.Diagnostic == "":
+	case to.RemoteMTA != "":
+		b.more(w.said, line(to.RemoteMTA), line(to.Diagnostic))
+	default:
+		b.more(w.ours, line(to.Diagnostic))
+	}
+	if action := to.action(); action == Delayed && !to.RetryUntil.IsZero() {
+		b.more(w.until, to.RetryUntil.Format(dateForm))
+	}
+	b.WriteString("\r\n")
+}
+
+// letter is a text of paragraphs.
+type letter struct{ strings.Builder }
+
+func (l *letter) say(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); text != "" {
+		l.wrap("", text)
+		l.WriteString("\r\n")
+	}
+}
+
+func (l *letter) item(format string, args ...any) { l.wrap("  ", fmt.Sprintf(format, args...)) }
+func (l *letter) more(format string, args ...any) { l.wrap("    ", fmt.Sprintf(format, args...)) }
+
+// wrap writes a paragraph in lines of 72 characters or so. Every line is
+// indented, so none of a quoted text begins where it could mean something.
+func (l *letter) wrap(indent, text string) {
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		if width := len([]rune(word)); column > 0 && column+1+width > 72 {
+			l.WriteString("\r\n")
+			column = 0
+		}
+		if column == 0 {
+			l.WriteString(indent)
+			column = len(indent)
+		} else {
+			l.WriteString(" ")
+			column++
+		}
+		l.WriteString(word)
+		column += len([]rune(word))
+	}
+	l.WriteString("\r\n")
+}
