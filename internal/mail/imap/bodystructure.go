@@ -20,8 +20,8 @@ func (e *Encoder) body(p *message.Part, extended bool, depth int) {
 	e.Raw("(")
 	switch {
 	case p == nil || depth > maxDepth:
-		e.Raw(`"text" "plain" NIL NIL NIL "7bit" 0 0`)
-	case isMultipart(p):
+		e.single(emptyText(), extended, depth)
+	case p.Multipart():
 		e.multipart(p, extended, depth)
 	default:
 		e.single(p, extended, depth)
@@ -29,13 +29,17 @@ func (e *Encoder) body(p *message.Part, extended bool, depth int) {
 	e.Raw(")")
 }
 
-// isMultipart leaves out a multipart in which no part was found: the grammar
-// has no such thing, so it is shown as one opaque part.
-func isMultipart(p *message.Part) bool { return p.Type == "multipart" && len(p.Children) > 0 }
+// emptyText stands where the grammar wants a part and the message has none.
+func emptyText() *message.Part {
+	return &message.Part{Type: "text", Subtype: "plain", Encoding: "7bit"}
+}
 
 func (e *Encoder) multipart(p *message.Part, extended bool, depth int) {
 	for _, c := range p.Children {
 		e.body(c, extended, depth+1)
+	}
+	if len(p.Children) == 0 {
+		e.body(nil, extended, depth+1)
 	}
 	e.Raw(" ")
 	e.String(p.Subtype)
@@ -48,9 +52,9 @@ func (e *Encoder) multipart(p *message.Part, extended bool, depth int) {
 
 func (e *Encoder) single(p *message.Part, extended bool, depth int) {
 	kind, sub := p.Type, p.Subtype
-	rfc822 := kind == "message" && (sub == "rfc822" || sub == "global") && len(p.Children) == 1
-	if !rfc822 && (kind == "multipart" || kind == "message" && (sub == "rfc822" || sub == "global")) {
-		kind, sub = "application", "octet-stream" // the grammar wants a body, and there is none
+	inner := p.Message() && len(p.Children) == 1
+	if p.Message() && !inner {
+		kind, sub = "application", "octet-stream" // the grammar wants a message inside
 	}
 	e.String(kind)
 	e.Raw(" ")
@@ -65,13 +69,13 @@ func (e *Encoder) single(p *message.Part, extended bool, depth int) {
 	e.String(encoding(p))
 	e.Raw(" ")
 	e.Number(max(0, p.End-p.Body))
-	if rfc822 {
+	if inner {
 		e.Raw(" ")
 		e.Envelope(p.Children[0].Envelope)
 		e.Raw(" ")
 		e.body(p.Children[0], extended, depth+1)
 	}
-	if rfc822 || kind == "text" {
+	if inner || kind == "text" {
 		e.Raw(" ")
 		e.Number(p.Lines)
 	}

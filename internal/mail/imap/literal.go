@@ -14,18 +14,12 @@ type Literal struct {
 
 	d    *Decoder
 	left int64
+	open bool // the client was asked to send
 	over bool // the end of the command was read, or the stream is broken
 }
 
-// Accept asks the client for the literal unless it is coming anyway.
-func (l *Literal) Accept() error {
-	if l.NonSync {
-		return nil
-	}
-	return l.d.goOn()
-}
-
-// Read implements io.Reader. The last octets come only when the command has
+// Read implements io.Reader. The first Read asks the client to go on, where it
+// waits for that: until then the command can be refused for free. The last octets come only when the command has
 // ended as the grammar wants it, so that who stores what was read stores
 // nothing of a malformed command. A connection that ends too early is
 // io.ErrUnexpectedEOF.
@@ -35,6 +29,9 @@ func (l *Literal) Read(p []byte) (int, error) {
 	}
 	if int64(len(p)) > l.left {
 		p = p[:l.left]
+	}
+	if err := l.accept(); err != nil {
+		return 0, err
 	}
 	n, err := 0, error(nil)
 	if l.left > 0 {
@@ -51,11 +48,19 @@ func (l *Literal) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+func (l *Literal) accept() error {
+	if l.NonSync || l.open {
+		return nil
+	}
+	l.open = true
+	return l.d.goOn()
+}
+
 // Refuse gets over the literal of a command that is answered with an error. One
 // that is on its way is read and thrown away up to limit octets; beyond that,
 // the connection has to end: *FatalError.
 func (l *Literal) Refuse(limit int64) error {
-	if !l.NonSync && l.left == l.Size {
+	if !l.NonSync && !l.open {
 		return nil
 	}
 	if l.left > limit {
@@ -142,7 +147,7 @@ func (d *Decoder) literal() string {
 	}
 	d.literals++
 	d.literalBytes += l.Size
-	if d.err = l.Accept(); d.err != nil {
+	if d.err = l.accept(); d.err != nil {
 		return ""
 	}
 	var buf bytes.Buffer // grows with what arrives, not with what was announced

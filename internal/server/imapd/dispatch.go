@@ -1,0 +1,145 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+
+	"facteur/internal/mail/imap"
+)
+
+// handler acts on a command. It gives what to say after OK.
+type handler func(context.Context, imap.Command) (ok string, err error)
+
+// when is the states in which a command is allowed.
+type when uint8
+
+const (
+	anyTime when = iota
+	beforeLogin
+	afterLogin
+	selected
+	writable // selected, and not by EXAMINE
+)
+
+var (
+	errTooManyBad      = errors.New("too many bad commands")
+	errTooManyFailures = errors.New("too many failed log-ins")
+)
+
+// dispatch finds the handler of a command and runs it if the state allows.
+func (s *session) dispatch(ctx context.Context, c imap.Command) (string, error) {
+	h, w := s.handler(c.Name)
+	if err := s.allowed(w); err != nil {
+		return "", err
+	}
+	return h(ctx, c)
+}
+
+func (s *session) handler(name string) (handler, when) {
+	switch name {
+	case "CAPABILITY":
+		return s.capability, anyTime
+	case "NOOP":
+		return done("NOOP completed"), anyTime
+	case "LOGOUT":
+		return s.logout, anyTime
+	case "ID":
+		return s.identify, anyTime
+	case "STARTTLS":
+		return s.startTLS, beforeLogin
+	case "LOGIN":
+		return s.login, beforeLogin
+	case "AUTHENTICATE":
+		return s.authenticate, beforeLogin
+	}
+	return s.mailHandler(name)
+}
+
+// mailHandler is the commands of a user.
+func (s *session) mailHandler(name string) (handler, when) {
+	switch name {
+	case "ENABLE":
+		return s.enable, afterLogin
+	case "NAMESPACE":
+		return s.namespace, afterLogin
+	case "LIST":
+		return s.list, afterLogin
+	case "LSUB":
+		return s.lsub, afterLogin
+	case "STATUS":
+		return s.status, afterLogin
+	case "SELECT", "EXAMINE":
+		return s.selectMailbox, afterLogin
+	case "CREATE":
+		return s.create, afterLogin
+	case "DELETE":
+		return s.delete, afterLogin
+	case "RENAME":
+		return s.rename, afterLogin
+	case "SUBSCRIBE", "UNSUBSCRIBE":
+		return s.subscribe, afterLogin
+	case "APPEND":
+		return s.append, afterLogin
+	case "IDLE":
+		return s.idle, afterLogin
+	}
+	return s.letterHandler(name)
+}
+
+// letterHandler is the commands on a selected mailbox. The Decoder lets no
+// other name pass.
+func (s *session) letterHandler(name string) (handler, when) {
+	switch name {
+	case "CHECK":
+		return done("CHECK completed"), selected
+	case "CLOSE":
+		return s.close, selected
+	case "UNSELECT":
+		return s.unselect, selected
+	case "FETCH", "UID FETCH":
+		return s.fetch, selected
+	case "SEARCH", "UID SEARCH":
+		return s.search, selected
+	case "COPY", "UID COPY":
+		return s.copy, selected
+	case "MOVE", "UID MOVE":
+		return s.move, writable
+	case "STORE", "UID STORE":
+		return s.store, writable
+	case "EXPUNGE", "UID EXPUNGE":
+		return s.expunge, writable
+	}
+	return func(context.Context, imap.Command) (string, error) {
+		return "", &imap.SyntaxError{Text: "Unknown command"}
+	}, anyTime
+}
+
+// done is a command that has nothing to do.
+func done(text string) handler {
+	return func(context.Context, imap.Command) (string, error) { return text, nil }
+}
+
+// allowed compares a command's states with the session's.
+func (s *session) allowed(w when) error {
+	switch {
+	case w == beforeLogin && s.account != nil:
+		return &imap.SyntaxError{Text: "You are logged in already"}
+	case w >= afterLogin && s.account == nil:
+		return &imap.SyntaxError{Text: "Log in first"}
+	case w >= selected && s.view == nil:
+		return &imap.SyntaxError{Text: "No mailbox is selected"}
+	case w == writable && s.view.ReadOnly():
+		return errReadOnly
+	}
+	return nil
+}
+
+// mayExpunge says whether EXPUNGE responses may go with the answer to a command
+// (RFC 9051 §7.5.1): a client may have sent message numbers ahead otherwise.
+func mayExpunge(name string) bool {
+	switch name {
+	case "FETCH", "STORE", "SEARCH":
+		return false
+	}
+	return true
+}

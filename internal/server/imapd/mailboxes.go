@@ -1,0 +1,46 @@
+package imapd
+
+import (
+	"context"
+	"strings"
+
+	"facteur/internal/mail/imap"
+)
+
+// create makes a mailbox. A "/" at the end only says that children will follow
+// (RFC 9051 §6.3.4). A special use that is asked for is not kept.
+func (s *session) create(ctx context.Context, c imap.Command) (string, error) {
+	name := strings.TrimSuffix(c.Args.(imap.Create).Mailbox, "/")
+	return "CREATE completed", s.account.Create(ctx, name)
+}
+
+func (s *session) delete(ctx context.Context, c imap.Command) (string, error) {
+	name := string(c.Args.(imap.Mailbox))
+	if name == "INBOX" {
+		return "", refusal("[CANNOT] INBOX can't be deleted")
+	}
+	s.leave(name)
+	return "DELETE completed", s.account.Delete(ctx, name)
+}
+
+func (s *session) rename(ctx context.Context, c imap.Command) (string, error) {
+	r := c.Args.(imap.Rename)
+	if r.From != "INBOX" {
+		s.leave(r.From)
+	}
+	return "RENAME completed", s.account.Rename(ctx, r.From, r.To)
+}
+
+// leave unselects a mailbox that this session is about to take away from under
+// itself.
+func (s *session) leave(name string) {
+	if s.view != nil && (s.view.Name() == name || strings.HasPrefix(s.view.Name(), name+"/")) {
+		s.closeView()
+		s.untagged("OK [CLOSED] The selected mailbox is closed")
+	}
+}
+
+func (s *session) subscribe(ctx context.Context, c imap.Command) (string, error) {
+	name := strings.TrimSuffix(string(c.Args.(imap.Mailbox)), "/")
+	return c.Name + " completed", s.account.Subscribe(ctx, name, c.Name == "SUBSCRIBE")
+}

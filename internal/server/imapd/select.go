@@ -1,0 +1,71 @@
+package imapd
+
+import (
+	"context"
+	"fmt"
+
+	"facteur/internal/mail/imap"
+	"facteur/internal/store/mailbox"
+)
+
+// selectMailbox is SELECT and EXAMINE. Whatever comes of it, the mailbox that
+// was selected before is so no more (RFC 9051 §6.3.2).
+func (s *session) selectMailbox(ctx context.Context, c imap.Command) (string, error) {
+	if s.view != nil {
+		s.closeView()
+		s.untagged("OK [CLOSED] Previous mailbox is closed")
+	}
+	view, err := s.account.Select(ctx, string(c.Args.(imap.Mailbox)), c.Name == "EXAMINE")
+	if err != nil {
+		return "", err
+	}
+	s.view = view
+	s.describe()
+	if view.ReadOnly() {
+		return "[READ-ONLY] EXAMINE completed", nil
+	}
+	return "[READ-WRITE] SELECT completed", nil
+}
+
+// describe is the untagged responses to SELECT.
+func (s *session) describe() {
+	s.sayKeywords()
+	s.untagged(fmt.Sprintf("%d EXISTS", s.view.Len()))
+	s.untagged(fmt.Sprintf("%d RECENT", s.recent()))
+	if n := s.firstUnseen(); n > 0 {
+		s.untagged(fmt.Sprintf("OK [UNSEEN %d] First unseen", n))
+	}
+	s.untagged(fmt.Sprintf("OK [UIDVALIDITY %d] UIDs valid", s.view.UIDValidity()))
+	s.untagged(fmt.Sprintf("OK [UIDNEXT %d] Predicted next UID", s.view.UIDNext()))
+}
+
+func (s *session) firstUnseen() uint32 {
+	for seq := uint32(1); seq <= s.view.Len(); seq++ {
+		if s.view.Letter(seq).Flags.System&mailbox.Seen == 0 {
+			return seq
+		}
+	}
+	return 0
+}
+
+func (s *session) closeView() {
+	if s.view != nil {
+		s.view.Close()
+		s.view = nil
+	}
+}
+
+// close expunges without a word and leaves the mailbox (RFC 9051 §6.4.1).
+func (s *session) close(ctx context.Context, _ imap.Command) (string, error) {
+	var err error
+	if !s.view.ReadOnly() {
+		err = s.view.Expunge(ctx, nil)
+	}
+	s.closeView()
+	return "CLOSE completed", err
+}
+
+func (s *session) unselect(context.Context, imap.Command) (string, error) {
+	s.closeView()
+	return "UNSELECT completed", nil
+}

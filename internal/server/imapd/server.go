@@ -1,0 +1,56 @@
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
+	"facteur/internal/server/listen"
+	"facteur/internal/store/mailbox"
+)
+
+// Config is what a Server needs. All but TLS and Version must be set.
+type Config struct {
+	// Hostname is the name in the greeting.
+	Hostname string
+	// Version is what ID tells, beside the name.
+	Version string
+	// TLS is for STARTTLS; nil: not offered.
+	TLS *tls.Config
+	// MaxMessage is the largest message that APPEND takes, in octets.
+	MaxMessage int64
+	// Login answers with the mailboxes of a user. Each session closes what it got.
+	Login func(ctx context.Context, peer netip.Addr, user, password string) lookup.Answer[*mailbox.Account]
+	// Events hears of log-ins, log-outs and failures.
+	Events event.Sink
+}
+
+// Server serves any number of connections.
+type Server struct{ config Config }
+
+// New makes a Server.
+func New(c Config) *Server { return &Server{c} }
+
+// The waits of a session.
+const (
+	loginTime    = time.Minute      // from the connection to the log-in
+	idleTime     = 30 * time.Minute // without a word from the client: RFC 9051 §5.4
+	stallTime    = 5 * time.Minute  // for a client that takes nothing (ATTACKS IMAP-006)
+	failureDelay = 2 * time.Second  // before an unsuccessful log-in is answered
+	stillHere    = 2 * time.Minute  // between signs of life in IDLE
+)
+
+// How often a client may err.
+const (
+	maxAuthFailures   = 3
+	maxBadBeforeLogin = 5
+	maxBad            = 20
+)
+
+// Serve runs the session of one connection to its end. It is a listen.Handler.
+func (s *Server) Serve(ctx context.Context, c *listen.Conn) {
+	newSession(s, newWire(c)).run(ctx)
+}

@@ -1,0 +1,179 @@
+package imapd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/mail/imap"
+	"facteur/internal/store/mailbox"
+)
+
+// session is one connection. One goroutine runs it.
+type session struct {
+	server *Server
+	wire   *wire
+	dec    *imap.Decoder
+	enc    *imap.Encoder
+	id     string // for the log, and for people who ask about an error
+
+	began    time.Time
+	user     string
+	account  *mailbox.Account // nil before the log-in
+	view     *mailbox.View    // nil unless a mailbox is selected
+	failures authFailures
+	bad      int   // commands that made no sense
+	over     error // why the session ends; errLogout if the client wished it
+}
+
+// errLogout ends a session as it should.
+var errLogout = errors.New("logged out")
+
+func newSession(srv *Server, w *wire) *session {
+	s := &session{server: srv, wire: w, id: newID(), began: time.Now()}
+	s.useWire()
+	return s
+}
+
+// useWire makes the reader and the writer of what the wire is now.
+func (s *session) useWire() {
+	s.enc = imap.NewEncoder(s.wire.w)
+	s.dec = imap.NewDecoder(s.wire.r, imap.BeforeLogin(), s.goOn)
+}
+
+// newID is 64 random bits, short enough to be read out on the telephone.
+func newID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// goOn is the command continuation request of a literal.
+func (s *session) goOn() error {
+	s.enc.Raw("+ OK\r\n")
+	return s.enc.Flush()
+}
+
+func (s *session) run(ctx context.Context) {
+	defer s.end(ctx)
+	s.untagged("OK [CAPABILITY " + s.capabilities() + "] " + s.server.config.Hostname + " ready")
+	for s.over == nil {
+		if s.over = s.enc.Flush(); s.over == nil {
+			s.over = s.wire.await()
+		}
+		if s.over == nil {
+			s.command(ctx)
+		}
+	}
+}
+
+// end says good-bye where the client did not, and gives everything back.
+func (s *session) end(ctx context.Context) {
+	if text := farewell(s.over); text != "" {
+		s.untagged("BYE " + text)
+	}
+	s.wire.lastWords()
+	s.closeView()
+	if s.account != nil {
+		s.account.Close()
+	}
+	s.sayEnd()
+}
+
+// farewell is the text of BYE for an end that the server wants, "" for one that
+// the client knows of.
+func farewell(why error) string {
+	var fatal *imap.FatalError
+	switch {
+	case errors.As(why, &fatal):
+		return fatal.Text
+	case errors.Is(why, errDrained):
+		return "[UNAVAILABLE] Server is shutting down"
+	case errors.Is(why, os.ErrDeadlineExceeded):
+		return "Disconnected for inactivity"
+	case errors.Is(why, errTooManyBad), errors.Is(why, errTooManyFailures):
+		return "Too many errors"
+	case errors.Is(why, mailbox.ErrMailboxGone):
+		return "The selected mailbox was deleted or renamed"
+	}
+	return ""
+}
+
+// command serves one command.
+func (s *session) command(ctx context.Context) {
+	c, err := s.dec.Next()
+	if err != nil && !answerable(err) {
+		s.over = err
+		return
+	}
+	var ok string
+	if s.account != nil {
+		s.wire.act()
+	}
+	if err == nil {
+		ok, err = s.dispatch(ctx, c)
+	}
+	s.refuseRest(c, err)
+	if s.over == nil {
+		s.answer(ctx, c, ok, err)
+	}
+}
+
+// answerable says whether the stream is still good.
+func answerable(err error) bool {
+	var syntax *imap.SyntaxError
+	var limit *imap.LimitError
+	return errors.As(err, &syntax) || errors.As(err, &limit)
+}
+
+// refuseRest gets over the message of an APPEND that failed before it was read.
+func (s *session) refuseRest(c imap.Command, err error) {
+	a, is := c.Args.(*imap.Append)
+	if !is || a.Literal == nil || err == nil || s.over != nil {
+		return
+	}
+	most := 2 * s.server.config.MaxMessage
+	if s.account == nil {
+		most = imap.BeforeLogin().LiteralBytes
+	}
+	if e := a.Literal.Refuse(most); e != nil && !answerable(e) {
+		s.over = e
+	}
+}
+
+// answer tells the news and then the tagged response.
+func (s *session) answer(ctx context.Context, c imap.Command, ok string, err error) {
+	if err == errAnswered {
+		return
+	}
+	if s.view != nil {
+		s.over = s.announce(ctx, mayExpunge(c.Name))
+	}
+	if err == nil {
+		s.bad = max(0, s.bad-1)
+		s.tagged(c.Tag, "OK "+ok)
+		return
+	}
+	s.tagged(c.Tag, s.explain(c.Name, err))
+}
+
+func (s *session) tagged(tag, text string) {
+	if tag == "" {
+		tag = "*"
+	}
+	s.enc.Raw(tag + " " + text + "\r\n")
+}
+
+func (s *session) untagged(text string) { s.enc.Raw("* " + text + "\r\n") }
+
+// ended says whether the peer just went away.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func (s *session) emit(e event.Event) { s.server.config.Events.Emit(e) }

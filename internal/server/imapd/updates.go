@@ -1,0 +1,115 @@
+package imapd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"facteur/internal/mail/imap"
+	"facteur/internal/store/mailbox"
+)
+
+// announce tells the client what happened to the selected mailbox.
+func (s *session) announce(ctx context.Context, expunges bool) error {
+	changes, err := s.view.Poll(ctx, expunges)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(changes, func(c mailbox.Change) bool { return c.Kind == mailbox.KeywordsChanged }) {
+		s.sayKeywords() // before the first letter that has a new one
+	}
+	for _, c := range changes {
+		s.sayChange(c)
+	}
+	return nil
+}
+
+func (s *session) sayChange(c mailbox.Change) {
+	switch c.Kind {
+	case mailbox.Expunged:
+		s.untagged(fmt.Sprintf("%d EXPUNGE", c.Seq))
+	case mailbox.Arrived:
+		s.untagged(fmt.Sprintf("%d EXISTS", c.Seq))
+		s.untagged(fmt.Sprintf("%d RECENT", s.recent()))
+	case mailbox.Reflagged:
+		s.sayFlags(c.Seq, s.view.Letter(c.Seq))
+	}
+}
+
+// sayFlags tells the flags of a letter. The UID goes with it always: it must in
+// the answer to UID STORE, and helps elsewhere.
+func (s *session) sayFlags(seq uint32, l mailbox.Letter) {
+	s.enc.Raw(fmt.Sprintf("* %d FETCH (UID %d FLAGS ", seq, l.UID))
+	s.enc.Flags(flagNames(l))
+	s.enc.Raw(")\r\n")
+}
+
+// sayKeywords tells which flags there are, and which can be set.
+func (s *session) sayKeywords() {
+	flags := append(imap.SystemFlags(), s.view.Keywords()...)
+	s.enc.Raw("* FLAGS ")
+	s.enc.Flags(flags)
+	s.enc.Raw("\r\n* OK [PERMANENTFLAGS ")
+	if s.view.ReadOnly() {
+		flags = nil
+	} else {
+		flags = append(flags, `\*`)
+	}
+	s.enc.Flags(flags)
+	s.enc.Raw("] Flags permitted\r\n")
+}
+
+func (s *session) recent() (n uint32) {
+	for seq := uint32(1); seq <= s.view.Len(); seq++ {
+		if s.view.Letter(seq).Recent {
+			n++
+		}
+	}
+	return n
+}
+
+// flagNames are the flags of a letter as IMAP writes them.
+func flagNames(l mailbox.Letter) []string {
+	names := make([]string, 0, 6+len(l.Flags.Keywords))
+	for _, f := range imap.SystemFlags() {
+		if l.Flags.System&systemFlag(f) != 0 {
+			names = append(names, f)
+		}
+	}
+	if l.Recent {
+		names = append(names, `\Recent`)
+	}
+	return append(names, l.Flags.Keywords...)
+}
+
+// systemFlag is the bit of a flag, 0 for a keyword.
+func systemFlag(name string) mailbox.SystemFlags {
+	switch name {
+	case `\Seen`:
+		return mailbox.Seen
+	case `\Answered`:
+		return mailbox.Answered
+	case `\Flagged`:
+		return mailbox.Flagged
+	case `\Deleted`:
+		return mailbox.Deleted
+	case `\Draft`:
+		return mailbox.Draft
+	}
+	return 0
+}
+
+// toFlags is the set that a client named.
+func toFlags(names []string) mailbox.Flags {
+	var f mailbox.Flags
+	for _, n := range names {
+		if bit := systemFlag(n); bit != 0 {
+			f.System |= bit
+		} else {
+			f.Keywords = append(f.Keywords, n)
+		}
+	}
+	slices.Sort(f.Keywords)
+	f.Keywords = slices.Compact(f.Keywords)
+	return f
+}
