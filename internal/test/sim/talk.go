@@ -1,0 +1,224 @@
+package sim
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// patience is how long a peer may be silent.
+const patience = 5 * time.Minute
+
+// talk is the server's side of one SMTP connection: strict enough to notice a
+// client that breaks the rules, and with a place to put a fault at each step.
+type talk struct {
+	nc     net.Conn
+	r      *bufio.Reader
+	w      *bufio.Writer
+	config *tls.Config
+	conn   int
+
+	recipient func(address string) string
+	done      func(Transaction)
+	faults    *faults // nil: none
+	hide      map[string]bool
+
+	secure bool
+	helo   string
+	mail   string
+	open   bool // MAIL was accepted
+	to     []string
+}
+
+func newTalk(nc net.Conn) *talk {
+	t := &talk{nc: nc, recipient: func(string) string { return "250 2.1.5 Ok" }, done: func(Transaction) {}}
+	t.use(nc)
+	return t
+}
+
+func (t *talk) use(nc net.Conn) {
+	t.nc = nc
+	t.r = bufio.NewReaderSize(nc, 16<<10)
+	t.w = bufio.NewWriter(nc)
+}
+
+// run talks until one side has enough.
+func (t *talk) run() {
+	if t.say("greeting", "220 sink.invalid ESMTP") != nil {
+		return
+	}
+	for {
+		line, err := t.line()
+		if err != nil {
+			return
+		}
+		if t.answer(line) != nil {
+			return
+		}
+	}
+}
+
+func (t *talk) line() (string, error) {
+	if t.r.Buffered() == 0 {
+		t.w.Flush()
+	}
+	t.nc.SetDeadline(time.Now().Add(patience))
+	line, err := t.r.ReadString('\n')
+	text, ok := strings.CutSuffix(line, "\r\n")
+	if err == nil && !ok {
+		err = fmt.Errorf("a line without CRLF: %q", line)
+	}
+	return text, err
+}
+
+// say sends a reply, or what the faults make of it. An error ends the talk.
+func (t *talk) say(stage, reply string) error {
+	if t.faults != nil {
+		return t.faults.say(t, stage, reply+"\r\n")
+	}
+	_, err := t.w.WriteString(reply + "\r\n")
+	if stage == "greeting" {
+		err = t.w.Flush()
+	}
+	return err
+}
+
+func (t *talk) answer(line string) error {
+	verb, args, _ := strings.Cut(line, " ")
+	switch strings.ToUpper(verb) {
+	case "EHLO":
+		t.helo = args
+		return t.say("EHLO", t.offers())
+	case "HELO":
+		t.helo = args
+		return t.say("HELO", "250 sink.invalid")
+	case "STARTTLS":
+		return t.startTLS()
+	case "AUTH":
+		return t.auth(args)
+	case "MAIL":
+		return t.mailFrom(args)
+	case "RCPT":
+		return t.rcptTo(args)
+	case "DATA":
+		return t.data()
+	case "RSET":
+		t.open, t.to = false, nil
+		return t.say("RSET", "250 2.0.0 Ok")
+	case "NOOP":
+		return t.say("NOOP", "250 2.0.0 Ok")
+	case "QUIT":
+		t.say("QUIT", "221 2.0.0 Bye")
+		t.w.Flush()
+		return io.EOF
+	}
+	return t.say("unknown", "500 5.5.2 What?")
+}
+
+func (t *talk) offers() string {
+	offers := []string{"sink.invalid"}
+	for _, o := range []string{"PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN", "STARTTLS"} {
+		keyword, _, _ := strings.Cut(o, " ")
+		if t.hide[keyword] || keyword == "STARTTLS" && (t.config == nil || t.secure) {
+			continue
+		}
+		offers = append(offers, o)
+	}
+	last := len(offers) - 1
+	text := ""
+	for _, o := range offers[:last] {
+		text += "250-" + o + "\r\n"
+	}
+	return text + "250 " + offers[last]
+}
+
+func (t *talk) startTLS() error {
+	if t.config == nil || t.secure {
+		return t.say("STARTTLS", "454 4.7.0 TLS not available")
+	}
+	if err := t.say("STARTTLS", "220 2.0.0 Ready"); err != nil {
+		return err
+	}
+	t.w.Flush()
+	conn := tls.Server(t.nc, t.config)
+	if err := conn.Handshake(); err != nil {
+		return err
+	}
+	t.use(conn)
+	t.secure, t.open, t.to = true, false, nil
+	return nil
+}
+
+func (t *talk) auth(args string) error {
+	if strings.EqualFold(args, "LOGIN") {
+		for _, prompt := range []string{"334 V2hvIGFyZSB5b3U/", "334 "} {
+			if err := t.say("prompt", prompt); err != nil {
+				return err
+			}
+			if _, err := t.line(); err != nil {
+				return err
+			}
+		}
+	}
+	return t.say("AUTH", "235 2.7.0 Welcome")
+}
+
+func (t *talk) mailFrom(args string) error {
+	if t.open {
+		return t.say("MAIL", "503 5.5.1 Nested MAIL")
+	}
+	t.open, t.mail, t.to = true, strings.TrimPrefix(args, "FROM:"), nil
+	return t.say("MAIL", "250 2.1.0 Ok")
+}
+
+func (t *talk) rcptTo(args string) error {
+	if !t.open {
+		return t.say("RCPT", "503 5.5.1 MAIL first")
+	}
+	to := strings.TrimSuffix(strings.TrimPrefix(args, "TO:<"), ">")
+	reply := t.recipient(to)
+	if strings.HasPrefix(reply, "2") {
+		t.to = append(t.to, to)
+	}
+	return t.say("RCPT", reply)
+}
+
+func (t *talk) data() error {
+	if len(t.to) == 0 {
+		return t.say("DATA", "554 5.5.1 No valid recipients")
+	}
+	if err := t.say("DATA", "354 Go ahead"); err != nil {
+		return err
+	}
+	t.w.Flush()
+	body, err := t.body()
+	if err != nil {
+		return err
+	}
+	done := Transaction{Conn: t.conn, Helo: t.helo, Mail: t.mail, Recipients: t.to, Data: body, TLS: t.secure}
+	t.open, t.to = false, nil
+	t.done(done)
+	return t.say("end", "250 2.0.0 Ok: queued")
+}
+
+// body reads up to CRLF.CRLF, and undoes the stuffing. A bare CR or LF is an error.
+func (t *talk) body() ([]byte, error) {
+	var body []byte
+	for {
+		line, err := t.line()
+		switch {
+		case err != nil:
+			return nil, err
+		case line == ".":
+			return body, nil
+		case strings.Contains(line, "\r"):
+			return nil, fmt.Errorf("a bare CR in the data: %q", line)
+		}
+		body = append(body, strings.TrimPrefix(line, ".")...)
+		body = append(body, "\r\n"...)
+	}
+}
