@@ -1,0 +1,131 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"facteur/internal/store/directory"
+)
+
+// client is the Office of a server that runs.
+type client struct{ http http.Client }
+
+func newClient(dir string) *client {
+	return &client{http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, dir) },
+		DisableKeepAlives: true,
+	}}}
+}
+
+// Accounts implements Office.
+func (c *client) Accounts(ctx context.Context) (list []directory.Account, err error) {
+	err = c.call(ctx, "/accounts", struct{}{}, &list)
+	return list, err
+}
+
+// AddAccount implements Office.
+func (c *client) AddAccount(ctx context.Context, a NewAccount) error {
+	return c.call(ctx, "/accounts/add", a, nil)
+}
+
+// SetPassword implements Office.
+func (c *client) SetPassword(ctx context.Context, p NewPassword) error {
+	return c.call(ctx, "/accounts/passwd", p, nil)
+}
+
+// RemoveAccount implements Office.
+func (c *client) RemoveAccount(ctx context.Context, r Removal) error {
+	return c.call(ctx, "/accounts/remove", r, nil)
+}
+
+// Domains implements Office.
+func (c *client) Domains(ctx context.Context) (list []directory.Domain, err error) {
+	err = c.call(ctx, "/domains", struct{}{}, &list)
+	return list, err
+}
+
+// AddDomain implements Office.
+func (c *client) AddDomain(ctx context.Context, d DomainName) error {
+	return c.call(ctx, "/domains/add", d, nil)
+}
+
+// RemoveDomain implements Office.
+func (c *client) RemoveDomain(ctx context.Context, d DomainName) error {
+	return c.call(ctx, "/domains/remove", d, nil)
+}
+
+// Queue implements Office.
+func (c *client) Queue(ctx context.Context, fn func(Entry) error) error {
+	body, err := c.post(ctx, "/queue", struct{}{})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for d := json.NewDecoder(body); ; {
+		var e Entry
+		switch err := d.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the list from the server is not whole: %w", err)
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+}
+
+// Entry implements Office.
+func (c *client) Entry(ctx context.Context, id ItemID) (e Entry, err error) {
+	err = c.call(ctx, "/queue/entry", id, &e)
+	return e, err
+}
+
+// Message implements Office.
+func (c *client) Message(ctx context.Context, id ItemID) (io.ReadCloser, error) {
+	return c.post(ctx, "/queue/message", id)
+}
+
+// call asks, and decodes the answer into out unless that is nil.
+func (c *client) call(ctx context.Context, path string, in, out any) error {
+	body, err := c.post(ctx, path, in)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(body).Decode(out)
+}
+
+// post sends a question and gives the answer, or the server's refusal as an error.
+func (c *client) post(ctx context.Context, path string, in any) (io.ReadCloser, error) {
+	question, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://facteur"+path, bytes.NewReader(question))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer.Body, nil
+	}
+	defer answer.Body.Close()
+	var p problem
+	if json.NewDecoder(io.LimitReader(answer.Body, maxRequest)).Decode(&p) != nil || p.Error == "" {
+		return nil, fmt.Errorf("the server answers %s", answer.Status)
+	}
+	return nil, errors.New(p.Error)
+}

@@ -1,0 +1,114 @@
+// Package control is the counter of the post office: what an admin's commands ask
+// of accounts, domains and the queue, whether or not the server runs.
+//
+// There is one list of operations, Office, and two ways to it. While the server is
+// stopped, Open takes the data directory for itself and works on the stores. While
+// it runs, Open finds its socket and sends the operations there, so that the
+// server's caches learn of every change at once. A command does not know which
+// way it went.
+//
+// # On disk
+//
+// DATA/lock is locked with flock(2) by whoever works on the stores, and holds the
+// process id of who did last; the lock ends with its process, however that ends.
+// DATA/control.sock (mode 0600, in a directory of mode 0700) is the server's
+// socket; the one that a crash left is removed by the next server, which has the
+// lock by then.
+//
+// # On the wire
+//
+// HTTP/1.1 with JSON, POST only; a listing is one JSON value a line. The peer must
+// be root or the user that the server runs as (SO_PEERCRED). Requests are at most
+// 64 KiB, every wait has a deadline, and few connections are served at a time; it
+// is a socket for people and scripts, not for load.
+package control
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"facteur/internal/store/directory"
+)
+
+// Office is what an admin can ask for. Errors are lines for people. It has two
+// implementations: the stores themselves, and the client of a running server.
+type Office interface {
+	// Accounts lists all accounts by domain and address.
+	Accounts(ctx context.Context) ([]directory.Account, error)
+	// AddAccount makes an account.
+	AddAccount(ctx context.Context, a NewAccount) error
+	// SetPassword replaces a password.
+	SetPassword(ctx context.Context, p NewPassword) error
+	// RemoveAccount removes an account; its mail only when told.
+	RemoveAccount(ctx context.Context, r Removal) error
+	// Domains lists all domains by name.
+	Domains(ctx context.Context) ([]directory.Domain, error)
+	// AddDomain declares a domain in the database.
+	AddDomain(ctx context.Context, d DomainName) error
+	// RemoveDomain takes a domain out of the database.
+	RemoveDomain(ctx context.Context, d DomainName) error
+	// Queue calls fn for every item, oldest first, until fn fails.
+	Queue(ctx context.Context, fn func(Entry) error) error
+	// Entry is one item of the queue.
+	Entry(ctx context.Context, id ItemID) (Entry, error)
+	// Message is the bytes of an item. Close it.
+	Message(ctx context.Context, id ItemID) (io.ReadCloser, error)
+}
+
+// NewAccount is an account to be.
+type NewAccount struct {
+	Address  string `json:"address"`
+	Password string `json:"password"`
+	// Quota is in bytes; 0: the default of the settings.
+	Quota int64 `json:"quota"`
+}
+
+// NewPassword replaces that of an account.
+type NewPassword struct {
+	Address  string `json:"address"`
+	Password string `json:"password"`
+}
+
+// Removal says which account goes, and whether its mail goes with it.
+type Removal struct {
+	Address string `json:"address"`
+	Mail    bool   `json:"mail"`
+}
+
+// DomainName is a domain in any case and script.
+type DomainName struct {
+	Name string `json:"name"`
+}
+
+// ItemID is a queue ID as people see it.
+type ItemID struct {
+	ID string `json:"id"`
+}
+
+// Entry is an item of the queue as listings show it.
+type Entry struct {
+	ID      string    `json:"id"`
+	Arrived time.Time `json:"arrived"`
+	// Size is in bytes.
+	Size int64 `json:"size"`
+	// Active: an attempt is under way.
+	Active bool `json:"active"`
+	// Sender is the reverse-path; "" for a notice.
+	Sender     string       `json:"sender"`
+	Account    string       `json:"account,omitempty"`
+	Client     string       `json:"client,omitempty"`
+	Recipients []ToDelivery `json:"recipients"`
+}
+
+// ToDelivery is a recipient that an item still has to reach.
+type ToDelivery struct {
+	Address  string `json:"address"`
+	Original string `json:"original,omitempty"` // if it is not Address
+	State    string `json:"state"`
+	Attempts int    `json:"attempts"`
+	// Due is when it is tried (next).
+	Due time.Time `json:"due"`
+	// Reason is what the last attempt that deferred it was told.
+	Reason string `json:"reason,omitempty"`
+}

@@ -1,0 +1,180 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"facteur/internal/base/event"
+)
+
+// Limits of the socket.
+const (
+	maxRequest     = 64 << 10 // bytes of a request's JSON
+	maxConnections = 16
+	requestTime    = 10 * time.Second
+	answerTime     = 2 * time.Minute // a listing of a million items takes its time
+	idleTime       = 5 * time.Second
+)
+
+// Server answers on the control socket of a running server.
+type Server struct {
+	http http.Server
+	path string
+	done chan error
+}
+
+// Serve opens the control socket in dir, on which the caller has the Claim, and
+// answers there until Close. What changes something is told to events.
+func Serve(dir string, office Office, events event.Sink) (*Server, error) {
+	l, err := listenSocket(dir)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	s := &Server{path: filepath.Join(dir, socketName), done: make(chan error, 1)}
+	s.http = http.Server{
+		Handler:           handler(office, events),
+		ReadHeaderTimeout: requestTime,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      answerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          log.New(lines{events}, "", 0),
+	}
+	go func() { s.done <- s.http.Serve(netutil.LimitListener(guard{l}, maxConnections)) }()
+	return s, nil
+}
+
+// Close lets answers that are under way finish until ctx ends, and removes the
+// socket.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		s.http.Close()
+	}
+	<-s.done
+	return errors.Join(err, os.Remove(s.path))
+}
+
+// lines turns the HTTP server's complaints into events.
+type lines struct{ events event.Sink }
+
+// Write implements io.Writer; each call is one line.
+func (l lines) Write(line []byte) (int, error) {
+	l.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/control", Text: strings.TrimSpace(string(line))})
+	return len(line), nil
+}
+
+func handler(o Office, events event.Sink) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /accounts", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Accounts(ctx) }))
+	mux.Handle("POST /accounts/add", change(events, "account added", o.AddAccount, func(a NewAccount) string { return a.Address }))
+	mux.Handle("POST /accounts/passwd", change(events, "password changed", o.SetPassword, func(p NewPassword) string { return p.Address }))
+	mux.Handle("POST /accounts/remove", change(events, "account removed", o.RemoveAccount, func(r Removal) string { return r.Address }))
+	mux.Handle("POST /domains", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Domains(ctx) }))
+	mux.Handle("POST /domains/add", change(events, "domain added", o.AddDomain, func(d DomainName) string { return d.Name }))
+	mux.Handle("POST /domains/remove", change(events, "domain removed", o.RemoveDomain, func(d DomainName) string { return d.Name }))
+	mux.Handle("POST /queue", queueHandler(o))
+	mux.Handle("POST /queue/entry", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Entry(ctx, id) }))
+	mux.Handle("POST /queue/message", messageHandler(o))
+	return mux
+}
+
+// ask decodes the question, and encodes the answer.
+func ask[In any](fn func(context.Context, In) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		in, err := decode[In](w, r)
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		out, err := fn(r.Context(), in)
+		if err != nil {
+			refuse(w, http.StatusUnprocessableEntity, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(out) // a peer that is gone hears nothing
+	}
+}
+
+// change is ask for what changes something; the log is told what, not the secret.
+func change[In any](events event.Sink, what string, fn func(context.Context, In) error, subject func(In) string) http.HandlerFunc {
+	return ask(func(ctx context.Context, in In) (any, error) {
+		if err := fn(ctx, in); err != nil {
+			return nil, err
+		}
+		events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/control", Text: what, Attrs: []slog.Attr{slog.String("name", subject(in))}})
+		return struct{}{}, nil
+	})
+}
+
+func queueHandler(o Office) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, err := decode[struct{}](w, r); err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		out := json.NewEncoder(w)
+		if err := o.Queue(r.Context(), func(e Entry) error { return out.Encode(e) }); err != nil {
+			// The status has gone out; cutting the connection tells the client that
+			// the list is not whole.
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+func messageHandler(o Office) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, err := decode[ItemID](w, r)
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		body, err := o.Message(r.Context(), id)
+		if err != nil {
+			refuse(w, http.StatusUnprocessableEntity, err)
+			return
+		}
+		defer body.Close()
+		w.Header().Set("Content-Type", "message/rfc822")
+		if _, err := io.Copy(w, body); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// decode reads one JSON value with known keys only and nothing behind it.
+func decode[In any](w http.ResponseWriter, r *http.Request) (in In, err error) {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return in, fmt.Errorf("request: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return in, errors.New("request: more than one value")
+	}
+	return in, nil
+}
+
+// problem is an error on the wire.
+type problem struct {
+	Error string `json:"error"`
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(problem{err.Error()})
+}
