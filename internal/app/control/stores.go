@@ -117,8 +117,7 @@ func (s *Stores) show(ctx context.Context, id ItemID) (*queue.Item, queue.Body, 
 	if err != nil {
 		return nil, nil, err
 	}
-	it, body, err := s.queue.Show(ctx, n)
-	return it, body, about(id.ID, err)
+	return s.queue.Show(ctx, n)
 }
 
 func (s *Stores) entry(it *queue.Item) Entry {
