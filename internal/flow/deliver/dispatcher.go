@@ -65,7 +65,7 @@ func New(h House) *Dispatcher {
 	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events}
 	d.local = &local{
 		fs: h.FS, host: h.Hostname, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.done,
-		in: make(chan *attempt, batchMax), landed: make(chan *letter, finishMax),
+		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
 	}
 	d.remote = newRemote(h, c, d.done)
 	return d
@@ -83,14 +83,14 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.local.run(ctx) })
 	d.dispatch(ctx, hard)
-	d.remote.wait()
+	d.remote.close()
 	cancel()
 	wg.Wait()
 	return nil
 }
 
-// resume finishes what a crash left landing. The rooms are not running yet, so
-// it happens before anything else.
+// resume finishes what a crash left landing, beside the new work: the recipients
+// are leased, so nobody else has them.
 func (d *Dispatcher) resume(ctx context.Context) error {
 	items, err := d.queue.Landings(ctx)
 	if err != nil {

@@ -23,6 +23,7 @@ type remote struct {
 	lines   map[string]*line
 	workers int
 	wg      sync.WaitGroup
+	closing chan struct{}
 }
 
 // line is what waits for one destination.
@@ -36,12 +37,25 @@ type line struct {
 func newRemote(h House, c *clerk, done func(int)) *remote {
 	return &remote{
 		finder: finder{hostname: h.Hostname, resolver: h.Resolver}, outbound: h.Outbound,
-		clerk: c, done: done, lines: make(map[string]*line),
+		clerk: c, done: done, lines: make(map[string]*line), closing: make(chan struct{}),
 	}
 }
 
-// wait returns when no worker is left.
-func (m *remote) wait() { m.wg.Wait() }
+// close lets each worker end the attempt that it is at, and waits for that. What
+// is in line stays in the queue.
+func (m *remote) close() {
+	close(m.closing)
+	m.wg.Wait()
+}
+
+func (m *remote) closed() bool {
+	select {
+	case <-m.closing:
+		return true
+	default:
+		return false
+	}
+}
 
 // add puts an attempt in line and sees that somebody works on it.
 func (m *remote) add(ctx context.Context, a *attempt) {
@@ -75,7 +89,7 @@ func (m *remote) staff(ctx context.Context, l *line, out *Outbound) {
 func (m *remote) next(l *line) *attempt {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(l.waiting) == 0 {
+	if len(l.waiting) == 0 || m.closed() {
 		return nil
 	}
 	a := l.waiting[0]
@@ -95,7 +109,7 @@ func (m *remote) crowded() bool {
 func (m *remote) leave(ctx context.Context, l *line) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(l.waiting) > 0 && ctx.Err() == nil {
+	if len(l.waiting) > 0 && !m.closed() {
 		return false
 	}
 	l.workers--
@@ -103,7 +117,7 @@ func (m *remote) leave(ctx context.Context, l *line) bool {
 	if l.workers == 0 && len(l.waiting) == 0 {
 		delete(m.lines, l.key)
 	}
-	if ctx.Err() == nil {
+	if !m.closed() {
 		for _, other := range m.lines {
 			m.staff(ctx, other, m.outbound())
 		}
@@ -118,7 +132,7 @@ func (m *remote) work(ctx context.Context, l *line) {
 	for {
 		a := m.next(l)
 		if a == nil {
-			if w.idle(ctx) {
+			if w.idle() {
 				continue
 			}
 			w.hangUp(ctx)
@@ -126,9 +140,6 @@ func (m *remote) work(ctx context.Context, l *line) {
 				return
 			}
 			continue
-		}
-		if ctx.Err() != nil {
-			continue // leases end with the process
 		}
 		w.try(ctx, a)
 	}
@@ -143,7 +154,7 @@ type worker struct {
 }
 
 // idle keeps the connection for a moment in the hope of more; true when there is.
-func (w *worker) idle(ctx context.Context) bool {
+func (w *worker) idle() bool {
 	if w.conn == nil || !w.conn.Usable() || w.remote.crowded() {
 		return false
 	}
@@ -151,7 +162,7 @@ func (w *worker) idle(ctx context.Context) bool {
 	case <-w.line.more:
 		return true
 	case <-time.After(w.remote.outbound().IdleTime):
-	case <-ctx.Done():
+	case <-w.remote.closing:
 	}
 	return false
 }

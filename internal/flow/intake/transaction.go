@@ -164,12 +164,11 @@ func (t *Transaction) weigh() *smtp.Reply {
 // envelope are on stable storage.
 func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	item := t.item()
-	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool})
+	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool, Announce: func() { t.announce(item) }})
 	if err != nil {
 		t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "committing", Err: err})
 		return 0, smtp.NewReply(451, "4.3.0", "Error: queue file write error")
 	}
-	t.announce(item)
 	return t.id, nil
 }
 

@@ -25,6 +25,14 @@ type fresh struct {
 	bytes  int
 }
 
+// enter makes a just committed item known to those who claim.
+func (q *Queue) enter(d Draft) {
+	if d.Announce != nil {
+		d.Announce()
+	}
+	q.keepFresh(d)
+}
+
 // keepFresh leases a just committed item and keeps it at hand, if there is room.
 func (q *Queue) keepFresh(d Draft) {
 	q.mu.Lock()

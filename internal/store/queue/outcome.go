@@ -61,4 +61,7 @@ type Settlement struct {
 type Draft struct {
 	Item  *Item
 	Spool *Spool
+	// Announce, if set, is called when the item is durable and before anybody can
+	// claim it, so that its first line in the log comes first.
+	Announce func()
 }

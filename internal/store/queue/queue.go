@@ -184,7 +184,7 @@ func (q *Queue) Commit(ctx context.Context, d Draft) error {
 	if err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return insert(tx, d) }); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
-	q.keepFresh(d)
+	q.enter(d)
 	q.signal()
 	return nil
 }

@@ -24,8 +24,12 @@ func insert(tx *db.Tx, d Draft) error {
 	if err != nil {
 		return err
 	}
-	if d.Spool.mem != nil || it.Size == 0 {
-		if _, err = tx.Exec("INSERT INTO body(item, data) VALUES(?,?)", int64(it.ID), d.Spool.mem); err != nil {
+	if it.Size <= inlineMax {
+		data := d.Spool.mem
+		if data == nil {
+			data = []byte{} // nil would be NULL
+		}
+		if _, err = tx.Exec("INSERT INTO body(item, data) VALUES(?,?)", int64(it.ID), data); err != nil {
 			return err
 		}
 	}

@@ -100,7 +100,7 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 	q.mu.Unlock()
 	for _, s := range settlements {
 		for _, d := range s.Offspring {
-			q.keepFresh(d)
+			q.enter(d)
 			d.Spool.Discard()
 		}
 	}

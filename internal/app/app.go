@@ -1,0 +1,221 @@
+// Package app builds the house from its settings and runs it: it opens what is
+// kept, connects the rooms, opens the doors, and closes all of it in the right
+// order.
+//
+//	doors → desk → queue → dispatcher → mailboxes or other hosts
+//
+// Starting: lock the data directory, open the stores, bind every listener, then
+// serve. Whatever fails on the way is one error and leaves nothing running.
+// Stopping (the end of Run's context): no new connections, sessions and
+// deliveries finish what they are at within a grace, then the stores close. What
+// is not finished stays in the queue; killing the process loses nothing more.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"facteur/internal/app/config"
+	"facteur/internal/app/control"
+	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
+	"facteur/internal/base/vfs"
+	"facteur/internal/flow/bounce"
+	"facteur/internal/flow/deliver"
+	"facteur/internal/flow/intake"
+	"facteur/internal/flow/route"
+	"facteur/internal/net/certs"
+	"facteur/internal/net/dns"
+	"facteur/internal/store/db"
+	"facteur/internal/store/directory"
+	"facteur/internal/store/mailbox"
+	"facteur/internal/store/queue"
+)
+
+// grace is how long sessions and deliveries may go on after the word to stop.
+const grace = 10 * time.Second
+
+// App is a running house.
+type App struct {
+	config atomic.Pointer[config.Config]
+	events event.Sink
+
+	lock      *control.Lock
+	state     *db.DB
+	queue     *queue.Queue
+	directory *directory.Directory
+	mailboxes *mailbox.Store
+	certs     *certs.Store
+	resolver  *dns.Resolver
+	router    *route.Router
+	desk      *intake.Desk
+	dispatch  *deliver.Dispatcher
+	doors     *doors
+}
+
+// New opens everything that cfg names, sockets included, and serves nothing yet.
+func New(cfg *config.Config, events event.Sink) (*App, error) {
+	a := &App{events: events}
+	a.config.Store(cfg)
+	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openDoors} {
+		if err := step(cfg); err != nil {
+			a.close()
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *App) openStores(c *config.Config) (err error) {
+	if err = os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if a.lock, err = control.TakeLock(c.DataDir); err != nil {
+		return err
+	}
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations()); err != nil {
+		return err
+	}
+	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
+	if a.queue, err = queue.Open(c.DataDir); err != nil {
+		return err
+	}
+	a.mailboxes = mailbox.New(vfs.OS{}, a.events)
+	return nil
+}
+
+func (a *App) openNet(c *config.Config) (err error) {
+	if a.certs, err = certs.Open(certificates(c)); err != nil {
+		return err
+	}
+	for _, i := range a.certs.Infos() {
+		if i.SelfSigned {
+			a.events.Emit(event.Note{Program: "facteur/certs", Text: fmt.Sprintf(
+				"no certificate in the settings: using a self-signed one for %s, in %s", c.Hostname, certificates(c).Dir)})
+		}
+	}
+	a.resolver, err = dns.New(resolver(c))
+	return err
+}
+
+// connect wires the rooms together. Each asks for its settings when it needs
+// them, so that a reload is one store of a pointer.
+func (a *App) connect(c *config.Config) error {
+	a.router = route.New(a.directory, home(c))
+	a.desk = intake.New(func() *intake.Rules { return rules(a.config.Load()) },
+		a.directory, a.router, a.queue, a.usage, a.events)
+	a.dispatch = deliver.New(deliver.House{
+		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver,
+		Notices:  bounce.New(c.Hostname, a.queue, a.router),
+		Notify:   a.mailboxes.Notify,
+		Schedule: func() deliver.Schedule { return schedule(a.config.Load()) },
+		Outbound: func() *deliver.Outbound { return outbound(a.config.Load()) },
+		Events:   a.events,
+	})
+	return nil
+}
+
+// home is the domain of the bare postmaster address.
+func home(c *config.Config) string {
+	if len(c.Domains) > 0 {
+		return c.Domains[0].Name
+	}
+	return c.Hostname
+}
+
+func (a *App) usage(ctx context.Context, account directory.Account) (int64, error) {
+	return a.mailboxes.Usage(ctx, owner(account))
+}
+
+func owner(account directory.Account) mailbox.Owner {
+	return mailbox.Owner{Address: account.Address, Home: account.Home, Quota: account.Quota}
+}
+
+// login opens the mailboxes of whoever knows the password.
+func (a *App) login(ctx context.Context, peer netip.Addr, user, password string) lookup.Answer[*mailbox.Account] {
+	answer := a.directory.Authenticate(ctx, user, password)
+	switch answer.State() {
+	case lookup.NotFound:
+		return lookup.No[*mailbox.Account](answer.Err())
+	case lookup.TryAgain:
+		return lookup.Later[*mailbox.Account](answer.Err())
+	}
+	box, err := a.mailboxes.Open(ctx, owner(answer.Value()))
+	if err != nil {
+		return lookup.Later[*mailbox.Account](err)
+	}
+	return lookup.Yes(box)
+}
+
+// reverseName is what a client is called, or "unknown".
+func (a *App) reverseName(ctx context.Context, addr netip.Addr) string {
+	if answer := a.resolver.ClientName(ctx, addr); answer.State() == lookup.Found {
+		return answer.Value()
+	}
+	return "unknown"
+}
+
+func (a *App) tls(service config.Service) *tls.Config { return a.certs.For(string(service)) }
+
+// Run serves until ctx ends, then drains and closes. The error is what made it
+// end before that.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	delivered := make(chan struct{})
+	go func() {
+		defer close(delivered)
+		if err := a.dispatch.Run(ctx, grace); err != nil {
+			stop(err)
+		}
+	}()
+	office, err := a.openOffice(ctx)
+	if err != nil {
+		stop(err)
+	}
+	a.doors.serve(stop)
+	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.config.Load().Hostname})
+	<-ctx.Done()
+	a.events.Emit(event.Note{Program: "facteur/master", Text: "terminating"})
+	a.doors.drain(grace)
+	<-delivered
+	if office != nil {
+		office()
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// openOffice answers the admin's commands on the control socket.
+func (a *App) openOffice(ctx context.Context) (closeIt func(), err error) {
+	return control.Serve(a.config.Load().DataDir, control.NewOffice(a.directory, a.queue), a.events)
+}
+
+// close closes what is open, in the reverse order of opening.
+func (a *App) close() {
+	if a.doors != nil {
+		a.doors.drain(0)
+	}
+	if a.mailboxes != nil {
+		a.mailboxes.Close()
+	}
+	if a.queue != nil {
+		a.queue.Close()
+	}
+	if a.state != nil {
+		a.state.Close()
+	}
+	if a.lock != nil {
+		a.lock.Release()
+	}
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+
+	"facteur/internal/app/config"
+	"facteur/internal/base/event"
+)
+
+// Reload takes over new settings, all of them or none. What can't change while the
+// house stands (its name, its data directory, whom it asks for names) is an error.
+// Listeners that are new are opened, those that are gone are drained; the others
+// go on without a break.
+func (a *App) Reload(c *config.Config) error {
+	old := a.config.Load()
+	if err := fixed(old, c); err != nil {
+		return err
+	}
+	a.doors.mu.Lock()
+	defer a.doors.mu.Unlock()
+	fresh, err := a.bind(c, a.doors.open)
+	if err != nil {
+		return err
+	}
+	if err := a.certs.Reload(certificates(c)); err != nil {
+		for _, d := range fresh {
+			d.listener.Close()
+		}
+		return err
+	}
+	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
+	a.config.Store(c)
+	a.replace(c, fresh)
+	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
+	return nil
+}
+
+// fixed refuses changes that need a restart.
+func fixed(old, c *config.Config) error {
+	for _, f := range []struct {
+		key      string
+		old, new string
+	}{
+		{"hostname", old.Hostname, c.Hostname},
+		{"data_dir", old.DataDir, c.DataDir},
+		{"dns", fmt.Sprint(old.DNS), fmt.Sprint(c.DNS)},
+		{"limits", fmt.Sprint(old.Limits), fmt.Sprint(c.Limits)},
+	} {
+		if f.old != f.new {
+			return fmt.Errorf("%s: %s can't change while the server runs; restart it for that", c.Path(), f.key)
+		}
+	}
+	return nil
+}
+
+// replace opens the fresh doors and drains those that the settings no longer have.
+func (a *App) replace(c *config.Config, fresh map[config.Listener]*door) {
+	for l, d := range fresh {
+		a.doors.open[l] = d
+		a.doors.start(d)
+	}
+	named := make(map[config.Listener]bool)
+	for _, l := range c.Listen {
+		named[l] = true
+	}
+	gone := make(map[config.Listener]*door)
+	for l, d := range a.doors.open {
+		if !named[l] {
+			gone[l] = d
+			delete(a.doors.open, l)
+		}
+	}
+	go shut(gone, grace)
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"net/netip"
+	"path/filepath"
+
+	"facteur/internal/app/config"
+	"facteur/internal/base/conf"
+	"facteur/internal/flow/deliver"
+	"facteur/internal/flow/intake"
+	"facteur/internal/net/certs"
+	"facteur/internal/net/dns"
+)
+
+// The settings of the file in the form in which each room takes them.
+
+func rules(c *config.Config) *intake.Rules {
+	return &intake.Rules{
+		Hostname:   c.Hostname,
+		Trusted:    prefixes(c.TrustedNetworks),
+		SizeLimit:  int64(c.MessageSizeLimit),
+		Recipients: c.RecipientLimit,
+	}
+}
+
+func prefixes(in []conf.Prefix) []netip.Prefix {
+	out := make([]netip.Prefix, len(in))
+	for i, p := range in {
+		out[i] = p.Prefix
+	}
+	return out
+}
+
+func schedule(c *config.Config) deliver.Schedule {
+	return deliver.Schedule{
+		MinimalBackoff: c.Queue.MinimalBackoffTime.Std(),
+		MaximalBackoff: c.Queue.MaximalBackoffTime.Std(),
+		Lifetime:       c.Queue.MaximalQueueLifetime.Std(),
+		BounceLifetime: c.Queue.BounceQueueLifetime.Std(),
+		DelayWarning:   c.Queue.DelayWarningTime.Std(),
+	}
+}
+
+func outbound(c *config.Config) *deliver.Outbound {
+	o := &deliver.Outbound{
+		Port: c.Outbound.Port, Helo: c.HeloName(),
+		IPv4:         c.Outbound.InetProtocols != config.InetIPv6,
+		IPv6:         c.Outbound.InetProtocols != config.InetIPv4,
+		AllowPrivate: c.Outbound.AllowPrivate,
+		ReuseCount:   c.Outbound.ConnectionReuseCount,
+		ReuseTime:    c.Outbound.ConnectionReuseTime.Std(), IdleTime: c.Outbound.ConnectionIdleTime.Std(),
+		DestinationConcurrency: c.Outbound.DestinationConcurrency, Concurrency: c.Outbound.Concurrency,
+		Self: dns.Self{Names: []string{c.Hostname}},
+	}
+	for _, s := range c.Outbound.Smarthost {
+		s = s.WithPort(25)
+		o.Smarthosts = append(o.Smarthosts, deliver.Smarthost{Host: s.Host, Port: s.Port})
+	}
+	return o
+}
+
+func certificates(c *config.Config) certs.Source {
+	s := certs.Source{Hostname: c.Hostname, Dir: filepath.Join(c.DataDir, "tls")}
+	for i, file := range c.TLS.Certificate {
+		s.Pairs = append(s.Pairs, certs.Pair{Certificate: file, Key: c.TLS.Key[i]})
+	}
+	return s
+}
+
+func resolver(c *config.Config) dns.Config {
+	d := dns.Config{TrustAD: c.DNS.TrustAD}
+	for _, s := range c.DNS.Servers {
+		d.Servers = append(d.Servers, s.WithPort(53).String())
+	}
+	return d
+}
