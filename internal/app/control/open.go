@@ -20,9 +20,9 @@ func Open(ctx context.Context, cfg *config.Config) (o Office, close func() error
 			conn.Close()
 			return newClient(cfg.DataDir), func() error { return nil }, nil
 		}
-		claim, err := tryClaim(cfg.DataDir)
+		lock, err := tryLock(cfg.DataDir)
 		if err == nil {
-			return openClaimed(cfg, claim)
+			return openLocked(cfg, lock)
 		}
 		if !errors.Is(err, ErrInUse) {
 			return nil, nil, err
@@ -30,15 +30,15 @@ func Open(ctx context.Context, cfg *config.Config) (o Office, close func() error
 		select {
 		case <-ctx.Done():
 			return nil, nil, fmt.Errorf("%w, which does not answer", err)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
 
-func openClaimed(cfg *config.Config, claim *Claim) (Office, func() error, error) {
+func openLocked(cfg *config.Config, lock *Lock) (Office, func() error, error) {
 	stores, close, err := openStores(cfg)
 	if err != nil {
-		return nil, nil, errors.Join(err, claim.Release())
+		return nil, nil, errors.Join(err, lock.Release())
 	}
-	return stores, func() error { return errors.Join(close(), claim.Release()) }, nil
+	return stores, func() error { return errors.Join(close(), lock.Release()) }, nil
 }

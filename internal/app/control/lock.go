@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,29 +21,25 @@ var ErrInUse = errors.New("is in use")
 // works on it is done sooner, another server is not.
 const patience = 3 * time.Second
 
-// Claim is the sole right to work on a data directory (FLT-011).
-type Claim struct{ file *os.File }
+// pause is between two looks at a lock that somebody else has.
+const pause = 20 * time.Millisecond
 
-// NewClaim makes dir (mode 0700) if it is missing, checks that it is ours and
+// Lock is the sole right to work on a data directory (FLT-011).
+type Lock struct{ file *os.File }
+
+// TakeLock makes dir (mode 0700) if it is missing, checks that it is ours and
 // nobody else's, and takes it. It waits a moment for a command to finish; the
 // error then wraps ErrInUse and names the other process.
-func NewClaim(ctx context.Context, dir string) (*Claim, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		c, err := tryClaim(dir)
-		if !errors.Is(err, ErrInUse) {
-			return c, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(20 * time.Millisecond):
+func TakeLock(dir string) (*Lock, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
+		l, err := tryLock(dir)
+		if !errors.Is(err, ErrInUse) || time.Now().After(deadline) {
+			return l, err
 		}
 	}
 }
 
-func tryClaim(dir string) (*Claim, error) {
+func tryLock(dir string) (*Lock, error) {
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}
@@ -64,7 +59,7 @@ func tryClaim(dir string) (*Claim, error) {
 	if f.Truncate(0) == nil {
 		fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
-	return &Claim{f}, nil
+	return &Lock{f}, nil
 }
 
 // holder is " by process N", if the file says so.
@@ -78,7 +73,7 @@ func holder(f *os.File) string {
 }
 
 // Release gives the directory back.
-func (c *Claim) Release() error { return c.file.Close() }
+func (l *Lock) Release() error { return l.file.Close() }
 
 // prepare makes dir if it is missing, and refuses one that is not ours alone: what
 // root would write into another user's directory, that user's server could not
