@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,18 +34,17 @@ func settings(t *testing.T) *config.Config {
 	return c
 }
 
-// running is a server's half: the lock, the stores and the socket.
+// running is a server's half: the claim, the stores and the socket.
 func running(t *testing.T, cfg *config.Config) *Stores {
 	t.Helper()
-	lock, err := TakeLock(cfg.DataDir)
+	claim, err := NewClaim(t.Context(), cfg.DataDir)
 	must(t, err)
 	stores, closeStores, err := openStores(cfg)
 	must(t, err)
-	closeServer, err := Serve(cfg.DataDir, stores, event.Discard)
+	server, err := Serve(cfg.DataDir, stores, event.Discard)
 	must(t, err)
 	t.Cleanup(func() {
-		closeServer()
-		must(t, errors.Join(closeStores(), lock.Release()))
+		must(t, errors.Join(server.Close(context.Background()), closeStores(), claim.Release()))
 	})
 	return stores
 }
@@ -154,12 +154,12 @@ func testQueue(t *testing.T, o Office, q *queue.Queue) {
 }
 
 // FLT-011: one process at a time works on a data directory.
-func TestFLT011SecondLockIsRefused(t *testing.T) {
+func TestFLT011SecondClaimIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	first, err := tryLock(dir)
+	first, err := tryClaim(dir)
 	must(t, err)
-	_, err = tryLock(dir)
+	_, err = tryClaim(dir)
 	if want := fmt.Sprintf("data directory %s is in use by process %d", dir, os.Getpid()); !errors.Is(err, ErrInUse) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -168,7 +168,7 @@ func TestFLT011SecondLockIsRefused(t *testing.T) {
 	}
 	// A server that starts while a command works waits for it.
 	time.AfterFunc(50*time.Millisecond, func() { first.Release() })
-	again, err := TakeLock(dir)
+	again, err := NewClaim(t.Context(), dir)
 	must(t, err)
 	must(t, again.Release())
 }
@@ -177,7 +177,7 @@ func TestMAP011DataDirectoryOfOthersIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o770))
-	if _, err := tryLock(dir); err == nil || !strings.Contains(err.Error(), "can be written by others") {
+	if _, err := tryClaim(dir); err == nil || !strings.Contains(err.Error(), "can be written by others") {
 		t.Error(err)
 	}
 	must(t, os.Chmod(dir, 0o700))
@@ -185,7 +185,7 @@ func TestMAP011DataDirectoryOfOthersIsRefused(t *testing.T) {
 		t.Skip("only root can give a directory away")
 	}
 	must(t, os.Chown(dir, 12345, 12345))
-	if _, err := tryLock(dir); err == nil || !strings.Contains(err.Error(), "belongs to user 12345") {
+	if _, err := tryClaim(dir); err == nil || !strings.Contains(err.Error(), "belongs to user 12345") {
 		t.Error(err)
 	}
 }
@@ -194,10 +194,10 @@ func TestSocketIsPrivateAndGoesAway(t *testing.T) {
 	t.Parallel()
 	// The name is longer than a socket's address may be.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
-	lock, err := TakeLock(dir)
+	claim, err := NewClaim(t.Context(), dir)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, socketName), nil, 0o600)) // what a crash left
-	closeServer, err := Serve(dir, &Stores{}, event.Discard)
+	server, err := Serve(dir, &Stores{}, event.Discard)
 	must(t, err)
 	info, err := os.Stat(filepath.Join(dir, socketName))
 	must(t, err)
@@ -207,11 +207,11 @@ func TestSocketIsPrivateAndGoesAway(t *testing.T) {
 	conn, err := dialSocket(t.Context(), dir)
 	must(t, err)
 	conn.Close()
-	closeServer()
+	must(t, server.Close(t.Context()))
 	if _, err := os.Stat(filepath.Join(dir, socketName)); !os.IsNotExist(err) {
 		t.Errorf("the socket is left behind: %v", err)
 	}
-	must(t, lock.Release())
+	must(t, claim.Release())
 }
 
 // LOC-013: noise, half requests and idle connections hurt nobody.
@@ -264,17 +264,16 @@ func TestRequestsAreStrict(t *testing.T) {
 func TestPasswordsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
-	lock, err := TakeLock(cfg.DataDir)
+	claim, err := NewClaim(t.Context(), cfg.DataDir)
 	must(t, err)
 	stores, closeStores, err := openStores(cfg)
 	must(t, err)
 	var log recorder
-	closeServer, err := Serve(cfg.DataDir, stores, &log)
+	server, err := Serve(cfg.DataDir, stores, &log)
 	must(t, err)
 	c := newClient(cfg.DataDir)
 	must(t, c.AddAccount(t.Context(), NewAccount{Address: "alice@example.org", Password: "canary-secret"}))
-	closeServer()
-	must(t, errors.Join(closeStores(), lock.Release()))
+	must(t, errors.Join(server.Close(t.Context()), closeStores(), claim.Release()))
 	if !strings.Contains(log.String(), "alice@example.org") || strings.Contains(log.String(), "canary") {
 		t.Error(log.String())
 	}

@@ -20,9 +20,9 @@ func Open(ctx context.Context, cfg *config.Config) (o Office, close func() error
 			conn.Close()
 			return newClient(cfg.DataDir), func() error { return nil }, nil
 		}
-		lock, err := tryLock(cfg.DataDir)
+		claim, err := tryClaim(cfg.DataDir)
 		if err == nil {
-			return openLocked(cfg, lock)
+			return openClaimed(cfg, claim)
 		}
 		if !errors.Is(err, ErrInUse) {
 			return nil, nil, err
@@ -30,15 +30,15 @@ func Open(ctx context.Context, cfg *config.Config) (o Office, close func() error
 		select {
 		case <-ctx.Done():
 			return nil, nil, fmt.Errorf("%w, which does not answer", err)
-		case <-time.After(pause):
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func openLocked(cfg *config.Config, lock *Lock) (Office, func() error, error) {
+func openClaimed(cfg *config.Config, claim *Claim) (Office, func() error, error) {
 	stores, close, err := openStores(cfg)
 	if err != nil {
-		return nil, nil, errors.Join(err, lock.Release())
+		return nil, nil, errors.Join(err, claim.Release())
 	}
-	return stores, func() error { return errors.Join(close(), lock.Release()) }, nil
+	return stores, func() error { return errors.Join(close(), claim.Release()) }, nil
 }

@@ -26,18 +26,24 @@ const (
 	requestTime    = 10 * time.Second
 	answerTime     = 2 * time.Minute // a listing of a million items takes its time
 	idleTime       = 5 * time.Second
-	graceTime      = 2 * time.Second
 )
 
-// Serve opens the control socket in dir, on which the caller has the Lock, and
-// answers there until closeIt is called, which lets answers under way finish for a
-// moment. What changes something is told to events.
-func Serve(dir string, office Office, events event.Sink) (closeIt func(), err error) {
+// Server answers on the control socket of a running server.
+type Server struct {
+	http http.Server
+	path string
+	done chan error
+}
+
+// Serve opens the control socket in dir, on which the caller has the Claim, and
+// answers there until Close. What changes something is told to events.
+func Serve(dir string, office Office, events event.Sink) (*Server, error) {
 	l, err := listenSocket(dir)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	s := &http.Server{
+	s := &Server{path: filepath.Join(dir, socketName), done: make(chan error, 1)}
+	s.http = http.Server{
 		Handler:           handler(office, events),
 		ReadHeaderTimeout: requestTime,
 		ReadTimeout:       requestTime,
@@ -46,22 +52,19 @@ func Serve(dir string, office Office, events event.Sink) (closeIt func(), err er
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          log.New(lines{events}, "", 0),
 	}
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(netutil.LimitListener(guard{l}, maxConnections)) }()
-	return func() {
-		shutdown(s)
-		<-done
-		os.Remove(filepath.Join(dir, socketName)) // or the next server does
-	}, nil
+	go func() { s.done <- s.http.Serve(netutil.LimitListener(guard{l}, maxConnections)) }()
+	return s, nil
 }
 
-// shutdown gives answers under way a moment, and then cuts them off.
-func shutdown(s *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
-	defer cancel()
-	if s.Shutdown(ctx) != nil {
-		s.Close()
+// Close lets answers that are under way finish until ctx ends, and removes the
+// socket.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		s.http.Close()
 	}
+	<-s.done
+	return errors.Join(err, os.Remove(s.path))
 }
 
 // lines turns the HTTP server's complaints into events.

@@ -31,7 +31,7 @@ func socketPath(dir string) (path string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), socketName), func() { d.Close() }, nil
 }
 
-// listenSocket makes the socket anew. The caller has the Lock on dir, so that an
+// listenSocket makes the socket anew. The caller has the claim on dir, so that an
 // old one is a dead one.
 func listenSocket(dir string) (*net.UnixListener, error) {
 	real := filepath.Join(dir, socketName)

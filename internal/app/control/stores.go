@@ -21,10 +21,10 @@ type Stores struct {
 	queue     *queue.Queue
 }
 
-// NewOffice is the office of stores that are open.
-func NewOffice(d *directory.Directory, q *queue.Queue) *Stores { return &Stores{d, q} }
+// NewStores is the office of stores that are open.
+func NewStores(d *directory.Directory, q *queue.Queue) *Stores { return &Stores{d, q} }
 
-// openStores opens the stores of a data directory that is locked.
+// openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations())
 	if err != nil {
@@ -35,7 +35,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return nil, nil, errors.Join(err, database.Close())
 	}
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
-	return NewOffice(d, q), func() error { return errors.Join(q.Close(), database.Close()) }, nil
+	return NewStores(d, q), func() error { return errors.Join(q.Close(), database.Close()) }, nil
 }
 
 // Accounts implements Office.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,25 +22,29 @@ var ErrInUse = errors.New("is in use")
 // works on it is done sooner, another server is not.
 const patience = 3 * time.Second
 
-// pause is between two looks at a lock that somebody else has.
-const pause = 20 * time.Millisecond
+// Claim is the sole right to work on a data directory (FLT-011).
+type Claim struct{ file *os.File }
 
-// Lock is the sole right to work on a data directory (FLT-011).
-type Lock struct{ file *os.File }
-
-// TakeLock makes dir (mode 0700) if it is missing, checks that it is ours and
+// NewClaim makes dir (mode 0700) if it is missing, checks that it is ours and
 // nobody else's, and takes it. It waits a moment for a command to finish; the
 // error then wraps ErrInUse and names the other process.
-func TakeLock(dir string) (*Lock, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
-		l, err := tryLock(dir)
-		if !errors.Is(err, ErrInUse) || time.Now().After(deadline) {
-			return l, err
+func NewClaim(ctx context.Context, dir string) (*Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		c, err := tryClaim(dir)
+		if !errors.Is(err, ErrInUse) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func tryLock(dir string) (*Lock, error) {
+func tryClaim(dir string) (*Claim, error) {
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}
@@ -59,7 +64,7 @@ func tryLock(dir string) (*Lock, error) {
 	if f.Truncate(0) == nil {
 		fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
-	return &Lock{f}, nil
+	return &Claim{f}, nil
 }
 
 // holder is " by process N", if the file says so.
@@ -73,7 +78,7 @@ func holder(f *os.File) string {
 }
 
 // Release gives the directory back.
-func (l *Lock) Release() error { return l.file.Close() }
+func (c *Claim) Release() error { return c.file.Close() }
 
 // prepare makes dir if it is missing, and refuses one that is not ours alone: what
 // root would write into another user's directory, that user's server could not
