@@ -206,7 +206,7 @@ func (p *Postfix) Queued() (int, error) {
 	count := 0
 	for _, name := range []string{"maildrop", "incoming", "active", "deferred"} {
 		err := filepath.WalkDir(p.path("spool/"+name), func(path string, d os.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
+			if err == nil && d.Type().IsRegular() && complete(d) {
 				count++
 			}
 			return nil // a file may move while we look
@@ -216,6 +216,13 @@ func (p *Postfix) Queued() (int, error) {
 		}
 	}
 	return count, nil
+}
+
+// complete tells whether a queue file is a message: until cleanup(8) is done
+// with it, and for ever when that was killed, it is not executable.
+func complete(d os.DirEntry) bool {
+	info, err := d.Info()
+	return err == nil && info.Mode()&0o100 != 0
 }
 
 // Flush retries all deferred mail now.

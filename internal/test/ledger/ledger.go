@@ -1,0 +1,136 @@
+// Package ledger is the oracle for "no mail lost": it sends letters with
+// unique ids, writes down only what the client saw, and after faults compares
+// that with every copy that is found anywhere.
+//
+// A Book holds one Entry for each letter. A Driver sends letters over SMTP
+// and notes the answers. Sources give Copies: Maildir reads the disk, IMAP
+// asks the server, Sink is the remote server of the test and remembers what it
+// took, and notices (RFC 3464) in the sender's mailbox count as the end of
+// the recipients that they name. Balance compares:
+//
+//	answer seen         copies of each recipient, over all sources together
+//	250                 exactly one, in the place where it belongs
+//	an error            none
+//	end never sent      none
+//	unknown             none, or one for every recipient of the letter
+//
+// A second copy in a local mailbox is never right. A second copy at the remote
+// server is right only if a fault lies between the two: a crash of the
+// sending side (Sink.Fault) or an answer that the sink swallowed. Bytes must
+// be those that were sent, behind Return-Path, Delivered-To, X-Original-To and
+// Received lines. A file in new/ or cur/ that is no known letter is an error
+// of its own: a torn file is one of those. What lies in tmp/ never counts.
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// Answer is what the client saw at the end of a letter.
+type Answer uint8
+
+// The zero Answer is Unknown: a letter whose answer was never noted is one
+// whose answer was never read.
+const (
+	Unknown  Answer = iota // the end went out, no answer came back
+	Accepted               // 250
+	Refused                // 4xx or 5xx
+	Unsent                 // the connection ended before the last byte went out
+)
+
+func (a Answer) String() string {
+	return [...]string{"unknown", "accepted", "refused", "unsent"}[a]
+}
+
+// Place is where a copy can be.
+type Place uint8
+
+// The places. NoPlace in a Recipient means: any.
+const (
+	NoPlace Place = iota
+	Local         // in the recipient's mailbox
+	Remote        // taken by the next hop
+	Bounced       // named as failed in a notice to the sender
+)
+
+func (p Place) String() string {
+	return [...]string{"anywhere", "local", "remote", "bounced"}[p]
+}
+
+// Recipient is one address of a letter and where it should end.
+type Recipient struct {
+	Address string
+	Want    Place
+}
+
+// Entry is one letter in the book.
+type Entry struct {
+	ID     string
+	To     []Recipient // those that the server took at RCPT
+	Size   int
+	Sum    [sha256.Size]byte // of the bytes with CRLF line ends
+	Answer Answer
+}
+
+// Book is the ledger: what the client saw, and nothing else. It is safe for
+// concurrent use.
+type Book struct {
+	mu      sync.Mutex
+	entries map[string]*Entry
+	journal io.Writer
+}
+
+// NewBook starts an empty book. Each line that is added to it is also
+// written to journal, as JSON, if that is not nil.
+func NewBook(journal io.Writer) *Book {
+	return &Book{entries: make(map[string]*Entry), journal: journal}
+}
+
+// Open notes that a letter is about to be sent to the recipients. From here
+// on its answer is Unknown.
+func (b *Book) Open(letter Letter, to []Recipient) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := &Entry{ID: letter.ID, To: to, Size: letter.Size, Sum: sha256.Sum256(letter.Bytes())}
+	if b.entries[e.ID] != nil {
+		panic("ledger: letter " + e.ID + " is in the book already")
+	}
+	b.entries[e.ID] = e
+	b.note(e)
+}
+
+// Close notes what came back for a letter, and for whom it was taken: the
+// recipients that got 250 at RCPT.
+func (b *Book) Close(id string, taken []Recipient, answer Answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entries[id]
+	e.To, e.Answer = taken, answer
+	b.note(e)
+}
+
+func (b *Book) note(e *Entry) {
+	if b.journal == nil {
+		return
+	}
+	line, err := json.Marshal(map[string]any{"id": e.ID, "to": e.To, "size": e.Size, "answer": e.Answer.String()})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(b.journal, "%s\n", line)
+}
+
+// Count tells how many letters have each answer.
+func (b *Book) Count() map[Answer]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := make(map[Answer]int)
+	for _, e := range b.entries {
+		count[e.Answer]++
+	}
+	return count
+}
