@@ -1,0 +1,218 @@
+package smtpd
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+)
+
+// program is the name of these events in the traditional log.
+const program = "postfix/smtpd"
+
+// Client is who is connected.
+type Client struct {
+	Name string // "unknown" when it has none
+	Addr netip.Addr
+}
+
+// String is name[address], as Postfix writes it.
+func (c Client) String() string { return c.Name + "[" + c.Addr.String() + "]" }
+
+func (c Client) attrs() []slog.Attr {
+	return []slog.Attr{slog.String("client", c.Addr.String()), slog.String("client_name", c.Name)}
+}
+
+func (s *session) client() Client { return Client{s.name.get(), s.conn.Remote.Addr()} }
+
+// announceConnect tells of the connection, once, as soon as its name matters.
+func (s *session) announceConnect() {
+	if !s.tally.announced {
+		s.tally.announced = true
+		s.srv.Events.Emit(Connected{Client: s.client(), Service: s.srv.Service})
+	}
+}
+
+// Connected: a client is there.
+type Connected struct {
+	Client  Client
+	Service Service
+}
+
+// Level implements event.Event.
+func (Connected) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Connected) Record() (string, []slog.Attr) {
+	return "connected", append(e.Client.attrs(), slog.String("service", e.Service.String()))
+}
+
+// Line implements event.Event.
+func (e Connected) Line() (string, string) { return program, "connect from " + e.Client.String() }
+
+// tally counts the commands of a session.
+type tally struct {
+	ok, all   [smtp.NumVerbs]int
+	announced bool
+}
+
+func (t *tally) add(v smtp.Verb, ok bool) {
+	t.all[v]++
+	if ok {
+		t.ok[v]++
+	}
+}
+
+// tallyOrder is Postfix's.
+var tallyOrder = [...]smtp.Verb{smtp.HELO, smtp.EHLO, smtp.STARTTLS, smtp.AUTH, smtp.MAIL, smtp.RCPT, smtp.DATA,
+	smtp.RSET, smtp.NOOP, smtp.VRFY, smtp.HELP, smtp.QUIT, smtp.Unknown}
+
+// String is "ehlo=1 mail=1 rcpt=1/2 … commands=4/5": good ones of all.
+func (t *tally) String() string {
+	b := make([]byte, 0, 96)
+	ok, all := 0, 0
+	for _, v := range tallyOrder {
+		if t.all[v] > 0 {
+			b = appendCount(b, strings.ToLower(v.String()), t.ok[v], t.all[v])
+		}
+		ok, all = ok+t.ok[v], all+t.all[v]
+	}
+	return string(appendCount(b, "commands", ok, all)[1:])
+}
+
+func appendCount(b []byte, name string, ok, all int) []byte {
+	if ok == all {
+		return fmt.Appendf(b, " %s=%d", name, all)
+	}
+	return fmt.Appendf(b, " %s=%d/%d", name, ok, all)
+}
+
+// Disconnected: the session is over.
+type Disconnected struct {
+	Client Client
+	tally  tally
+}
+
+// Level implements event.Event.
+func (Disconnected) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Disconnected) Record() (string, []slog.Attr) {
+	return "disconnected", append(e.Client.attrs(), slog.String("commands", e.tally.String()))
+}
+
+// Line implements event.Event.
+func (e Disconnected) Line() (string, string) {
+	return program, "disconnect from " + e.Client.String() + " " + e.tally.String()
+}
+
+// Rejected: the desk refused a sender, a recipient or a message.
+type Rejected struct {
+	Client   Client
+	Stage    string // MAIL, RCPT, END-OF-MESSAGE
+	Reply    *smtp.Reply
+	From     address.Address
+	To       *address.Address // nil where there is not one
+	Protocol string
+	Helo     string
+	Account  string
+}
+
+// Level implements event.Event.
+func (Rejected) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Rejected) Record() (string, []slog.Attr) {
+	attrs := append(e.Client.attrs(), slog.String("stage", e.Stage), slog.String("reply", e.Reply.Error()),
+		slog.String("from", e.From.String()))
+	if e.To != nil {
+		attrs = append(attrs, slog.String("to", e.To.String()))
+	}
+	return "rejected", append(attrs, slog.String("proto", e.Protocol), slog.String("helo", e.Helo),
+		slog.String("account", e.Account))
+}
+
+// Line implements event.Event.
+func (e Rejected) Line() (string, string) {
+	to := ""
+	if e.To != nil {
+		to = " to=<" + e.To.String() + ">"
+	}
+	proto := "ESMTP" // Postfix knows two here
+	if e.Protocol == "SMTP" {
+		proto = "SMTP"
+	}
+	return program, fmt.Sprintf("NOQUEUE: reject: %s from %s: %s; from=<%s>%s proto=%s helo=<%s>",
+		e.Stage, e.Client, e.Reply.Error(), e.From, to, proto, e.Helo)
+}
+
+// Dropped: the session ended otherwise than with QUIT.
+type Dropped struct {
+	Client Client
+	Reason string // "lost connection", "timeout", "too many errors", …
+	After  string // the last command
+	Text   string // what the peer sent, made harmless; or ""
+}
+
+// Level implements event.Event.
+func (Dropped) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Dropped) Record() (string, []slog.Attr) {
+	return "dropped", append(e.Client.attrs(), slog.String("reason", e.Reason), slog.String("after", e.After),
+		slog.String("text", e.Text))
+}
+
+// Line implements event.Event.
+func (e Dropped) Line() (string, string) {
+	s := fmt.Sprintf("%s after %s from %s", e.Reason, e.After, e.Client)
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	return program, s
+}
+
+// AuthFailed: a log-in was refused. fail2ban reads its line.
+type AuthFailed struct {
+	Client    Client
+	Mechanism string
+	User      string
+	Reply     *smtp.Reply
+}
+
+// Level implements event.Event.
+func (AuthFailed) Level() slog.Level { return slog.LevelWarn }
+
+// Record implements event.Event.
+func (e AuthFailed) Record() (string, []slog.Attr) {
+	return "authentication failed", append(e.Client.attrs(), slog.String("mechanism", e.Mechanism),
+		slog.String("user", e.User), slog.String("reply", e.Reply.Error()))
+}
+
+// Line implements event.Event.
+func (e AuthFailed) Line() (string, string) {
+	return program, fmt.Sprintf("warning: %s: SASL %s authentication failed: %s, sasl_username=%s",
+		e.Client, e.Mechanism, e.Reply.Text(), e.User)
+}
+
+// TLSFailed: a client did not get through STARTTLS.
+type TLSFailed struct {
+	Client Client
+	Err    error
+}
+
+// Level implements event.Event.
+func (TLSFailed) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e TLSFailed) Record() (string, []slog.Attr) {
+	return "TLS handshake failed", append(e.Client.attrs(), slog.Any("error", e.Err))
+}
+
+// Line implements event.Event.
+func (e TLSFailed) Line() (string, string) {
+	return program, fmt.Sprintf("SSL_accept error from %s: %v", e.Client, e.Err)
+}
