@@ -1,9 +1,55 @@
 package interop
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 )
+
+// Debian is Post made of a private Postfix and a private Dovecot: the oracle
+// that the tests themselves are tested on. It knows the services smtp,
+// submission and imap.
+type Debian struct {
+	*Postfix
+	dovecot    *Dovecot // nil when nobody asked for IMAP or submission
+	root       string
+	submission int // port, or 0
+}
+
+// NewDebian writes the configuration of both.
+func NewDebian(t testing.TB, setup Setup) *Debian {
+	t.Helper()
+	setup = setup.withDefaults()
+	NeedRoot(t)
+	d := &Debian{root: Room(t)}
+	uid, gid := Chown(t, d.root, "mail")
+	if slices.Contains(setup.Services, "imap") || slices.Contains(setup.Services, "submission") {
+		d.dovecot = NewDovecot(t, d.root)
+	}
+	postfix := PostfixSetup{Main: debianMain(setup, d.root, uid, gid), Quiet: setup.Quiet}
+	if slices.Contains(setup.Services, "submission") {
+		d.submission = FreePort(t)
+		postfix.Master = d.submissionService(t)
+	}
+	d.Postfix = NewPostfix(t, postfix)
+	return d
+}
+
+// submissionService is the line of master.cf, as the how-tos have it.
+func (d *Debian) submissionService(t testing.TB) string {
+	cert, key := SelfSigned(t, d.root)
+	return fmt.Sprintf(`127.0.0.1:%d inet n - n - - smtpd
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_tls_cert_file=%s
+  -o smtpd_tls_key_file=%s
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_sasl_type=dovecot
+  -o smtpd_sasl_path=%s
+  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
+`, d.submission, cert, key, d.dovecot.authSocket())
+}
 
 // debianMain makes Postfix deliver to Maildirs itself, through virtual(8).
 func debianMain(setup Setup, root string, uid, gid int) map[string]string {
@@ -60,6 +106,8 @@ func (d *Debian) Addr(service string) string {
 	switch service {
 	case "smtp":
 		return d.Postfix.Addr()
+	case "submission":
+		return Loopback(d.submission)
 	case "imap":
 		return d.dovecot.Addr()
 	}

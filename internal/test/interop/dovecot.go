@@ -51,6 +51,12 @@ service imap-login {
     port = 0
   }
 }
+service auth {
+  unix_listener sasl {
+    mode = 0666
+  }
+}
+auth_mechanisms = plain login
 service stats {
   client_limit = 1000
 }
@@ -67,6 +73,9 @@ func NewDovecot(t testing.TB, root string) *Dovecot {
 	t.Cleanup(d.Kill)
 	return d
 }
+
+// authSocket is where Postfix asks who may log in.
+func (d *Dovecot) authSocket() string { return filepath.Join(d.dir, "run", "sasl") }
 
 // Config is the configuration file, for doveadm -c.
 func (d *Dovecot) Config() string { return filepath.Join(d.dir, "dovecot.conf") }

@@ -1,9 +1,5 @@
 package interop
 
-import (
-	"testing"
-)
-
 // Setup is what a mail server under test has to be: the domains and accounts
 // of one small site, and where its mail for others goes.
 type Setup struct {
@@ -50,29 +46,4 @@ type Post interface {
 	Processes() []int
 	// Log is what it wrote.
 	Log() string
-}
-
-// Debian is Post made of a private Postfix and a private Dovecot: the oracle
-// that the tests themselves are tested on.
-type Debian struct {
-	*Postfix
-	dovecot *Dovecot // nil when nobody asked for IMAP
-	root    string
-}
-
-// NewDebian writes the configuration of both.
-func NewDebian(t testing.TB, setup Setup) *Debian {
-	t.Helper()
-	setup = setup.withDefaults()
-	NeedRoot(t)
-	root := Room(t)
-	uid, gid := Chown(t, root, "mail")
-	d := &Debian{root: root}
-	d.Postfix = NewPostfix(t, PostfixSetup{Main: debianMain(setup, root, uid, gid), Quiet: setup.Quiet})
-	for _, service := range setup.Services {
-		if service == "imap" {
-			d.dovecot = NewDovecot(t, root)
-		}
-	}
-	return d
 }
