@@ -227,12 +227,12 @@ func needsEncoding(s string) bool {
 	return strings.Contains(s, "=?")
 }
 
-// encodeWords writes text as encoded words with spaces between, in Q or B,
-// whichever is shorter. first is how many bytes the first may take.
+// encodeWords writes text as encoded words with spaces between: in Q, which
+// people can half read, unless B is much shorter. first is how many bytes the first may take.
 func encodeWords(text string, first int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	word := encodedWordQ
-	if len(encodeQ(text)) > base64.StdEncoding.EncodedLen(len(text)) {
+	if len(encodeQ(text)) > base64.StdEncoding.EncodedLen(len(text))*3/2 {
 		word = encodedWordB
 	}
 	var words []string

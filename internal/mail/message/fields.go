@@ -36,7 +36,6 @@ type fieldSet struct {
 	raw     [fieldKinds][]byte
 	seen    [fieldKinds]bool
 	message bool // envelope fields are wanted
-	stopped bool
 	current fieldKind
 	odd     Oddity
 }
@@ -46,19 +45,12 @@ func (s *fieldSet) reset(message bool) {
 		s.raw[i] = s.raw[i][:0]
 	}
 	s.seen = [fieldKinds]bool{}
-	s.message, s.stopped, s.current, s.odd = message, false, otherField, 0
+	s.message, s.current, s.odd = message, otherField, 0
 }
-
-// stop ignores the rest of the header. What was gathered of the field at the
-// limit stays.
-func (s *fieldSet) stop() { s.stopped, s.current = true, otherField }
 
 // start takes the first line of a field, or the start of it.
 func (s *fieldSet) start(line []byte) {
 	s.current = otherField
-	if s.stopped {
-		return
-	}
 	colon := bytes.IndexByte(line[:min(len(line), 64)], ':')
 	if colon < 0 {
 		return

@@ -155,7 +155,8 @@ func emptyLine(b []byte) int {
 // The end of r ends the header too; other errors of r come back as they are.
 func ReadHeader(r io.Reader, max int) (h Header, rest io.Reader, err error) {
 	var buf []byte
-	for seen := 0; ; seen = len(buf) {
+	seen := 0
+	for {
 		if end, ok := headerEnd(buf, seen); ok && end <= max {
 			return Header(buf[:end:end]), io.MultiReader(bytes.NewReader(buf[end:]), r), nil
 		}
@@ -168,6 +169,7 @@ func ReadHeader(r io.Reader, max int) (h Header, rest io.Reader, err error) {
 		if err != nil {
 			return Header(buf), bytes.NewReader(nil), err
 		}
+		seen = len(buf)
 		buf, err = readMore(buf, r)
 	}
 }

@@ -53,7 +53,7 @@ type addressParser struct {
 }
 
 func (p *addressParser) run() {
-	for len(p.list) < p.limit {
+	for !p.full() {
 		p.skipSpace()
 		if p.at == len(p.s) {
 			break
@@ -61,7 +61,18 @@ func (p *addressParser) run() {
 		p.step(p.s[p.at])
 	}
 	p.endMailbox()
+	p.endGroup()
+}
+
+// full tells whether what follows would be thrown away.
+func (p *addressParser) full() bool {
+	return len(p.list) >= p.limit || p.inGroup && len(p.list) >= p.limit-1
+}
+
+// endGroup marks the end of the group, if there is one.
+func (p *addressParser) endGroup() {
 	if p.inGroup {
+		p.inGroup = false
 		p.emit(Mailbox{GroupEnd: true})
 	}
 }
@@ -75,10 +86,7 @@ func (p *addressParser) step(c byte) {
 	case c == ';':
 		p.at++
 		p.endMailbox()
-		if p.inGroup {
-			p.inGroup = false
-			p.emit(Mailbox{GroupEnd: true})
-		}
+		p.endGroup()
 	case c == ':' && !p.inGroup && !p.filled:
 		p.at++
 		p.startGroup()
@@ -199,8 +207,13 @@ func (p *addressParser) literal() string {
 // angleAddress reads what follows "<": an old source route, local part and
 // domain, and the ">".
 func (p *addressParser) angleAddress() {
+	name := string(p.words)
+	if p.filled { // "bob@good <eve@evil>": what looked like an address is a name
+		name += p.current.Address()
+		p.current = Mailbox{}
+	}
 	p.angle, p.filled = true, true
-	p.current.Name = strings.TrimSpace(string(p.words))
+	p.current.Name = strings.TrimSpace(name)
 	p.words, p.runFrom = p.words[:0], 0
 	p.skipSpace()
 	if p.at < len(p.s) && p.s[p.at] == '@' {
@@ -251,8 +264,8 @@ func (p *addressParser) localPart() {
 
 // startGroup takes the words as the name of a group.
 func (p *addressParser) startGroup() {
-	p.emit(Mailbox{Local: strings.TrimSpace(string(p.words)), GroupStart: true})
 	p.inGroup = true
+	p.inGroup = p.emit(Mailbox{Local: strings.TrimSpace(string(p.words)), GroupStart: true})
 	p.clear()
 }
 
@@ -266,7 +279,7 @@ func (p *addressParser) endMailbox() {
 	default:
 		m.Local = phrase
 	}
-	if m.Name == "" && p.comment != "" {
+	if m.Name == "" && (m.Local != "" || m.Host != "") {
 		m.Name = commentText(p.comment)
 	}
 	if m.Local != "" || m.Host != "" || m.Name != "" {
@@ -280,10 +293,14 @@ func (p *addressParser) clear() {
 	p.current, p.angle, p.filled = Mailbox{}, false, false
 }
 
-func (p *addressParser) emit(m Mailbox) {
-	if len(p.list) < p.limit {
-		p.list = append(p.list, m)
+// emit adds to the list unless it is full. The last place of a group is kept
+// for its end.
+func (p *addressParser) emit(m Mailbox) bool {
+	if p.full() {
+		return false
 	}
+	p.list = append(p.list, m)
+	return true
 }
 
 // commentText takes the parentheses off and resolves backslashes.

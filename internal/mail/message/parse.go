@@ -249,38 +249,46 @@ func (p *parser) readHeader(part *Part, digest bool) {
 	part.Header = p.src.offset()
 	p.fields.reset(part.Envelope != nil)
 	budget := min(p.limits.HeaderBytes, p.limits.TotalHeaderBytes-p.headerBytes)
+	left := budget
 	for count := 0; ; {
 		line, whole := p.src.line()
-		if len(line) == 0 || emptyLine(line) > 0 {
-			p.src.skip(len(line))
+		if n := emptyLine(line); n > 0 || len(line) == 0 {
+			p.src.skip(n)
 			break
 		}
 		if _, _, ok := p.delimiter(line); ok && whole {
 			break
 		}
 		if !isWSP(line[0]) {
-			count++
-			p.fields.start(line)
+			if count++; count > p.limits.Fields {
+				left = 0
+			}
+			p.fields.start(line[:min(len(line), left)])
 		} else {
-			p.fields.more(line)
+			p.fields.more(line[:min(len(line), left)])
 		}
-		for {
-			p.headerBytes += len(line)
-			if budget -= len(line); budget < 0 || count > p.limits.Fields {
-				p.headerBytes = min(p.headerBytes, p.limits.TotalHeaderBytes)
-				part.Odd |= HeaderLimit
-				p.fields.stop()
-			}
-			p.src.skip(len(line))
-			if whole {
-				break
-			}
-			line, whole = p.src.line()
-			p.fields.more(line)
+		left -= p.skipLine(line, whole, left)
+		if left == 0 {
+			part.Odd |= HeaderLimit
 		}
 	}
+	p.headerBytes += budget - left
 	part.Body = p.src.offset()
 	p.interpret(part, digest)
+}
+
+// skipLine goes to the end of a header line, whose start was looked at, and
+// adds the rest of it to its field. It gives how much of the budget was used.
+func (p *parser) skipLine(line []byte, whole bool, left int) (used int) {
+	for {
+		used = min(used+len(line), left)
+		p.src.skip(len(line))
+		if whole {
+			return used
+		}
+		line, whole = p.src.line()
+		p.fields.more(line[:min(len(line), left-used)])
+	}
 }
 
 func isWSP(c byte) bool { return c == ' ' || c == '\t' }
