@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -47,7 +46,7 @@ type App struct {
 	config atomic.Pointer[config.Config]
 	events event.Sink
 
-	lock      *control.Lock
+	claim     *control.Claim
 	state     *db.DB
 	queue     *queue.Queue
 	directory *directory.Directory
@@ -58,13 +57,14 @@ type App struct {
 	desk      *intake.Desk
 	dispatch  *deliver.Dispatcher
 	doors     *doors
+	office    *control.Server
 }
 
 // New opens everything that cfg names, sockets included, and serves nothing yet.
 func New(cfg *config.Config, events event.Sink) (*App, error) {
 	a := &App{events: events}
 	a.config.Store(cfg)
-	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openDoors} {
+	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()
 			return nil, err
@@ -74,10 +74,7 @@ func New(cfg *config.Config, events event.Sink) (*App, error) {
 }
 
 func (a *App) openStores(c *config.Config) (err error) {
-	if err = os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	if a.lock, err = control.TakeLock(c.DataDir); err != nil {
+	if a.claim, err = control.NewClaim(context.Background(), c.DataDir); err != nil {
 		return err
 	}
 	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations()); err != nil {
@@ -162,6 +159,12 @@ func (a *App) reverseName(ctx context.Context, addr netip.Addr) string {
 	return "unknown"
 }
 
+// openOffice answers the admin's commands on the control socket.
+func (a *App) openOffice(c *config.Config) (err error) {
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue), a.events)
+	return err
+}
+
 func (a *App) tls(service config.Service) *tls.Config { return a.certs.For(string(service)) }
 
 // Run serves until ctx ends, then drains and closes. The error is what made it
@@ -177,34 +180,27 @@ func (a *App) Run(ctx context.Context) error {
 			stop(err)
 		}
 	}()
-	office, err := a.openOffice(ctx)
-	if err != nil {
-		stop(err)
-	}
 	a.doors.serve(stop)
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.config.Load().Hostname})
 	<-ctx.Done()
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "terminating"})
 	a.doors.drain(grace)
 	<-delivered
-	if office != nil {
-		office()
-	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
 }
 
-// openOffice answers the admin's commands on the control socket.
-func (a *App) openOffice(ctx context.Context) (closeIt func(), err error) {
-	return control.Serve(a.config.Load().DataDir, control.NewOffice(a.directory, a.queue), a.events)
-}
-
 // close closes what is open, in the reverse order of opening.
 func (a *App) close() {
 	if a.doors != nil {
 		a.doors.drain(0)
+	}
+	if a.office != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		a.office.Close(ctx)
 	}
 	if a.mailboxes != nil {
 		a.mailboxes.Close()
@@ -215,7 +211,7 @@ func (a *App) close() {
 	if a.state != nil {
 		a.state.Close()
 	}
-	if a.lock != nil {
-		a.lock.Release()
+	if a.claim != nil {
+		a.claim.Release()
 	}
 }

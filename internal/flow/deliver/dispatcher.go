@@ -187,4 +187,3 @@ func (d *Dispatcher) done(n int) {
 		}
 	}
 }
-
