@@ -78,6 +78,7 @@ type faults struct {
 	list []Fault
 	conn int
 	seen map[string]int
+	raw  bool // the last reply was replaced
 }
 
 var errEnd = errors.New("fault ends the connection")
@@ -96,6 +97,7 @@ func (f *faults) find(stage string) (Fault, bool) {
 // say sends a reply with what is wrong about it.
 func (f *faults) say(t *talk, stage, reply string) error {
 	fault, found := f.find(stage)
+	f.raw = fault.Raw != ""
 	if !found {
 		t.w.WriteString(reply)
 		if stage == "greeting" {

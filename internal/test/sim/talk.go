@@ -87,6 +87,9 @@ func (t *talk) say(stage, reply string) error {
 	return err
 }
 
+// replaced tells whether a fault has said something else than what was meant.
+func (t *talk) replaced() bool { return t.faults != nil && t.faults.raw }
+
 func (t *talk) answer(line string) error {
 	verb, args, _ := strings.Cut(line, " ")
 	switch strings.ToUpper(verb) {
@@ -140,7 +143,7 @@ func (t *talk) startTLS() error {
 	if t.config == nil || t.secure {
 		return t.say("STARTTLS", "454 4.7.0 TLS not available")
 	}
-	if err := t.say("STARTTLS", "220 2.0.0 Ready"); err != nil {
+	if err := t.say("STARTTLS", "220 2.0.0 Ready"); err != nil || t.replaced() {
 		return err
 	}
 	t.w.Flush()
@@ -191,7 +194,7 @@ func (t *talk) data() error {
 	if len(t.to) == 0 {
 		return t.say("DATA", "554 5.5.1 No valid recipients")
 	}
-	if err := t.say("DATA", "354 Go ahead"); err != nil {
+	if err := t.say("DATA", "354 Go ahead"); err != nil || t.replaced() {
 		return err
 	}
 	t.w.Flush()
