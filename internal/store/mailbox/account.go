@@ -1,0 +1,383 @@
+package mailbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"facteur/internal/base/event"
+	"facteur/internal/store/maildir"
+)
+
+// validityReserve is how many UIDVALIDITY numbers facteur-uids promises ahead,
+// so that it need not be written for each new mailbox.
+const validityReserve = 1000
+
+// Account is what a logged-in user has: all mailboxes of one account. It is
+// safe for concurrent use and shared by all sessions of the account.
+type Account struct {
+	store *Store
+	home  string
+	root  string // the Maildir
+	users int    // by Store.mu
+
+	// mu is held by whoever changes files or index, or compares the two. What a
+	// loaded box shows has a lock of its own.
+	mu         sync.Mutex
+	started    bool
+	owner      Owner
+	idx        *index
+	state      state // as facteur-uids has it
+	marked     bool  // facteur-uids says that we are writing
+	epoch      int64
+	changes    int64
+	validity   uint32 // the last one given
+	boxes      map[string]*box
+	rootStamp  int64
+	todos      []todo
+	done       []int64 // ids of todos that the next write removes
+	structures []cachedPart
+	partBytes  int
+	serial     uint32 // makes file names unique
+}
+
+func newAccount(s *Store, o Owner) *Account {
+	return &Account{store: s, home: o.Home, root: filepath.Join(o.Home, "Maildir"), owner: o}
+}
+
+// start opens the index unless that was done, and makes what is missing.
+func (a *Account) start(ctx context.Context, o Owner) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.owner = o
+	if a.started {
+		return nil
+	}
+	if err := a.begin(ctx); err != nil {
+		if a.idx != nil {
+			a.idx.close()
+		}
+		return fmt.Errorf("mailboxes in %s: %w", a.home, err)
+	}
+	a.started = true
+	return nil
+}
+
+// begin is start for a closed account.
+func (a *Account) begin(ctx context.Context) error {
+	if _, err := maildir.Create(a.store.fs, a.root); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(a.home, 0o700); err != nil {
+		return err
+	}
+	known, err := a.openIndex(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.loadTodos(ctx); err != nil {
+		return err
+	}
+	if err := a.finish(ctx); err != nil {
+		return err
+	}
+	a.sweep()
+	a.rootStamp = 0
+	if err := a.refresh(ctx); err != nil {
+		return err
+	}
+	if !known {
+		return a.createDefaults(ctx)
+	}
+	return nil
+}
+
+// openIndex opens the index, or makes a new one if there is none, it is
+// corrupt, or facteur-uids doesn't vouch for it. known is false for an account
+// that was never opened before.
+func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
+	a.state, known, err = readState(a.store.fs, a.root)
+	if err != nil {
+		return false, err
+	}
+	a.marked, a.boxes, a.todos, a.done = false, map[string]*box{}, nil, nil
+	a.structures, a.partBytes = nil, 0
+	path := filepath.Join(a.home, "index.db")
+	_, missing := os.Stat(path)
+	if missing == nil {
+		err = a.adopt(ctx, path, known)
+		if err == nil {
+			return known, nil
+		}
+		if !errors.Is(err, errCorrupt) {
+			return known, err
+		}
+	}
+	if known || missing == nil {
+		a.warn("making the index anew", slog.Any("reason", cmpErr(err, missing)))
+	}
+	if a.idx, err = createIndex(path); err != nil {
+		return known, err
+	}
+	a.epoch, a.changes = 0, 0
+	// A run that did not end may have given numbers up to what it had reserved.
+	a.validity = max(a.validity, a.state.Validity)
+	return known, nil
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// adopt opens an existing index and loads its list of mailboxes.
+func (a *Account) adopt(ctx context.Context, path string, known bool) error {
+	x, err := openIndex(path, !known || a.state.Open)
+	if err != nil {
+		return corruptIf(err)
+	}
+	a.idx = x
+	err = a.loadBoxes(ctx)
+	if err == nil && !(known && a.state.vouches(a.epoch, a.changes)) {
+		err = fmt.Errorf("%w: it is not the one last used", errCorrupt)
+	}
+	if err != nil {
+		x.close()
+		a.idx = nil
+		a.boxes = map[string]*box{}
+	}
+	return corruptIf(err)
+}
+
+// corruptIf makes errCorrupt of what SQLite says about a bad file. An error of
+// the disk or of permissions stays what it is: the index may be good.
+func corruptIf(err error) error {
+	var e interface{ Code() int }
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff {
+		case 1, 11, 26: // SQLITE_ERROR (tables are missing), _CORRUPT, _NOTADB
+			return fmt.Errorf("%w: %w", errCorrupt, err)
+		}
+	}
+	return err
+}
+
+func (a *Account) loadBoxes(ctx context.Context) error {
+	err := a.idx.db.QueryRowContext(ctx, "SELECT epoch, changes, validity FROM meta").
+		Scan(&a.epoch, &a.changes, &a.validity)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: empty", errCorrupt)
+	}
+	if err != nil {
+		return err
+	}
+	rows, err := a.idx.db.QueryContext(ctx, `SELECT id, name, folder, validity, uidnext, modseq, recent,
+		count, bytes, newstamp, curstamp FROM mailbox`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		b := &box{acct: a}
+		if err := rows.Scan(&b.id, &b.name, &b.folder, &b.validity, &b.uidNext, &b.modSeq, &b.recent,
+			&b.count, &b.bytes, &b.newStamp, &b.curStamp); err != nil {
+			return err
+		}
+		b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, b.folder)}
+		a.boxes[b.name] = b
+	}
+	return rows.Err()
+}
+
+// write runs fn in one transaction of the index, after making sure that
+// facteur-uids vouches for what is written. Callers hold mu.
+func (a *Account) write(ctx context.Context, fn func(*sql.Tx) error) error {
+	if err := a.mark(); err != nil {
+		return err
+	}
+	err := a.idx.write(ctx, func(tx *sql.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		for _, id := range a.done {
+			if _, err := tx.Exec("DELETE FROM todo WHERE id = ?", id); err != nil {
+				return err
+			}
+		}
+		if err := a.writeStructures(tx); err != nil {
+			return err
+		}
+		_, err := tx.Exec("UPDATE meta SET epoch = ?, changes = ?, validity = ?", a.epoch, a.changes+1, a.validity)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.changes++
+	a.done, a.structures, a.partBytes = nil, nil, 0
+	return nil
+}
+
+// mark writes facteur-uids before the first change of this run, and when the
+// reserve of UIDVALIDITY numbers is used up.
+func (a *Account) mark() error {
+	if a.marked && a.validity < a.state.Validity {
+		return nil
+	}
+	epoch := a.epoch
+	if !a.marked {
+		epoch = rand.Int64()
+	}
+	s := state{Epoch: epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve}
+	if err := writeState(a.store.fs, a.root, s); err != nil {
+		return err
+	}
+	a.state, a.epoch, a.marked = s, epoch, true
+	return nil
+}
+
+// now32 is the time as a UIDVALIDITY.
+func (a *Account) now32() uint32 { return uint32(a.store.now().Unix()) }
+
+// nextValidity gives a UIDVALIDITY that no mailbox of this account ever had.
+func (a *Account) nextValidity() uint32 {
+	a.validity = max(a.validity+1, a.now32())
+	return a.validity
+}
+
+// stop writes what waits and closes the index. Callers hold mu.
+func (a *Account) stop() error {
+	if !a.started {
+		return nil
+	}
+	a.started = false
+	ctx := context.Background()
+	var err error
+	if len(a.done) > 0 || len(a.structures) > 0 || a.anyUnsaved() {
+		err = a.write(ctx, a.saveBoxes)
+	}
+	for _, b := range a.boxes {
+		b.end()
+	}
+	if cerr := a.idx.close(); err == nil {
+		err = cerr
+	}
+	if err == nil && a.marked {
+		err = writeState(a.store.fs, a.root, state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity})
+	}
+	return err
+}
+
+func (a *Account) anyUnsaved() bool {
+	for _, b := range a.boxes {
+		if b.unsaved {
+			return true
+		}
+	}
+	return false
+}
+
+// saveBoxes writes the rows of mailboxes that changed in memory only.
+func (a *Account) saveBoxes(tx *sql.Tx) error {
+	for _, b := range a.boxes {
+		if b.unsaved {
+			if err := (&delta{b: b}).save(tx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close gives the account back. Each Open has one Close.
+func (a *Account) Close() error { return a.store.release(a) }
+
+// Usage is the bytes kept, and the quota in bytes (0: none).
+func (a *Account) Usage(ctx context.Context) (used, quota int64, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return 0, 0, err
+	}
+	for _, b := range a.boxes {
+		if err := b.sync(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	return a.used(), a.owner.Quota, nil
+}
+
+// used is the bytes kept as far as known.
+func (a *Account) used() int64 {
+	var sum int64
+	for _, b := range a.boxes {
+		sum += b.bytes
+	}
+	return sum
+}
+
+// room is ErrOverQuota if size more bytes are too many.
+func (a *Account) room(size int64) error {
+	if a.owner.Quota > 0 && a.used()+size > a.owner.Quota {
+		return ErrOverQuota
+	}
+	return nil
+}
+
+// ready is the start of every operation: what was decided is done, and the
+// list of mailboxes is that of the disk. Callers hold mu.
+func (a *Account) ready(ctx context.Context) error {
+	if !a.started {
+		return errors.New("account is closed")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.finish(ctx); err != nil {
+		return err
+	}
+	return a.refresh(ctx)
+}
+
+// find gives an existing mailbox. Callers hold mu and have called ready.
+func (a *Account) find(name string) (*box, error) {
+	name, err := maildir.Canonical(name)
+	if err != nil {
+		return nil, ErrNoMailbox
+	}
+	if b := a.boxes[name]; b != nil {
+		return b, nil
+	}
+	return nil, ErrNoMailbox
+}
+
+// poke wakes the sessions whose mailbox looks changed. It takes no long lock:
+// it may be called by the delivery and by the watcher.
+func (a *Account) poke() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, b := range a.boxes {
+		if len(b.views) > 0 && !b.unchanged() {
+			b.wake()
+		}
+	}
+}
+
+// unique is a part of a file name that no other letter gets.
+func (a *Account) unique() string {
+	a.serial++
+	return fmt.Sprintf("M%dP%dF%xC%d", a.store.now().Nanosecond()/1000, os.Getpid(), rand.Uint32(), a.serial)
+}
+
+func (a *Account) warn(text string, attrs ...slog.Attr) {
+	a.store.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "dovecot", Text: text,
+		Attrs: append([]slog.Attr{slog.String("user", a.owner.Address)}, attrs...)})
+}

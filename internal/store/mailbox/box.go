@@ -1,0 +1,321 @@
+package mailbox
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"facteur/internal/store/maildir"
+)
+
+// letter is a letter of a loaded mailbox: 40 bytes. What is not needed to
+// answer FETCH FLAGS and SEARCH is in the index only.
+type letter struct {
+	modSeq   uint64
+	received int64 // s
+	size     int64 // bytes, with CRLF
+	uid      uint32
+	words    uint32 // which of box.sets
+	flags    SystemFlags
+}
+
+// box is a mailbox. Account.mu guards what stands first; mu what sessions read.
+type box struct {
+	acct     *Account
+	id       int64
+	name     string
+	folder   string
+	dir      maildir.Dir
+	validity uint32
+	recent   uint32 // letters from this UID on are \Recent for the next session
+	count    int64
+	bytes    int64
+	newStamp int64 // mtime of new/ when last read; 0: read it again
+	curStamp int64
+	ownStamp bool // curStamp was taken after a change of ours, not by a scan
+	lastScan time.Time
+	unsaved  bool // recent or a stamp is newer than in the index
+	gone     bool
+	loaded   bool
+	// What STATUS told last, at this MODSEQ and this first recent UID.
+	counted                  uint64
+	countedFrom              uint32
+	unseen, deleted, recents uint32
+	views                    map[*View]bool
+	numbers                  map[string]uint16 // keyword in lower case → number, once asked for
+	setNumbers               map[string]uint32 // text of the keywords column → index of sets
+
+	mu       sync.RWMutex
+	uidNext  uint32
+	modSeq   uint64
+	letters  []letter // ascending by uid, when loaded
+	keywords []string // by number
+	sets     []keywordSet
+	buried   []tomb // letters that are gone but not for every session
+	removals uint64 // how many times letters were removed
+}
+
+// keywordSet is a combination of keywords that some letter has.
+type keywordSet struct {
+	text  string   // as in the index: "0 3 17"
+	names []string // sorted
+}
+
+// tomb keeps what a session may still ask about a letter that is gone.
+type tomb struct {
+	letter
+	removal uint64
+}
+
+// load reads the letters for the first session. Callers hold Account.mu.
+func (b *box) load(ctx context.Context) error {
+	if b.loaded {
+		return nil
+	}
+	if err := b.loadKeywords(ctx); err != nil {
+		return err
+	}
+	letters := make([]letter, 0, b.count)
+	rows, err := b.acct.idx.db.QueryContext(ctx,
+		"SELECT uid, modseq, flags, keywords, received, size FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var words sql.RawBytes
+	for rows.Next() {
+		var l letter
+		if err := rows.Scan(&l.uid, &l.modSeq, &l.flags, &words, &l.received, &l.size); err != nil {
+			return err
+		}
+		if len(words) > 0 {
+			l.words = b.set(string(words))
+		}
+		letters = append(letters, l)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.letters = letters
+	b.mu.Unlock()
+	b.loaded = true
+	return nil
+}
+
+// unload forgets the letters when the last session has left.
+func (b *box) unload() {
+	b.mu.Lock()
+	b.letters, b.buried = nil, nil
+	b.mu.Unlock()
+	b.loaded = false
+}
+
+// end tells the sessions that the mailbox is no more (or the account is closed).
+func (b *box) end() {
+	b.gone = true
+	b.wake()
+}
+
+func (b *box) loadKeywords(ctx context.Context) error {
+	if b.numbers != nil {
+		return nil
+	}
+	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT name FROM keyword WHERE mailbox = ? ORDER BY number", b.id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	numbers, names := map[string]uint16{}, []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		numbers[strings.ToLower(name)] = uint16(len(names))
+		names = append(names, name)
+	}
+	b.numbers, b.setNumbers = numbers, map[string]uint32{"": 0}
+	b.mu.Lock()
+	b.keywords, b.sets = names, []keywordSet{{}}
+	b.mu.Unlock()
+	return rows.Err()
+}
+
+// set gives the number of a combination of keywords, in the index's form.
+func (b *box) set(text string) uint32 {
+	if n, ok := b.setNumbers[text]; ok {
+		return n
+	}
+	s := keywordSet{text: text}
+	for _, f := range strings.Fields(text) {
+		if n, err := strconv.Atoi(f); err == nil && n < len(b.keywords) {
+			s.names = append(s.names, b.keywords[n])
+		}
+	}
+	sort.Strings(s.names)
+	b.mu.Lock()
+	b.sets = append(b.sets, s)
+	b.mu.Unlock()
+	b.setNumbers[text] = uint32(len(b.sets) - 1)
+	return b.setNumbers[text]
+}
+
+// position finds a letter by UID. Callers hold mu.
+func (b *box) position(uid uint32) (int, bool) {
+	return slices.BinarySearchFunc(b.letters, uid, func(l letter, uid uint32) int {
+		return int(int64(l.uid) - int64(uid))
+	})
+}
+
+// show gives a letter as the outside sees it. Callers hold mu.
+func (b *box) show(l letter) Letter {
+	return Letter{
+		UID: l.uid, ModSeq: l.modSeq, Size: l.size, Received: time.Unix(l.received, 0),
+		Flags: Flags{System: l.flags, Keywords: b.sets[l.words].names},
+	}
+}
+
+// delta is a change of one mailbox that goes to the index, then to the sessions.
+type delta struct {
+	b       *box
+	removed []uint32 // ascending
+	freed   int64    // bytes of the removed
+	changed []letter // ascending
+	added   []letter // ascending
+}
+
+func (d *delta) empty() bool { return len(d.removed)+len(d.changed)+len(d.added) == 0 }
+
+// numbers are those of the mailbox after the change.
+func (d *delta) numbers() (count, bytes int64, uidNext uint32) {
+	count = d.b.count + int64(len(d.added)) - int64(len(d.removed))
+	bytes, uidNext = d.b.bytes-d.freed, d.b.uidNext
+	for _, l := range d.added {
+		bytes += l.size
+		uidNext = max(uidNext, l.uid+1)
+	}
+	return count, bytes, uidNext
+}
+
+// stamp gives all letters of the change the next MODSEQ of the mailbox.
+func (d *delta) stamp() {
+	for i := range d.changed {
+		d.changed[i].modSeq = d.b.modSeq + 1
+	}
+	for i := range d.added {
+		d.added[i].modSeq = d.b.modSeq + 1
+	}
+}
+
+// commit writes changes of mailboxes, and what fn adds, in one transaction, and
+// brings them to the sessions. If it fails the disk will be read again.
+func (a *Account) commit(ctx context.Context, fn func(*sql.Tx) error, deltas ...delta) error {
+	err := a.write(ctx, func(tx *sql.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		for i := range deltas {
+			if err := deltas[i].save(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i := range deltas {
+		d := &deltas[i]
+		if err != nil {
+			d.b.newStamp, d.b.curStamp, d.b.unsaved = 0, 0, true
+			continue
+		}
+		d.b.unsaved = false
+		d.b.apply(d)
+	}
+	return err
+}
+
+// save writes the mailbox's row as it is after the change.
+func (d *delta) save(tx *sql.Tx) error {
+	count, bytes, uidNext := d.numbers()
+	modSeq := d.b.modSeq
+	if !d.empty() {
+		modSeq++
+	}
+	_, err := tx.Exec(`UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?
+		WHERE id = ?`, uidNext, int64(modSeq), d.b.recent, count, bytes, d.b.newStamp, d.b.curStamp, d.b.id)
+	return err
+}
+
+// apply brings a committed delta into memory and wakes the sessions.
+func (b *box) apply(d *delta) {
+	b.mu.Lock()
+	b.count, b.bytes, b.uidNext = d.numbers()
+	if !d.empty() {
+		b.modSeq++
+	}
+	if b.loaded {
+		for _, l := range d.changed {
+			if i, ok := b.position(l.uid); ok {
+				b.letters[i] = l
+			}
+		}
+		b.bury(d.removed)
+		b.letters = append(b.letters, d.added...)
+	}
+	b.mu.Unlock()
+	if !d.empty() {
+		b.wake()
+	}
+}
+
+// bury takes letters out, but keeps them as long as a session may ask for them.
+func (b *box) bury(uids []uint32) {
+	if len(uids) == 0 {
+		return
+	}
+	b.removals++
+	keep := b.letters[:0]
+	for _, l := range b.letters {
+		for len(uids) > 0 && uids[0] < l.uid {
+			uids = uids[1:]
+		}
+		if len(uids) == 0 || l.uid != uids[0] {
+			keep = append(keep, l)
+			continue
+		}
+		uids = uids[1:]
+		b.buried = append(b.buried, tomb{l, b.removals})
+	}
+	b.letters = keep
+	slices.SortFunc(b.buried, func(x, y tomb) int { return int(int64(x.uid) - int64(y.uid)) })
+}
+
+// clear forgets letters that every session knows to be gone. Callers hold
+// Account.mu.
+func (b *box) clear() {
+	oldest := b.removals
+	for v := range b.views {
+		oldest = min(oldest, v.removals)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buried = slices.DeleteFunc(b.buried, func(t tomb) bool { return t.removal <= oldest })
+	if len(b.buried) == 0 {
+		b.buried = nil
+	}
+}
+
+// wake gives each session a token.
+func (b *box) wake() {
+	for v := range b.views {
+		select {
+		case v.wakes <- struct{}{}:
+		default:
+		}
+	}
+}

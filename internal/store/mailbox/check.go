@@ -1,0 +1,119 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check tells what is inconsistent between index, sessions and files; for tests.
+// It first takes in what other programs did, as every operation does.
+func (a *Account) Check() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ctx := context.Background()
+	if err := a.ready(ctx); err != nil {
+		return err
+	}
+	var all error
+	seen := map[uint32]string{}
+	for _, b := range a.boxes {
+		if other, twice := seen[b.validity]; twice {
+			all = errors.Join(all, fmt.Errorf("%s and %s share UIDVALIDITY %d", other, b.name, b.validity))
+		}
+		seen[b.validity] = b.name
+		if err := b.check(ctx); err != nil {
+			all = errors.Join(all, fmt.Errorf("%s: %w", b.name, err))
+		}
+	}
+	return all
+}
+
+func (b *box) check(ctx context.Context) error {
+	b.newStamp, b.curStamp = 0, 0
+	for range 3 { // doubled names settle in the second look
+		if err := b.sync(ctx); err != nil {
+			return err
+		}
+	}
+	rows, err := b.rows(ctx, true)
+	if err != nil {
+		return err
+	}
+	files, err := b.list(true)
+	if err != nil {
+		return err
+	}
+	var all error
+	fail := func(format string, args ...any) { all = errors.Join(all, fmt.Errorf(format, args...)) }
+	var bytes int64
+	byUID := map[uint32]letter{}
+	for base, r := range rows {
+		f, ok := files[base]
+		if !ok || f != r.found {
+			fail("UID %d: index has %v, disk %v (%t)", r.uid, r.found, f, ok)
+		}
+		if r.flags != flagsOf(r.info) {
+			fail("UID %d: flags %b, name says %q", r.uid, r.flags, r.info)
+		}
+		if r.uid == 0 || r.uid >= b.uidNext {
+			fail("UID %d: UIDNEXT is %d", r.uid, b.uidNext)
+		}
+		l, err := b.fromIndex(ctx, r.uid)
+		if err != nil {
+			fail("UID %d: %w", r.uid, err)
+		}
+		if l.modSeq == 0 || l.modSeq > b.modSeq {
+			fail("UID %d: MODSEQ %d, mailbox has %d", r.uid, l.modSeq, b.modSeq)
+		}
+		bytes += l.size
+		byUID[r.uid] = l
+	}
+	if len(files) != len(rows) {
+		fail("%d files, %d letters", len(files), len(rows))
+	}
+	if b.count != int64(len(rows)) || b.bytes != bytes {
+		fail("mailbox counts %d letters, %d bytes; letters %d, %d", b.count, b.bytes, len(rows), bytes)
+	}
+	return errors.Join(all, b.checkLoaded(byUID), b.checkViews())
+}
+
+func (b *box) fromIndex(ctx context.Context, uid uint32) (letter, error) {
+	loaded := b.loaded
+	b.loaded = false
+	defer func() { b.loaded = loaded }()
+	return b.stored(ctx, uid)
+}
+
+func (b *box) checkLoaded(want map[uint32]letter) error {
+	if !b.loaded {
+		return nil
+	}
+	if len(b.letters) != len(want) {
+		return fmt.Errorf("%d letters in memory, %d in the index", len(b.letters), len(want))
+	}
+	for i, l := range b.letters {
+		if i > 0 && b.letters[i-1].uid >= l.uid {
+			return fmt.Errorf("UIDs in memory out of order at %d", l.uid)
+		}
+		if l != want[l.uid] {
+			return fmt.Errorf("UID %d: memory %+v, index %+v", l.uid, l, want[l.uid])
+		}
+	}
+	return nil
+}
+
+func (b *box) checkViews() error {
+	for v := range b.views {
+		if !slices.IsSorted(v.uids) {
+			return errors.New("a session's UIDs are out of order")
+		}
+		for i, uid := range v.uids {
+			if _, ok := b.known(uid, i); !ok {
+				return fmt.Errorf("a session shows UID %d, which nobody knows", uid)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,515 @@
+package mailbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"facteur/internal/base/vfs"
+	"facteur/internal/store/maildir"
+)
+
+const (
+	maxMailboxes     = 10_000
+	maxSubscriptions = 10_000
+	subscriptionFile = "subscriptions" // Dovecot's name and form
+	maxSubscribeFile = 4 << 20         // bytes
+	deletedPrefix    = "deleted."      // in tmp/ of INBOX: mailboxes on their way out
+)
+
+// specialUse is RFC 6154 by name: the mailboxes that every account gets.
+var specialUse = []struct{ name, use string }{
+	{"Drafts", `\Drafts`}, {"Sent", `\Sent`}, {"Junk", `\Junk`}, {"Trash", `\Trash`}, {"Archive", `\Archive`},
+}
+
+func useOf(name string) string {
+	for _, s := range specialUse {
+		if s.name == name {
+			return s.use
+		}
+	}
+	return ""
+}
+
+// createDefaults gives a new account its mailboxes and subscribes to them.
+func (a *Account) createDefaults(ctx context.Context) error {
+	_, err := a.store.fs.Stat(filepath.Join(a.root, subscriptionFile))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	names := []string{"INBOX"}
+	for _, s := range specialUse {
+		if a.boxes[s.name] == nil {
+			if err := a.create(ctx, s.name); err != nil {
+				return err
+			}
+		}
+		names = append(names, s.name)
+	}
+	if fresh {
+		return a.writeSubscriptions(names)
+	}
+	return nil
+}
+
+// refresh brings the list of mailboxes up to date with the directories.
+// Callers hold mu.
+func (a *Account) refresh(ctx context.Context) error {
+	info, err := a.store.fs.Stat(a.root)
+	if err != nil {
+		return err
+	}
+	stamp := info.ModTime.UnixNano()
+	if stamp == a.rootStamp {
+		return nil
+	}
+	now := time.Now()
+	folders, err := a.folders()
+	if err != nil {
+		return err
+	}
+	for name, b := range a.boxes {
+		if folders[name] == b.folder {
+			delete(folders, name)
+		} else if _, err := a.store.fs.Stat(b.dir.Cur("")); errors.Is(err, fs.ErrNotExist) {
+			if err := a.drop(ctx, b); err != nil {
+				return err
+			}
+		} else {
+			delete(folders, name) // another directory with the same name
+		}
+	}
+	for _, name := range sortedKeys(folders) {
+		if _, err := a.register(ctx, name, folders[name]); err != nil {
+			return err
+		}
+	}
+	a.rootStamp = trust(stamp, now)
+	return nil
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// folders reads the directories that are mailboxes: name → folder. Where two
+// have the same name (one in raw UTF-8, one encoded) the encoded one counts.
+func (a *Account) folders() (map[string]string, error) {
+	entries, err := a.store.fs.ReadDir(a.root)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{"INBOX": ""}
+	for _, e := range entries {
+		if !e.Type.IsDir() && e.Type&fs.ModeSymlink == 0 || e.Name[0] != '.' {
+			continue
+		}
+		name, err := maildir.FolderName(e.Name)
+		if err != nil || len(out) >= 2*maxMailboxes {
+			continue
+		}
+		if old := a.boxes[name]; old == nil || old.folder != e.Name {
+			if _, err := maildir.Open(a.store.fs, filepath.Join(a.root, e.Name)); err != nil {
+				continue
+			}
+		}
+		if canonical, _ := maildir.Folder(name); out[name] == "" || canonical == e.Name {
+			out[name] = e.Name
+		}
+	}
+	return out, nil
+}
+
+// register puts a mailbox that exists on disk into the index.
+func (a *Account) register(ctx context.Context, name, folder string) (*box, error) {
+	b := &box{acct: a, name: name, folder: folder, uidNext: 1, modSeq: 1, recent: 1, validity: a.nextValidity()}
+	b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, folder)}
+	err := a.write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.Exec(`INSERT INTO mailbox (name, folder, validity, uidnext, modseq, recent, count, bytes, newstamp, curstamp)
+			VALUES (?, ?, ?, 1, 1, 1, 0, 0, 0, 0)`, name, folder, b.validity)
+		if err != nil {
+			return err
+		}
+		b.id, err = r.LastInsertId()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.boxes[name] = b
+	return b, nil
+}
+
+// drop takes a mailbox out of the index. Its sessions end.
+func (a *Account) drop(ctx context.Context, b *box) error {
+	err := a.write(ctx, func(tx *sql.Tx) error {
+		for _, q := range []string{"DELETE FROM letter WHERE mailbox = ?", "DELETE FROM structure WHERE mailbox = ?",
+			"DELETE FROM keyword WHERE mailbox = ?", "DELETE FROM mailbox WHERE id = ?"} {
+			if _, err := tx.Exec(q, b.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.end()
+	delete(a.boxes, b.name)
+	return nil
+}
+
+// List gives every mailbox, every subscribed name and every parent of a
+// mailbox, sorted, INBOX first.
+func (a *Account) List(ctx context.Context) ([]Info, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return nil, err
+	}
+	subscribed, err := a.readSubscriptions()
+	if err != nil {
+		return nil, err
+	}
+	infos := map[string]*Info{}
+	at := func(name string) *Info {
+		if infos[name] == nil {
+			infos[name] = &Info{Name: name}
+		}
+		return infos[name]
+	}
+	for name := range a.boxes {
+		i := at(name)
+		i.Exists, i.SpecialUse = true, useOf(name)
+		for p := parent(name); p != ""; p = parent(p) {
+			at(p).HasChildren = true
+		}
+	}
+	for _, name := range subscribed {
+		at(name).Subscribed = true
+	}
+	list := make([]Info, 0, len(infos))
+	for _, i := range infos {
+		list = append(list, *i)
+	}
+	sort.Slice(list, func(i, j int) bool {
+		x, y := list[i].Name, list[j].Name
+		if x == "INBOX" || y == "INBOX" {
+			return x == "INBOX" && y != "INBOX"
+		}
+		return x < y
+	})
+	return list, nil
+}
+
+func parent(name string) string {
+	return name[:max(strings.LastIndex(name, maildir.Separator), 0)]
+}
+
+// Create makes a mailbox; its parents are there by being part of its name. A
+// separator at the end says that it is to have children (RFC 9051 §6.3.4), as
+// all may. "*" and "%" are refused: LIST could not name such a mailbox.
+func (a *Account) Create(ctx context.Context, name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return err
+	}
+	name, err := newName(strings.TrimSuffix(name, maildir.Separator))
+	if err != nil {
+		return err
+	}
+	if a.boxes[name] != nil {
+		return ErrExists
+	}
+	return a.create(ctx, name)
+}
+
+// newName is Canonical for a name that is to be made.
+func newName(name string) (string, error) {
+	name, err := maildir.Canonical(name)
+	if err != nil || strings.ContainsAny(name, "*%") || name[0] == '#' {
+		return "", ErrBadName
+	}
+	if _, err := maildir.Folder(name); err != nil {
+		return "", ErrBadName
+	}
+	return name, nil
+}
+
+// create makes the directory, durably, then the index's row.
+func (a *Account) create(ctx context.Context, name string) error {
+	if len(a.boxes) >= maxMailboxes {
+		return ErrLimit
+	}
+	if _, err := maildir.CreateFolder(a.store.fs, a.root, name); err != nil {
+		return err
+	}
+	folder, err := maildir.Folder(name)
+	if err != nil {
+		return err
+	}
+	_, err = a.register(ctx, name, folder)
+	return err
+}
+
+// Delete removes the mailbox and its letters; INBOX can't be deleted. One that
+// has children stays as a bare parent (\NoSelect). The directory is moved away
+// in one step, then emptied: a crash leaves the mailbox whole or gone.
+func (a *Account) Delete(ctx context.Context, name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return err
+	}
+	b, err := a.find(name)
+	if err != nil {
+		return err
+	}
+	if b.folder == "" {
+		return ErrBadName
+	}
+	grave := filepath.Join(a.root, "tmp", deletedPrefix+a.unique())
+	if err := a.store.fs.Rename(b.dir.Path, grave); err != nil {
+		return err
+	}
+	if err := a.store.fs.SyncDir(a.root); err != nil {
+		return err
+	}
+	if err := a.drop(ctx, b); err != nil {
+		return err
+	}
+	return removeAll(a.store.fs, grave, 4)
+}
+
+// sweep removes what a crash left of deleted mailboxes.
+func (a *Account) sweep() {
+	tmp := filepath.Join(a.root, "tmp")
+	entries, err := a.store.fs.ReadDir(tmp)
+	for _, e := range entries {
+		if err == nil && e.Type.IsDir() && strings.HasPrefix(e.Name, deletedPrefix) {
+			removeAll(a.store.fs, filepath.Join(tmp, e.Name), 4)
+		}
+	}
+}
+
+// removeAll removes a directory and what is in it, at most depth levels deep.
+func removeAll(f vfs.FS, dir string, depth int) error {
+	entries, err := f.ReadDir(dir)
+	if err != nil || depth == 0 {
+		return err
+	}
+	for _, e := range entries {
+		if e.Type.IsDir() {
+			err = errors.Join(err, removeAll(f, filepath.Join(dir, e.Name), depth-1))
+		} else {
+			err = errors.Join(err, f.Remove(filepath.Join(dir, e.Name)))
+		}
+	}
+	return errors.Join(err, f.Remove(dir))
+}
+
+// Rename renames with all children. Renaming INBOX moves its letters into the
+// new mailbox and leaves INBOX empty (RFC 9051 §6.3.6). Letters keep UIDs and
+// UIDVALIDITY, but for those of INBOX.
+func (a *Account) Rename(ctx context.Context, from, to string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return err
+	}
+	to, err := newName(strings.TrimSuffix(to, maildir.Separator))
+	if err != nil {
+		return err
+	}
+	from, err = maildir.Canonical(from)
+	if err != nil {
+		return ErrNoMailbox
+	}
+	if from == "INBOX" {
+		return a.renameInbox(ctx, to)
+	}
+	if to == "INBOX" || strings.HasPrefix(to, from+maildir.Separator) {
+		return ErrBadName
+	}
+	return a.renameTree(ctx, from, to)
+}
+
+func (a *Account) renameInbox(ctx context.Context, to string) error {
+	inbox := a.boxes["INBOX"]
+	if a.boxes[to] != nil {
+		return ErrExists
+	}
+	if err := inbox.sync(ctx); err != nil {
+		return err
+	}
+	if err := a.create(ctx, to); err != nil {
+		return err
+	}
+	uids, err := inbox.allUIDs(ctx)
+	if err != nil || len(uids) == 0 {
+		return err
+	}
+	_, err = a.move(ctx, inbox, uids, a.boxes[to])
+	return err
+}
+
+// renaming is one mailbox of a tree that is renamed.
+type renaming struct {
+	b            *box
+	name, folder string
+}
+
+// renameTree decides in the index, then renames the directories: after a crash
+// the rest is renamed when the account is opened.
+func (a *Account) renameTree(ctx context.Context, from, to string) error {
+	var list []renaming
+	for name, b := range a.boxes {
+		rest, ok := strings.CutPrefix(name, from)
+		if !ok || rest != "" && rest[0] != '/' {
+			continue
+		}
+		folder, err := maildir.Folder(to + rest)
+		if err != nil {
+			return ErrBadName
+		}
+		list = append(list, renaming{b, to + rest, folder})
+	}
+	if len(list) == 0 {
+		return ErrNoMailbox
+	}
+	for _, r := range list {
+		if a.boxes[r.name] != nil {
+			return ErrExists
+		}
+		if _, err := a.store.fs.Stat(filepath.Join(a.root, r.folder)); !errors.Is(err, fs.ErrNotExist) {
+			return ErrExists // a directory that is no mailbox is in the way
+		}
+	}
+	return a.renameAll(ctx, list)
+}
+
+func (a *Account) renameAll(ctx context.Context, list []renaming) error {
+	todos := make([]todo, len(list))
+	for i, r := range list {
+		todos[i] = todo{source: r.b.folder, target: r.folder}
+	}
+	err := a.write(ctx, func(tx *sql.Tx) error {
+		for _, r := range list {
+			if _, err := tx.Exec("UPDATE mailbox SET name = ?, folder = ? WHERE id = ?", r.name, r.folder, r.b.id); err != nil {
+				return err
+			}
+		}
+		return plan(tx, todos)
+	})
+	if err != nil {
+		return err
+	}
+	a.todos = todos
+	for _, r := range list {
+		// Sessions have the mailbox under the old name: for them it is gone.
+		fresh := r.b.renamed(r.name, r.folder)
+		r.b.end()
+		delete(a.boxes, r.b.name)
+		a.boxes[r.name] = fresh
+	}
+	return a.finish(ctx)
+}
+
+// renamed is the mailbox under another name, without sessions.
+func (b *box) renamed(name, folder string) *box {
+	return &box{acct: b.acct, id: b.id, name: name, folder: folder,
+		dir:      maildir.Dir{FS: b.dir.FS, Path: filepath.Join(b.acct.root, folder)},
+		validity: b.validity, recent: b.recent, count: b.count, bytes: b.bytes,
+		newStamp: b.newStamp, curStamp: b.curStamp, ownStamp: b.ownStamp, lastScan: b.lastScan,
+		unsaved: true, uidNext: b.uidNext, modSeq: b.modSeq}
+}
+
+// Subscribe puts a name on the list of subscriptions or takes it off. The name
+// need not exist (RFC 9051 §6.3.7 lets us choose; clients restore lists).
+func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return err
+	}
+	name, err := maildir.Canonical(strings.TrimSuffix(name, maildir.Separator))
+	if err != nil {
+		return ErrBadName
+	}
+	if _, err := maildir.Folder(name); err != nil {
+		return ErrBadName
+	}
+	list, err := a.readSubscriptions()
+	if err != nil {
+		return err
+	}
+	i := slices.Index(list, name)
+	switch {
+	case on == (i >= 0):
+		return nil
+	case !on:
+		list = slices.Delete(list, i, i+1)
+	case len(list) >= maxSubscriptions:
+		return ErrLimit
+	default:
+		list = append(list, name)
+	}
+	return a.writeSubscriptions(list)
+}
+
+// readSubscriptions reads the file of Dovecot and Courier: a folder's directory
+// a line, without its first dot. Newer Dovecots write a header "V\t2" and tabs
+// between levels; that is read too.
+func (a *Account) readSubscriptions() ([]string, error) {
+	data, err := vfs.ReadFile(a.store.fs, filepath.Join(a.root, subscriptionFile), maxSubscribeFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" || line == "V\t2" {
+			continue
+		}
+		line = strings.TrimPrefix(strings.ReplaceAll(line, "\t", "."), ".")
+		name := "INBOX"
+		if !strings.EqualFold(line, "INBOX") {
+			if name, err = maildir.FolderName("." + line); err != nil {
+				continue
+			}
+		}
+		if !slices.Contains(list, name) || len(list) > 1000 {
+			list = append(list, name)
+		}
+	}
+	return list, nil
+}
+
+func (a *Account) writeSubscriptions(list []string) error {
+	var out strings.Builder
+	for _, name := range list {
+		folder, err := maildir.Folder(name)
+		if err != nil {
+			continue
+		}
+		if folder == "" {
+			folder = ".INBOX"
+		}
+		out.WriteString(folder[1:] + "\n")
+	}
+	return vfs.WriteFile(a.store.fs, path.Join(a.root, subscriptionFile), []byte(out.String()), 0o600)
+}

@@ -1,0 +1,179 @@
+package mailbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/url"
+	"os"
+
+	_ "modernc.org/sqlite" // the "sqlite" driver
+)
+
+// errCorrupt means that the index can't be trusted and must be made anew.
+var errCorrupt = errors.New("index is corrupt")
+
+// schemaVersion is the user_version of the index. One of another version is
+// thrown away like a corrupt one: it is only a cache.
+const schemaVersion = 1
+
+// schema is the whole index. Letters have no rowid: a mailbox's letters stand
+// together, in the order in which they are read.
+const schema = `
+CREATE TABLE meta (
+	one      INTEGER PRIMARY KEY CHECK (one = 1),
+	epoch    INTEGER NOT NULL, -- the epoch of facteur-uids in which this was written
+	changes  INTEGER NOT NULL, -- transactions in it
+	validity INTEGER NOT NULL  -- the last UIDVALIDITY given
+);
+CREATE TABLE mailbox (
+	id       INTEGER PRIMARY KEY,
+	name     TEXT NOT NULL UNIQUE,
+	folder   TEXT NOT NULL UNIQUE, -- directory below Maildir
+	validity INTEGER NOT NULL,
+	uidnext  INTEGER NOT NULL,
+	modseq   INTEGER NOT NULL,
+	recent   INTEGER NOT NULL,     -- letters from this UID on are \Recent to the next session
+	count    INTEGER NOT NULL,
+	bytes    INTEGER NOT NULL,
+	newstamp INTEGER NOT NULL,     -- mtime of new/ when it was last read, ns; 0: read it again
+	curstamp INTEGER NOT NULL
+);
+CREATE TABLE letter (
+	mailbox  INTEGER NOT NULL,
+	uid      INTEGER NOT NULL,
+	base     TEXT NOT NULL,
+	info     TEXT NOT NULL,        -- what follows base in the file name
+	isnew    INTEGER NOT NULL,     -- in new/, not cur/
+	modseq   INTEGER NOT NULL,
+	flags    INTEGER NOT NULL,
+	keywords TEXT NOT NULL,        -- numbers, ascending, separated by spaces
+	received INTEGER NOT NULL,     -- s
+	size     INTEGER NOT NULL,     -- bytes, with CRLF
+	crc      INTEGER NOT NULL,     -- of mailbox, uid and base
+	PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX letter_base ON letter (mailbox, base);
+CREATE TABLE keyword (
+	mailbox INTEGER NOT NULL,
+	number  INTEGER NOT NULL,
+	name    TEXT NOT NULL,
+	PRIMARY KEY (mailbox, number)
+) WITHOUT ROWID;
+CREATE TABLE structure (
+	mailbox INTEGER NOT NULL,
+	uid     INTEGER NOT NULL,
+	part    BLOB NOT NULL,
+	PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE TABLE todo (               -- file operations that were decided and may not be done
+	id      INTEGER PRIMARY KEY,
+	source  TEXT NOT NULL,        -- path below Maildir
+	target  TEXT NOT NULL         -- "": remove source
+);`
+
+// index is the SQLite file.
+type index struct {
+	db   *sql.DB
+	path string
+}
+
+// openIndex opens the file, which may not exist. It gives errCorrupt if it is
+// no index of this version.
+func openIndex(path string, check bool) (*index, error) {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+		"cache_size(-512)", "wal_autocheckpoint(1000)", "journal_size_limit(4194304)",
+	}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	// One for the writer, who holds Account.mu, and one for readers.
+	db.SetMaxOpenConns(2)
+	db.SetMaxIdleConns(2)
+	x := &index{db: db, path: path}
+	if err := x.verify(check); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// verify looks at version and, if asked, at the structure of the file.
+func (x *index) verify(check bool) error {
+	var version int
+	if err := x.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	if version != schemaVersion {
+		return fmt.Errorf("%w: version %d", errCorrupt, version)
+	}
+	if !check {
+		return nil
+	}
+	var verdict string
+	if err := x.db.QueryRow("PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
+		return fmt.Errorf("%w: %s %w", errCorrupt, verdict, err)
+	}
+	return nil
+}
+
+// createIndex makes an empty index in place of what is there.
+func createIndex(path string) (*index, error) {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
+	x, err := openIndex(path, false)
+	if x != nil {
+		x.close()
+	}
+	if !errors.Is(err, errCorrupt) {
+		return x, err
+	}
+	q := url.Values{"_txlock": {"immediate"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	_, err = db.Exec(fmt.Sprintf("PRAGMA journal_mode=WAL; BEGIN; %s INSERT INTO meta VALUES (1,0,0,0); PRAGMA user_version=%d; COMMIT",
+		schema, schemaVersion))
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openIndex(path, false)
+}
+
+func (x *index) close() error { return x.db.Close() }
+
+// write runs fn in one transaction. Only the holder of Account.mu writes. What
+// fn did in memory must be undone by the caller if write fails.
+func (x *index) write(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := x.db.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// checksum ties a UID to its file: an index whose bytes were changed must not
+// show one letter under the number of another.
+func checksum(mailbox int64, uid uint32, base string) int64 {
+	return int64(crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %s", mailbox, uid, base)))
+}

@@ -1,0 +1,140 @@
+package mailbox
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/vfs"
+)
+
+// Owner is whose mailboxes to open.
+type Owner struct {
+	Address string // for events only
+	Home    string // absolute directory that holds Maildir/ and index.db
+	Quota   int64  // most bytes that all mailboxes together may hold; 0: no limit
+}
+
+// Store opens accounts and shares them among sessions. It is safe for
+// concurrent use.
+type Store struct {
+	fs     vfs.FS
+	events event.Sink
+	host   string // in the names of files we make
+	now    func() time.Time
+
+	mu       sync.Mutex
+	accounts map[string]*Account // by Home
+	watch    *watcher
+}
+
+// New makes a store on a file system.
+func New(fs vfs.FS, events event.Sink) *Store {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	s := &Store{fs: fs, events: events, host: host, now: time.Now, accounts: map[string]*Account{}}
+	if _, real := fs.(vfs.OS); real {
+		s.watch = newWatcher()
+	}
+	return s
+}
+
+// Open gives the mailboxes of an account. All sessions of one Home share them;
+// each must Close what it got. The first Open makes what is missing: the
+// Maildir, the index, and the mailboxes Drafts, Sent, Junk, Trash and Archive.
+func (s *Store) Open(ctx context.Context, o Owner) (*Account, error) {
+	o.Home = filepath.Clean(o.Home)
+	s.mu.Lock()
+	a := s.accounts[o.Home]
+	if a == nil {
+		a = newAccount(s, o)
+		s.accounts[o.Home] = a
+	}
+	a.users++
+	s.mu.Unlock()
+	if err := a.start(ctx, o); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Usage is the bytes that an account keeps, opened or not.
+func (s *Store) Usage(ctx context.Context, o Owner) (int64, error) {
+	a, err := s.Open(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	defer a.Close()
+	used, _, err := a.Usage(ctx)
+	return used, err
+}
+
+// Notify tells that something was delivered below home by this process. It
+// wakes the sessions that have the mailbox open; without any it costs nothing.
+func (s *Store) Notify(home string) {
+	s.mu.Lock()
+	a := s.accounts[filepath.Clean(home)]
+	s.mu.Unlock()
+	if a != nil {
+		a.poke()
+	}
+}
+
+// Close closes the accounts that are still open, whoever has them.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	var left []*Account
+	for home, a := range s.accounts {
+		left = append(left, a)
+		delete(s.accounts, home)
+	}
+	s.mu.Unlock()
+	var first error
+	for _, a := range left {
+		a.mu.Lock()
+		if err := a.stop(); first == nil {
+			first = err
+		}
+		a.mu.Unlock()
+	}
+	if s.watch != nil {
+		s.watch.close()
+	}
+	return first
+}
+
+// release is the end of one use of an account. Whoever opens the same home
+// meanwhile gets the same Account and starts it again.
+func (s *Store) release(a *Account) error {
+	s.mu.Lock()
+	a.users--
+	idle := a.users == 0
+	s.mu.Unlock()
+	if !idle {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.inUse(a, false) {
+		return nil
+	}
+	err := a.stop()
+	s.inUse(a, true)
+	return err
+}
+
+// inUse tells whether somebody has the account, and if not, may forget it.
+func (s *Store) inUse(a *Account, forget bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.users == 0 && forget && s.accounts[a.home] == a {
+		delete(s.accounts, a.home)
+	}
+	return a.users > 0
+}

@@ -1,0 +1,102 @@
+package mailbox
+
+import (
+	"path/filepath"
+	"sync"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// watcher wakes sessions when another program touches an open mailbox. Where
+// the system gives no more watches, Poll finds the change all the same.
+type watcher struct {
+	mu    sync.Mutex
+	fs    *fsnotify.Watcher // made with the first mailbox
+	boxes map[string]*box   // by directory
+}
+
+func newWatcher() *watcher { return &watcher{boxes: map[string]*box{}} }
+
+// add watches the two directories of a mailbox.
+func (w *watcher) add(b *box) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fs == nil {
+		fs, err := fsnotify.NewWatcher()
+		if err != nil {
+			return
+		}
+		w.fs = fs
+		go w.run(fs)
+	}
+	for _, dir := range []string{b.dir.New(""), b.dir.Cur("")} {
+		if w.fs.Add(dir) == nil {
+			w.boxes[dir] = b
+		}
+	}
+}
+
+// remove stops watching a mailbox.
+func (w *watcher) remove(b *box) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, dir := range []string{b.dir.New(""), b.dir.Cur("")} {
+		if w.boxes[dir] == b {
+			delete(w.boxes, dir)
+			w.fs.Remove(dir)
+		}
+	}
+}
+
+// run ends when the watcher is closed.
+func (w *watcher) run(fs *fsnotify.Watcher) {
+	for {
+		select {
+		case e, ok := <-fs.Events:
+			if !ok {
+				return
+			}
+			if !e.Has(fsnotify.Chmod) {
+				w.touched(filepath.Dir(e.Name))
+			}
+		case _, ok := <-fs.Errors:
+			if !ok {
+				return
+			}
+			// Events were lost: everybody looks.
+			w.mu.Lock()
+			all := make([]string, 0, len(w.boxes))
+			for dir := range w.boxes {
+				all = append(all, dir)
+			}
+			w.mu.Unlock()
+			for _, dir := range all {
+				w.touched(dir)
+			}
+		}
+	}
+}
+
+func (w *watcher) touched(dir string) {
+	w.mu.Lock()
+	b := w.boxes[dir]
+	w.mu.Unlock()
+	if b == nil {
+		return
+	}
+	b.acct.mu.Lock()
+	defer b.acct.mu.Unlock()
+	if !b.unchanged() {
+		b.wake()
+	}
+}
+
+func (w *watcher) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fs != nil {
+		w.fs.Close()
+		w.fs = nil
+	}
+	clear(w.boxes)
+}
