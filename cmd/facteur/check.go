@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"facteur/internal/app/config"
+	"facteur/internal/net/certs"
+)
+
+func (c *command) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the settings file and what it names",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			if err := checkCertificates(cfg); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.out, "%s: no mistakes found\n", cfg.Path())
+			return nil
+		},
+	}
+}
+
+// checkCertificates reads the pairs as the server would; without any there is
+// nothing to check, and nothing is made.
+func checkCertificates(cfg *config.Config) error {
+	if len(cfg.TLS.Certificate) == 0 {
+		return nil
+	}
+	var source certs.Source
+	for i, file := range cfg.TLS.Certificate {
+		source.Pairs = append(source.Pairs, certs.Pair{Certificate: file, Key: cfg.TLS.Key[i]})
+	}
+	_, err := certs.Open(source)
+	return err
+}

@@ -1,0 +1,79 @@
+// Facteur is a post office in one program: it takes mail, keeps it, hands it to
+// those who read it and carries it to other servers. Each subcommand is one file
+// here; "facteur help" lists them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	c := &command{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	os.Exit(c.run(context.Background(), os.Args[1:]))
+}
+
+// command is one call of the program: where it reads and writes, and what all
+// subcommands share.
+type command struct {
+	in       io.Reader
+	out, err io.Writer
+	settings string // the value of --config
+	json     bool   // the value of --json
+}
+
+// run does what args say and gives the exit status. An error is one line on the
+// standard error for each thing that is wrong, and nothing else.
+func (c *command) run(ctx context.Context, args []string) int {
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(c.err, "facteur: "+printable(line))
+	}
+	return 1
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "facteur",
+		Short:         "A mail server in one program",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
+	root.AddCommand(
+		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
+		c.accountCommand(), c.domainCommand(), c.queueCommand(), c.versionCommand(),
+	)
+	return root
+}
+
+// group is a command that only holds others.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q; \"%s --help\" lists what there is", args[0], cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	g.AddCommand(sub...)
+	return g
+}
