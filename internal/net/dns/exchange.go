@@ -75,12 +75,50 @@ func (r *Resolver) query(q question, edns bool) *wire.Msg {
 func (r *Resolver) send(ctx context.Context, network, server string, m *wire.Msg) (*wire.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	client := wire.Client{Net: network, UDPSize: udpSize, Timeout: r.timeout}
-	reply, _, err := client.ExchangeContext(ctx, m, server)
-	if err != nil && !(reply != nil && reply.Truncated && network == "udp") {
-		return nil, err // an answer cut off in the middle of a record is still "ask by TCP"
+	client := wire.Client{Net: network, Timeout: r.timeout}
+	conn, err := client.DialContext(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	conn.SetDeadline(deadline)
+	conn.UDPSize = udpSize
+	if err := conn.WriteMsg(m); err != nil {
+		return nil, err
+	}
+	reply, err := receive(conn, m.Id, network == "udp")
+	if err != nil {
+		return nil, err
 	}
 	return reply, answers(m, reply)
+}
+
+var errCutOff = errors.New("the answer ends before its end")
+
+// receive reads the answer with that id; over UDP others are late ones, or shots
+// in the dark, and are passed over. An answer with fewer records than it announces
+// is none, unless it says itself that it was cut off: it must not pass for empty.
+func receive(conn *wire.Conn, id uint16, datagrams bool) (*wire.Msg, error) {
+	for {
+		var h wire.Header
+		packet, err := conn.ReadMsgHeader(&h)
+		if err != nil {
+			return nil, err
+		}
+		if h.Id != id && datagrams {
+			continue
+		}
+		reply := new(wire.Msg)
+		err = reply.Unpack(packet)
+		if reply.Truncated {
+			return reply, nil
+		}
+		if err == nil && (len(reply.Answer) < int(h.Ancount) || len(reply.Ns) < int(h.Nscount)) {
+			err = errCutOff
+		}
+		return reply, err
+	}
 }
 
 var errMismatch = errors.New("the answer is not for our question")

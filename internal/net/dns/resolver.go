@@ -156,6 +156,10 @@ func (r *Resolver) ask(ctx context.Context, domain string, qtype uint16) lookup.
 // share joins the callers who want the same thing at the same time.
 func (r *Resolver) share(ctx context.Context, key question) lookup.Answer[records] {
 	result := r.flight.DoChan(key.String(), func() (any, error) {
+		// Somebody may have asked since we looked.
+		if a, ok := r.cache.get(key, time.Now()); ok {
+			return a, nil
+		}
 		// Not ctx: it belongs to the first caller only.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.deadline)
 		defer cancel()
