@@ -175,14 +175,14 @@ func (b *Builder) fold(name, value string) {
 }
 
 // append writes text on a line that has used bytes already. It breaks before
-// white space, so that unfolding gives the same text back, and never so that a
-// line of nothing but white space comes out, which some readers take for the
-// end of the header.
+// spaces, so that unfolding gives the same text back, and never so that a line
+// of nothing but white space comes out, which some readers take for the end of
+// the header.
 func (b *Builder) append(text string, used, width int) {
 	text = strings.Trim(text, " \t")
 	for text != "" {
 		n := nextBreak(text)
-		if used > 1 && used+n > width && isWSP(text[0]) {
+		if used > 1 && used+n > width && text[0] == ' ' {
 			b.buf = append(b.buf, "\r\n"...)
 			used = 0
 		}

@@ -187,7 +187,8 @@ func readMore(buf []byte, r io.Reader) ([]byte, error) {
 }
 
 // Unfold makes one line of a raw field value: line ends are removed, white
-// space around it too; a stray CR, LF or NUL becomes a space.
+// space around it too; a tab right after a fold becomes a space (old mailers
+// fold with a tab where a space was); a stray CR, LF or NUL becomes a space.
 func Unfold(raw []byte) string {
 	raw = bytes.Trim(raw, " \t\r\n\x00")
 	if bytes.IndexAny(raw, "\r\n\x00") < 0 {
@@ -195,14 +196,17 @@ func Unfold(raw []byte) string {
 	}
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case c == '\r' && i+1 < len(raw) && raw[i+1] == '\n':
-		case c == '\n' && isWSP(raw[i+1]): // raw does not end in LF
-		case c == '\r' || c == '\n' || c == 0:
-			out = append(out, ' ')
-		default:
-			out = append(out, c)
+		c := raw[i]
+		if c == '\r' && i+1 < len(raw) && raw[i+1] == '\n' {
+			continue
 		}
+		if c == '\n' && isWSP(raw[i+1]) { // raw does not end in LF
+			i++
+		}
+		if c == '\r' || c == '\n' || c == 0 {
+			c = ' '
+		}
+		out = append(out, c)
 	}
 	return string(out)
 }

@@ -11,7 +11,7 @@ import (
 
 func TestHeader(t *testing.T) {
 	h := Header("Received: a\r\n\tb\r\nSubject : x\r\nno colon\r\nna me: y\r\nRECEIVED:c\r\nEmpty:\r\n\r\nSubject: body")
-	if got := h.All("received"); !reflect.DeepEqual(got, []string{"a\tb", "c"}) {
+	if got := h.All("received"); !reflect.DeepEqual(got, []string{"a b", "c"}) {
 		t.Errorf("All: %q", got)
 	}
 	if got := h.Get("subject"); got != "x" {
@@ -83,7 +83,7 @@ func (endless) Read(p []byte) (int, error) {
 
 func TestUnfold(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
-		{" a\r\n b\r\n", "a b"}, {"a\n\tb", "a\tb"}, {"a\r\n\r\n b", "a  b"}, {"a\rb\x00c\nd", "a b c d"}, {" \r\n \r\n", ""}, {"", ""},
+		{" a\r\n b\r\n", "a b"}, {"a\n\tb", "a b"}, {"a\r\n \tb\tc", "a \tb\tc"}, {"a\r\n\r\n b", "a  b"}, {"a\rb\x00c\nd", "a b c d"}, {" \r\n \r\n", ""}, {"", ""},
 	} {
 		if got := Unfold([]byte(tt.in)); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.in, got, tt.want)

@@ -336,7 +336,7 @@ func (stuckReader) Read([]byte) (int, error) { return 0, nil }
 func TestParseEnvelope(t *testing.T) {
 	root := mustParse(t, crlf("From: Bob <b@x>\nFrom: Eve <e@x>\nTo: a@x\nto: c@x\nSubject: =?utf-8?q?a?=\n\t b\x00c\nSubject: second\nMESSAGE-ID: <1@x>\nIn-Reply-To: <0@x>\nDate: Thu, 1 Jan 2026 00:00:00 +0000\nReply-To: friends: d@x;\n\nx"))
 	want := &Envelope{
-		Date: "Thu, 1 Jan 2026 00:00:00 +0000", Subject: "=?utf-8?q?a?=\t b c", MessageID: "<1@x>", InReplyTo: "<0@x>",
+		Date: "Thu, 1 Jan 2026 00:00:00 +0000", Subject: "=?utf-8?q?a?=  b c", MessageID: "<1@x>", InReplyTo: "<0@x>",
 		From:    []Mailbox{{Name: "Bob", Local: "b", Host: "x"}},
 		To:      []Mailbox{{Local: "a", Host: "x"}, {Local: "c", Host: "x"}},
 		ReplyTo: []Mailbox{{Local: "friends", GroupStart: true}, {Local: "d", Host: "x"}, {GroupEnd: true}},
