@@ -264,13 +264,16 @@ func TestRandomWalk(t *testing.T) {
 		"RCPT TO:<c@local.example>", "RCPT TO:<c@local.example>", "RCPT TO:<nobody@local.example>", "RCPT TO:<c@foreign>", "RCPT TO:<a",
 		"DATA", "DATA", "DATA now", "RSET", "RSET now", "NOOP", "VRFY x", "VRFY", "HELP", "QUIT now", "QUIT", "AUTH PLAIN x", "STARTTLS", "XYZZY"}
 	messages := []string{"Subject: a\r\n\r\na\r\n.\r\n", ".\r\n", "Subject: spam\r\n.\r\n", "a\n.\nb\r\n.\r\n"}
-	rapid.Check(t, func(t *rapid.T) {
+	walk := func(t *rapid.T) {
 		var m model
 		var sent []string
 		want := []int{220}
 		kept := 0
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			cmd := rapid.SampledFrom(commands).Draw(t, "command")
+		steps := rapid.SliceOfN(rapid.SampledFrom(commands), 1, 150).Draw(t, "steps")
+		if rapid.Bool().Draw(t, "polite") {
+			steps = append([]string{"EHLO x", "MAIL FROM:<a@b>"}, steps...)
+		}
+		for _, cmd := range steps {
 			sent = append(sent, cmd+"\r\n")
 			code := m.step(cmd)
 			want = append(want, code)
@@ -295,6 +298,11 @@ func TestRandomWalk(t *testing.T) {
 		got := codes(t, talk(desk, Config{}, sent...))
 		if fmt.Sprint(got) != fmt.Sprint(want) || len(desk.kept) != kept || desk.open != 0 {
 			t.Fatalf("%q\n got %v, kept %d, open %d\nwant %v, kept %d", sent, got, len(desk.kept), desk.open, want, kept)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 30 {
+			walk(t)
 		}
 	})
 }
