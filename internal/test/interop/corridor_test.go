@@ -7,7 +7,6 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/mail"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,20 +15,27 @@ import (
 
 const alice = "alice@example.org"
 
-// eachPost runs a test on facteur and on Debian's servers in its place.
+// eachPost runs a test on facteur and on Debian's servers in its place, both
+// started.
 func eachPost(t *testing.T, setup Setup, test func(t *testing.T, post Post)) {
 	t.Helper()
-	t.Run("facteur", func(t *testing.T) {
-		t.Parallel()
-		post := NewFacteur(t, setup)
+	eachPostWith(t, func(t *testing.T, open func(Setup) Post) {
+		post := open(setup)
 		post.Start()
 		test(t, post)
 	})
+}
+
+// eachPostWith is eachPost for a test that opens its server itself.
+func eachPostWith(t *testing.T, test func(t *testing.T, open func(Setup) Post)) {
+	t.Helper()
+	t.Run("facteur", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(setup Setup) Post { return NewFacteur(t, setup) })
+	})
 	t.Run("debian", func(t *testing.T) {
 		t.Parallel()
-		post := NewDebian(t, setup)
-		post.Start()
-		test(t, post)
+		test(t, func(setup Setup) Post { return NewDebian(t, setup) })
 	})
 }
 
@@ -231,7 +237,7 @@ func checkStatus(text, to string) error {
 		return fmt.Errorf("Action %q", recipient.Get("Action"))
 	case !strings.HasPrefix(recipient.Get("Status"), "5."):
 		return fmt.Errorf("Status %q", recipient.Get("Status"))
-	case !strings.Contains(recipient[textproto.CanonicalMIMEHeaderKey("Diagnostic-Code")][0], "550"):
+	case !strings.Contains(recipient.Get("Diagnostic-Code"), "550"):
 		return fmt.Errorf("Diagnostic-Code %q", recipient.Get("Diagnostic-Code"))
 	}
 	return nil

@@ -93,9 +93,10 @@ func (d *Dovecot) Start() {
 
 // Kill ends every process of this Dovecot with SIGKILL.
 func (d *Dovecot) Kill() {
-	if d.process != nil {
-		d.process.Kill()
+	if d.process == nil {
+		return
 	}
+	d.process.Kill()
 	// Dovecot refuses to start over its own stale pid file only when that
 	// pid is alive again, as somebody else's.
 	os.Remove(filepath.Join(d.dir, "run", "master.pid"))

@@ -59,6 +59,16 @@ func (f *Facteur) toml(setup Setup) string {
 // Config is the path of facteur.toml.
 func (f *Facteur) Config() string { return filepath.Join(f.dir, "facteur.toml") }
 
+// Edit replaces something in facteur.toml, once; it has to be there.
+func (f *Facteur) Edit(old, replacement string) {
+	f.t.Helper()
+	text, err := os.ReadFile(f.Config())
+	if err != nil || !strings.Contains(string(text), old) {
+		f.t.Fatalf("no %q in %s: %v", old, f.Config(), err)
+	}
+	WriteFile(f.t, f.Config(), strings.Replace(string(text), old, replacement, 1))
+}
+
 // Data is the data directory.
 func (f *Facteur) Data() string { return filepath.Join(f.dir, "data") }
 
@@ -154,7 +164,7 @@ func (f *Facteur) Maildir(address string) string {
 	return mailboxPath(filepath.Join(f.Data(), "mail"), address)
 }
 
-// IndexFiles lists the files of an account's IMAP index, which may be deleted
+// IndexFiles implements Post: the files of the IMAP index, which may be deleted
 // at any time while the server is down.
 func (f *Facteur) IndexFiles(address string) []string {
 	f.t.Helper()

@@ -38,6 +38,11 @@ type Post interface {
 	Addr(service string) string
 	// Maildir is where an account's mail lies.
 	Maildir(address string) string
+	// IndexFiles are the files of an account's index, which can be rebuilt.
+	IndexFiles(address string) []string
+	// Handover makes files that a test put into an account readable to the
+	// server. The server must be down.
+	Handover(address string)
 	// Queued counts the messages that still wait for delivery.
 	Queued() (int, error)
 	// Flush retries deferred mail now, where that is possible.

@@ -64,7 +64,7 @@ func launch(cmd *exec.Cmd, input []byte) (*Process, error) {
 	}
 	// Pdeathsig: a test binary that dies of a timeout runs no clean-up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = 5 * time.Second // a grandchild may keep the pipe open
+	cmd.WaitDelay = time.Second // a grandchild may keep the pipe open
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
