@@ -42,7 +42,7 @@ func boundary(seed string, parts [][]byte) string {
 	}
 }
 
-// header is that of the notice, with the empty line.
+// header is that of the notice; the line break before the first boundary ends it.
 func (r Report) header(mark string) []byte {
 	w := words(r.Language)
 	var f fields
@@ -58,7 +58,6 @@ func (r Report) header(mark string) []byte {
 	f.add("Auto-Submitted", "auto-replied") // RFC 3834 §5: nobody is to answer
 	f.add("MIME-Version", "1.0")
 	f.raw("Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"" + mark + "\"")
-	f.raw("")
 	return f.Bytes()
 }
 

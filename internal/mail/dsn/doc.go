@@ -11,8 +11,11 @@
 // # Invariants
 //
 // The result is 7-bit text in lines of at most 998 characters, whatever it was
-// made from. Texts of other hosts are data: they can not end a line, a field, a
-// part or the message. A message that is not 7-bit itself, is larger than
-// MaxReturn, or is not there as a whole, comes back as its header only, so a
-// notice is never much larger than that (LOOP-008).
+// made from. Only the field To has UTF-8, when the sender's address is written in
+// it; such a notice can go nowhere without SMTPUTF8 anyway.
+//
+// Texts of other hosts are data: they can not end a line, a field, a part or the
+// message. A message that is not 7-bit itself, is larger than MaxReturn, or is not
+// there as a whole, comes back as its header only, so a notice is never much larger
+// than that (LOOP-008).
 package dsn

@@ -45,8 +45,10 @@ func english() vocabulary {
 			Failed:  "The message will not be tried again for these recipients. Once the cause is mended, please send it anew.",
 			Delayed: "This is only a warning: you do not need to send the message again.",
 		},
-		help:  "If you need help, please pass this notice on, whole, to postmaster@%s.",
-		ref:   "The message is known here as %s.",
-		after: "A report for programs follows, and then your message or its header.",
+		help:   "If you need help, please pass this notice on, whole, to postmaster@%s.",
+		ref:    "The message is known here as %s.",
+		after:  "A report for programs follows, and then your message or its header.",
+		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
+		when:   "%[1]d %[2]s %[3]d at %[4]s",
 	}
 }

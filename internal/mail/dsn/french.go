@@ -45,8 +45,10 @@ func french() vocabulary {
 			Failed:  "Il n’y aura pas d’autre tentative pour ces destinataires. Une fois la cause écartée, veuillez renvoyer le message.",
 			Delayed: "Ceci n’est qu’un avertissement : il n’est pas nécessaire de renvoyer le message.",
 		},
-		help:  "Si vous avez besoin d’aide, veuillez transmettre cet avis en entier à postmaster@%s.",
-		ref:   "Le message est connu ici sous le numéro %s.",
-		after: "Suivent un rapport destiné aux programmes, puis votre message ou son en-tête.",
+		help:   "Si vous avez besoin d’aide, veuillez transmettre cet avis en entier à postmaster@%s.",
+		ref:    "Le message est connu ici sous le numéro %s.",
+		after:  "Suivent un rapport destiné aux programmes, puis votre message ou son en-tête.",
+		months: [12]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"},
+		when:   "%[1]d %[2]s %[3]d à %[4]s",
 	}
 }

@@ -3,6 +3,7 @@ package dsn
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // vocabulary is what a notice says to people in one language.
@@ -21,6 +22,13 @@ type vocabulary struct {
 	help    string // %s: host
 	ref     string // %s: queue ID
 	after   string // what the parts behind are
+	months  [12]string
+	when    string // %[1]d day, %[2]s month, %[3]d year, %[4]s time of day and zone
+}
+
+// date is a date as people write it.
+func (w vocabulary) date(t time.Time) string {
+	return fmt.Sprintf(w.when, t.Day(), w.months[t.Month()-1], t.Year(), t.Format("15:04 -0700"))
 }
 
 // words chooses the language.
@@ -36,7 +44,7 @@ func (w vocabulary) letter(r Report) string {
 	var b letter
 	b.say(w.hello, line(r.Host))
 	if !r.Arrived.IsZero() {
-		b.say(w.about, r.Arrived.Format(dateForm))
+		b.say(w.about, w.date(r.Arrived))
 	}
 	for _, action := range []Action{Failed, Delayed, Delivered, Relayed, Expanded} {
 		w.group(&b, r, action)
@@ -81,7 +89,7 @@ func (w vocabulary) recipient(b *letter, to Recipient) {
 		b.more(w.ours, line(to.Diagnostic))
 	}
 	if action := to.action(); action == Delayed && !to.RetryUntil.IsZero() {
-		b.more(w.until, to.RetryUntil.Format(dateForm))
+		b.more(w.until, w.date(to.RetryUntil))
 	}
 	b.WriteString("\r\n")
 }
