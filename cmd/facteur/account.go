@@ -21,7 +21,7 @@ func (c *command) accountAdd() *cobra.Command {
 		Use:     "add ADDRESS",
 		Short:   "Make an account",
 		Example: "  echo secret | facteur account add alice@example.org --password-stdin",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("ADDRESS"),
 	}
 	stdin := passwordFlag(cmd)
 	quota := cmd.Flags().String("quota", "", "most bytes of its mail, such as 5G (default: mailbox.default_quota)")
@@ -70,7 +70,7 @@ func state(a directory.Account) string {
 }
 
 func (c *command) accountPasswd() *cobra.Command {
-	cmd := &cobra.Command{Use: "passwd ADDRESS", Short: "Change a password", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "passwd ADDRESS", Short: "Change a password", Args: takes("ADDRESS")}
 	stdin := passwordFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		password, err := c.password(*stdin)
@@ -85,7 +85,7 @@ func (c *command) accountPasswd() *cobra.Command {
 }
 
 func (c *command) accountRemove() *cobra.Command {
-	cmd := &cobra.Command{Use: "remove ADDRESS", Short: "Remove an account; its mail stays on the disk", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "remove ADDRESS", Short: "Remove an account; its mail stays on the disk", Args: takes("ADDRESS")}
 	mail := cmd.Flags().Bool("delete-mail", false, "delete its mail too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {

@@ -17,7 +17,7 @@ func (c *command) domainAdd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "add DOMAIN",
 		Short: "Receive mail for a domain",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
 				return o.AddDomain(ctx, control.DomainName{Name: args[0]})
@@ -47,7 +47,7 @@ func (c *command) domainRemove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove DOMAIN",
 		Short: "Stop receiving mail for a domain that has no accounts left",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
 				return o.RemoveDomain(ctx, control.DomainName{Name: args[0]})

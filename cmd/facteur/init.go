@@ -30,7 +30,7 @@ func (c *command) initCommand() *cobra.Command {
 			"make the data directory and the first account, and print the DNS records that\n" +
 			"the world needs to see. What exists is never overwritten.",
 		Example: "  facteur init example.org",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := b.complete(c.settings, args[0]); err != nil {
 				return err

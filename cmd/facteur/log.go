@@ -14,12 +14,13 @@ import (
 // serverLog is the log of a running server and the file that it goes to.
 type serverLog struct {
 	*event.Log
-	path string // of the file; "" for the standard error
-	file *os.File
+	settings config.Log
+	path     string // of the file; "" for the standard error
+	file     *os.File
 }
 
 func openLog(cfg *config.Config, stderr io.Writer) (*serverLog, error) {
-	l := &serverLog{}
+	l := &serverLog{settings: cfg.Log}
 	out := stderr
 	if cfg.Log.Destination != "stderr" {
 		l.path = cfg.Log.Destination

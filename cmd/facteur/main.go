@@ -9,11 +9,14 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
+	// Mail, keys and passwords are nobody else's, whatever the admin's shell says.
+	syscall.Umask(0o077)
 	c := &command{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	os.Exit(c.run(context.Background(), os.Args[1:]))
 }
@@ -76,4 +79,14 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 	}
 	g.AddCommand(sub...)
 	return g
+}
+
+// takes is the check of a command that takes exactly the arguments named.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return fmt.Errorf("%s: expected %s after it, found %d arguments", cmd.CommandPath(), strings.Join(names, " "), len(args))
+	}
 }

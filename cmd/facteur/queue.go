@@ -102,7 +102,7 @@ func plural(n int64) string {
 }
 
 func (c *command) queueShow() *cobra.Command {
-	cmd := c.withJSON(&cobra.Command{Use: "show ID", Short: "Show the envelope of an item, or its message", Args: cobra.ExactArgs(1)})
+	cmd := c.withJSON(&cobra.Command{Use: "show ID", Short: "Show the envelope of an item, or its message", Args: takes("ID")})
 	message := cmd.Flags().Bool("message", false, "the message itself, byte for byte")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		id := control.ItemID{ID: args[0]}

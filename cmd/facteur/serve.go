@@ -33,8 +33,6 @@ func (c *command) serveCommand() *cobra.Command {
 }
 
 func (c *command) serve(ctx context.Context, cfg *config.Config) error {
-	// Mail, keys and passwords are nobody else's, whatever the admin's shell says.
-	syscall.Umask(0o077)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -49,7 +47,7 @@ func (c *command) serve(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	s := &served{house: house, log: log, cfg: cfg}
+	s := &served{house: house, log: log, path: cfg.Path()}
 	go s.watch(ctx, stop, hangup)
 	tellSystemd(daemon.SdNotifyReady)
 	return house.Run(ctx)
@@ -59,7 +57,7 @@ func (c *command) serve(ctx context.Context, cfg *config.Config) error {
 type served struct {
 	house *app.App
 	log   *serverLog
-	cfg   *config.Config
+	path  string // of the settings file
 }
 
 // watch reloads at every SIGHUP until ctx ends. Then signals have their usual
@@ -85,7 +83,7 @@ func (s *served) reload() {
 	if err := s.log.reopen(); err != nil {
 		s.log.warn(err)
 	}
-	cfg, err := config.Load(s.cfg.Path())
+	cfg, err := config.Load(s.path)
 	if err == nil {
 		err = s.house.Reload(cfg)
 	}
@@ -94,10 +92,9 @@ func (s *served) reload() {
 		s.log.note("the settings are as before")
 		return
 	}
-	if cfg.Log != s.cfg.Log {
+	if cfg.Log != s.log.settings {
 		s.log.note("changes of [log] take effect at the next start")
 	}
-	s.log.note("the settings were read again")
 }
 
 // tellSystemd is best effort: without systemd nobody listens.
