@@ -1,0 +1,157 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors from the ground up. A room may use any lower floor.
+var floors = []string{"base", "mail", "net", "store", "flow", "server", "app", "cmd"}
+
+// edges are the imports within a floor, and the few others that break the rule,
+// each with its reason.
+var edges = map[string]string{
+	"mail/dsn → mail/address":       "addresses are the words of the other languages",
+	"mail/dsn → mail/message":       "a notice is a message",
+	"mail/imap → mail/message":      "ENVELOPE and BODYSTRUCTURE are a message in IMAP's words",
+	"mail/message → mail/address":   "addresses are the words of the other languages",
+	"mail/smtp → mail/address":      "addresses are the words of the other languages",
+	"net/smtpc → net/dns":           "a host is found before it is spoken to",
+	"store/directory → store/db":    "the room of the SQL that others keep their rows in",
+	"store/queue → store/db":        "the room of the SQL that others keep their rows in",
+	"store/mailbox → store/db":      "the room of the SQL that others keep their rows in",
+	"store/mailbox → store/maildir": "a mailbox is a Maildir with an index",
+	"flow/intake → flow/route":      "a recipient is refused in the session if it leads nowhere",
+	"flow/bounce → flow/route":      "a notice takes the same roads as any message",
+	"flow/deliver → flow/route":     "the route of a recipient says who delivers it",
+	"flow/deliver → flow/bounce":    "a failure and its notice commit together",
+	"server/smtpd → server/listen":  "doors share the way they accept, count and drain",
+	"server/imapd → server/listen":  "doors share the way they accept, count and drain",
+	"app → app/config":              "the house is built from its settings",
+	"app → app/control":             "the server answers the admin's commands",
+	"app/control → app/config":      "the settings say where the stores are",
+	"app/demo → app":                "the demo is a house like any other",
+	"app/demo → app/config":         "the demo is a house like any other",
+	"app/demo → test/sim":           "the demo's outside world is the one that tests use, in the same process",
+	"app/demo → app/control":        "the demo makes its accounts as an admin would",
+}
+
+func level(floor string) int { return slices.Index(floors, floor) }
+
+func TestFloors(t *testing.T) {
+	t.Parallel()
+	rooms, _ := house(t)
+	for _, r := range rooms {
+		if r.floor() == "test" {
+			continue // tests may look into every room
+		}
+		if level(r.floor()) < 0 {
+			t.Errorf("%s is on no floor of the house", r.dir)
+			continue
+		}
+		for file, f := range r.files {
+			for _, path := range imports(f) {
+				if used := own(path); used != "" {
+					if problem := edgeProblem(r.name(), used); problem != "" {
+						t.Errorf("%s: %s → %s %s", file, r.name(), used, problem)
+					}
+				}
+			}
+		}
+	}
+}
+
+// edgeProblem says what is wrong with room importing used; "" if nothing is.
+func edgeProblem(room, used string) string {
+	from, _, _ := strings.Cut(room, "/")
+	to, _, _ := strings.Cut(used, "/")
+	switch {
+	case edges[room+" → "+used] != "":
+		return ""
+	case to == "test":
+		return "builds into the server what is only for tests"
+	case level(to) > level(from):
+		return "goes up: " + to + " is above " + from
+	case to == from:
+		return "stays on its floor, and is not on the list of those that may"
+	}
+	return ""
+}
+
+// The rule finds what it is there for.
+func TestFloorsBite(t *testing.T) {
+	t.Parallel()
+	for edge, want := range map[string]string{
+		"flow/intake → store/queue":    "",
+		"cmd/facteur → base/event":     "",
+		"server/smtpd → server/listen": "",
+		"store/queue → flow/deliver":   "goes up: flow is above store",
+		"base/event → mail/message":    "goes up: mail is above base",
+		"mail/message → mail/imap":     "stays on its floor, and is not on the list of those that may",
+		"server/smtpd → test/sim":      "builds into the server what is only for tests",
+	} {
+		from, to, _ := strings.Cut(edge, " → ")
+		if got := edgeProblem(from, to); got != want {
+			t.Errorf("%s: got %q, want %q", edge, got, want)
+		}
+	}
+	for edge, reason := range edges {
+		if from, to, ok := strings.Cut(edge, " → "); !ok || from == to || len(reason) < 15 {
+			t.Errorf("%q is no edge with a reason", edge)
+		}
+	}
+}
+
+// TestMailIsOnlyLanguage: bytes in, values out; no clock, no disk, no socket.
+func TestMailIsOnlyLanguage(t *testing.T) {
+	t.Parallel()
+	forbidden := []string{"os", "net", "net/http", "syscall", "golang.org/x/sys/unix", "os/exec", "io/ioutil", "log", "log/slog"}
+	rooms, _ := house(t)
+	for _, r := range rooms {
+		if r.floor() != "mail" {
+			continue
+		}
+		for file, f := range r.files {
+			for _, path := range imports(f) {
+				if slices.Contains(forbidden, path) {
+					t.Errorf("%s imports %q", file, path)
+				}
+			}
+			for _, call := range selectors(f, "time") {
+				if slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Local"}, call) {
+					t.Errorf("%s uses time.%s: the caller has the clock", file, call)
+				}
+			}
+		}
+	}
+}
+
+// TestWhoMayUseWhat: some libraries belong to one floor.
+func TestWhoMayUseWhat(t *testing.T) {
+	t.Parallel()
+	only := map[string][]string{
+		"database/sql":                    {"store", "test"},
+		"database/sql/driver":             {"store", "test"},
+		"modernc.org/sqlite":              {"store", "test"},
+		"github.com/pressly/goose/v3":     {"store"},
+		"os/exec":                         {"cmd", "test"},
+		"github.com/spf13/cobra":          {"cmd"},
+		"github.com/miekg/dns":            {"net", "app", "test"}, // app: the demo's small world has its own DNS
+		"github.com/pelletier/go-toml/v2": {"base"},
+		"testing":                         {"test"},
+		"log":                             {"app"}, // what net/http complains of, turned into events
+		"net/http":                        {"app"},
+		"unsafe":                          {},
+	}
+	rooms, _ := house(t)
+	for _, r := range rooms {
+		for file, f := range r.files {
+			for _, path := range imports(f) {
+				if floors, ok := only[path]; ok && !slices.Contains(floors, r.floor()) {
+					t.Errorf("%s imports %q, which belongs to %v", file, path, floors)
+				}
+			}
+		}
+	}
+}
