@@ -119,9 +119,14 @@ func (s *session) command(ctx context.Context) {
 		ok, err = s.dispatch(ctx, c)
 	}
 	s.refuseRest(c, err)
-	if s.over == nil {
+	if s.over == nil || polite(s.over) {
 		s.answer(ctx, c, ok, err)
 	}
+}
+
+// polite says whether the last command is still answered before the end.
+func polite(why error) bool {
+	return why == errLogout || why == errTooManyFailures || why == errTooManyBad
 }
 
 // answerable says whether the stream is still good.
@@ -152,7 +157,9 @@ func (s *session) answer(ctx context.Context, c imap.Command, ok string, err err
 		return
 	}
 	if s.view != nil {
-		s.over = s.announce(ctx, mayExpunge(c.Name))
+		if e := s.announce(ctx, mayExpunge(c.Name)); e != nil {
+			s.over = e
+		}
 	}
 	if err == nil {
 		s.bad = max(0, s.bad-1)

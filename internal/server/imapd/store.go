@@ -14,13 +14,12 @@ func (s *session) store(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil || len(seqs) == 0 {
 		return "STORE completed", err
 	}
-	known := len(s.view.Keywords())
 	letters, err := s.view.Store(ctx, s.uids(seqs), flagOp(a.Op), toFlags(a.Flags))
 	if err != nil {
 		return "", err
 	}
-	if len(s.view.Keywords()) != known {
-		s.sayKeywords()
+	if err := s.announce(ctx, mayExpunge(c.Name)); err != nil { // new keywords go first
+		return "", err
 	}
 	for _, l := range letters {
 		if seq := s.view.Seq(l.UID); seq > 0 && !a.Silent {

@@ -1,0 +1,350 @@
+package imapd
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/imap"
+	"facteur/internal/server/listen"
+	"facteur/internal/store/mailbox"
+)
+
+func TestStartTLS(t *testing.T) {
+	server, client := selfSigned(t)
+	h := open(t, func(c *Config) { c.TLS = server })
+	t.Run("log in under TLS", func(t *testing.T) {
+		c := h.dial(t)
+		if l := c.line(); !strings.Contains(l, " STARTTLS ") {
+			t.Error(l)
+		}
+		c.want("a STARTTLS", "a OK Begin TLS")
+		conn := tls.Client(c.conn, client)
+		s := newClient(t, conn)
+		if got := s.want("b CAPABILITY", "AUTH=PLAIN"); strings.Contains(got, "STARTTLS") {
+			t.Error("offered again:", got)
+		}
+		s.want("c STARTTLS", "c NO [CANNOT]")
+		s.want("d LOGIN alice secret", "d OK")
+		s.want("e STARTTLS", "e BAD")
+		s.want("f LOGOUT", "f OK")
+	})
+	t.Run("SMTP-009 IMAP-016 injected commands", func(t *testing.T) {
+		c := h.dial(t)
+		c.line()
+		c.send("a STARTTLS\r\nb LOGIN alice secret\r\n")
+		if l := c.line(); !strings.HasPrefix(l, "* BYE") {
+			t.Error(l)
+		}
+		if l := c.line(); l != "EOF" {
+			t.Error("IMAP-016: then", l)
+		}
+		if strings.Contains(h.events.all(), "secret") {
+			t.Error("IMAP-016: a password is in the log")
+		}
+	})
+	t.Run("no TLS spoken", func(t *testing.T) {
+		c := h.dial(t)
+		c.line()
+		c.want("a STARTTLS", "a OK")
+		c.send("b LOGIN alice secret\r\n")
+		rest, _ := io.ReadAll(c.r)
+		if strings.Contains(string(rest), "b OK") {
+			t.Errorf("%q", rest)
+		}
+	})
+}
+
+// far is a session with a client that is not on this machine: a pipe has no
+// addresses. It needs no store.
+func far(ctx context.Context, c Config) (net.Conn, <-chan struct{}) {
+	here, there := net.Pipe()
+	c.Hostname, c.MaxMessage = "mail.example.org", 1<<20
+	if c.Events == nil {
+		c.Events = event.Discard
+	}
+	if c.Login == nil {
+		c.Login = func(context.Context, netip.Addr, string, string) lookup.Answer[*mailbox.Account] {
+			return lookup.No[*mailbox.Account](nil)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		New(c).Serve(ctx, listen.NewConn(there))
+		there.Close()
+		close(done)
+	}()
+	return here, done
+}
+
+func TestLoginDisabled(t *testing.T) {
+	asked := false
+	conn, done := far(t.Context(), Config{Login: func(context.Context, netip.Addr, string, string) lookup.Answer[*mailbox.Account] {
+		asked = true
+		return lookup.No[*mailbox.Account](nil)
+	}})
+	c := newClient(t, conn)
+	if l := c.line(); !strings.Contains(l, "LOGINDISABLED") || strings.Contains(l, "AUTH=") {
+		t.Error("IMAP-016:", l)
+	}
+	c.want("a LOGIN alice secret", "a NO [PRIVACYREQUIRED]")
+	c.want("b AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==", "b NO [PRIVACYREQUIRED]")
+	c.want("c STARTTLS", "c NO [CANNOT]")
+	c.want("d LOGOUT", "d OK")
+	<-done
+	if asked {
+		t.Error("IMAP-016: a password was looked at")
+	}
+}
+
+// TestGuessing: wrong passwords cost two seconds each, and the third the
+// connection.
+func TestGuessing(t *testing.T) {
+	rec := &recorder{}
+	h := open(t, func(c *Config) { c.Events = rec })
+	c := h.dial(t)
+	c.line()
+	start := time.Now()
+	c.want("a LOGIN alice wrong", "a NO [AUTHENTICATIONFAILED]")
+	if time.Since(start) < failureDelay {
+		t.Error("answered at once")
+	}
+	c.want("b LOGIN nobody secret", "b NO [AUTHENTICATIONFAILED]")
+	c.want("c AUTHENTICATE PLAIN AGFsaWNlAHdyb25n", "c NO [AUTHENTICATIONFAILED]")
+	if l := c.line(); !strings.HasPrefix(l, "* BYE") {
+		t.Error(l)
+	}
+	if l := c.line(); l != "EOF" {
+		t.Error(l)
+	}
+	for range 100 {
+		if strings.Contains(rec.all(), "Disconnected") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	line := rec.all()
+	if !strings.Contains(line, "(auth failed, 3 attempts in 6 secs): user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, session=<") {
+		t.Error(line)
+	}
+	for _, secret := range []string{"wrong", "secret"} {
+		if strings.Contains(line, secret) {
+			t.Error("IMAP-016: a password is in the log")
+		}
+	}
+}
+
+func TestNonsense(t *testing.T) {
+	conn, done := far(t.Context(), Config{})
+	c := newClient(t, conn)
+	c.line()
+	for i := range maxBadBeforeLogin {
+		c.want(fmt.Sprintf("a%d FROB", i), "BAD")
+	}
+	if l := c.line(); !strings.HasPrefix(l, "* BYE") {
+		t.Error(l)
+	}
+	<-done
+}
+
+func TestLineTooLong(t *testing.T) {
+	conn, done := far(t.Context(), Config{})
+	c := newClient(t, conn)
+	c.line()
+	go io.WriteString(conn, strings.Repeat("x", 1<<20))
+	if l := c.line(); l != "* BYE Command line too long" {
+		t.Error("IMAP-002:", l)
+	}
+	<-done
+}
+
+func TestLoginDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		conn, done := far(t.Context(), Config{})
+		r := bufio.NewReader(conn)
+		r.ReadString('\n')
+		drip := make(chan struct{})
+		go func() {
+			defer close(drip)
+			for range 7 { // one octet in a while keeps nothing alive
+				time.Sleep(10 * time.Second)
+				conn.Write([]byte("x"))
+			}
+		}()
+		l, _ := r.ReadString('\n')
+		<-done
+		if took := time.Since(start); took < loginTime || took > loginTime+10*time.Second || !strings.HasPrefix(l, "* BYE") {
+			t.Error(took, l)
+		}
+		conn.Close()
+		<-drip
+	})
+}
+
+// TestStall: a client that does not read is cut off (ATTACKS IMAP-006).
+func TestStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		conn, done := far(t.Context(), Config{})
+		defer conn.Close()
+		<-done // the greeting is never read
+		if took := time.Since(start); took < stallTime || took > stallTime+time.Minute {
+			t.Error("IMAP-006:", took)
+		}
+	})
+}
+
+func TestImplicitTLSAndIdleDeadline(t *testing.T) {
+	server, client := selfSigned(t)
+	h := open(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := listen.New(listen.Options{Service: "imaps", TLS: server},
+		New(Config{Hostname: "x", MaxMessage: 1 << 20, Events: h.events, Login: h.login}).Serve)
+	go s.Serve(l)
+	conn, err := tls.Dial("tcp", l.Addr().String(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, conn)
+	c.line()
+	c.want("a LOGIN alice secret", "a OK")
+	c.want("b SELECT INBOX", "b OK")
+	c.want("c IDLE", "+ idling")
+	ended := make(chan struct{})
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		s.Drain(ctx)
+		close(ended)
+	}()
+	if l := c.line(); l != "* BYE [UNAVAILABLE] Server is shutting down" {
+		t.Error(l)
+	}
+	<-ended
+	if all := h.events.all(); !strings.Contains(all, "imap-login: Login: user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, TLS, session=<") ||
+		!strings.Contains(all, "imap(alice)<") {
+		t.Error(all)
+	}
+}
+
+// TestExplain is the table of errors and answers.
+func TestExplain(t *testing.T) {
+	rec := &recorder{}
+	h := &Server{Config{Events: rec}}
+	here, there := net.Pipe()
+	defer here.Close()
+	for _, c := range []struct {
+		command string
+		err     error
+		want    string
+	}{
+		{"NOOP", &imap.SyntaxError{Text: "x"}, "BAD x"}, {"SEARCH", &imap.LimitError{Text: "x"}, "NO [LIMIT] x"},
+		{"SELECT", mailbox.ErrNoMailbox, "NO [NONEXISTENT]"}, {"UID COPY", mailbox.ErrNoMailbox, "NO [TRYCREATE]"},
+		{"CREATE", fmt.Errorf("x: %w", mailbox.ErrExists), "NO [ALREADYEXISTS]"}, {"CREATE", mailbox.ErrBadName, "NO [CANNOT]"},
+		{"APPEND", mailbox.ErrOverQuota, "NO [OVERQUOTA]"}, {"CREATE", mailbox.ErrLimit, "NO [LIMIT]"},
+		{"STORE", mailbox.ErrReadOnly, "NO [NOPERM]"}, {"FETCH", mailbox.ErrGone, "NO [EXPUNGEISSUED]"},
+		{"FETCH", errors.New("/var/lib/secret: i/o error"), "NO [UNAVAILABLE] Something went wrong here; ask about session "},
+	} {
+		s := newSession(h, newWire(listen.NewConn(there)))
+		if got := s.explain(c.command, c.err); !strings.HasPrefix(got, c.want) || strings.Contains(got, "/var") {
+			t.Errorf("%s %v: %q", c.command, c.err, got)
+		}
+	}
+	if all := rec.all(); !strings.Contains(all, "Error: FETCH: /var/lib/secret: i/o error") {
+		t.Error("the details are not in the log:", all)
+	}
+}
+
+func TestLogLines(t *testing.T) {
+	w := who{User: "a>, rip=1.2.3.4\r\n<b", Remote: "192.0.2.1", Local: "192.0.2.2", TLS: true, Session: "S"}
+	_, got := LoggedIn{who: w, Method: "PLAIN"}.Line()
+	if want := "imap-login: Login: user=<a?, rip=1.2.3.4???b>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, TLS, session=<S>"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	w.User = "alice"
+	_, got = LoggedOut{who: w, In: 261, Out: 41432, Err: errLogout}.Line()
+	if want := "imap(alice)<S>: Logged out in=261 out=41432"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	_, got = LoggedOut{who: w, In: 1, Out: 2, Err: io.EOF}.Line()
+	if want := "imap(alice)<S>: Disconnected: Connection closed in=1 out=2"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+// TestIdleMemory: many idle sessions fit (64 KiB each, at most).
+func TestIdleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
+	const n = 200
+	h := open(t, nil)
+	h.user(t).want("a SELECT INBOX", "a OK")
+	before := heap()
+	for range n / 10 {
+		for range 2 {
+			c := h.user(t)
+			c.want("a SELECT INBOX", "a OK")
+			c.want("b IDLE", "+ idling")
+		}
+	}
+	each := (heap() - before) / (n / 5)
+	t.Logf("%d octets for a session and its test client", each)
+	if each > 64<<10 {
+		t.Errorf("%d octets for an idle session", each)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// FuzzBeforeLogin: whatever a stranger sends, the session ends, answers only
+// lines of IMAP and lets nobody in.
+func FuzzBeforeLogin(f *testing.F) {
+	for _, s := range []string{"a LOGIN x {3}\r\nyyy\r\n", "a AUTHENTICATE PLAIN\r\n=\r\n", "a AUTHENTICATE LOGIN\r\neA==\r\neQ==\r\n",
+		"a APPEND x {5+}\r\nabcde\r\nb NOOP\r\n", "a STARTTLS\r\nb NOOP\r\n", "a SELECT x\r\nb ID NIL\r\nc CAPABILITY\r\nd LOGOUT\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		conn, done := far(context.Background(), Config{Login: func(context.Context, netip.Addr, string, string) lookup.Answer[*mailbox.Account] {
+			return lookup.Later[*mailbox.Account](nil)
+		}})
+		go func() {
+			conn.Write(in)
+			conn.Write([]byte("\r\nzz LOGOUT\r\n"))
+			select {
+			case <-done:
+			case <-time.After(100 * time.Millisecond): // a literal took it
+			}
+			conn.Close()
+		}()
+		out, _ := io.ReadAll(conn)
+		<-done
+		for _, l := range strings.SplitAfter(string(out), "\r\n") {
+			if strings.Count(l, "\n") > 1 || strings.Contains(l, "Logged in") {
+				t.Fatalf("%q gave %q", in, out)
+			}
+		}
+	})
+}
