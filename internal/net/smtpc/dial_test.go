@@ -352,3 +352,61 @@ func (u untilUnusable) Read([]byte) (int, error) {
 	}
 	return 0, io.EOF
 }
+
+// TestPeerStopsReading: data that do not go out have a deadline too.
+func TestPeerStopsReading(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		r := bufio.NewReaderSize(nc, 16)
+		for _, reply := range []string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go"} {
+			io.WriteString(nc, reply+"\r\n")
+			r.ReadString('\n')
+		}
+		<-done
+	}()
+	cfg := config()
+	cfg.Timeouts.DataBlock = brief
+	c, err := smtpc.Dial(context.Background(), smtpc.Target{Host: "mx.example", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Port: l.Addr().(*net.TCPAddr).AddrPort().Port()}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	res := c.Send(context.Background(), envelope(t, "a@x.example"), io.LimitReader(lines{}, 256<<20))
+	expect(t, res, "451 DATA!")
+	if !errors.Is(res.Recipients[0].Err, smtpc.ErrLost) || !strings.Contains(res.Recipients[0].Reply.Text(), "timed out") {
+		t.Errorf("%v (%v)", res.Recipients[0].Reply, res.Recipients[0].Err)
+	}
+}
+
+// lines is a message without end.
+type lines struct{}
+
+func (lines) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+		if i%64 == 63 {
+			p[i] = '\n'
+		}
+	}
+	return len(p), nil
+}
+
+// TestShutdown: the end of the context ends the waiting, and nobody is bounced.
+func TestShutdown(t *testing.T) {
+	s := startPeer(t, sim.Peer{Faults: []sim.Fault{{At: "end", Silent: true, Then: sim.Hang}}})
+	c := dial(t, s, config())
+	ctx, cancel := context.WithTimeout(context.Background(), brief)
+	defer cancel()
+	expect(t, c.Send(ctx, envelope(t, "a@x.example"), strings.NewReader(letter)), "451 end of DATA!")
+}
