@@ -1,0 +1,71 @@
+# facteur is built and tested with Go and nothing else; only the tests beside other
+# people's programs need those programs (make setup).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO ?= go
+# How long each fuzz target runs, and how often make crash kills the server.
+FUZZTIME ?= 30s
+KILLS ?= 300
+# Which benchmarks to run, as a regular expression.
+BENCH ?= .
+
+# A static binary; the race detector alone needs cgo.
+export CGO_ENABLED = 0
+
+# Programs with many goroutines, for the race detector.
+RACE = ./internal/base/... ./internal/net/... ./internal/store/... ./internal/flow/... ./internal/server/... ./internal/app/...
+# Everything but what runs real servers and takes minutes.
+UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|bench|script)$$')
+
+.PHONY: help build run test setup check vet fmt unit race bench fuzz crash clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/facteur
+	$(GO) build -trimpath -o bin/facteur ./cmd/facteur
+
+run: build ## Build and start the demo: everything on loopback, nothing to set up
+	./bin/facteur demo
+
+test: setup vet fmt ## Everything that must pass, the programs it needs included
+	$(GO) test -count=1 -timeout 15m ./...
+	@$(MAKE) --no-print-directory race
+
+setup: ## Install what the interop tests need (only as root, only where apt is)
+	@./.ci/setup
+
+check: vet fmt unit ## The fast checks: vet, format, build, house rules, unit tests
+
+vet:
+	$(GO) build ./...
+	$(GO) vet ./...
+
+fmt:
+	@unformatted=$$(gofmt -l cmd internal); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+
+unit:
+	$(GO) test -short $(UNIT)
+
+race: ## The rooms with many goroutines under the race detector (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 -timeout 15m $(RACE)
+
+bench: ## Speed and cost beside Postfix and Dovecot, in the same run
+	$(GO) test -run '^$$' -bench '$(BENCH)' -timeout 60m ./internal/test/bench
+
+fuzz: ## Every fuzz target for FUZZTIME (30s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+crash: ## Kill the server KILLS (300) times under load; the ledger has to balance
+	FACTEUR_KILLS=$(KILLS) $(GO) test -count=1 -v -run Kill -timeout 3h ./internal/test/ledger
+
+clean: ## Remove what was built
+	rm -rf bin
