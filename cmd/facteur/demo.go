@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"facteur/internal/app/demo"
 )
 
 func (c *command) demoCommand() *cobra.Command {
@@ -18,7 +22,8 @@ func (c *command) demoCommand() *cobra.Command {
 	return cmd
 }
 
-// demo is internal/app's to offer.
-func (c *command) demo(context.Context, string) error {
-	return errors.New("the demo is not built yet")
+func (c *command) demo(ctx context.Context, dir string) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	return demo.Run(ctx, demo.Options{Dir: dir, Out: c.out, Log: c.err})
 }
