@@ -12,20 +12,16 @@ type slot struct {
 }
 
 // settle makes the wanted pending changes durable, and those before them that
-// they build on. What is stuck, and what builds on it, stays pending.
+// they build on.
 func (m *Mem) settle(want func(change) bool) {
 	wanted := m.closure(want)
-	blocked := newTrail()
 	var rest []change
 	for i, c := range m.pending {
-		if !wanted[i] || c.stuck || blocked.meets(c) {
-			if wanted[i] || blocked.meets(c) {
-				blocked.add(c)
-			}
+		if wanted[i] {
+			apply(c)
+		} else {
 			rest = append(rest, c)
-			continue
 		}
-		apply(c)
 	}
 	m.pending = rest
 }
@@ -52,18 +48,6 @@ func apply(c change) {
 			delete(p.dir.onDisk, p.name)
 		} else {
 			p.dir.onDisk[p.name] = p.to
-		}
-	}
-}
-
-// stick marks changes whose sync failed: no later sync saves them.
-func (m *Mem) stick(which func(change) bool) {
-	if m.stopAt != 0 && (m.stopAt < 0 || m.ops >= m.stopAt) {
-		return // the power is off: nothing failed, nothing happens at all
-	}
-	for i := range m.pending {
-		if which(m.pending[i]) {
-			m.pending[i].stuck = true
 		}
 	}
 }

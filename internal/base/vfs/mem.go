@@ -24,6 +24,11 @@ var ErrPowerCut = errors.New("power cut")
 // subset does, each sector of data and each change of a name on its own (but
 // see the package comment for the order within one file and one name).
 //
+// A Sync or SyncFS that failed has lost the bytes: no later one saves them,
+// though it claims to, as the Linux kernel does when it drops dirty pages. A
+// SyncDir that failed may be repeated: names go through a journal, and file
+// systems whose journal fails stop working rather than lie.
+//
 // Everything random comes from the seed given to Crash, so that a failing test
 // can be run again.
 type Mem struct {
@@ -51,9 +56,8 @@ type node struct {
 
 // change is one atomic change of names: of one file, at one or two places.
 type change struct {
-	file  *node
-	at    []place
-	stuck bool // its sync failed
+	file *node
+	at   []place
 }
 
 // place is one directory slot and what stands there after the change (nil: nothing).
@@ -350,7 +354,6 @@ func (m *Mem) SyncDir(name string) error {
 		return false
 	}
 	if _, err := m.begin(OpSyncDir, name); err != nil {
-		m.stick(touches)
 		return err
 	}
 	if derr != nil {
@@ -364,19 +367,14 @@ func (m *Mem) SyncDir(name string) error {
 func (m *Mem) SyncFS(dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := func(change) bool { return true }
 	if _, err := m.begin(OpSyncFS, dir); err != nil {
-		if errors.Is(err, ErrNoSyncFS) {
-			return err
-		}
-		m.stick(all)
-		if !errors.Is(err, ErrPowerCut) {
+		if !errors.Is(err, ErrPowerCut) && !errors.Is(err, ErrNoSyncFS) {
 			m.each(func(n *node) { n.lost = n.lost || string(n.data) != string(n.durable) })
 		}
 		return err
 	}
 	m.each((*node).sync)
-	m.settle(all)
+	m.settle(func(change) bool { return true })
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"sort"
 
 	"facteur/internal/base/vfs"
 )
@@ -17,6 +18,7 @@ type Letter struct {
 	file vfs.File
 	size int64   // with CRLF
 	off  int64   // of Read
+	next point   // where the last Read stopped, to go on without a search
 	raw  bool    // the file has no bare LF: positions are those of the file
 	mark []point // every stride bytes of the file, where it is converted
 }
@@ -94,7 +96,7 @@ func (l *Letter) Close() error { return l.file.Close() }
 
 // Read implements io.Reader.
 func (l *Letter) Read(p []byte) (int, error) {
-	n, err := l.ReadAt(p, l.off)
+	n, err := l.readAt(p, l.off, &l.next)
 	l.off += int64(n)
 	if n > 0 {
 		return n, nil
@@ -119,6 +121,12 @@ func (l *Letter) Seek(off int64, whence int) (int64, error) {
 
 // ReadAt implements io.ReaderAt.
 func (l *Letter) ReadAt(p []byte, off int64) (int, error) {
+	return l.readAt(p, off, &point{})
+}
+
+// readAt reads from off on, starting its search at the point given if that is
+// near, and leaves there where it stopped.
+func (l *Letter) readAt(p []byte, off int64, from *point) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read before the start")
 	}
@@ -134,7 +142,7 @@ func (l *Letter) ReadAt(p []byte, off int64) (int, error) {
 	if l.raw {
 		n, err = l.file.ReadAt(p, off)
 	} else {
-		n, err = l.convert(p, off)
+		n, err = l.convert(p, off, from)
 	}
 	if err == io.EOF && n == len(p) {
 		err = nil
@@ -149,44 +157,35 @@ func (l *Letter) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // convert fills p with the converted bytes from off on.
-func (l *Letter) convert(p []byte, off int64) (int, error) {
-	lo, hi := 0, len(l.mark)
-	for lo+1 < hi {
-		if mid := (lo + hi) / 2; l.mark[mid].out <= off {
-			lo = mid
-		} else {
-			hi = mid
-		}
+func (l *Letter) convert(p []byte, off int64, from *point) (int, error) {
+	if from.out > off || off-from.out > stride {
+		i := sort.Search(len(l.mark), func(i int) bool { return l.mark[i].out > off })
+		*from = l.mark[i-1]
 	}
-	at := l.mark[lo]
-	skip, done := off-at.out, 0
-	buf := make([]byte, min(stride, int(skip)+len(p)+512))
+	at := from // moves along
+	buf := make([]byte, min(stride, int(off-at.out)+len(p)))
+	done := 0
 	for done < len(p) {
 		n, err := l.file.ReadAt(buf, at.in)
-		at.in += int64(n)
-		for _, b := range buf[:n] {
+		for i := 0; i < n && done < len(p); i++ {
+			b := buf[i]
 			if b == '\n' && !at.cr {
-				put(p, '\r', &skip, &done)
+				b, i = '\r', i-1 // the same byte comes again, now after a CR
+			} else {
+				at.in++
 			}
-			put(p, b, &skip, &done)
 			at.cr = b == '\r'
+			if at.out >= off {
+				p[done] = b
+				done++
+			}
+			at.out++
 		}
-		if err != nil {
+		if err != nil && done < len(p) {
 			return done, err
 		}
 	}
 	return done, nil
-}
-
-// put writes one byte unless it is to be skipped or p is full.
-func put(p []byte, b byte, skip *int64, done *int) {
-	switch {
-	case *skip > 0:
-		*skip--
-	case *done < len(p):
-		p[*done] = b
-		*done++
-	}
 }
 
 // Measure gives the sizes of a letter's file by reading it.
