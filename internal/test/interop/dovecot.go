@@ -34,6 +34,10 @@ default_internal_user = dovecot
 first_valid_uid = 1
 mail_location = maildir:~/Maildir
 mail_max_userip_connections = 100
+namespace inbox {
+  inbox = yes
+  separator = /
+}
 passdb {
   driver = static
   args = password=%[2]s
