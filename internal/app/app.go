@@ -35,6 +35,7 @@ import (
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
 )
 
@@ -51,6 +52,7 @@ type App struct {
 	queue     *queue.Queue
 	directory *directory.Directory
 	mailboxes *mailbox.Store
+	meter     *maildir.Meter
 	certs     *certs.Store
 	resolver  *dns.Resolver
 	router    *route.Router
@@ -85,6 +87,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.mailboxes = mailbox.New(vfs.OS{}, a.events)
+	a.meter = maildir.NewMeter(vfs.OS{})
 	return nil
 }
 
@@ -111,7 +114,7 @@ func (a *App) connect(c *config.Config) error {
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver,
 		Notices:  bounce.New(c.Hostname, a.queue, a.router),
-		Notify:   a.mailboxes.Notify,
+		Notify:   a.arrived,
 		Schedule: func() deliver.Schedule { return schedule(a.config.Load()) },
 		Outbound: func() *deliver.Outbound { return outbound(a.config.Load()) },
 		Events:   a.events,
@@ -128,7 +131,13 @@ func home(c *config.Config) string {
 }
 
 func (a *App) usage(ctx context.Context, account directory.Account) (int64, error) {
-	return a.mailboxes.Usage(ctx, owner(account))
+	return a.meter.Usage(filepath.Join(account.Home, "Maildir"), account.Quota)
+}
+
+// arrived tells those who count and those who read.
+func (a *App) arrived(home string, bytes int64) {
+	a.meter.Add(filepath.Join(home, "Maildir"), bytes)
+	a.mailboxes.Notify(home)
 }
 
 func owner(account directory.Account) mailbox.Owner {

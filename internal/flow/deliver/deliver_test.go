@@ -70,7 +70,7 @@ func newCorridor(t *testing.T) *corridor {
 func (c *corridor) run() (stop func()) {
 	d := New(House{
 		Hostname: "mail.example.org", FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
-		Notices: bounce.New("mail.example.org", c.queue, c.router), Notify: func(string) {},
+		Notices: bounce.New("mail.example.org", c.queue, c.router), Notify: func(string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
 		Outbound: func() *Outbound {
 			return &Outbound{Port: c.world.Port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,

@@ -41,8 +41,8 @@ type House struct {
 	Directory *directory.Directory
 	Resolver  *dns.Resolver
 	Notices   *bounce.Writer
-	// Notify is told the home of each account that got a letter.
-	Notify func(home string)
+	// Notify is told the home of each account that got a letter, and its size.
+	Notify func(home string, bytes int64)
 	// Schedule and Outbound are asked at each use, so that a reload takes effect.
 	Schedule func() Schedule
 	Outbound func() *Outbound

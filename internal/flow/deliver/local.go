@@ -25,7 +25,7 @@ type local struct {
 	fs        vfs.FS
 	host      string // stands in file names
 	directory *directory.Directory
-	notify    func(home string)
+	notify    func(home string, bytes int64)
 	clerk     *clerk
 	events    event.Sink
 	// done gives back the places of n recipients that are no longer under way.
@@ -234,7 +234,7 @@ func (l *local) land(ctx context.Context, x *letter) {
 		})
 		return
 	}
-	l.notify(x.home)
+	l.notify(x.home, x.size.Bytes)
 	l.clerk.tell(x.attempt, []result{{recipient: x.recipient, kind: queue.Staged,
 		relay: "virtual", text: "delivered to maildir"}}, nil, time.Now())
 	select {
