@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // suite is where the public cases live, seen from this directory.
@@ -231,4 +232,38 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestDoubles: twice the input takes no more than four times the time, in the
+// best of several runs, for what the grammar could be made to chew on.
+func TestDoubles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	best := func(unit string, n int) time.Duration {
+		s := "<" + strings.Repeat(unit, n/len(unit))
+		least := time.Hour
+		for range 7 {
+			start := time.Now()
+			for range 20 {
+				ParsePath(s, Null, Postmaster)
+				Parse(s[1:])
+				Parse("a@" + s[1:])
+				CanonicalDomain(s[1:])
+			}
+			least = min(least, time.Since(start))
+		}
+		return least
+	}
+	for _, unit := range []string{"a", ".", "@a,", "\"", "\\", "\"\\\"", "é", "é.", "xn--a.", "a@", "[", ":", "。", "\u0308"} {
+		ok := false
+		for range 4 {
+			if ok = best(unit, 2<<14) < 4*best(unit, 1<<14); ok {
+				break
+			}
+		}
+		if !ok {
+			t.Errorf("%q: time grows faster than the input", unit)
+		}
+	}
 }

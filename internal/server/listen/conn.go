@@ -37,7 +37,8 @@ func newConn(raw net.Conn) *Conn {
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		// Without the zone of a link-local address, which no network contains.
+		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 	}
 	return netip.AddrPort{}
 }
