@@ -112,7 +112,7 @@ func (p *Part) FileName() string {
 	return DecodeText(p.Param("name"))
 }
 
-// Multipart and Message tell what Children mean.
+// Multipart tells whether Children are the parts of a multipart.
 func (p *Part) Multipart() bool { return p.Type == "multipart" }
 
 // Message tells whether the part holds a whole message.
