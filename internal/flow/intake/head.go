@@ -101,7 +101,7 @@ func headerSafe(s string) string {
 		}
 		return r
 	}, s)
-	return s[:min(len(s), 255)]
+	return strings.ToValidUTF8(s[:min(len(s), 255)], "")
 }
 
 func mailDate(t time.Time) string {

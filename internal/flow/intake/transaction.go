@@ -36,6 +36,15 @@ type recipient struct {
 	free     int64 // bytes left in its quota; meaningless without a quota
 }
 
+// key is equal for recipients that are the same place: a mailbox of ours, whatever
+// the spelling, or a foreign address, whose local part only its host understands.
+func (r recipient) key() string {
+	if r.dest.Kind == route.Mailbox {
+		return r.dest.Account.Address
+	}
+	return r.dest.Address.String()
+}
+
 // ID is the queue ID that the message will have.
 func (t *Transaction) ID() queue.ID { return t.id }
 
@@ -51,7 +60,7 @@ func (t *Transaction) Recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if reply != nil {
 		return reply
 	}
-	if t.seen[r.dest.Address.Key()] {
+	if t.seen[r.key()] {
 		return nil // one copy is enough
 	}
 	if reply := t.hasRoom(ctx, &r); reply != nil {
@@ -60,7 +69,7 @@ func (t *Transaction) Recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if t.seen == nil {
 		t.seen = make(map[string]bool)
 	}
-	t.seen[r.dest.Address.Key()] = true
+	t.seen[r.key()] = true
 	t.recipients = append(t.recipients, r)
 	return nil
 }
