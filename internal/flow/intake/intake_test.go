@@ -331,6 +331,9 @@ func TestTheDoorsVerdictIsTheReply(t *testing.T) {
 			t.Errorf("SMTP-001 %q: %v", text, reply)
 		}
 	}
+	if got := c.kept(t, insider("alice@example.org"), bad{strings.NewReader("Date: d\nMessage-Id: <1@x>\n\n.\nbody\n")}, "x@y.example"); !strings.HasSuffix(got, "\r\nDate: d\r\nMessage-Id: <1@x>\r\n\r\n.\r\nbody\r\n") {
+		t.Errorf("SMTP-001 from our own user: %q", got)
+	}
 	tx, _ := c.offer(t, stranger, smtp.Mail{}, "alice@example.org")
 	if reply := tx.Receive(context.Background(), iotest.ErrReader(io.ErrUnexpectedEOF)); reply == nil || !reply.Temporary() {
 		t.Errorf("SMTP-040: %v", reply)

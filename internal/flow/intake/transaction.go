@@ -80,7 +80,11 @@ func (t *Transaction) Recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 func (t *Transaction) Receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	t.arrived = time.Now()
 	t.spool = t.desk.queue.Spool()
-	head, rest, err := readHead(r)
+	text := r
+	if t.peer.insider() {
+		text = mended{smtp.CRLF(r)}
+	}
+	head, rest, err := readHead(text)
 	if err == nil {
 		err = t.stamp(head)
 	}
@@ -94,6 +98,20 @@ func (t *Transaction) Receive(ctx context.Context, r io.Reader) *smtp.Reply {
 		return smtp.NewReply(554, "5.4.6", "Error: too many hops")
 	}
 	return t.weigh()
+}
+
+// mended is the text of one of our own users: bare line feeds, which the door
+// complains about at the end, have been made line ends (SMTP-001, SMTP-004).
+type mended struct{ io.Reader }
+
+// Read implements io.Reader.
+func (m mended) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	var data *smtp.DataError
+	if errors.As(err, &data) && *data == (smtp.DataError{BareLF: true}) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // maxHops is how many Received fields a message may have on entry (Postfix's
