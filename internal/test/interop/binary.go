@@ -33,6 +33,14 @@ func Main(m *testing.M) {
 // serve".
 func Binary(t testing.TB) string {
 	t.Helper()
+	if problem := Absent(); problem != "" {
+		Missing(t, "no facteur to test: %s", problem)
+	}
+	return binary.path
+}
+
+// Absent tells why there is no facteur to test, or "".
+func Absent() string {
 	binary.Do(func() {
 		if binary.path = os.Getenv("FACTEUR_BIN"); binary.path == "" {
 			binary.absent = build()
@@ -41,10 +49,7 @@ func Binary(t testing.TB) string {
 			binary.absent = serves(binary.path)
 		}
 	})
-	if binary.absent != "" {
-		Missing(t, "no facteur to test: %s", binary.absent)
-	}
-	return binary.path
+	return binary.absent
 }
 
 func build() (problem string) {

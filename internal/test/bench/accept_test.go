@@ -1,0 +1,166 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"facteur/internal/test/interop"
+)
+
+func TestMain(m *testing.M) { interop.Main(m) }
+
+const (
+	alice       = "alice@example.org"
+	connections = 100
+	letterSize  = 10240
+)
+
+// number reads the size of the run from the environment.
+func number(name string, byDefault int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return byDefault
+}
+
+// columns are the numbers of a comparison over SMTP.
+var columns = []column{
+	{"accept/s", func(r result) float64 { return r.accept }, false},
+	{"deliver/s", func(r result) float64 { return r.deliver }, false},
+	{"CPU ms", func(r result) float64 { return milliseconds(r.cpu) }, true},
+	{"MB", func(r result) float64 { return float64(r.memory) / (1 << 20) }, true},
+}
+
+// arrivals counts the letters that have come to their end.
+type arrivals func() int
+
+// load is what is sent, and how it is known to have arrived.
+type load struct {
+	title string
+	to    string
+	keep  bool // connections are used for many letters
+	// open prepares the other end and says how to count what arrives.
+	open func(b *testing.B) (smarthost string, count func(interop.Post) arrivals)
+}
+
+// Letters into a Maildir of the same machine.
+func BenchmarkMaildir(b *testing.B) {
+	compare(b, load{title: "10 KB letters into a Maildir, a connection for each", to: alice, open: maildir})
+}
+
+func BenchmarkMaildirKeptConnections(b *testing.B) {
+	compare(b, load{title: "10 KB letters into a Maildir, over kept connections", to: alice, keep: true, open: maildir})
+}
+
+// Letters that go on to the next server.
+func BenchmarkRelay(b *testing.B) {
+	compare(b, load{title: "10 KB letters relayed to smtp-sink, a connection for each", to: "dave@remote.test", open: sink})
+}
+
+func compare(b *testing.B, l load) {
+	source := interop.Need(b, "smtp-source")
+	letters, rounds := number("FACTEUR_BENCH_LETTERS", 5000), number("FACTEUR_BENCH_ROUNDS", 3)
+	var facteur, debian []result
+	for range rounds {
+		debian = append(debian, l.measure(b, source, letters, "debian"))
+		if interop.Absent() == "" || interop.Required() {
+			facteur = append(facteur, l.measure(b, source, letters, "facteur"))
+		}
+	}
+	title := fmt.Sprintf("%s (%d letters, %d connections, median of %d)", l.title, letters, connections, rounds)
+	fmt.Print(table(title, columns, facteur, debian))
+}
+
+// measure starts a server afresh, sends, and waits for the last letter.
+func (l load) measure(b *testing.B, source string, letters int, which string) (r result) {
+	b.Run(which, func(b *testing.B) {
+		smarthost, count := l.open(b)
+		setup := interop.Setup{Accounts: []string{alice}, Smarthost: smarthost, Services: []string{"smtp"}, Quiet: true}
+		post := open(b, which, setup)
+		post.Start()
+		l.send(b, source, post, connections) // warm: processes are there, files exist
+		arrived := count(post)
+		wait(b, arrived, connections)
+
+		pid := post.Processes()[0]
+		cpu, start := interop.CPU(pid), time.Now()
+		l.send(b, source, post, letters)
+		r.accept = float64(letters) / time.Since(start).Seconds()
+		r.memory = interop.Memory(pid)
+		wait(b, arrived, connections+letters)
+		r.deliver = float64(letters) / time.Since(start).Seconds()
+		r.cpu = (interop.CPU(pid) - cpu) / time.Duration(letters)
+		b.ReportMetric(r.accept, "accept/s")
+		b.ReportMetric(r.deliver, "deliver/s")
+		b.ReportMetric(float64(r.cpu.Microseconds())/1000, "cpu-ms/letter")
+	})
+	return r
+}
+
+func open(b *testing.B, which string, setup interop.Setup) interop.Post {
+	if which == "debian" {
+		return interop.NewDebian(b, setup)
+	}
+	return interop.NewFacteur(b, setup)
+}
+
+func (l load) send(b *testing.B, source string, post interop.Post, letters int) {
+	args := []string{"-s", strconv.Itoa(connections), "-m", strconv.Itoa(letters), "-l", strconv.Itoa(letterSize), "-f", "bob@example.net", "-t", l.to}
+	if l.keep {
+		args = append(args, "-d")
+	}
+	if out := interop.Run(b, "", source, append(args, post.Addr("smtp"))...); strings.Contains(out, "fatal") {
+		b.Fatal(out)
+	}
+}
+
+func wait(b *testing.B, arrived arrivals, want int) {
+	b.Helper()
+	for deadline := time.Now().Add(10 * time.Minute); arrived() < want; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("%d of %d letters arrived", arrived(), want)
+		}
+	}
+}
+
+// maildir counts the files in new: each read of the directory is paid by the
+// counter, not by the server.
+func maildir(*testing.B) (string, func(interop.Post) arrivals) {
+	return "", func(post interop.Post) arrivals {
+		return func() int {
+			dir, err := os.Open(filepath.Join(post.Maildir(alice), "new"))
+			if err != nil {
+				return 0
+			}
+			defer dir.Close()
+			names, _ := dir.Readdirnames(-1)
+			return len(names)
+		}
+	}
+}
+
+// sink starts smtp-sink; what has left the queue has arrived there.
+func sink(b *testing.B) (string, func(interop.Post) arrivals) {
+	addr := interop.Loopback(interop.FreePort(b))
+	smtpSink := interop.Spawn(b, nil, interop.Need(b, "smtp-sink"), "-u", "nobody", "-c", addr, "1000")
+	interop.WaitBanner(b, addr, "220", smtpSink)
+	return addr, func(interop.Post) arrivals {
+		return func() int { return sinkCount(smtpSink.Output()) }
+	}
+}
+
+// sinkCount reads the running counter that smtp-sink -c prints:
+// "sess=12 quit=11 mesg=10" with carriage returns between.
+func sinkCount(output string) int {
+	i := strings.LastIndex(output, "mesg=")
+	if i < 0 {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimRight(strings.Fields(output[i+len("mesg="):])[0], "\r"))
+	return n
+}

@@ -1,0 +1,27 @@
+// Package bench measures facteur beside Debian's Postfix and Dovecot, in the
+// same run, on the same machine, with the same load. It says nothing about
+// right or wrong: "make bench" prints tables, no test depends on them.
+//
+//	go test -run '^$' -bench . -benchtime 1x -timeout 30m ./internal/test/bench
+//
+// The load is 10 KB letters from Postfix's smtp-source over 100 connections,
+// one letter each (as strangers send) or kept open. Everybody is fully durable:
+// the defaults of each. Load generator and server share the processors.
+//
+//	accept/s   letters divided by the time until the last one got its 250
+//	deliver/s  letters divided by the time until the last one is in the
+//	           Maildir, or at the next hop (smtp-sink)
+//	CPU ms     processor time per letter of all processes of the service,
+//	           those that ended included, from the first connection until
+//	           everything is delivered
+//	MB         resident memory of all processes at the end of the load, shared
+//	           pages counted once (Pss)
+//
+// Rounds alternate between the servers and the median counts; ratios are
+// facteur against Debian, in the direction where more is better.
+// FACTEUR_BENCH_LETTERS and FACTEUR_BENCH_ROUNDS change the size.
+//
+// Postfix is given every advantage: chroot off, no syslog daemon behind it,
+// delivery by virtual(8) itself rather than through Dovecot, twice Debian's
+// limit of processes so that 100 clients never wait for one.
+package bench
