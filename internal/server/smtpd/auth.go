@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bytes"
+	"strings"
 
 	"facteur/internal/mail/sasl"
 	"facteur/internal/mail/smtp"
@@ -31,11 +32,12 @@ func (s *session) auth(args []byte) *smtp.Reply {
 	if s.early() {
 		return s.improper()
 	}
-	name, initial, given := bytes.Cut(args, []byte{' '})
-	if len(name) == 0 {
+	word, initial, given := bytes.Cut(args, []byte{' '})
+	if len(word) == 0 {
 		return replyAuthSyntax
 	}
-	mechanism := sasl.NewServer(string(name))
+	name := strings.ToUpper(string(word)) // args do not survive the exchange
+	mechanism := sasl.NewServer(name)
 	if mechanism == nil {
 		return replyAuthUnknown
 	}
@@ -50,7 +52,7 @@ func (s *session) auth(args []byte) *smtp.Reply {
 	if reply != nil || s.over {
 		return reply
 	}
-	return s.logIn(string(bytes.ToUpper(name)), cred)
+	return s.logIn(name, cred)
 }
 
 // authState tells what stands in the way of AUTH.

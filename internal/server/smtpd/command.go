@@ -37,8 +37,9 @@ var (
 	replyTLSActive   = smtp.NewReply(503, "5.5.1", "Error: TLS already active")
 )
 
-// verbHandlers obey one command each. A nil reply means that the handler
-// answered, or ended the session, itself.
+// verbHandlers obey one command each. args are valid until the handler reads
+// from the peer. A nil reply means that the handler answered, or ended the
+// session, itself.
 var verbHandlers = [smtp.NumVerbs]func(s *session, args []byte) *smtp.Reply{
 	smtp.EHLO: (*session).ehlo, smtp.HELO: (*session).heloVerb, smtp.MAIL: (*session).mailFrom,
 	smtp.RCPT: (*session).rcptTo, smtp.DATA: (*session).dataVerb, smtp.RSET: (*session).rset,

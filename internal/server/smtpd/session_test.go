@@ -140,6 +140,7 @@ type model struct {
 	rcpts                  int
 	junk, errors, unknown  int
 	over                   bool
+	submission, account    bool // a door for users; somebody logged in
 }
 
 // step gives the code that a command must get, and changes the state.
@@ -160,7 +161,7 @@ func (m *model) code(verb, arg string) int {
 		if arg == "" {
 			return 501
 		}
-		*m = model{greeted: true, junk: m.junk, errors: m.errors, unknown: m.unknown}
+		m.greeted, m.mail, m.refused, m.rcpts = true, false, false, 0
 		return 250
 	case "MAIL":
 		return m.from(arg)
@@ -187,7 +188,7 @@ func (m *model) code(verb, arg string) int {
 	case "QUIT":
 		return map[bool]int{true: 221, false: 501}[arg == ""]
 	case "AUTH":
-		return 503
+		return m.auth(arg)
 	case "STARTTLS":
 		return 502
 	}
@@ -195,10 +196,30 @@ func (m *model) code(verb, arg string) int {
 	return 500
 }
 
+const (
+	goodPlain  = "PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0"
+	wrongPlain = "PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAd3Jvbmc="
+)
+
+func (m *model) auth(arg string) int {
+	switch {
+	case !m.submission, !m.greeted, m.account, m.mail:
+		return 503
+	case arg == goodPlain:
+		m.account = true
+		return 235
+	case arg == wrongPlain:
+		return 535
+	}
+	return 504
+}
+
 func (m *model) from(arg string) int {
 	switch {
 	case !m.greeted, m.mail:
 		return 503
+	case m.submission && !m.account:
+		return 530
 	case arg == "FROM:<a":
 		return 501
 	case arg == "FROM:<bad@b>":
@@ -262,16 +283,16 @@ func (m *model) end(msg string) int {
 func TestRandomWalk(t *testing.T) {
 	commands := []string{"EHLO x", "HELO x", "EHLO", "MAIL FROM:<a@b>", "MAIL FROM:<>", "MAIL FROM:<a", "MAIL FROM:<bad@b>",
 		"RCPT TO:<c@local.example>", "RCPT TO:<c@local.example>", "RCPT TO:<nobody@local.example>", "RCPT TO:<c@foreign>", "RCPT TO:<a",
-		"DATA", "DATA", "DATA now", "RSET", "RSET now", "NOOP", "VRFY x", "VRFY", "HELP", "QUIT now", "QUIT", "AUTH PLAIN x", "STARTTLS", "XYZZY"}
+		"DATA", "DATA", "DATA now", "RSET", "RSET now", "NOOP", "VRFY x", "VRFY", "HELP", "QUIT now", "QUIT", "AUTH " + goodPlain, "AUTH " + wrongPlain, "AUTH CRAM-MD5", "STARTTLS", "XYZZY"}
 	messages := []string{"Subject: a\r\n\r\na\r\n.\r\n", ".\r\n", "Subject: spam\r\n.\r\n", "a\n.\nb\r\n.\r\n"}
-	walk := func(t *rapid.T) {
-		var m model
+	walk := func(t *rapid.T, service Service) {
+		m := model{submission: service != SMTP}
 		var sent []string
 		want := []int{220}
 		kept := 0
 		steps := rapid.SliceOfN(rapid.SampledFrom(commands), 1, 150).Draw(t, "steps")
 		if rapid.Bool().Draw(t, "polite") {
-			steps = append([]string{"EHLO x", "MAIL FROM:<a@b>"}, steps...)
+			steps = append([]string{"EHLO x", "AUTH " + goodPlain, "MAIL FROM:<a@b>"}, steps...)
 		}
 		for _, cmd := range steps {
 			sent = append(sent, cmd+"\r\n")
@@ -295,14 +316,15 @@ func TestRandomWalk(t *testing.T) {
 		}
 		desk := newDouble()
 		desk.recipients = 3
-		got := codes(t, talk(desk, Config{}, sent...))
+		got := codes(t, talkFrom(desk, Config{Service: service}, "127.0.0.1:1", sent...))
 		if fmt.Sprint(got) != fmt.Sprint(want) || len(desk.kept) != kept || desk.open != 0 {
-			t.Fatalf("%q\n got %v, kept %d, open %d\nwant %v, kept %d", sent, got, len(desk.kept), desk.open, want, kept)
+			t.Fatalf("%v %q\n got %v, kept %d, open %d\nwant %v, kept %d", service, sent, got, len(desk.kept), desk.open, want, kept)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		for range 30 {
-			walk(t)
+		for range 15 {
+			walk(t, SMTP)
+			walk(t, Submissions)
 		}
 	})
 }
