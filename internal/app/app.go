@@ -168,6 +168,18 @@ func (a *App) reverseName(ctx context.Context, addr netip.Addr) string {
 	return "unknown"
 }
 
+// watchDisk ends the house when the disk failed under a database: whoever started
+// us starts us again, and what is on the disk is read anew.
+func (a *App) watchDisk(ctx context.Context, stop func(error)) {
+	select {
+	case <-a.queue.Broken():
+	case <-a.state.Broken():
+	case <-ctx.Done():
+		return
+	}
+	stop(db.ErrBroken)
+}
+
 // openOffice answers the admin's commands on the control socket.
 func (a *App) openOffice(c *config.Config) (err error) {
 	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue), a.events)
@@ -189,6 +201,7 @@ func (a *App) Run(ctx context.Context) error {
 			stop(err)
 		}
 	}()
+	go a.watchDisk(ctx, stop)
 	a.doors.serve(stop)
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.config.Load().Hostname})
 	<-ctx.Done()

@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"facteur/internal/flow/route"
@@ -58,6 +60,21 @@ func (r result) dsnStatus() string {
 	}
 	return "4.0.0"
 }
+
+// guard runs fn, which works on one item, and turns a panic into an error: one item
+// must not stop the others (INV-22).
+func guard(fn func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
+		}
+	}()
+	fn()
+	return nil
+}
+
+// ours is the reply for a fault of our own.
+func ours(text string) *smtp.Reply { return smtp.NewReply(451, "4.3.0", text) }
 
 // all gives every recipient of an attempt the same result.
 func (a *attempt) all(reply *smtp.Reply, text string) []result {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -114,7 +115,12 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	for _, a := range batch {
 		a.begun = time.Now()
 		for _, r := range a.item.Recipients {
-			x, failure := l.stage(ctx, a, r)
+			var x *letter
+			var failure *result
+			if err := guard(func() { x, failure = l.stage(ctx, a, r) }); err != nil {
+				l.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
+				failure = mailboxTrouble(r, errors.New("internal error; see the log"))
+			}
 			if failure != nil {
 				l.giveBack(ctx, a, *failure)
 				continue
@@ -157,13 +163,11 @@ func (l *local) account(ctx context.Context, a *attempt, r queue.Recipient) (dir
 		return directory.Account{}, &result{recipient: r, kind: queue.Failed,
 			reply: smtp.NewReply(550, "5.1.1", "unknown user"), text: fmt.Sprintf("unknown user: %q", r.Address)}
 	}
-	return directory.Account{}, &result{recipient: r, kind: queue.Deferred,
-		reply: smtp.NewReply(451, "4.3.0", "directory look-up failed"), text: "directory look-up failed"}
+	return directory.Account{}, &result{recipient: r, reply: ours("directory look-up failed"), text: "directory look-up failed"}
 }
 
 func mailboxTrouble(r queue.Recipient, err error) *result {
-	return &result{recipient: r, kind: queue.Deferred,
-		reply: smtp.NewReply(451, "4.2.0", "mailbox can't be written"), text: "mailbox can't be written: " + err.Error()}
+	return &result{recipient: r, reply: smtp.NewReply(451, "4.2.0", "mailbox can't be written"), text: "mailbox can't be written: " + err.Error()}
 }
 
 func (l *local) write(ctx context.Context, x *letter) (maildir.Size, error) {

@@ -174,8 +174,18 @@ func (w *worker) hangUp(ctx context.Context) {
 	}
 }
 
-// try makes one attempt and settles it.
+// try makes one attempt and settles it, whatever happens.
 func (w *worker) try(ctx context.Context, a *attempt) {
+	if err := guard(func() { w.attempt(ctx, a) }); err != nil {
+		w.remote.clerk.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
+		if w.conn != nil {
+			w.conn.Close()
+		}
+		w.remote.conclude(ctx, a, a.all(ours("internal error"), "internal error; see the log"))
+	}
+}
+
+func (w *worker) attempt(ctx context.Context, a *attempt) {
 	m := w.remote
 	a.begun = time.Now()
 	if reply, text := w.connect(ctx, a); reply != nil {
@@ -188,7 +198,7 @@ func (w *worker) try(ctx context.Context, a *attempt) {
 	a.connected = time.Now()
 	results, err := w.send(ctx, a)
 	if err != nil {
-		m.conclude(ctx, a, a.all(smtp.NewReply(451, "4.3.0", "message can't be read"), err.Error()))
+		m.conclude(ctx, a, a.all(ours("message can't be read"), err.Error()))
 		return
 	}
 	m.conclude(ctx, a, results)

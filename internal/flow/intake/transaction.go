@@ -152,6 +152,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return 
 type storageError struct{ err error }
 
 func (e storageError) Error() string { return e.err.Error() }
+func (e storageError) Unwrap() error { return e.err }
 
 // refuse answers for what went wrong in Receive, after reading what is left.
 func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
@@ -166,7 +167,15 @@ func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
 	if errors.Is(err, errTooLarge) {
 		return tooLarge(t.rules)
 	}
-	t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "receiving", Err: err})
+	return t.notKept("receiving", err)
+}
+
+// notKept is the answer to a fault of our disk.
+func (t *Transaction) notKept(what string, err error) *smtp.Reply {
+	t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: what, Err: err})
+	if queue.IsFull(err) {
+		return smtp.NewReply(452, "4.3.1", "Insufficient system storage")
+	}
 	return smtp.NewReply(451, "4.3.0", "Error: queue file write error")
 }
 
@@ -193,8 +202,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	item := t.item()
 	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool, Announce: func() { t.announce(item) }})
 	if err != nil {
-		t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "committing", Err: err})
-		return 0, smtp.NewReply(451, "4.3.0", "Error: queue file write error")
+		return 0, t.notKept("committing", err)
 	}
 	return t.id, nil
 }

@@ -20,8 +20,9 @@
 //
 // After an input/output error in a commit nobody knows what the kernel still
 // holds, and a second flush that "works" proves nothing. The DB is then broken
-// for good: every later Write fails with ErrBroken until the process opens it
-// anew. A full disk is no such case: the write fails, and later ones may work.
+// for good: every later Write fails with ErrBroken, and Broken tells whoever can
+// end the process, for only opening the file anew helps. A full disk is no such
+// case: the write fails with ErrFull, and later ones may work.
 package db
 
 import (
@@ -41,6 +42,9 @@ import (
 // ErrBroken is what a Write gets after the disk failed under an earlier one.
 var ErrBroken = errors.New("the database file had an input/output error; restart the server when the disk is well")
 
+// ErrFull is what a Write gets for which the disk has no room.
+var ErrFull = errors.New("the disk is full")
+
 // ErrClosed is what a Write gets after Close.
 var ErrClosed = errors.New("the database is closed")
 
@@ -56,6 +60,7 @@ type DB struct {
 	queue   chan *write
 	quit    chan struct{}
 	done    chan struct{}
+	broken  chan struct{}
 	closing sync.Once
 }
 
@@ -83,7 +88,7 @@ func Open(path string, migrations fs.FS) (*DB, error) {
 	d := &DB{
 		writer: writer, readers: readers,
 		queue: make(chan *write, maxBatch),
-		quit:  make(chan struct{}), done: make(chan struct{}),
+		quit:  make(chan struct{}), done: make(chan struct{}), broken: make(chan struct{}),
 	}
 	conn, err := writer.Conn(context.Background())
 	if err != nil {
@@ -169,6 +174,9 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
+// Broken is closed when the file can't be trusted any more.
+func (d *DB) Broken() <-chan struct{} { return d.broken }
+
 // Close finishes what waits and closes the file.
 func (d *DB) Close() error {
 	d.closing.Do(func() { close(d.quit) })
@@ -194,7 +202,9 @@ func (d *DB) run(tx *Tx) {
 			answer(batch, broken)
 			continue
 		}
-		broken = commitAll(tx, batch)
+		if broken = commitAll(tx, batch); broken != nil {
+			close(d.broken)
+		}
 	}
 }
 
@@ -233,7 +243,7 @@ func commitAll(tx *Tx, batch []*write) (broken error) {
 		return broken
 	}
 	if len(batch) == 1 {
-		answer(batch, err)
+		answer(batch, named(err))
 		return nil
 	}
 	for i := range batch {
@@ -253,15 +263,28 @@ func answer(batch []*write, err error) {
 
 // isFatal tells the errors after which the file can't be trusted.
 func isFatal(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() & 0xff {
+	switch code(err) {
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return true
 	}
 	return false
+}
+
+// named gives an error the name by which callers know it.
+func named(err error) error {
+	if code(err) == sqlite3.SQLITE_FULL {
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
+	return err
+}
+
+// code is SQLite's primary result code in err, 0 when there is none.
+func code(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
 }
 
 func seal(err error) error {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -113,4 +115,76 @@ func BenchmarkWrite100Callers10KB(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestAFullDiskFailsOneWriteOnly(t *testing.T) {
+	d := openTest(t)
+	limit := func(pages int) {
+		if err := d.Write(context.Background(), func(tx *Tx) error {
+			rows, err := tx.Query(fmt.Sprintf("PRAGMA max_page_count(%d)", pages))
+			if err == nil {
+				rows.Close()
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert := func() error {
+		return d.Write(context.Background(), func(tx *Tx) error {
+			_, err := tx.Exec("INSERT INTO t(v) VALUES(?)", strings.Repeat("x", 1<<20))
+			return err
+		})
+	}
+	limit(50)
+	if err := insert(); !errors.Is(err, ErrFull) || errors.Is(err, ErrBroken) {
+		t.Fatalf("FLT-006: %v", err)
+	}
+	limit(1 << 20)
+	if err := insert(); err != nil {
+		t.Errorf("FLT-006: no recovery: %v", err)
+	}
+}
+
+func TestADamagedFileIsNotBuiltOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	d, err := Open(path, tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		if err := d.Write(context.Background(), func(tx *Tx) error {
+			_, err := tx.Exec("INSERT INTO t VALUES(?,?)", i, strings.Repeat("x", 2000))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Close()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, _ := f.Stat()
+	for off := int64(8192 * 2); off < info.Size(); off += 4096 {
+		f.WriteAt(make([]byte, 4096), off)
+	}
+	f.Close()
+	if d, err = Open(path, tables); err != nil {
+		return // refused at once: as good
+	}
+	defer d.Close()
+	write := func(key int) error {
+		return d.Write(context.Background(), func(tx *Tx) error {
+			_, err := tx.Exec("UPDATE t SET v = 'y' WHERE k = ?", key)
+			return err
+		})
+	}
+	if err := write(150); !errors.Is(err, ErrBroken) {
+		t.Fatalf("FLT-004: %v", err)
+	}
+	<-d.Broken()
+	if err := d.Write(context.Background(), func(tx *Tx) error { return nil }); !errors.Is(err, ErrBroken) {
+		t.Errorf("INV-28: built on a damaged file: %v", err)
+	}
 }

@@ -44,12 +44,14 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"facteur/internal/store/db"
@@ -103,6 +105,15 @@ func Open(dir string) (*Queue, error) {
 
 // Close closes the files. Nothing is lost by not calling it.
 func (q *Queue) Close() error { return q.db.Close() }
+
+// Broken is closed when the disk failed under the queue: nothing can be committed
+// any more, and the process has to start anew.
+func (q *Queue) Broken() <-chan struct{} { return q.db.Broken() }
+
+// IsFull tells the errors of Commit and of a Spool that mean a full disk.
+func IsFull(err error) bool {
+	return errors.Is(err, db.ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // Wake gets a token when something may have become due. One goroutine listens.
 func (q *Queue) Wake() <-chan struct{} { return q.wake }
