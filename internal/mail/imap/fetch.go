@@ -24,8 +24,6 @@ const (
 	FetchBody          // BODY
 	FetchBodyStructure // BODYSTRUCTURE
 	FetchSection       // BODY[…] and the old names RFC822, RFC822.HEADER, RFC822.TEXT
-	FetchBinary        // BINARY[…]: decoded
-	FetchBinarySize    // BINARY.SIZE[…]
 )
 
 // FetchItem is one data item.
@@ -125,7 +123,7 @@ func (d *Decoder) fetchItem() FetchItem {
 		it.Kind, it.Section.Text, it.Peek = FetchSection, SectionHeader, true
 	case "RFC822.TEXT":
 		it.Kind, it.Section.Text = FetchSection, SectionBody
-	case "BODY", "BODY.PEEK", "BINARY", "BINARY.PEEK", "BINARY.SIZE":
+	case "BODY", "BODY.PEEK":
 		d.bracketed(&it)
 	default:
 		d.fail("Unknown data item %s", clip(name))
@@ -133,32 +131,23 @@ func (d *Decoder) fetchItem() FetchItem {
 	return it
 }
 
-// bracketed reads the items that have a section.
+// bracketed reads BODY, and BODY[…] with its partial.
 func (d *Decoder) bracketed(it *FetchItem) {
 	if it.Name == "BODY" && d.peek() != '[' {
 		it.Kind = FetchBody
 		return
 	}
-	base, _, _ := strings.Cut(it.Name, ".")
-	switch it.Peek = it.Name != base; {
-	case base == "BODY":
-		it.Kind = FetchSection
-	case it.Name == "BINARY.SIZE":
-		it.Kind, base = FetchBinarySize, it.Name
-	default:
-		it.Kind = FetchBinary
-	}
-	it.Name = base
+	it.Kind, it.Peek, it.Name = FetchSection, it.Name != "BODY", "BODY"
 	d.expect('[')
-	it.Section = d.section(it.Kind == FetchSection)
+	it.Section = d.section()
 	d.expect(']')
-	if it.Kind != FetchBinarySize && d.peek() == '<' {
+	if d.peek() == '<' {
 		it.Partial = d.partial()
 	}
 }
 
-// section reads what is between the brackets; BINARY has part numbers only.
-func (d *Decoder) section(texts bool) Section {
+// section reads what is between the brackets.
+func (d *Decoder) section() Section {
 	var s Section
 	for c := d.peek(); c >= '0' && c <= '9'; c = d.peek() {
 		if s.Path = append(s.Path, d.positive()); len(s.Path) > maxPath && d.err == nil {
@@ -167,14 +156,11 @@ func (d *Decoder) section(texts bool) Section {
 		if !d.accept('.') {
 			return s
 		}
-		if c := d.peek(); c == ']' {
+		if d.peek() == ']' {
 			d.fail("Section ends in a dot")
 		}
 	}
 	if d.peek() != ']' {
-		if !texts {
-			d.fail("BINARY takes part numbers only")
-		}
 		d.sectionText(&s)
 	}
 	return s
@@ -224,12 +210,7 @@ func (d *Decoder) partial() *Partial {
 // and the offset of its partial.
 func (e *Encoder) Item(it FetchItem) {
 	e.Raw(it.Name)
-	switch it.Kind {
-	case FetchSection, FetchBinary, FetchBinarySize:
-	default:
-		return
-	}
-	if strings.HasPrefix(it.Name, "B") {
+	if it.Kind == FetchSection && it.Name == "BODY" {
 		e.Raw("[")
 		e.section(it.Section)
 		e.Raw("]")

@@ -8,6 +8,7 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/imap"
 	"facteur/internal/mail/sasl"
+	"facteur/internal/store/mailbox"
 )
 
 // authFailures is what a session remembers of failed log-ins, for the delay and
@@ -130,26 +131,24 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 
 // check asks whether the password is right, and lets the user in.
 func (s *session) check(ctx context.Context, method string, c sasl.Credentials) (string, error) {
-	answer := s.server.config.Login(ctx, s.wire.conn.Remote.Addr(), c.User, c.Password)
+	answer := lookup.No[*mailbox.Account](nil)
+	if c.User != "" && c.Password != "" { // an empty password proves nothing to some directories, and lets in
+		answer = s.server.config.Login(ctx, s.wire.conn.Remote.Addr(), c.User, c.Password)
+	}
 	if answer.State() == lookup.Found {
 		s.letIn(method, c.User)
 		s.account = answer.Value()
 		return "[CAPABILITY " + s.capabilities() + "] Logged in", nil
 	}
-	why := w(s.who(), c.User)
+	attempt := s.who()
+	attempt.User = c.User
 	if answer.State() == lookup.TryAgain {
-		s.emit(AuthFailed{who: why, Method: method, Why: answer.Err()})
+		s.emit(AuthFailed{who: attempt, Method: method, Why: answer.Err()})
 		return "", errAuthLater
 	}
-	s.emit(AuthFailed{who: why, Method: method})
+	s.emit(AuthFailed{who: attempt, Method: method})
 	s.failures = authFailures{s.failures.count + 1, c.User, method}
 	return "", s.punish(ctx)
-}
-
-// w is who with the name that somebody tried.
-func w(of who, user string) who {
-	of.User = user
-	return of
 }
 
 func (s *session) letIn(method, user string) {

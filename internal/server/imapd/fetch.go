@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 
 	"facteur/internal/mail/imap"
@@ -44,7 +46,7 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 }
 
 func marksSeen(it imap.FetchItem) bool {
-	return (it.Kind == imap.FetchSection || it.Kind == imap.FetchBinary) && !it.Peek
+	return it.Kind == imap.FetchSection && !it.Peek
 }
 
 func (s *session) fetchAll(ctx context.Context, job *fetchJob, seqs imap.Ranges) error {
@@ -79,8 +81,7 @@ func (s *session) fetchOne(ctx context.Context, job *fetchJob, seq uint32) error
 			s.enc.Raw(" ")
 		}
 		if err := s.fetchItem(l, it); err != nil {
-			s.over = err // in the midst of a response: nothing can follow
-			return err
+			return s.breakOff(err)
 		}
 	}
 	if err := s.noteSeen(ctx, job, l); err != nil {
@@ -88,6 +89,17 @@ func (s *session) fetchOne(ctx context.Context, job *fetchJob, seq uint32) error
 	}
 	s.enc.Raw(")\r\n")
 	return nil
+}
+
+// breakOff ends the session in the midst of a response, where nothing can
+// follow. Unless the client is to blame, the log hears why.
+func (s *session) breakOff(err error) error {
+	var network *net.OpError
+	if !errors.As(err, &network) && !isTimeout(err) {
+		s.emit(Failed{who: s.who(), Command: "FETCH", Err: err})
+	}
+	s.over = err
+	return err
 }
 
 // noteSeen marks a message that was asked for alone at once, and says so in the
@@ -133,6 +145,7 @@ type letter struct {
 	mailbox.Letter
 	tree *message.Part
 	body mailbox.Reader
+	head message.Header // of the message, if it was enough to read that
 }
 
 func (l *letter) close() {
@@ -142,26 +155,46 @@ func (l *letter) close() {
 }
 
 // openLetter opens what the items need, and no more: flags, sizes and dates
-// cost no file.
+// cost no file, and the header of the message itself no look at its structure.
 func (s *session) openLetter(ctx context.Context, seq uint32, items []imap.FetchItem) (l *letter, err error) {
 	l = &letter{Letter: s.view.Letter(seq)}
-	var tree, body bool
+	var tree, body, head bool
 	for _, it := range items {
 		switch it.Kind {
 		case imap.FetchEnvelope, imap.FetchBody, imap.FetchBodyStructure:
 			tree = true
-		case imap.FetchSection, imap.FetchBinary, imap.FetchBinarySize:
+		case imap.FetchSection:
 			body = true
-			tree = tree || !whole(it)
+			tree = tree || len(it.Section.Path) > 0
+			head = head || !whole(it)
 		}
 	}
-	if tree {
-		l.tree, err = s.view.Structure(ctx, l.UID)
-	}
-	if body && err == nil {
+	if body {
 		l.body, err = s.view.Open(ctx, l.UID)
 	}
+	if head && !tree && err == nil {
+		l.head, err = readHead(l.body)
+		tree = l.head == nil
+	}
+	if tree && err == nil {
+		l.tree, err = s.view.Structure(ctx, l.UID)
+	}
+	if err != nil {
+		l.close()
+	}
 	return l, err
+}
+
+// readHead reads the header of a message, nil if it is a large one.
+func readHead(r mailbox.Reader) (message.Header, error) {
+	h, _, err := message.ReadHeader(io.NewSectionReader(r, 0, r.Size()), smallHeader)
+	if errors.Is(err, message.ErrHeaderTooLong) {
+		return nil, nil
+	}
+	if h == nil && err == nil {
+		h = message.Header{}
+	}
+	return h, err
 }
 
 // whole says whether an item is the message as it is.

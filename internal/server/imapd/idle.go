@@ -40,11 +40,16 @@ func (s *session) readDone() error {
 }
 
 // watch pushes changes until readDone has something. A client that can't be
-// written to is disconnected: closing the socket ends readDone too.
+// written to is disconnected.
 func (s *session) watch(ctx context.Context, done <-chan error) error {
 	var wake <-chan struct{}
 	if s.view != nil {
 		wake = s.view.Wake()
+	}
+	if s.view != nil {
+		if err := s.announce(ctx, true); err != nil {
+			return s.hangUp(done, err)
+		}
 	}
 	alive := time.NewTicker(stillHere)
 	defer alive.Stop()
@@ -61,12 +66,20 @@ func (s *session) watch(ctx context.Context, done <-chan error) error {
 			}
 		}
 		if err != nil {
-			s.wire.lastWords()
-			s.wire.conn.Close()
-			<-done
-			return err
+			return s.hangUp(done, err)
 		}
 	}
+}
+
+// hangUp ends a connection that somebody is reading from.
+func (s *session) hangUp(done <-chan error, err error) error {
+	if text := farewell(err); text != "" {
+		s.untagged("BYE " + text)
+	}
+	s.wire.lastWords()
+	s.wire.conn.Close()
+	<-done
+	return err
 }
 
 func isTimeout(err error) bool {

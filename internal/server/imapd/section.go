@@ -53,6 +53,12 @@ func find(l *letter, sec imap.Section) (span, bool) {
 	if len(sec.Path) == 0 && sec.Text == imap.SectionAll {
 		return span{0, l.body.Size()}, true
 	}
+	if l.head != nil && len(sec.Path) == 0 {
+		if sec.Text == imap.SectionBody {
+			return span{int64(len(l.head)), l.body.Size()}, true
+		}
+		return span{0, int64(len(l.head))}, true
+	}
 	p, ok := part(l.tree, sec.Path)
 	if !ok {
 		return span{}, false
@@ -102,7 +108,9 @@ func (s *session) fetchFields(l *letter, it imap.FetchItem) error {
 		return nil
 	}
 	var src io.ReaderAt = l.body
-	if sp.size() <= smallHeader {
+	if l.head != nil && len(it.Section.Path) == 0 {
+		src = bytes.NewReader(l.head)
+	} else if sp.size() <= smallHeader {
 		b := make([]byte, sp.size())
 		if _, err := l.body.ReadAt(b, sp.from); err != nil && err != io.EOF {
 			return err
