@@ -35,8 +35,8 @@ type Peer struct {
 	// Protocol is the "with" of Received: SMTP, ESMTP, ESMTPS, ESMTPSA, ….
 	Protocol string
 	TLS      *tls.ConnectionState
-	// Account is the authenticated user's account, or "".
-	Account string
+	// Account is the authenticated user's account, or ""; Mechanism how he proved it.
+	Account, Mechanism string
 	// Submission is true at the doors that are for our own users.
 	Submission bool
 	// Trusted is set by Begin: the address is in the trusted networks.

@@ -56,7 +56,7 @@ func (e Accepted) Record() (string, []slog.Attr) {
 func (e Accepted) Line() (string, string) {
 	s := fmt.Sprintf("%s: client=%s[%s]", e.Item.ID, e.Peer.Name, e.Peer.Addr.Unmap())
 	if e.Peer.Account != "" {
-		s += ", sasl_method=PLAIN, sasl_username=" + e.Peer.Account
+		s += ", sasl_method=" + e.Peer.Mechanism + ", sasl_username=" + e.Peer.Account
 	}
 	return "postfix/smtpd", s
 }

@@ -118,6 +118,6 @@ func (s *session) logIn(mechanism string, c sasl.Credentials) *smtp.Reply {
 		s.srv.Events.Emit(AuthFailed{Client: s.client(), Mechanism: mechanism, User: clean([]byte(c.User)), Reply: reply})
 		return reply
 	}
-	s.account = account
+	s.account, s.mechanism = account, mechanism
 	return replyAuthOk
 }

@@ -35,12 +35,12 @@ type session struct {
 	got             int // bytes since deadline was set
 
 	// What the peer said. See reset.
-	helo    string
-	esmtp   bool // EHLO, not HELO
-	account string
-	mail    smtp.Mail
-	tx      transaction // nil outside a transaction
-	refused bool        // a recipient of this transaction was refused
+	helo               string
+	esmtp              bool   // EHLO, not HELO
+	account, mechanism string // after AUTH
+	mail               smtp.Mail
+	tx                 transaction // nil outside a transaction
+	refused            bool        // a recipient of this transaction was refused
 }
 
 // counters are what limits are about; they start again after a message.
@@ -62,7 +62,7 @@ func (s *session) reset(sc scope) {
 	s.tx, s.mail, s.refused = nil, smtp.Mail{}, false
 	s.data.Reset(nil, 0)
 	if sc == sessionScope {
-		s.helo, s.esmtp, s.account = "", false, ""
+		s.helo, s.esmtp, s.account, s.mechanism = "", false, "", ""
 	}
 }
 
@@ -238,7 +238,7 @@ func (srv *Server) goodbye(enhanced, text string) *smtp.Reply {
 func (s *session) peer() intake.Peer {
 	return intake.Peer{
 		Addr: s.conn.Remote.Addr(), Name: s.name.get(), Helo: s.helo, Protocol: s.protocol(),
-		TLS: s.conn.TLS(), Account: s.account, Submission: s.srv.Service != SMTP,
+		TLS: s.conn.TLS(), Account: s.account, Mechanism: s.mechanism, Submission: s.srv.Service != SMTP,
 	}
 }
 
