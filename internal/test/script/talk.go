@@ -1,0 +1,80 @@
+package script
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"net/smtp"
+	"regexp"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"facteur/internal/test/interop"
+)
+
+// talk plays a dialogue.
+func talk(ts *testscript.TestScript, args []string) {
+	conn := dial(ts, args[0])
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	skip := false
+	for i, line := range strings.Split(ts.ReadFile(args[1]), "\n") {
+		line = strings.TrimRight(line, "\r")
+		sent, isClient := strings.CutPrefix(line, "C:")
+		want, isServer := strings.CutPrefix(line, "S: ")
+		switch {
+		case isClient:
+			_, err := fmt.Fprintf(conn, "%s\r\n", strings.TrimPrefix(sent, " "))
+			ts.Check(err)
+		case isServer && want == "...":
+			skip = true
+		case isServer:
+			if err := hear(r, want, skip); err != nil {
+				ts.Fatalf("%s:%d: want %q: %v", args[1], i+1, want, err)
+			}
+			skip = false
+		case line != "":
+			ts.Fatalf("%s:%d: neither C: nor S: in %q", args[1], i+1, line)
+		}
+	}
+}
+
+// hear reads the line that is wanted: the next one, or with skip any later one.
+func hear(r *bufio.Reader, want string, skip bool) error {
+	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(want), `\*`, ".*"))
+	if strings.HasPrefix(want, "* ") { // IMAP's own star
+		pattern = regexp.MustCompile(`^\* ` + strings.ReplaceAll(regexp.QuoteMeta(want[2:]), `\*`, ".*"))
+	}
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		line = strings.TrimRight(line, "\r\n")
+		if pattern.MatchString(line) {
+			return nil
+		}
+		if !skip {
+			return fmt.Errorf("got %q", line)
+		}
+	}
+}
+
+// submit sends a letter as a user's mail program does.
+func submit(ts *testscript.TestScript, args []string) {
+	user, to, letter := args[0], args[1], ts.ReadFile(args[2])
+	c, err := smtp.NewClient(dial(ts, ts.Getenv("SUBMISSION")), "localhost")
+	ts.Check(err)
+	defer c.Close()
+	ts.Check(c.StartTLS(&tls.Config{InsecureSkipVerify: true})) // self-signed, on loopback
+	ts.Check(c.Auth(smtp.PlainAuth("", user, interop.Password, "localhost")))
+	ts.Check(c.Mail(user))
+	ts.Check(c.Rcpt(to))
+	w, err := c.Data()
+	ts.Check(err)
+	_, err = fmt.Fprint(w, strings.ReplaceAll(letter, "\n", "\r\n"))
+	ts.Check(err)
+	ts.Check(w.Close())
+	ts.Check(c.Quit())
+}
