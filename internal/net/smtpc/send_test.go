@@ -436,3 +436,21 @@ func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
 	pool.AddCert(parsed)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
 }
+
+// TestLeftOver: the reply too many shows only behind the RSET.
+func TestLeftOver(t *testing.T) {
+	t.Run("OUT-006 a late left-over reply", func(t *testing.T) {
+		s := startPeer(t, sim.Peer{Recipient: func(string) string { return "550 5.1.1 No" }, Faults: []sim.Fault{
+			{At: "MAIL", Extra: "250 2.1.0 Ok\r\n"}, {At: "DATA", Delay: brief}}})
+		res := dial(t, s, config()).Send(context.Background(), envelope(t, "a@x.example", "b@x.example"), unread{t})
+		expect(t, res, "451 RSET!", "451 RSET!")
+	})
+	t.Run("354 without a recipient", func(t *testing.T) {
+		s := startPeer(t, sim.Peer{Recipient: func(string) string { return "550 5.1.1 No" }, Faults: []sim.Fault{{At: "DATA", Raw: "354 Go\r\n"}}})
+		c := dial(t, s, config())
+		expect(t, c.Send(context.Background(), envelope(t, "a@x.example"), unread{t}), "550 RCPT TO")
+		if !c.Usable() {
+			t.Error("the connection is lost")
+		}
+	})
+}
