@@ -54,7 +54,7 @@ race: ## The rooms with many goroutines under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 -timeout 15m $(RACE)
 
 bench: ## Speed and cost beside Postfix and Dovecot, in the same run
-	$(GO) test -run '^$$' -bench '$(BENCH)' -timeout 60m ./internal/test/bench
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 60m ./internal/test/bench
 
 fuzz: ## Every fuzz target for FUZZTIME (30s)
 	@set -e; for package in $$($(GO) list ./...); do \

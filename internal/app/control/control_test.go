@@ -244,6 +244,20 @@ func TestLOC013NoiseOnTheSocket(t *testing.T) {
 	must(t, err)
 }
 
+// LOC-013: connections that say nothing hold nobody up for long.
+func TestLOC013IdleConnections(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	running(t, cfg)
+	for range 2 * maxConnections {
+		conn, err := dialSocket(t.Context(), cfg.DataDir)
+		must(t, err)
+		defer conn.Close()
+	}
+	_, err := office(t, cfg).Domains(t.Context())
+	must(t, err)
+}
+
 func TestRequestsAreStrict(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)

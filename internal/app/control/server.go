@@ -22,7 +22,8 @@ import (
 // Limits of the socket.
 const (
 	maxRequest     = 64 << 10 // bytes of a request's JSON
-	maxConnections = 16
+	maxConnections = 64
+	headerTime     = 2 * time.Second // a connection that says nothing makes room soon
 	requestTime    = 10 * time.Second
 	answerTime     = 2 * time.Minute // a listing of a million items takes its time
 	idleTime       = 5 * time.Second
@@ -45,7 +46,7 @@ func Serve(dir string, office Office, events event.Sink) (*Server, error) {
 	s := &Server{path: filepath.Join(dir, socketName), done: make(chan error, 1)}
 	s.http = http.Server{
 		Handler:           handler(office, events),
-		ReadHeaderTimeout: requestTime,
+		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       requestTime,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       idleTime,

@@ -265,6 +265,31 @@ func TestDocsAndWriters(t *testing.T) {
 	}
 }
 
+// Twice the file takes about twice the time, also when all of it is wrong.
+func TestDecodeDoubling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	for name, line := range map[string]string{
+		"tables":  "[[good]]\nlabel = 'x'\ntags = ['a', 'b']\n",
+		"unknown": "[[good]]\nlabbel = 'x'\ntgas = 1\n",
+		"lists":   "[[good]]\ntags = [" + strings.Repeat("'x', ", 50) + "]\n",
+	} {
+		best := func(n int) time.Duration {
+			text, least := []byte(strings.Repeat(line, n)), time.Hour
+			for range 4 {
+				start := time.Now()
+				Decode("f", text, new(shop))
+				least = min(least, time.Since(start))
+			}
+			return least
+		}
+		if one, two := best(1000), best(2000); two > 4*one {
+			t.Errorf("%s: twice the input takes %v instead of %v", name, two, one)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add("name = 'x'\n[[good]]\nlabel='y'\n[till]\nport = 5")
 	f.Add("till.port = 1\ntill.x.y = 2\ngood = [{label='x'}, {tags=['a',]}]")

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -36,11 +37,19 @@ type reader struct {
 	p    unstable.Parser
 	root *node
 	here *node // the table that the last header opened
+	// ends is the offset of each line end. The parser's own way to a position
+	// counts lines from the top each time, which a long file pays squared.
+	ends []uint32
 }
 
 func parse(text []byte) (*node, error) {
 	r := &reader{root: newTable(Pos{1, 1})}
 	r.here = r.root
+	for i, c := range text {
+		if c == '\n' {
+			r.ends = append(r.ends, uint32(i)) // fits: the parser's own offsets do
+		}
+	}
 	r.p.Reset(text)
 	for r.p.NextExpression() {
 		if err := r.expression(r.p.Expression()); err != nil {
@@ -168,8 +177,12 @@ func (r *reader) value(v *unstable.Node, at Pos) (*node, error) {
 }
 
 func (r *reader) position(n *unstable.Node) Pos {
-	start := r.p.Shape(n.Raw).Start
-	return Pos{start.Line, start.Column}
+	line, _ := slices.BinarySearch(r.ends, n.Raw.Offset)
+	begin := uint32(0)
+	if line > 0 {
+		begin = r.ends[line-1] + 1
+	}
+	return Pos{Line: line + 1, Column: int(n.Raw.Offset-begin) + 1}
 }
 
 // found says what a node is, for "expected …, found …".
