@@ -52,6 +52,9 @@ func outbound(c *config.Config) *deliver.Outbound {
 		DestinationConcurrency: c.Outbound.DestinationConcurrency, Concurrency: c.Outbound.Concurrency,
 		Self: dns.Self{Names: []string{c.Hostname}},
 	}
+	for _, a := range c.Outbound.BindAddress {
+		o.Bind = append(o.Bind, a.Addr)
+	}
 	for _, s := range c.Outbound.Smarthost {
 		s = s.WithPort(25)
 		o.Smarthosts = append(o.Smarthosts, deliver.Smarthost{Host: s.Host, Port: s.Port})

@@ -26,6 +26,8 @@ type Outbound struct {
 	Helo string
 	// IPv4 and IPv6 are the families that may be used.
 	IPv4, IPv6 bool
+	// Bind are the local addresses to connect from, at most one of each family.
+	Bind []netip.Addr
 	// AllowPrivate permits MX hosts with addresses that are not public.
 	AllowPrivate bool
 	// ReuseCount and ReuseTime bound the life of a connection, IdleTime its wait
@@ -176,7 +178,7 @@ func (o *Outbound) usable(addrs []netip.Addr) (out []netip.Addr) {
 }
 
 func (o *Outbound) client() smtpc.Config {
-	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts}
+	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind}
 	if !o.AllowPrivate {
 		c.Permit = dns.Public
 	}

@@ -2,6 +2,7 @@ package smtpc
 
 import (
 	"crypto/tls"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -39,9 +40,22 @@ type Config struct {
 	Auth *Credentials
 	// Timeouts are the waits of RFC 5321 §4.5.3.2.
 	Timeouts Timeouts
+	// Bind are the local addresses to connect from, at most one of each family; the
+	// system chooses for a family that has none.
+	Bind []netip.Addr
 	// Permit tells whether an address may be connected to; nil permits all.
 	// dns.Public is the one for hosts found by MX.
 	Permit func(netip.Addr) bool
+}
+
+// localAddr is where to connect from to reach an address; nil: anywhere.
+func (c Config) localAddr(to netip.Addr) net.Addr {
+	for _, a := range c.Bind {
+		if a.Unmap().Is4() == to.Unmap().Is4() {
+			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))
+		}
+	}
+	return nil
 }
 
 // Credentials are a name and a password for a smarthost.

@@ -74,7 +74,7 @@ func open(ctx context.Context, target Target, addr netip.Addr, cfg Config) (*Con
 	if cfg.Permit != nil && !cfg.Permit(addr) {
 		return nil, &Failure{Result: deferred(StageConnect, peer, ErrNotPermitted), Peer: peer}
 	}
-	dialer := net.Dialer{Timeout: cfg.Timeouts.Connect, KeepAlive: time.Minute}
+	dialer := net.Dialer{Timeout: cfg.Timeouts.Connect, KeepAlive: time.Minute, LocalAddr: cfg.localAddr(addr)}
 	raw, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, target.port()).String())
 	if err != nil {
 		return nil, &Failure{Result: deferred(StageConnect, peer, err), Peer: peer}
