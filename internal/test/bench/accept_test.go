@@ -34,6 +34,7 @@ var columns = []column{
 	{"deliver/s", func(r result) float64 { return r.deliver }, false},
 	{"CPU ms", func(r result) float64 { return milliseconds(r.cpu) }, true},
 	{"MB", func(r result) float64 { return float64(r.memory) / (1 << 20) }, true},
+	others,
 }
 
 // arrivals counts the letters that have come to their end.
@@ -88,13 +89,14 @@ func (l load) measure(b *testing.B, source string, letters int, which string) (r
 		wait(b, arrived, connections)
 
 		pid := post.Processes()[0]
-		cpu, start := interop.CPU(pid), time.Now()
+		cpu, start, disturbed := interop.CPU(pid), time.Now(), watchOthers()
 		l.send(b, source, post, letters)
 		r.accept = float64(letters) / time.Since(start).Seconds()
 		r.memory = interop.Memory(pid)
 		wait(b, arrived, connections+letters)
 		r.deliver = float64(letters) / time.Since(start).Seconds()
 		r.cpu = (interop.CPU(pid) - cpu) / time.Duration(letters)
+		r.others = disturbed()
 		b.ReportMetric(r.accept, "accept/s")
 		b.ReportMetric(r.deliver, "deliver/s")
 		b.ReportMetric(float64(r.cpu.Microseconds())/1000, "cpu-ms/letter")

@@ -17,6 +17,9 @@
 //	MB         resident memory of all processes at the end of the load, shared
 //	           pages counted once (Pss)
 //
+//	others %   share of the machine that went to programs outside this run:
+//	           above 10 or so, the rates are not worth reading, CPU still is
+//
 // Rounds alternate between the servers and the median counts; ratios are
 // facteur against Debian, in the direction where more is better.
 // FACTEUR_BENCH_LETTERS and FACTEUR_BENCH_ROUNDS change the size.

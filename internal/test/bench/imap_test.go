@@ -41,7 +41,7 @@ func readAll(b *testing.B, which string, letters int) (r result) {
 		post.Handover(alice)
 		post.Start()
 		c := interop.DialIMAP(b, post.Addr("imap"), alice)
-		cpu := processor(post)
+		cpu, disturbed := processor(post), watchOthers()
 		r.seconds = make(map[string]float64)
 		timed := func(step string, do func()) {
 			start := time.Now()
@@ -61,6 +61,7 @@ func readAll(b *testing.B, which string, letters int) (r result) {
 		timed("search", func() { c.Do("SEARCH BODY %q", "letter 77 of many") })
 		rc := mbsyncConfig(b, post)
 		timed("mbsync", func() { interop.Run(b, "", mbsync, "-c", rc, "all") })
+		r.others = disturbed()
 		r.cpu = (processor(post) - cpu) / time.Duration(letters)
 		for _, pid := range post.Processes() {
 			r.memory += interop.Memory(pid)

@@ -2,9 +2,14 @@ package bench
 
 import (
 	"fmt"
+	"math"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"facteur/internal/test/interop"
 )
 
 // result is what one server did in one round; each comparison fills what it
@@ -13,6 +18,7 @@ type result struct {
 	accept, deliver float64            // letters a second
 	cpu             time.Duration      // per letter
 	memory          int64              // bytes
+	others          float64            // share of the processors that went to programs outside, in %
 	seconds         map[string]float64 // of the steps of an IMAP comparison
 }
 
@@ -23,6 +29,20 @@ type column struct {
 	name    string
 	value   func(result) float64
 	inverse bool // less is better
+}
+
+// others tells how quiet the machine was. It is nobody's merit: no ratio.
+var others = column{name: "others %", value: func(r result) float64 { return r.others }}
+
+// watchOthers starts to measure how much of the machine goes to programs that
+// this run did not start. Above some 10 % the rates mean little: a server of
+// many processes then gets a larger share than a server of one.
+func watchOthers() (share func() float64) {
+	start, busy, own := time.Now(), interop.Busy(), interop.CPU(os.Getpid())
+	return func() float64 {
+		foreign := (interop.Busy() - busy) - (interop.CPU(os.Getpid()) - own)
+		return 100 * foreign.Seconds() / time.Since(start).Seconds() / float64(runtime.NumCPU())
+	}
 }
 
 // table writes one line for each server, and what facteur is times better.
@@ -44,6 +64,9 @@ func table(title string, columns []column, facteur, debian []result) string {
 	line("debian", "%12.2f", func(c column) float64 { return median(debian, c.value) })
 	if len(facteur) > 0 {
 		line("ratio", "%11.1fx", func(c column) float64 {
+			if c.name == others.name {
+				return math.NaN()
+			}
 			ratio := median(facteur, c.value) / median(debian, c.value)
 			if c.inverse {
 				ratio = 1 / ratio
@@ -51,7 +74,7 @@ func table(title string, columns []column, facteur, debian []result) string {
 			return ratio
 		})
 	}
-	return b.String() + "\n"
+	return strings.ReplaceAll(b.String(), "NaNx", "    ") + "\n"
 }
 
 func median(results []result, value func(result) float64) float64 {

@@ -242,3 +242,19 @@ func Memory(pid int) int64 {
 	}
 	return sum
 }
+
+// Busy is the processor time that the whole machine has spent on anything at
+// all since it was started (proc_stat(5)).
+func Busy() time.Duration {
+	text, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(text), "\n")
+	var ticks int64
+	for i, field := range strings.Fields(line) {
+		// cpu user nice system idle iowait irq softirq steal; guest time is
+		// in user already.
+		if n, err := strconv.ParseInt(field, 10, 64); err == nil && i <= 7 && i != 4 && i != 5 {
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * (time.Second / 100)
+}

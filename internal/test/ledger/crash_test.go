@@ -57,8 +57,15 @@ func kills(t *testing.T, everyday int) int {
 // FLT-001, INV-01, INV-03, INV-05, INV-14: facteur is killed at random
 // moments under load, and the ledger balances.
 func TestKillFacteur(t *testing.T) {
-	n := kills(t, 15)
-	crash(t, n, ledger.Options{}, func(setup interop.Setup) interop.Post {
+	stage(t, kills(t, 15), (*scene).kill, ledger.Options{}, func(setup interop.Setup) interop.Post {
+		return interop.NewFacteur(t, setup)
+	})
+}
+
+// A server that is stopped under load and started again has no excuse: nothing
+// twice anywhere.
+func TestRestartFacteur(t *testing.T) {
+	stage(t, 4, (*scene).stop, ledger.Options{}, func(setup interop.Setup) interop.Post {
 		return interop.NewFacteur(t, setup)
 	})
 }
@@ -70,7 +77,7 @@ func TestKillDebian(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a test of the harness")
 	}
-	crash(t, 4, ledger.Options{LocalDuplicates: true}, func(setup interop.Setup) interop.Post {
+	stage(t, kills(t, 60)/15, (*scene).kill, ledger.Options{LocalDuplicates: true}, func(setup interop.Setup) interop.Post {
 		return interop.NewDebian(t, setup)
 	})
 }
@@ -84,16 +91,18 @@ type scene struct {
 	random *rand.Rand
 }
 
-func crash(t *testing.T, kills int, opt ledger.Options, open func(interop.Setup) interop.Post) {
+// stage plays one scene: load, the server brought down a number of times, the
+// queue drained, and the balance.
+func stage(t *testing.T, times int, down func(*scene), opt ledger.Options, open func(interop.Setup) interop.Post) {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("FACTEUR_SEED"); text != "" {
 		seed, _ = strconv.ParseUint(text, 10, 64)
 	}
-	t.Logf("%d kills, FACTEUR_SEED=%d", kills, seed)
+	t.Logf("down %d times, FACTEUR_SEED=%d", times, seed)
 	s := &scene{t: t, sink: newSink(t), book: ledger.NewBook(journal(t)), random: rand.New(rand.NewPCG(seed, 0))}
 	s.post = open(interop.Setup{Accounts: accounts(), Smarthost: s.sink.Addr()})
 	s.post.Start()
-	s.load(seed, kills)
+	s.load(seed, times, down)
 	s.drain()
 	t.Logf("answers seen: %v; copies at the remote: %d", s.book.Count(), len(s.sink.Copies()))
 	if s.book.Count()[ledger.Accepted] == 0 {
@@ -132,8 +141,19 @@ func journal(t *testing.T) *os.File {
 	return file
 }
 
-// load sends letters and kills the server under them.
-func (s *scene) load(seed uint64, kills int) {
+// kill is kill -9 at once; the sink may be asked again from here on.
+func (s *scene) kill() {
+	s.post.Kill()
+	if err := s.sink.Fault(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stop is SIGTERM and patience.
+func (s *scene) stop() { s.post.Stop() }
+
+// load sends letters and brings the server down under them.
+func (s *scene) load(seed uint64, times int, down func(*scene)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	driver := &ledger.Driver{
 		Book: s.book, Addr: s.post.Addr("smtp"), From: sender, Recipients: recipients,
@@ -142,12 +162,9 @@ func (s *scene) load(seed uint64, kills int) {
 	done := make(chan struct{})
 	go func() { defer close(done); driver.Send(ctx) }()
 	defer func() { cancel(); <-done }()
-	for range kills {
+	for range times {
 		time.Sleep(time.Duration(20+s.random.IntN(700)) * time.Millisecond)
-		s.post.Kill()
-		if err := s.sink.Fault(); err != nil {
-			s.t.Fatal(err)
-		}
+		down(s)
 		s.post.Start()
 	}
 	time.Sleep(300 * time.Millisecond)
