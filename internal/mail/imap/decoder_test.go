@@ -135,7 +135,7 @@ func TestLimits(t *testing.T) {
 		{"IMAP-002 line without end", many("x", 1<<20), BeforeLogin(), &fatal},
 		{"IMAP-002 100000 small literals", "a ID (" + many("{1+}\r\nx {1+}\r\ny ", 50000) + ")\r\n", AfterLogin(), &fatal},
 		{"IMAP-002 1001 literals", "a FETCH 1 BODY[HEADER.FIELDS (" + many("{1+}\r\nx ", 1000) + "{1+}\r\nx)]\r\n", AfterLogin(), &fatal},
-		{"IMAP-002 literals over the sum", "a SEARCH " + many("BODY {300000+}\r\n"+many("x", 300000)+" ", 4) + "ALL\r\n", AfterLogin(), &fatal},
+		{"IMAP-002 literals over the sum", "a FETCH 1 BODY[HEADER.FIELDS (" + many("{300000+}\r\n"+many("x", 300000)+" ", 4) + "x)]\r\n", AfterLogin(), &fatal},
 		{"IMAP-002 large literal", "a LOGIN {1048577}\r\n", AfterLogin(), &syntax},
 		{"IMAP-002 huge literal", "a LOGIN {9223372036854775807+}\r\n", AfterLogin(), &fatal},
 		{"IMAP-002 beyond 63 bits", "a LOGIN {99999999999999999999+}\r\n", AfterLogin(), &fatal},
@@ -146,6 +146,7 @@ func TestLimits(t *testing.T) {
 		{"IMAP-004 NOT", "a SEARCH " + many("NOT ", 16000) + "ALL\r\n", AfterLogin(), &limit},
 		{"IMAP-004 OR", "a SEARCH " + many("OR ", 16000) + "ALL\r\n", AfterLogin(), &limit},
 		{"IMAP-004 keys", "a SEARCH" + many(" ALL", 10000) + "\r\n", AfterLogin(), &limit},
+		{"IMAP-022 text", "a SEARCH BODY {5000+}\r\n" + many("x", 5000) + "\r\n", AfterLogin(), &limit},
 		{"IMAP-011 keyword", "a STORE 1 +FLAGS " + many("k", 60000) + "\r\n", AfterLogin(), &limit},
 		{"IMAP-007 section", "a FETCH 1 BODY[1" + many(".1", 1000) + "]\r\n", AfterLogin(), &limit},
 	} {

@@ -144,12 +144,12 @@ func (d *Decoder) namedKey(name string) SearchKey {
 		return k
 	case "HEADER":
 		d.space()
-		field := d.astring()
+		field := d.searchText()
 		d.space()
-		return SearchKey{Op: SearchHeader, Field: field, Text: d.astring()}
+		return SearchKey{Op: SearchHeader, Field: field, Text: d.searchText()}
 	case "FROM", "TO", "CC", "BCC", "SUBJECT":
 		d.space()
-		return SearchKey{Op: SearchHeader, Field: name, Text: d.astring()}
+		return SearchKey{Op: SearchHeader, Field: name, Text: d.searchText()}
 	}
 	return d.valueKey(name)
 }
@@ -174,10 +174,22 @@ func (d *Decoder) valueKey(name string) SearchKey {
 	}
 	if op, ok := texts[name]; ok {
 		d.space()
-		return SearchKey{Op: op, Text: d.astring()}
+		return SearchKey{Op: op, Text: d.searchText()}
 	}
 	d.fail("Unknown search key %s", clip(name))
 	return SearchKey{}
+}
+
+// maxSearchText is the longest text that is looked for, in octets: each message
+// is compared with it.
+const maxSearchText = 4 << 10
+
+func (d *Decoder) searchText() string {
+	text := d.astring()
+	if len(text) > maxSearchText && d.err == nil {
+		d.err = &LimitError{"Search text too long"}
+	}
+	return text
 }
 
 // flagKey is the keys that ask for a flag by name.

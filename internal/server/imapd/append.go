@@ -2,7 +2,9 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 
 	"facteur/internal/mail/imap"
 	"facteur/internal/store/mailbox"
@@ -27,10 +29,12 @@ func (s *session) append(ctx context.Context, c imap.Command) (string, error) {
 	return fmt.Sprintf("[APPENDUID %d %d] APPEND completed", validity, uid), nil
 }
 
-// checkStream ends the session if the client went away in the midst of a
-// message; the store gives the reader's error, maybe wrapped.
+// checkStream ends the session if the stream broke in the midst of a message;
+// the store gives the reader's error, maybe wrapped.
 func (s *session) checkStream(err error) error {
-	if ended(err) || isTimeout(err) {
+	var fatal *imap.FatalError
+	var network *net.OpError
+	if ended(err) || isTimeout(err) || errors.As(err, &fatal) || errors.As(err, &network) {
 		s.over = err
 	}
 	return err

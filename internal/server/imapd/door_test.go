@@ -293,21 +293,67 @@ func TestIdleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures memory")
 	}
-	const n = 200
+	const n = 40 // under the limit for one client
 	h := open(t, nil)
 	h.user(t).want("a SELECT INBOX", "a OK")
 	before := heap()
-	for range n / 10 {
-		for range 2 {
-			c := h.user(t)
-			c.want("a SELECT INBOX", "a OK")
-			c.want("b IDLE", "+ idling")
-		}
+	for range n {
+		c := h.user(t)
+		c.want("a SELECT INBOX", "a OK")
+		c.want("b IDLE", "+ idling")
 	}
-	each := (heap() - before) / (n / 5)
+	each := (heap() - before) / n
 	t.Logf("%d octets for a session and its test client", each)
 	if each > 64<<10 {
 		t.Errorf("%d octets for an idle session", each)
+	}
+}
+
+// TestNotReading: what a client asks for and does not take costs no memory.
+func TestNotReading(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
+	h := open(t, nil)
+	c := h.user(t)
+	body := "Subject: x\r\n\r\n" + strings.Repeat("0123456789\r\n", 80_000)
+	for range 20 {
+		c.want(fmt.Sprintf("a APPEND INBOX {%d+}\r\n%s", len(body), body), "a OK")
+	}
+	c.want("b SELECT INBOX", "20 EXISTS")
+	before := heap()
+	c.send("c FETCH 1:* (BODYSTRUCTURE BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[1])\r\n")
+	if l := c.line(); !strings.HasPrefix(l, "* 1 FETCH") {
+		t.Error(l)
+	}
+	time.Sleep(300 * time.Millisecond) // the server runs into a full socket
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("IMAP-006: %d octets for a client that does not read", grown)
+	}
+	c.conn.Close()
+}
+
+// TestHostileSets: sets that name more than there is cost what there is.
+func TestHostileSets(t *testing.T) {
+	h := open(t, nil)
+	h.fill(t, 3)
+	c := h.user(t)
+	c.want("a SELECT INBOX", "a OK")
+	for _, x := range []struct{ command, want string }{
+		{"FETCH 1:4294967295 FLAGS", "BAD No such message number"},
+		{"FETCH 4294967296 FLAGS", "BAD"},
+		{"FETCH 0 FLAGS", "BAD"},
+		{"FETCH $ FLAGS", "BAD"},
+		{"FETCH *:1 UID", "* 3 FETCH (UID 3)\n"},
+		{"UID FETCH 4294967295:1 UID", "* 3 FETCH (UID 3)\n"},
+		{"UID STORE 1:* +FLAGS.SILENT (x)", "OK"},
+		{"UID FETCH 2" + strings.Repeat(",1:4294967295,7", 3000) + " UID", "* 3 FETCH (UID 3)\n"},
+		{"UID SEARCH UID 1:4294967295 NOT UID 2", "* SEARCH 1 3\n"},
+		{"SEARCH " + strings.Repeat("NOT ", 200) + "ALL", "NO [LIMIT]"},
+		{"SEARCH" + strings.Repeat(" ALL", 1001), "NO [LIMIT]"},
+		{"STORE 1 +FLAGS (" + strings.Repeat("k", 200) + ")", "NO [LIMIT]"},
+	} {
+		c.want("x "+x.command, x.want)
 	}
 }
 

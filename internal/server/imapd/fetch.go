@@ -51,7 +51,11 @@ func marksSeen(it imap.FetchItem) bool {
 
 func (s *session) fetchAll(ctx context.Context, job *fetchJob, seqs imap.Ranges) error {
 	for seq := range each(seqs) {
-		if err := s.fetchOne(ctx, job, seq); err != nil {
+		err := s.fetchOne(ctx, job, seq)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
 			return err
 		}
 		if len(job.seen) >= seenBatch {

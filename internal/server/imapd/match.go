@@ -237,7 +237,10 @@ func streamHas(r io.Reader, needle string) (bool, error) {
 	var window []byte // folded
 	rest := 0         // octets of an unfinished character at the start of chunk
 	for {
-		n, err := r.Read(chunk[rest:])
+		n, err := io.ReadFull(r, chunk[rest:])
+		if err == io.ErrUnexpectedEOF {
+			err = io.EOF
+		}
 		n += rest
 		end := n
 		if err == nil {

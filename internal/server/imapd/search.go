@@ -24,6 +24,9 @@ func (s *session) search(ctx context.Context, c imap.Command) (string, error) {
 	var hits imap.Ranges
 	for seq := uint32(1); seq <= s.view.Len(); seq++ {
 		yes, err := q.test(seq, &a.Key)
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return "", err
 		}
