@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"facteur/internal/base/event"
 	"facteur/internal/store/maildir"
@@ -26,6 +27,8 @@ type Account struct {
 	home  string
 	root  string // the Maildir
 	users int    // by Store.mu
+
+	poking atomic.Bool // a poke waits for mu
 
 	// mu is held by whoever changes files or index, or compares the two. What a
 	// loaded box shows has a lock of its own.
@@ -359,16 +362,22 @@ func (a *Account) find(name string) (*box, error) {
 	return nil, ErrNoMailbox
 }
 
-// poke wakes the sessions whose mailbox looks changed. It takes no long lock:
-// it may be called by the delivery and by the watcher.
+// poke wakes the sessions whose mailbox looks changed. It never waits: an
+// account that is busy must not hold up the delivery to others.
 func (a *Account) poke() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, b := range a.boxes {
-		if len(b.views) > 0 && !b.unchanged() {
-			b.wake()
-		}
+	if !a.poking.CompareAndSwap(false, true) {
+		return // one is on its way, and has not looked yet
 	}
+	go func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.poking.Store(false)
+		for _, b := range a.boxes {
+			if len(b.views) > 0 && !b.unchanged() {
+				b.wake()
+			}
+		}
+	}()
 }
 
 // unique is a part of a file name that no other letter gets.

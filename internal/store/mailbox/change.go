@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"facteur/internal/store/maildir"
 )
@@ -522,6 +521,3 @@ func (b *box) status(ctx context.Context) (Status, error) {
 	}
 	return s, err
 }
-
-// clock is for tests that must see time pass between two UIDVALIDITYs.
-func (s *Store) clock(now func() time.Time) { s.now = now }

@@ -293,6 +293,35 @@ func TestExhausted(t *testing.T) {
 	})
 }
 
+// TestRebuild: an index that is lost costs a new, larger UIDVALIDITY, even within
+// one second; nothing else is lost.
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+	t.Run("INV-13 IMAP-019", func(t *testing.T) {
+		f := open(t, t.TempDir())
+		now := time.Now()
+		f.store.clock(func() time.Time { return now })
+		f.append("INBOX", "x", Seen, "keyword")
+		last := map[string]uint32{}
+		for range 4 {
+			for _, name := range []string{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"} {
+				s := f.status(name)
+				if s.UIDValidity <= last[name] {
+					t.Fatalf("%s: UIDVALIDITY %d after %d", name, s.UIDValidity, last[name])
+				}
+				last[name] = s.UIDValidity
+			}
+			if s := f.status("INBOX"); s.Messages != 1 || s.Unseen != 0 {
+				t.Fatalf("%+v", s)
+			}
+			f.shut()
+			must(t, os.Remove(filepath.Join(f.owner.Home, "index.db")))
+			f.reopen()
+		}
+		f.shut()
+	})
+}
+
 // TestNotify: a delivery by this process wakes the session.
 func TestNotify(t *testing.T) {
 	t.Parallel()
@@ -303,7 +332,7 @@ func TestNotify(t *testing.T) {
 	f.store.Notify(f.owner.Home + "/")
 	select {
 	case <-v.Wake():
-	default:
+	case <-time.After(20 * time.Second):
 		t.Fatal("not woken")
 	}
 	if c := f.poll(v); !slices.Equal(c, []Change{{Arrived, 1, 1}}) {

@@ -480,6 +480,7 @@ func (a *Account) readSubscriptions() ([]string, error) {
 		return nil, err
 	}
 	var list []string
+	seen := map[string]bool{}
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimRight(line, "\r\n")
 		if line == "" || line == "V\t2" {
@@ -492,7 +493,8 @@ func (a *Account) readSubscriptions() ([]string, error) {
 				continue
 			}
 		}
-		if !slices.Contains(list, name) || len(list) > 1000 {
+		if !seen[name] {
+			seen[name] = true
 			list = append(list, name)
 		}
 	}

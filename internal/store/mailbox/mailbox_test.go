@@ -48,6 +48,9 @@ func (f *fixture) reopen() {
 	}
 }
 
+// clock sets the store's clock: two UIDVALIDITYs may have to lie apart.
+func (s *Store) clock(now func() time.Time) { s.now = now }
+
 // shut checks the account and closes it.
 func (f *fixture) shut() {
 	f.t.Helper()

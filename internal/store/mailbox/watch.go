@@ -81,13 +81,8 @@ func (w *watcher) touched(dir string) {
 	w.mu.Lock()
 	b := w.boxes[dir]
 	w.mu.Unlock()
-	if b == nil {
-		return
-	}
-	b.acct.mu.Lock()
-	defer b.acct.mu.Unlock()
-	if !b.unchanged() {
-		b.wake()
+	if b != nil {
+		b.acct.poke()
 	}
 }
 

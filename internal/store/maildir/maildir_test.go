@@ -141,6 +141,38 @@ func FuzzParseName(f *testing.F) {
 	})
 }
 
+// TestDoubling: parsing names takes time linear in their length.
+func TestDoubling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	parsers := map[string]func(string){
+		"ParseName":  func(s string) { ParseName(s) },
+		"SetFlags":   func(s string) { SetFlags(s, "S") },
+		"Folder":     func(s string) { var b strings.Builder; encodeUTF7(&b, s) },
+		"FolderName": func(s string) { decodeUTF7(s) },
+	}
+	for name, parse := range parsers {
+		for _, unit := range []string{",S=1", "&", "&AOk-", "é", ".a", ":2,"} {
+			best := func(n int) time.Duration {
+				text, min := strings.Repeat(unit, n), time.Hour
+				for range 7 {
+					start := time.Now()
+					parse(text)
+					if d := time.Since(start); d < min {
+						min = d
+					}
+				}
+				return min
+			}
+			// Three doublings: eight times the time when linear, 64 when square.
+			if one, eight := best(20000), best(160000); eight > 40*max(one, 100*time.Microsecond) {
+				t.Errorf("%s of %q: %v, then %v", name, unit, one, eight)
+			}
+		}
+	}
+}
+
 func TestLetterConverts(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "\r\n", "\r\r\n", "a\nb\r\nc\rd\n", strings.Repeat("x\n", stride),
