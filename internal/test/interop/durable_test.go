@@ -1,0 +1,84 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// INV-02: the system calls show that the queue is on the disk before the 250
+// leaves. strace writes them down in the order in which they end.
+func TestDurableBeforeReply(t *testing.T) {
+	t.Parallel()
+	strace := Need(t, "strace")
+	f := NewFacteur(t, Setup{Accounts: []string{alice}, Services: []string{"smtp"}})
+	trace := filepath.Join(t.TempDir(), "trace")
+	f.process = Spawn(t, nil, strace, "-f", "-y", "-s", "100", "-e", "trace=read,write,fsync,fdatasync,syncfs", "-o", trace,
+		f.bin, "serve", "-c", f.Config())
+	WaitBanner(t, f.Addr("smtp"), "220", f.process)
+	s := dialSMTP(t, f)
+	say := func(line, want string) {
+		t.Helper()
+		fmt.Fprintf(s.conn, "%s\r\n", line)
+		if reply := s.reply(); !strings.HasPrefix(reply, want) {
+			t.Fatalf("%s: %s", line, reply)
+		}
+	}
+	say("EHLO client.test", "250")
+	const letters = 5
+	for n := range letters {
+		say("MAIL FROM:<bob@example.net>", "250")
+		say("RCPT TO:<"+alice+">", "250")
+		say("DATA", "354")
+		say(fmt.Sprintf("Subject: %d\r\n\r\nend-of-letter\r\n.", n), "250")
+	}
+	say("QUIT", "221")
+	WaitUntil(t, "the trace of the last reply", func() bool {
+		text, _ := os.ReadFile(trace)
+		return strings.Contains(string(text), `"221 `)
+	})
+	if got := syncedReplies(t, trace); got != letters {
+		t.Errorf("the trace shows %d letters with a sync between their end and their 250, want %d", got, letters)
+	}
+}
+
+var (
+	synced = regexp.MustCompile(`(fsync|fdatasync|syncfs)(\(\d+<[^>]*queue\.db[^>]*>\)| resumed>.*\)) += 0`)
+	begun  = regexp.MustCompile(`(fsync|fdatasync|syncfs)\(\d+<[^>]*queue\.db[^>]*> <unfinished`)
+)
+
+// syncedReplies counts the letters whose end was read, then the queue synced,
+// then 250 written. It fails the test for a 250 without a sync.
+func syncedReplies(t *testing.T, trace string) (count int) {
+	t.Helper()
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, durable := false, false
+	started := make(map[string]bool) // threads inside a sync of the queue
+	for line := range strings.Lines(string(text)) {
+		thread, _, _ := strings.Cut(line, " ")
+		switch {
+		case strings.Contains(line, `end-of-letter\r\n.\r\n"`):
+			ended, durable = true, false
+			clear(started) // what was under way before may not cover this letter
+		case begun.MatchString(line):
+			started[thread] = true
+		case synced.MatchString(line):
+			durable = durable || started[thread] || !strings.Contains(line, "resumed")
+			delete(started, thread)
+		case ended && strings.Contains(line, `write(`) && strings.Contains(line, `"250 2.0.0`):
+			if !durable {
+				t.Errorf("250 without a sync of the queue before: %s", line)
+			} else {
+				count++
+			}
+			ended = false
+		}
+	}
+	return count
+}
