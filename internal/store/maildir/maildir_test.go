@@ -166,8 +166,13 @@ func TestDoubling(t *testing.T) {
 				return min
 			}
 			// Three doublings: eight times the time when linear, 64 when square.
-			if one, eight := best(20000), best(160000); eight > 40*max(one, 100*time.Microsecond) {
-				t.Errorf("%s of %q: %v, then %v", name, unit, one, eight)
+			// A busy machine may disturb some tries, not all.
+			linear := false
+			for try := 0; try < 6 && !linear; try++ {
+				linear = best(160000) <= 40*max(best(20000), 100*time.Microsecond)
+			}
+			if !linear {
+				t.Errorf("%s of %q is not linear", name, unit)
 			}
 		}
 	}
