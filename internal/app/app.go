@@ -55,6 +55,7 @@ type App struct {
 	meter     *maildir.Meter
 	certs     *certs.Store
 	resolver  *dns.Resolver
+	names     *names
 	router    *route.Router
 	desk      *intake.Desk
 	dispatch  *deliver.Dispatcher
@@ -102,6 +103,7 @@ func (a *App) openNet(c *config.Config) (err error) {
 		}
 	}
 	a.resolver, err = dns.New(resolver(c))
+	a.names = &names{resolver: a.resolver}
 	return err
 }
 
@@ -158,14 +160,6 @@ func (a *App) login(ctx context.Context, peer netip.Addr, user, password string)
 		return lookup.Later[*mailbox.Account](err)
 	}
 	return lookup.Yes(box)
-}
-
-// reverseName is what a client is called, or "unknown".
-func (a *App) reverseName(ctx context.Context, addr netip.Addr) string {
-	if answer := a.resolver.ClientName(ctx, addr); answer.State() == lookup.Found {
-		return answer.Value()
-	}
-	return "unknown"
 }
 
 // watchDisk ends the house when the disk failed under a database: whoever started

@@ -93,7 +93,7 @@ func (a *App) handler(c *config.Config, s config.Service, o *listen.Options) lis
 		config.SMTP: smtpd.SMTP, config.Submission: smtpd.Submission, config.Submissions: smtpd.Submissions,
 	}[s]
 	return smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: a.tls(s), ReverseName: a.reverseName, Events: a.events,
+		Hostname: c.Hostname, Service: service, TLS: a.tls(s), ReverseName: a.names.of, Events: a.events,
 	}, a.desk).Serve
 }
 
