@@ -115,7 +115,7 @@ func (a *App) connect(c *config.Config) error {
 		a.directory, a.router, a.queue, a.usage, a.events)
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver,
-		Notices:  bounce.New(c.Hostname, a.queue, a.router),
+		Notices:  bounce.New(c.Hostname, func() string { return string(a.config.Load().Language) }, a.queue, a.router),
 		Notify:   a.arrived,
 		Schedule: func() deliver.Schedule { return schedule(a.config.Load()) },
 		Outbound: func() *deliver.Outbound { return outbound(a.config.Load()) },

@@ -35,6 +35,9 @@ type Config struct {
 	// The most recipients of one message in one SMTP transaction. RFC 5321 asks
 	// for at least 100.
 	RecipientLimit int `toml:"recipient_limit"`
+	// The language of what mailbox owners read, such as the notice that a message
+	// could not be delivered: "en" or "fr".
+	Language Language `toml:"language"`
 	// The domains that this server receives mail for. More can be kept in the
 	// database with "facteur domain add"; what is declared here, only this file
 	// takes away.
@@ -182,6 +185,7 @@ func Default() *Config {
 		TrustedNetworks:  loopback(),
 		MessageSizeLimit: 50 << 20,
 		RecipientLimit:   1000,
+		Language:         English,
 		Listen:           standardListeners(),
 		Outbound: Outbound{
 			Port:                   25,

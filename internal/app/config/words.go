@@ -70,6 +70,21 @@ func (p *InetProtocols) UnmarshalText(text []byte) error {
 	return choose(p, text, InetAll, InetIPv4, InetIPv6)
 }
 
+// Language is that of what mailbox owners read.
+type Language string
+
+// The languages.
+const (
+	English Language = "en"
+	French  Language = "fr"
+)
+
+// Form says what may be written.
+func (Language) Form() string { return oneOf(English, French) }
+
+// UnmarshalText takes one of the choices.
+func (l *Language) UnmarshalText(text []byte) error { return choose(l, text, English, French) }
+
 // LogFormat is the form of log lines.
 type LogFormat string
 

@@ -195,9 +195,17 @@ Try, in another terminal:
   curl -k --url imaps://127.0.0.1:2993/INBOX --user alice@example.org:%[2]s -X 'FETCH 1:* (FLAGS ENVELOPE)'
   printf 'From: alice@example.org\nTo: x@reject.example\nSubject: Is anybody there?\n\nHello.\n' | \
     curl -k --url smtps://127.0.0.1:2465 --user alice@example.org:%[2]s --mail-from alice@example.org --mail-rcpt x@reject.example -T -
-  facteur queue list -c %[1]s/facteur.toml
+  %[3]s queue list -c %[1]s/facteur.toml
 
 Stop it with Ctrl-C.
 
-`, dir, password)
+`, dir, password, program())
+}
+
+// program is how the visitor can call us from another directory.
+func program() string {
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return "facteur"
 }

@@ -35,13 +35,15 @@ type Recipient struct {
 // Writer writes the notices of one server. It is safe for concurrent use.
 type Writer struct {
 	hostname string
+	language func() string
 	queue    *queue.Queue
 	router   *route.Router
 }
 
-// New makes a Writer; hostname is who reports.
-func New(hostname string, q *queue.Queue, r *route.Router) *Writer {
-	return &Writer{hostname: hostname, queue: q, router: r}
+// New makes a Writer; hostname is who reports, language ("en", "fr") is asked for
+// each notice.
+func New(hostname string, language func() string, q *queue.Queue, r *route.Router) *Writer {
+	return &Writer{hostname: hostname, language: language, queue: q, router: r}
 }
 
 // MayTell says whether the sender of an item may get a notice: it is known that he
@@ -90,7 +92,7 @@ func (w *Writer) notice(ctx context.Context, it *queue.Item, now time.Time, to [
 	}
 	id := w.queue.NextID()
 	report := dsn.Report{
-		Host: w.hostname, To: it.Sender, Date: now, MessageID: w.messageID(now),
+		Host: w.hostname, Language: w.language(), To: it.Sender, Date: now, MessageID: w.messageID(now),
 		QueueID: it.ID.String(), Arrived: it.Arrived, Recipients: to,
 		Original: original, Size: it.Size, Full: it.Size <= dsn.MaxReturn,
 	}

@@ -70,7 +70,7 @@ func newCorridor(t *testing.T) *corridor {
 func (c *corridor) run() (stop func()) {
 	d := New(House{
 		Hostname: "mail.example.org", FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
-		Notices: bounce.New("mail.example.org", c.queue, c.router), Notify: func(string, int64) {},
+		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
 		Outbound: func() *Outbound {
 			return &Outbound{Port: c.world.Port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,
@@ -207,6 +207,9 @@ func TestEachRecipientHasItsOwnEnd(t *testing.T) {
 		all := strings.Join(c.letters("alice"), "")
 		return strings.Contains(all, "x@reject.example") && strings.Contains(all, "x@nomail.example") && strings.Contains(all, "x@nowhere.example")
 	})
+	if all := strings.Join(c.letters("alice"), ""); !strings.Contains(all, "Content-Language: fr") {
+		t.Errorf("not in French: %s", all)
+	}
 	for _, notice := range c.letters("alice") {
 		if !strings.HasPrefix(notice, "Return-Path: <>\r\nDelivered-To: alice@example.org\r\n") || !strings.Contains(notice, "multipart/report") {
 			t.Errorf("no notice: %q", notice)

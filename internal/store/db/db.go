@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"sync"
 
 	"github.com/pressly/goose/v3"
@@ -72,6 +73,9 @@ type write struct {
 // Open opens or creates the file at path and brings its tables up to date with
 // the goose migrations in the root of migrations.
 func Open(path string, migrations fs.FS) (*DB, error) {
+	if err := create(path); err != nil {
+		return nil, err
+	}
 	writer, err := open(path, "immediate", 1)
 	if err != nil {
 		return nil, err
@@ -97,6 +101,16 @@ func Open(path string, migrations fs.FS) (*DB, error) {
 	}
 	go d.run(newTx(conn))
 	return d, nil
+}
+
+// create makes the file readable for its owner only, whatever the umask is; SQLite
+// gives its log and index the mode of the file.
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func open(path, txlock string, conns int) (*sql.DB, error) {
