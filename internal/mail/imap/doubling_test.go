@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -47,8 +48,8 @@ func TestDoubling(t *testing.T) {
 		"commands": command(func(n int) string { return many("a NOOP\r\n", n/4) }),
 		"resolve": func(n int) func() {
 			var set SequenceSet
-			for i := range uint32(n) {
-				set = append(set, Range{2 * (i ^ 0x5555), 2 * (i ^ 0x5555)})
+			for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
+				set = append(set, Range{2 * uint32(i), 2 * uint32(i)})
 			}
 			return func() { set.Resolve(1 << 31) }
 		},
@@ -60,10 +61,13 @@ func TestDoubling(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const n = 1 << 15
-			one, two := best(f(n)), best(f(2*n))
-			if two > 4*one+time.Millisecond {
-				t.Errorf("%v, for twice as much %v", one, two)
+			var one, two time.Duration
+			for range 5 { // a machine may be busy for a while
+				if one, two = best(f(n)), best(f(2*n)); two <= 4*one+time.Millisecond {
+					return
+				}
 			}
+			t.Errorf("%v, for twice as much %v", one, two)
 		})
 	}
 }

@@ -156,28 +156,51 @@ func (d *Decoder) namedKey(name string) SearchKey {
 
 // valueKey reads the keys with one argument that is no key.
 func (d *Decoder) valueKey(name string) SearchKey {
-	dates := map[string]SearchOp{
-		"BEFORE": SearchBefore, "ON": SearchOn, "SINCE": SearchSince,
-		"SENTBEFORE": SearchSentBefore, "SENTON": SearchSentOn, "SENTSINCE": SearchSentSince,
+	k := SearchKey{Op: valueOp(name)}
+	if k.Op == SearchAll {
+		d.fail("Unknown search key %s", clip(name))
 	}
-	numbers := map[string]SearchOp{
-		"LARGER": SearchLarger, "SMALLER": SearchSmaller, "OLDER": SearchOlder, "YOUNGER": SearchYounger,
+	d.space()
+	switch k.Op {
+	case SearchLarger, SearchSmaller, SearchOlder, SearchYounger:
+		k.Size = d.number()
+	case SearchBody, SearchText:
+		k.Text = d.searchText()
+	default:
+		k.Date = d.date()
 	}
-	texts := map[string]SearchOp{"BODY": SearchBody, "TEXT": SearchText}
-	if op, ok := dates[name]; ok {
-		d.space()
-		return SearchKey{Op: op, Date: d.date()}
+	return k
+}
+
+// valueOp is SearchAll for a name that is none of these keys.
+func valueOp(name string) SearchOp {
+	switch name {
+	case "BEFORE":
+		return SearchBefore
+	case "ON":
+		return SearchOn
+	case "SINCE":
+		return SearchSince
+	case "SENTBEFORE":
+		return SearchSentBefore
+	case "SENTON":
+		return SearchSentOn
+	case "SENTSINCE":
+		return SearchSentSince
+	case "LARGER":
+		return SearchLarger
+	case "SMALLER":
+		return SearchSmaller
+	case "OLDER":
+		return SearchOlder
+	case "YOUNGER":
+		return SearchYounger
+	case "BODY":
+		return SearchBody
+	case "TEXT":
+		return SearchText
 	}
-	if op, ok := numbers[name]; ok {
-		d.space()
-		return SearchKey{Op: op, Size: d.number()}
-	}
-	if op, ok := texts[name]; ok {
-		d.space()
-		return SearchKey{Op: op, Text: d.searchText()}
-	}
-	d.fail("Unknown search key %s", clip(name))
-	return SearchKey{}
+	return SearchAll
 }
 
 // maxSearchText is the longest text that is looked for, in octets: each message

@@ -117,13 +117,17 @@ func (s *session) fetchFields(l *letter, it imap.FetchItem) error {
 		}
 		src, sp = bytes.NewReader(b), span{0, sp.size()}
 	}
+	f := fieldFilter{src: src, span: sp, not: it.Section.Text == imap.SectionFieldsNot, names: map[string]bool{}}
+	for _, name := range it.Section.Fields {
+		f.names[strings.ToLower(name)] = true
+	}
 	var total counter
-	if err := filterFields(&total, src, sp, it.Section); err != nil {
+	if err := f.writeTo(&total); err != nil {
 		return err
 	}
 	want := span{0, int64(total)}.cut(it.Partial)
 	s.enc.Literal(want.size())
-	return filterFields(&window{w: s.enc.Writer(), span: want}, src, sp, it.Section)
+	return f.writeTo(&window{w: s.enc.Writer(), span: want})
 }
 
 // counter counts what is written to it.
@@ -151,31 +155,36 @@ func (w *window) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// filterFields writes the lines of the fields that a section wants, and the
-// empty line at the end.
-func filterFields(w io.Writer, src io.ReaderAt, sp span, sec imap.Section) error {
-	r := bufio.NewReader(io.NewSectionReader(src, sp.from, sp.size()))
+// fieldFilter picks fields of the header that a span of src is.
+type fieldFilter struct {
+	src io.ReaderAt
+	span
+	names map[string]bool // lower-case
+	not   bool            // the fields that are not named
+}
+
+// writeTo writes the lines of the fields that are wanted, and the empty line at
+// the end.
+func (f *fieldFilter) writeTo(w io.Writer) error {
+	r := bufio.NewReader(io.NewSectionReader(f.src, f.from, f.size()))
 	take, start := false, true // start: at the start of a line
 	for {
 		line, err := r.ReadSlice('\n')
-		if start && len(line) > 0 {
-			if len(bytes.TrimRight(line, "\r\n")) == 0 {
-				break
-			}
-			if line[0] != ' ' && line[0] != '\t' {
-				take = wanted(line, sec)
-			}
+		if start && len(bytes.TrimRight(line, "\r\n")) == 0 {
+			break
+		}
+		if start && line[0] != ' ' && line[0] != '\t' {
+			take = f.wants(line)
 		}
 		if take {
 			if _, err := w.Write(line); err != nil {
 				return err
 			}
 		}
-		start = err == nil
+		if start = err == nil; err == io.EOF {
+			break
+		}
 		if err != nil && err != bufio.ErrBufferFull {
-			if err == io.EOF {
-				break
-			}
 			return err
 		}
 	}
@@ -183,13 +192,10 @@ func filterFields(w io.Writer, src io.ReaderAt, sp span, sec imap.Section) error
 	return err
 }
 
-// wanted compares the name of a field with the list.
-func wanted(line []byte, sec imap.Section) bool {
+// wants looks at the name of a field. One that is longer than the buffer is not
+// on any list.
+func (f *fieldFilter) wants(line []byte) bool {
 	name, _, _ := bytes.Cut(line, []byte(":"))
-	name = bytes.TrimRight(name, " \t\r\n")
-	listed := false
-	for _, f := range sec.Fields {
-		listed = listed || strings.EqualFold(f, string(name))
-	}
-	return listed == (sec.Text == imap.SectionFields)
+	listed := f.names[strings.ToLower(string(bytes.TrimRight(name, " \t\r\n")))]
+	return listed != f.not
 }
