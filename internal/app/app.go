@@ -44,8 +44,8 @@ const grace = 10 * time.Second
 
 // App is a running house.
 type App struct {
-	config atomic.Pointer[config.Config]
-	events event.Sink
+	settings atomic.Pointer[settings]
+	events   event.Sink
 
 	claim     *control.Claim
 	state     *db.DB
@@ -66,7 +66,7 @@ type App struct {
 // New opens everything that cfg names, sockets included, and serves nothing yet.
 func New(cfg *config.Config, events event.Sink) (*App, error) {
 	a := &App{events: events}
-	a.config.Store(cfg)
+	a.settings.Store(translate(cfg))
 	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()
@@ -110,26 +110,18 @@ func (a *App) openNet(c *config.Config) (err error) {
 // connect wires the rooms together. Each asks for its settings when it needs
 // them, so that a reload is one store of a pointer.
 func (a *App) connect(c *config.Config) error {
-	a.router = route.New(a.directory, home(c))
-	a.desk = intake.New(func() *intake.Rules { return rules(a.config.Load()) },
+	a.router = route.New(a.directory, func() string { return a.settings.Load().home() })
+	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.usage, a.events)
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver,
-		Notices:  bounce.New(c.Hostname, func() string { return string(a.config.Load().Language) }, a.queue, a.router),
+		Notices:  bounce.New(c.Hostname, func() string { return string(a.settings.Load().config.Language) }, a.queue, a.router),
 		Notify:   a.arrived,
-		Schedule: func() deliver.Schedule { return schedule(a.config.Load()) },
-		Outbound: func() *deliver.Outbound { return outbound(a.config.Load()) },
+		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
+		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },
 		Events:   a.events,
 	})
 	return nil
-}
-
-// home is the domain of the bare postmaster address.
-func home(c *config.Config) string {
-	if len(c.Domains) > 0 {
-		return c.Domains[0].Name
-	}
-	return c.Hostname
 }
 
 func (a *App) usage(ctx context.Context, account directory.Account) (int64, error) {
@@ -197,7 +189,7 @@ func (a *App) Run(ctx context.Context) error {
 	}()
 	go a.watchDisk(ctx, stop)
 	a.doors.serve(stop)
-	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.config.Load().Hostname})
+	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.settings.Load().config.Hostname})
 	<-ctx.Done()
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "terminating"})
 	a.doors.drain(grace)

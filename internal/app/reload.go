@@ -13,8 +13,7 @@ import (
 // Listeners that are new are opened, those that are gone are drained; the others
 // go on without a break.
 func (a *App) Reload(c *config.Config) error {
-	old := a.config.Load()
-	if err := fixed(old, c); err != nil {
+	if err := fixed(a.settings.Load().config, c); err != nil {
 		return err
 	}
 	a.doors.mu.Lock()
@@ -30,7 +29,7 @@ func (a *App) Reload(c *config.Config) error {
 		return err
 	}
 	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
-	a.config.Store(c)
+	a.settings.Store(translate(c))
 	a.replace(c, fresh)
 	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
 	return nil

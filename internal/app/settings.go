@@ -12,7 +12,26 @@ import (
 	"facteur/internal/net/dns"
 )
 
-// The settings of the file in the form in which each room takes them.
+// settings are those of the file, and what each room takes of them in its own form.
+// They are translated once, at the start and at each reload.
+type settings struct {
+	config   *config.Config
+	rules    *intake.Rules
+	schedule deliver.Schedule
+	outbound *deliver.Outbound
+}
+
+func translate(c *config.Config) *settings {
+	return &settings{config: c, rules: rules(c), schedule: schedule(c), outbound: outbound(c)}
+}
+
+// home is the domain of the bare postmaster address.
+func (s *settings) home() string {
+	if len(s.config.Domains) > 0 {
+		return s.config.Domains[0].Name
+	}
+	return s.config.Hostname
+}
 
 func rules(c *config.Config) *intake.Rules {
 	return &intake.Rules{

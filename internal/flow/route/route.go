@@ -43,11 +43,11 @@ type Destination struct {
 type Router struct {
 	directory *directory.Directory
 	// home is the domain that the bare "postmaster" belongs to.
-	home string
+	home func() string
 }
 
-// New makes a Router. home is the domain of the bare postmaster address.
-func New(d *directory.Directory, home string) *Router {
+// New makes a Router. home tells the domain of the bare postmaster address.
+func New(d *directory.Directory, home func() string) *Router {
 	return &Router{directory: d, home: home}
 }
 
@@ -55,7 +55,7 @@ func New(d *directory.Directory, home string) *Router {
 // is ours and has no such user.
 func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[Destination] {
 	if a.Domain == "" {
-		a.Domain = r.home
+		a.Domain = r.home()
 	}
 	domain := r.directory.Domain(ctx, a.Domain)
 	switch domain.State() {
