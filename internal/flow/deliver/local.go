@@ -112,12 +112,13 @@ func (l *local) deliver(ctx context.Context, batch []*attempt) {
 
 func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	var staged []*letter
+	dirs := make(map[string]maildir.Dir) // found in this batch
 	for _, a := range batch {
 		a.begun = time.Now()
 		for _, r := range a.item.Recipients {
 			var x *letter
 			var failure *result
-			if err := guard(func() { x, failure = l.stage(ctx, a, r) }); err != nil {
+			if err := guard(func() { x, failure = l.stage(ctx, a, r, dirs) }); err != nil {
 				l.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
 				failure = mailboxTrouble(r, errors.New("internal error; see the log"))
 			}
@@ -133,16 +134,21 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 }
 
 // stage writes one copy into tmp. What fails waits, unless the account is gone.
-func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient) (*letter, *result) {
+func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient, dirs map[string]maildir.Dir) (*letter, *result) {
 	account, failure := l.account(ctx, a, r)
 	if failure != nil {
 		return nil, failure
 	}
 	x := &letter{attempt: a, recipient: r, home: account.Home}
-	dir, err := maildir.Create(l.fs, filepath.Join(account.Home, "Maildir"))
-	if err != nil {
-		return nil, mailboxTrouble(r, err)
+	dir, found := dirs[account.Home]
+	if !found {
+		var err error
+		if dir, err = maildir.Create(l.fs, filepath.Join(account.Home, "Maildir")); err != nil {
+			return nil, mailboxTrouble(r, err)
+		}
+		dirs[account.Home] = dir
 	}
+	var err error
 	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(a.item, r)}
 	if x.size, err = l.write(ctx, x); err != nil {
 		return nil, mailboxTrouble(r, err)

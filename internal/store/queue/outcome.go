@@ -49,6 +49,9 @@ type Outcome struct {
 	Delayed bool
 }
 
+// terminal tells the outcomes that end a recipient.
+func (o Outcome) terminal() bool { return o.Result == Delivered || o.Result == Failed }
+
 // Settlement is the outcomes of one item, and the new items that they cause:
 // all are committed together or not at all.
 type Settlement struct {

@@ -2,10 +2,12 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"facteur/internal/store/db"
 )
@@ -21,15 +23,22 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 			}
 		}
 	}
+	var files []ID // those of ended whose bytes are in a file
 	err = q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
-		ended = ended[:0] // the function may run twice
+		ended, files = ended[:0], files[:0] // the function may run twice
 		for _, s := range settlements {
-			gone, err := settle(tx, s)
+			if err := settle(tx, s); err != nil {
+				return err
+			}
+			gone, file, err := end(tx, s)
 			if err != nil {
 				return err
 			}
 			if gone {
 				ended = append(ended, s.Item)
+			}
+			if file {
+				files = append(files, s.Item)
 			}
 		}
 		return nil
@@ -38,30 +47,44 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	q.afterSettle(settlements, ended)
+	q.removeBodies(files)
 	return ended, nil
 }
 
-// settle does one settlement and tells whether its item ended.
-func settle(tx *db.Tx, s Settlement) (ended bool, err error) {
+// settle does one settlement, but for the end of its item.
+func settle(tx *db.Tx, s Settlement) error {
 	for _, o := range s.Outcomes {
 		if err := record(tx, s.Item, o); err != nil {
-			return false, err
+			return err
 		}
 	}
 	for _, d := range s.Offspring {
 		if err := insert(tx, d); err != nil {
-			return false, err
+			return err
 		}
 	}
+	return nil
+}
+
+// end removes the item of a settlement if no recipient is left. file tells that
+// its bytes were not in the database.
+func end(tx *db.Tx, s Settlement) (ended, file bool, err error) {
+	if !slices.ContainsFunc(s.Outcomes, Outcome.terminal) {
+		return false, false, nil
+	}
 	res, err := tx.Exec("DELETE FROM item WHERE id = ? AND NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?)", int64(s.Item), int64(s.Item))
+	if n, err := affected(res, err); n == 0 || err != nil {
+		return false, false, err
+	}
+	n, err := affected(tx.Exec("DELETE FROM body WHERE item = ?", int64(s.Item)))
+	return true, n == 0, err
+}
+
+func affected(res sql.Result, err error) (int64, error) {
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	if n, err := res.RowsAffected(); n == 0 || err != nil {
-		return false, err
-	}
-	_, err = tx.Exec("DELETE FROM body WHERE item = ?", int64(s.Item))
-	return true, err
+	return res.RowsAffected()
 }
 
 func record(tx *db.Tx, id ID, o Outcome) (err error) {
@@ -104,7 +127,6 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 			d.Spool.Discard()
 		}
 	}
-	q.removeBodies(ended)
 	q.signal()
 }
 
