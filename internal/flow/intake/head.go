@@ -65,7 +65,6 @@ func (t *Transaction) stamp(h *head) error {
 		}
 	}
 	t.messageID = h.messageID
-	t.spool.Grow(b.Len() + len(h.header))
 	if _, err := io.WriteString(t.spool, b.String()); err != nil {
 		return storageError{err}
 	}

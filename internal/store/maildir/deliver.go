@@ -1,10 +1,12 @@
 package maildir
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"facteur/internal/base/vfs"
 )
@@ -71,17 +73,25 @@ func (d Dir) freshTmp(name string) (vfs.File, error) {
 	return file, err
 }
 
+// fill writes the parts in pieces of copyBuffer, so that a usual letter is one
+// write.
 func fill(file io.Writer, parts []io.Reader) (Size, error) {
 	c := counter{w: file}
-	buf := make([]byte, copyBuffer)
+	w := writers.Get().(*bufio.Writer)
+	defer writers.Put(w)
+	w.Reset(&c)
 	for _, p := range parts {
 		// The wrapper keeps a WriterTo from handing us the letter in one piece.
-		if _, err := io.CopyBuffer(&c, struct{ io.Reader }{p}, buf); err != nil {
+		if _, err := w.ReadFrom(struct{ io.Reader }{p}); err != nil {
 			return Size{}, err
 		}
 	}
-	return c.size, nil
+	err := w.Flush()
+	return c.size, err
 }
+
+// writers are for fill.
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, copyBuffer) }}
 
 // Staged tells whether tmp/name is there.
 func (d Dir) Staged(name string) (bool, error) {

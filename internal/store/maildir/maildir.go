@@ -47,6 +47,7 @@
 package maildir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -156,13 +157,14 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 func (c *counter) count(p []byte) {
-	bare := 0
-	for i, b := range p {
-		if b == '\n' && c.last != '\r' {
-			bare++
-		}
-		c.last = p[i]
+	if len(p) == 0 {
+		return
 	}
+	bare := bytes.Count(p, []byte("\n")) - bytes.Count(p, []byte("\r\n"))
+	if c.last == '\r' && p[0] == '\n' {
+		bare--
+	}
+	c.last = p[len(p)-1]
 	c.size.Bytes += int64(len(p))
 	c.size.CRLF += int64(len(p) + bare)
 }

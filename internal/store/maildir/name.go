@@ -130,6 +130,7 @@ func Sized(base string, s Size) string {
 	return fmt.Sprintf("%s,S=%d,W=%d", base, s.Bytes, s.CRLF)
 }
 
-func clean(s string) string {
-	return strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`, "\x00", "").Replace(s)
-}
+func clean(s string) string { return unclean.Replace(s) }
+
+// unclean is what must not stand in a file name; never changed.
+var unclean = strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`, "\x00", "")

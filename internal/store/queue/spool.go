@@ -13,6 +13,9 @@ import (
 // one row is cheaper than one file; the exact point matters little.
 const inlineMax = 128 << 10
 
+// firstRoom is what a Spool begins with, in bytes: most mail fits.
+const firstRoom = 16 << 10
+
 // Spool takes the bytes of a message on their way in: in memory while it is
 // small, in a file of the spool directory beyond. It belongs to one goroutine.
 // Nothing in it is durable before Commit.
@@ -29,14 +32,6 @@ func (q *Queue) Spool() *Spool { return &Spool{dir: q.spoolDir} }
 // Size is the number of bytes written so far.
 func (s *Spool) Size() int64 { return s.size }
 
-// Grow makes room for n more bytes in memory, at most what fits inline. It is
-// for callers who know from bytes received, not from a number announced.
-func (s *Spool) Grow(n int) {
-	if n = min(n, inlineMax-len(s.mem)); n > cap(s.mem)-len(s.mem) {
-		s.mem = append(make([]byte, 0, len(s.mem)+n), s.mem...)
-	}
-}
-
 // Write implements io.Writer.
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil && len(s.mem)+len(p) > inlineMax {
@@ -45,6 +40,9 @@ func (s *Spool) Write(p []byte) (int, error) {
 		}
 	}
 	if s.file == nil {
+		if s.mem == nil {
+			s.mem = make([]byte, 0, firstRoom)
+		}
 		s.mem = append(s.mem, p...)
 		s.size += int64(len(p))
 		return len(p), nil
