@@ -63,6 +63,9 @@ func (s *session) watch(ctx context.Context, done <-chan error) error {
 				err = s.announce(ctx, true)
 			case <-alive.C:
 				s.untagged("OK Still here") // for the routers on the way that forget
+				if s.view != nil {          // and nothing may have told us of what others did
+					err = s.announce(ctx, true)
+				}
 			}
 		}
 		if err != nil {

@@ -31,7 +31,7 @@ func (s *session) selectMailbox(ctx context.Context, c imap.Command) (string, er
 func (s *session) describe() {
 	s.sayKeywords()
 	s.untagged(fmt.Sprintf("%d EXISTS", s.view.Len()))
-	s.untagged(fmt.Sprintf("%d RECENT", s.recent()))
+	s.untagged(fmt.Sprintf("%d RECENT", s.view.Recent()))
 	if n := s.firstUnseen(); n > 0 {
 		s.untagged(fmt.Sprintf("OK [UNSEEN %d] First unseen", n))
 	}

@@ -30,7 +30,7 @@ func (s *session) sayChange(c mailbox.Change) {
 		s.untagged(fmt.Sprintf("%d EXPUNGE", c.Seq))
 	case mailbox.Arrived:
 		s.untagged(fmt.Sprintf("%d EXISTS", c.Seq))
-		s.untagged(fmt.Sprintf("%d RECENT", s.recent()))
+		s.untagged(fmt.Sprintf("%d RECENT", s.view.Recent()))
 	case mailbox.Reflagged:
 		s.sayFlags(c.Seq, s.view.Letter(c.Seq))
 	}
@@ -57,15 +57,6 @@ func (s *session) sayKeywords() {
 	}
 	s.enc.Flags(flags)
 	s.enc.Raw("] Flags permitted\r\n")
-}
-
-func (s *session) recent() (n uint32) {
-	for seq := uint32(1); seq <= s.view.Len(); seq++ {
-		if s.view.Letter(seq).Recent {
-			n++
-		}
-	}
-	return n
 }
 
 // flagNames are the flags of a letter as IMAP writes them.

@@ -28,7 +28,8 @@ type Account struct {
 	root  string // the Maildir
 	users int    // by Store.mu
 
-	poking atomic.Bool // a poke waits for mu
+	poking    atomic.Bool // a poke waits for mu
+	delivered atomic.Bool // letters came that no poke has looked for
 
 	// mu is held by whoever changes files or index, or compares the two. What a
 	// loaded box shows has a lock of its own.
@@ -372,7 +373,11 @@ func (a *Account) poke() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.poking.Store(false)
+		delivered := a.delivered.Swap(false)
 		for _, b := range a.boxes {
+			if delivered && b.ownStamp {
+				b.newStamp = 0 // the letter may have come in the midst of a change of ours
+			}
 			if len(b.views) > 0 && !b.unchanged() {
 				b.wake()
 			}
@@ -380,10 +385,12 @@ func (a *Account) poke() {
 	}()
 }
 
-// unique is a part of a file name that no other letter gets.
+// unique is a part of a file name that no other letter gets. Names of the same
+// second of arrival sort as they were made: an index that is made anew gives
+// them UIDs in the old order, which lets mbsync go on.
 func (a *Account) unique() string {
 	a.serial++
-	return fmt.Sprintf("M%dP%dF%xC%d", a.store.now().Nanosecond()/1000, os.Getpid(), rand.Uint32(), a.serial)
+	return fmt.Sprintf("N%016xC%06dP%dF%x", a.store.now().UnixNano(), a.serial, os.Getpid(), rand.Uint32())
 }
 
 func (a *Account) warn(text string, attrs ...slog.Attr) {

@@ -37,7 +37,7 @@ type box struct {
 	bytes    int64
 	newStamp int64 // mtime of new/ when last read; 0: read it again
 	curStamp int64
-	ownStamp bool // curStamp was taken after a change of ours, not by a scan
+	ownStamp bool // the stamps were taken after a change of ours, not by a scan
 	lastScan time.Time
 	unsaved  bool // recent or a stamp is newer than in the index
 	gone     bool
@@ -239,15 +239,21 @@ func (a *Account) commit(ctx context.Context, fn func(*sql.Tx) error, deltas ...
 	return err
 }
 
-// save writes the mailbox's row as it is after the change.
+// save writes the mailbox's row as it is after the change. Stamps that a change
+// of ours left are not written: something else may hide behind them, and who
+// opens the account the next time, maybe after a crash, is to look.
 func (d *delta) save(tx *sql.Tx) error {
 	count, bytes, uidNext := d.numbers()
+	newStamp, curStamp := d.b.newStamp, d.b.curStamp
+	if d.b.ownStamp {
+		newStamp, curStamp = 0, 0
+	}
 	modSeq := d.b.modSeq
 	if !d.empty() {
 		modSeq++
 	}
 	_, err := tx.Exec(`UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?
-		WHERE id = ?`, uidNext, int64(modSeq), d.b.recent, count, bytes, d.b.newStamp, d.b.curStamp, d.b.id)
+		WHERE id = ?`, uidNext, int64(modSeq), d.b.recent, count, bytes, newStamp, curStamp, d.b.id)
 	return err
 }
 

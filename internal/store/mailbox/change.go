@@ -23,8 +23,7 @@ type file struct {
 func (b *box) locate(ctx context.Context, uid uint32) (file, error) {
 	var f file
 	var crc int64
-	err := b.acct.idx.db.QueryRowContext(ctx, "SELECT base, info, isnew, crc FROM letter WHERE mailbox = ? AND uid = ?",
-		b.id, uid).Scan(&f.base, &f.info, &f.isNew, &crc)
+	err := b.acct.idx.locate.QueryRowContext(ctx, b.id, uid).Scan(&f.base, &f.info, &f.isNew, &crc)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return f, ErrGone

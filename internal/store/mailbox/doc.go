@@ -34,8 +34,8 @@
 //
 // Each operation compares the mtimes of new/ and cur/ with those at the last
 // look and reads the directories if they differ; a session that waits is woken
-// by inotify or by Notify. A change by another program within the same clock
-// tick as one of ours is seen at the next Select, or in Poll after a minute.
+// by inotify or by Notify. A change by another program while one of ours is
+// carried out is seen at the next Select, or in Poll after a minute.
 // Letters of others may have LF line ends and names without sizes: they are
 // measured once and converted on reading.
 //

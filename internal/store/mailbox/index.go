@@ -78,6 +78,9 @@ CREATE TABLE todo (               -- file operations that were decided and may n
 type index struct {
 	db   *sql.DB
 	path string
+	file os.FileInfo // as it was opened
+	// What is asked for letter by letter is prepared once.
+	locate, part, letter, known *sql.Stmt
 }
 
 // openIndex opens the file, which may not exist. It gives errCorrupt if it is
@@ -99,7 +102,36 @@ func openIndex(path string, check bool) (*index, error) {
 		db.Close()
 		return nil, err
 	}
+	if err := x.prepare(); err != nil {
+		db.Close()
+		return nil, err
+	}
 	return x, nil
+}
+
+// prepare makes the statements, which end with the database.
+func (x *index) prepare() (err error) {
+	for _, s := range []struct {
+		to    **sql.Stmt
+		query string
+	}{
+		{&x.locate, "SELECT base, info, isnew, crc FROM letter WHERE mailbox = ? AND uid = ?"},
+		{&x.part, "SELECT part FROM structure WHERE mailbox = ? AND uid = ?"},
+		{&x.letter, "SELECT modseq, flags, keywords, received, size FROM letter WHERE mailbox = ? AND uid = ?"},
+		{&x.known, "SELECT uid FROM letter WHERE mailbox = ? AND base = ?"},
+	} {
+		if *s.to, err = x.db.Prepare(s.query); err != nil {
+			return err
+		}
+	}
+	x.file, err = os.Stat(x.path)
+	return err
+}
+
+// there tells whether the file that is open is still the one of its name.
+func (x *index) there() bool {
+	info, err := os.Stat(x.path)
+	return err == nil && os.SameFile(info, x.file)
 }
 
 // verify looks at version and, if asked, at the structure of the file.

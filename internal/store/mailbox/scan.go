@@ -260,7 +260,7 @@ func (b *box) dropKnown(ctx context.Context, files map[string]found, rows map[st
 			continue
 		}
 		var uid uint32
-		err := b.acct.idx.db.QueryRowContext(ctx, "SELECT uid FROM letter WHERE mailbox = ? AND base = ?", b.id, base).Scan(&uid)
+		err := b.acct.idx.known.QueryRowContext(ctx, b.id, base).Scan(&uid)
 		switch {
 		case err == nil:
 			b.curStamp = 0 // the whole is to be looked at
@@ -359,8 +359,7 @@ func (b *box) stored(ctx context.Context, uid uint32) (letter, error) {
 	}
 	l := letter{uid: uid}
 	var words string
-	err := b.acct.idx.db.QueryRowContext(ctx, "SELECT modseq, flags, keywords, received, size FROM letter WHERE mailbox = ? AND uid = ?",
-		b.id, uid).Scan(&l.modSeq, &l.flags, &words, &l.received, &l.size)
+	err := b.acct.idx.letter.QueryRowContext(ctx, b.id, uid).Scan(&l.modSeq, &l.flags, &words, &l.received, &l.size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, ErrGone
 	}
@@ -436,12 +435,16 @@ func (b *box) renumber(ctx context.Context) error {
 
 // forget deletes letters from the index.
 func (b *box) forget(tx *sql.Tx, uids []uint32) error {
-	for _, uid := range uids {
-		if _, err := tx.Exec("DELETE FROM letter WHERE mailbox = ? AND uid = ?", b.id, uid); err != nil {
+	for _, table := range []string{"letter", "structure"} {
+		s, err := tx.Prepare("DELETE FROM " + table + " WHERE mailbox = ? AND uid = ?")
+		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec("DELETE FROM structure WHERE mailbox = ? AND uid = ?", b.id, uid); err != nil {
-			return err
+		defer s.Close()
+		for _, uid := range uids {
+			if _, err := s.Exec(b.id, uid); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -82,6 +82,7 @@ func (s *Store) Notify(home string) {
 	a := s.accounts[filepath.Clean(home)]
 	s.mu.Unlock()
 	if a != nil {
+		a.delivered.Store(true)
 		a.poke()
 	}
 }

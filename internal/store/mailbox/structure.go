@@ -42,7 +42,7 @@ func (v *View) Structure(ctx context.Context, uid uint32) (*message.Part, error)
 // cached reads the cache. What can't be read is made anew.
 func (b *box) cached(ctx context.Context, uid uint32) *message.Part {
 	var data []byte
-	err := b.acct.idx.db.QueryRowContext(ctx, "SELECT part FROM structure WHERE mailbox = ? AND uid = ?", b.id, uid).Scan(&data)
+	err := b.acct.idx.part.QueryRowContext(ctx, b.id, uid).Scan(&data)
 	if err != nil {
 		return nil
 	}

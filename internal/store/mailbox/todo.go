@@ -20,8 +20,13 @@ type todo struct {
 
 // plan puts operations into a transaction.
 func plan(tx *sql.Tx, list []todo) error {
+	s, err := tx.Prepare("INSERT INTO todo (source, target) VALUES (?, ?)")
+	if err != nil {
+		return err
+	}
+	defer s.Close()
 	for i := range list {
-		r, err := tx.Exec("INSERT INTO todo (source, target) VALUES (?, ?)", list[i].source, list[i].target)
+		r, err := s.Exec(list[i].source, list[i].target)
 		if err != nil {
 			return err
 		}

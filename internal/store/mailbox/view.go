@@ -99,6 +99,17 @@ func (v *View) isRecent(uid uint32) bool {
 	return false
 }
 
+// Recent is how many letters are \\Recent in this session.
+func (v *View) Recent() uint32 {
+	var n int
+	for _, s := range v.recent {
+		first, _ := slices.BinarySearch(v.uids, s.first)
+		last, _ := slices.BinarySearch(v.uids, s.last)
+		n += last - first
+	}
+	return uint32(n)
+}
+
 // Name is the mailbox's name when it was opened.
 func (v *View) Name() string { return v.box.name }
 
