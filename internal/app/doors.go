@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"sync"
@@ -66,7 +67,11 @@ func (a *App) openDoor(c *config.Config, l config.Listener) (*door, error) {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("can't listen for %s on %s: %s", l.Service, address, strings.TrimPrefix(err.Error(), "bind: "))
+		why := strings.TrimPrefix(err.Error(), "bind: ")
+		if errors.Is(err, fs.ErrPermission) {
+			why += "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+		}
+		return nil, fmt.Errorf("can't listen for %s on %s: %s", l.Service, address, why)
 	}
 	options := listen.Options{
 		Service: string(l.Service), MaxConns: c.Limits.Connections, MaxPerClient: c.Limits.ConnectionsPerClient,
@@ -130,8 +135,8 @@ func shut(open map[config.Listener]*door, grace time.Duration) {
 	var wg sync.WaitGroup
 	for _, x := range open {
 		wg.Go(func() {
-			x.listener.Close()
-			x.server.Drain(ctx)
+			x.server.Drain(ctx) // closes the listener, and Serve knows why
+			x.listener.Close()  // one that never served
 		})
 	}
 	wg.Wait()

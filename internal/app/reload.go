@@ -1,10 +1,12 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"facteur/internal/app/config"
+	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
 )
 
@@ -18,6 +20,9 @@ func (a *App) Reload(c *config.Config) error {
 	}
 	a.doors.mu.Lock()
 	defer a.doors.mu.Unlock()
+	if a.doors.open == nil {
+		return errors.New("the server is stopping")
+	}
 	fresh, err := a.bind(c, a.doors.open)
 	if err != nil {
 		return err
@@ -48,6 +53,22 @@ func fixed(old, c *config.Config) error {
 	} {
 		if f.old != f.new {
 			return fmt.Errorf("%s: %s can't change while the server runs; restart it for that", c.Path(), f.key)
+		}
+	}
+	return sameServices(old, c)
+}
+
+// sameServices refuses another service on an address: the old listener can't give
+// it up before the new settings are known to be good.
+func sameServices(old, c *config.Config) error {
+	serves := make(map[conf.HostPort]config.Service)
+	for _, l := range old.Listen {
+		serves[l.Address] = l.Service
+	}
+	for _, l := range c.Listen {
+		if now := serves[l.Address]; now != "" && now != l.Service {
+			return fmt.Errorf("%s: listen: %s can't change from %s to %s while the server runs; restart it for that",
+				c.Path(), l.Address, now, l.Service)
 		}
 	}
 	return nil
