@@ -53,7 +53,11 @@ func (s *session) obey(line []byte) {
 	cmd, reply := smtp.ParseCommand(line)
 	if cmd.Verb == smtp.Unknown && s.helo == "" && notSMTP(line) {
 		s.tally.add(smtp.Unknown, false)
-		s.quit("non-SMTP command", clean(line), replyNotSMTP)
+		text := clean(line)
+		if s.last == "AUTH" { // refused, and the client sends its password all the same
+			text = ""
+		}
+		s.quit("non-SMTP command", text, replyNotSMTP)
 		return
 	}
 	s.last = cmd.Verb.String()
