@@ -48,9 +48,13 @@ func (c *command) serve(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	s := &served{house: house, log: log, path: cfg.Path()}
-	go s.watch(ctx, stop, hangup)
+	watching := make(chan struct{})
+	go func() { defer close(watching); s.watch(ctx, stop, hangup) }()
 	tellSystemd(daemon.SdNotifyReady)
-	return house.Run(ctx)
+	err = house.Run(ctx)
+	stop() // it may have ended by itself
+	<-watching
+	return err
 }
 
 // served is a server that runs, as its signals see it.
