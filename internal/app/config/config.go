@@ -152,9 +152,10 @@ type DNS struct {
 type Limits struct {
 	// Networks that the limits per client spare.
 	Exempt []conf.Prefix `toml:"exempt"`
-	// The most connections at a time, of all clients to all listeners.
+	// The most connections at a time to one listener, of all clients.
 	Connections int `toml:"connections"`
-	// The most connections at a time of one client address (an IPv6 /64 is one).
+	// The most connections at a time to one listener of one client address (an
+	// IPv6 /64 is one).
 	ConnectionsPerClient int `toml:"connections_per_client"`
 }
 

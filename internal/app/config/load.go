@@ -29,7 +29,7 @@ func Find(named string) (string, error) {
 			return filepath.Abs(path)
 		}
 	}
-	return "", fmt.Errorf("no settings file: neither ./%s nor %s is there; \"facteur init HOST\" writes one", searched[0], searched[1])
+	return "", fmt.Errorf("no settings file: neither ./%s nor %s is there; \"facteur init DOMAIN\" writes one", searched[0], searched[1])
 }
 
 // Load reads and checks the file at path. The error holds one line for every
