@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,6 +88,7 @@ func (l load) measure(b *testing.B, source string, letters int, which string) (r
 		l.send(b, source, post, connections) // warm: processes are there, files exist
 		arrived := count(post)
 		wait(b, arrived, connections)
+		calm()
 
 		pid := post.Processes()[0]
 		cpu, start, disturbed := interop.CPU(pid), time.Now(), watchOthers()
@@ -102,6 +104,14 @@ func (l load) measure(b *testing.B, source string, letters int, which string) (r
 		b.ReportMetric(float64(r.cpu.Microseconds())/1000, "cpu-ms/letter")
 	})
 	return r
+}
+
+// calm lets the disk forget the round before: what others wrote is written, and
+// ext4 no longer steps around inodes that were freed less than five seconds ago,
+// which makes every new file dear.
+func calm() {
+	syscall.Sync()
+	time.Sleep(6 * time.Second)
 }
 
 func open(b *testing.B, which string, setup interop.Setup) interop.Post {
