@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/store/maildir"
@@ -25,8 +26,9 @@ const validityReserve = 1000
 type Account struct {
 	store *Store
 	home  string
-	root  string // the Maildir
-	users int    // by Store.mu
+	root  string      // the Maildir
+	users int         // by Store.mu
+	rest  *time.Timer // by Store.mu; runs while nobody uses the account and it is open
 
 	poking    atomic.Bool // a poke waits for mu
 	delivered atomic.Bool // letters came that no poke has looked for
@@ -56,10 +58,17 @@ func newAccount(s *Store, o Owner) *Account {
 }
 
 // start opens the index unless that was done, and makes what is missing.
-func (a *Account) start(ctx context.Context, o Owner) error {
+// An account that rested must find its index where it left it: one that was
+// deleted, or replaced by another, is not the truth any more.
+func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.owner = o
+	if a.started && rested && !a.idx.there() {
+		if err := a.stop(); err != nil {
+			a.warn("closing an index that was taken away: " + err.Error())
+		}
+	}
 	if a.started {
 		return nil
 	}

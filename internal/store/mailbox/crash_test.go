@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 )
 
@@ -29,7 +28,7 @@ func prepared(t *testing.T) *cutRun {
 	t.Helper()
 	r := &cutRun{t: t, home: t.TempDir(), mem: vfs.NewMem()}
 	must(t, vfs.MkdirAll(r.mem, r.home, 0o700))
-	s := New(r.mem, event.Discard)
+	s := newStore(r.mem)
 	a, err := s.Open(bg, Owner{Home: r.home})
 	must(t, err)
 	for i := range 3 {
@@ -95,7 +94,7 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 		mem := base.mem.Crash(0)
 		saved := t.TempDir()
 		copyIndex(t, base.home, saved)
-		s := New(mem, event.Discard)
+		s := newStore(mem)
 		a, err := s.Open(bg, Owner{Home: base.home})
 		must(t, err)
 		v, err := a.Select(bg, "INBOX", false)
@@ -114,7 +113,7 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 					os.Remove(filepath.Join(base.home, "index.db-wal"))
 				}
 				r := &cutRun{t: t, home: base.home, mem: mem.Crash(seed)}
-				s := New(r.mem, event.Discard)
+				s := newStore(r.mem)
 				a, err := s.Open(bg, Owner{Home: r.home})
 				if err != nil {
 					t.Fatalf("cut %d seed %d: %v", n, seed, err)
@@ -273,7 +272,7 @@ func TestFaults(t *testing.T) {
 		t.Run("FLT-005 FLT-006 "+name, func(t *testing.T) {
 			for nth := 1; nth < 60; nth++ {
 				r := prepared(t)
-				s := New(r.mem, event.Discard)
+				s := newStore(r.mem)
 				a, err := s.Open(bg, Owner{Home: r.home})
 				must(t, err)
 				v, err := a.Select(bg, "INBOX", false)

@@ -10,8 +10,8 @@
 //
 // The files are the truth about which letters exist and what their system flags
 // are. The index adds UIDs, MODSEQs and keywords, and keeps what would take long
-// to find out: sizes, dates, structures. It can be deleted at any time while the
-// account is closed; then letters get new UIDs under a new UIDVALIDITY, and
+// to find out: sizes, dates, structures. It can be deleted at any time while nobody
+// uses the account; then letters get new UIDs under a new UIDVALIDITY, and
 // keywords are lost. The same happens when it is corrupt or is not the one that
 // facteur-uids names: an index from a backup, older than the mail, would give
 // UIDs a second time. UIDVALIDITYs come from the clock and only rise; a number
@@ -55,6 +55,7 @@
 // # In memory
 //
 // A mailbox that some session has open takes 40 bytes a letter, shared, and 4
-// bytes a letter for each session; else only its row. One mutex per account
+// bytes a letter for each session; else only its row. The index of an account stays
+// open for ten seconds after the last session, of at most a hundred accounts. One mutex per account
 // orders all changes; reading letters and flags does not take it.
 package mailbox

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 )
 
@@ -161,7 +160,7 @@ func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	t.Run("IMAP-025", func(t *testing.T) {
 		r := prepared(t)
-		s := New(r.mem, event.Discard)
+		s := newStore(r.mem)
 		a, err := s.Open(bg, Owner{Home: r.home})
 		must(t, err)
 		v, err := a.Select(bg, "INBOX", false)

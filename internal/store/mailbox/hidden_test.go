@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 )
 
@@ -34,7 +33,7 @@ func TestDeliveryBeside(t *testing.T) {
 	start := func(t *testing.T) (*fixture, *View, func()) {
 		home := t.TempDir()
 		meanwhile := func() {}
-		f := &fixture{t: t, store: New(beside{meanwhile: &meanwhile}, event.Discard), owner: Owner{Address: "a@example.org", Home: home}}
+		f := &fixture{t: t, store: newStore(beside{meanwhile: &meanwhile}), owner: Owner{Address: "a@example.org", Home: home}}
 		f.reopen()
 		t.Cleanup(func() { f.store.Close() })
 		for i := range 3 {

@@ -19,6 +19,13 @@ import (
 
 var bg = context.Background()
 
+// newStore is New without the rest of accounts that nobody uses.
+func newStore(fs vfs.FS) *Store {
+	s := New(fs, event.Discard)
+	s.linger = 0
+	return s
+}
+
 // letterText is a small valid letter.
 func letterText(subject string) string {
 	return "From: a@example.org\r\nTo: b@example.org\r\nSubject: " + subject + "\r\n\r\nHello " + subject + "\r\n"
@@ -34,7 +41,7 @@ type fixture struct {
 
 func open(t *testing.T, home string) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: New(vfs.OS{}, event.Discard), owner: Owner{Address: "a@example.org", Home: home}}
+	f := &fixture{t: t, store: newStore(vfs.OS{}), owner: Owner{Address: "a@example.org", Home: home}}
 	f.reopen()
 	t.Cleanup(func() { f.store.Close() })
 	return f

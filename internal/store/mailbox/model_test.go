@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 	"facteur/internal/store/maildir"
 )
@@ -68,7 +67,7 @@ func newModel(t *testing.T, seed uint64) *model {
 }
 
 func (m *model) start() {
-	m.f.store = New(vfs.OS{}, event.Discard)
+	m.f.store = newStore(vfs.OS{})
 	m.f.store.clock(func() time.Time { return m.now })
 	m.f.reopen()
 }

@@ -26,10 +26,22 @@ type Store struct {
 	host   string // in the names of files we make
 	now    func() time.Time
 
+	linger time.Duration // how long an account that nobody uses stays open
+
 	mu       sync.Mutex
 	accounts map[string]*Account // by Home
+	resting  int                 // how many of them nobody uses
+	closed   bool
 	watch    *watcher
 }
+
+const (
+	// lingerTime spares clients that come back at once the opening of the index:
+	// many make a connection for each thing that they do.
+	lingerTime = 10 * time.Second
+	// maxResting bounds the open files and the memory of indexes that linger.
+	maxResting = 100
+)
 
 // New makes a store on a file system.
 func New(fs vfs.FS, events event.Sink) *Store {
@@ -37,7 +49,7 @@ func New(fs vfs.FS, events event.Sink) *Store {
 	if err != nil {
 		host = "localhost"
 	}
-	s := &Store{fs: fs, events: events, host: host, now: time.Now, accounts: map[string]*Account{}}
+	s := &Store{fs: fs, events: events, host: host, now: time.Now, linger: lingerTime, accounts: map[string]*Account{}}
 	if _, real := fs.(vfs.OS); real {
 		s.watch = newWatcher()
 	}
@@ -55,9 +67,15 @@ func (s *Store) Open(ctx context.Context, o Owner) (*Account, error) {
 		a = newAccount(s, o)
 		s.accounts[o.Home] = a
 	}
+	rested := a.rest != nil
+	if rested {
+		a.rest.Stop()
+		a.rest = nil
+		s.resting--
+	}
 	a.users++
 	s.mu.Unlock()
-	if err := a.start(ctx, o); err != nil {
+	if err := a.start(ctx, o, rested); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -94,7 +112,11 @@ func (s *Store) Close() error {
 	for home, a := range s.accounts {
 		left = append(left, a)
 		delete(s.accounts, home)
+		if a.rest != nil {
+			a.rest.Stop()
+		}
 	}
+	s.closed = true
 	s.mu.Unlock()
 	var first error
 	for _, a := range left {
@@ -110,16 +132,44 @@ func (s *Store) Close() error {
 	return first
 }
 
-// release is the end of one use of an account. Whoever opens the same home
-// meanwhile gets the same Account and starts it again.
+// release is the end of one use of an account. After the last one it stays open
+// for a while, unless many do.
 func (s *Store) release(a *Account) error {
 	s.mu.Lock()
 	a.users--
 	idle := a.users == 0
+	if idle && s.linger > 0 && s.resting < maxResting && !s.closed {
+		s.resting++
+		a.rest = time.AfterFunc(s.linger, func() { s.rested(a) })
+		idle = false
+	}
 	s.mu.Unlock()
 	if !idle {
 		return nil
 	}
+	return s.shut(a)
+}
+
+// rested is the end of an account's rest, unless somebody opened it meanwhile.
+func (s *Store) rested(a *Account) {
+	s.mu.Lock()
+	over := a.rest != nil && a.users == 0 && !s.closed
+	if over {
+		a.rest = nil
+		s.resting--
+	}
+	s.mu.Unlock()
+	if !over {
+		return
+	}
+	if err := s.shut(a); err != nil {
+		a.warn("closing an index: " + err.Error())
+	}
+}
+
+// shut closes an account that nobody uses. Whoever opens the same home meanwhile
+// gets the same Account and starts it again.
+func (s *Store) shut(a *Account) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if s.inUse(a, false) {
