@@ -192,10 +192,16 @@ func (e AuthFailed) Record() (string, []slog.Attr) {
 		slog.String("user", e.User), slog.String("reply", e.Reply.Error()))
 }
 
-// Line implements event.Event.
+// Line implements event.Event. When nobody could tell whether the password was
+// right, it says so in the words by which fail2ban's filter knows that the client
+// is not to blame.
 func (e AuthFailed) Line() (string, string) {
+	why := e.Reply.Text()
+	if e.Reply.Temporary() {
+		why = "Connection lost to authentication server"
+	}
 	return program, fmt.Sprintf("warning: %s: SASL %s authentication failed: %s, sasl_username=%s",
-		e.Client, e.Mechanism, e.Reply.Text(), e.User)
+		e.Client, e.Mechanism, why, e.User)
 }
 
 // TLSFailed: a client did not get through STARTTLS.
