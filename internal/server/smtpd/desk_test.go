@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -76,7 +77,9 @@ func (t *doubleTx) Recipient(_ context.Context, r smtp.Rcpt) *smtp.Reply {
 	case r.To.Domain != "local.example" && r.To.Domain != "":
 		return smtp.NewReply(554, "5.7.1", name+": Relay access denied")
 	}
-	t.to = append(t.to, r.To.String())
+	if r.To.Local != "once" || !slices.Contains(t.to, r.To.String()) {
+		t.to = append(t.to, r.To.String())
+	}
 	return nil
 }
 

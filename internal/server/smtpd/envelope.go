@@ -50,13 +50,17 @@ func (s *session) rcptTo(args []byte) *smtp.Reply {
 		s.refused = true
 		return reply
 	}
-	if _, most := s.srv.desk.Limits(); s.tx.Recipients() >= most {
+	before := s.tx.Recipients()
+	if _, most := s.srv.desk.Limits(); before >= most || s.repeated >= most {
 		return replyTooManyRcpt
 	}
 	if reply = s.tx.Recipient(s.ctx, rcpt); reply != nil {
 		s.refused = true
 		s.rejected("RCPT", s.mail.Sender, &rcpt.To, reply)
 		return reply
+	}
+	if s.tx.Recipients() == before { // cheap, but not for ever (SMTP-031)
+		s.repeated++
 	}
 	return replyRecipientOk
 }

@@ -41,6 +41,7 @@ type session struct {
 	mail               smtp.Mail
 	tx                 transaction // nil outside a transaction
 	refused            bool        // a recipient of this transaction was refused
+	repeated           int         // recipients of this transaction that were there before
 }
 
 // counters are what limits are about; they start again after a message.
@@ -59,7 +60,7 @@ func (s *session) reset(sc scope) {
 	if s.tx != nil {
 		s.tx.Abort()
 	}
-	s.tx, s.mail, s.refused = nil, smtp.Mail{}, false
+	s.tx, s.mail, s.refused, s.repeated = nil, smtp.Mail{}, false, 0
 	s.data.Reset(nil, 0)
 	if sc == sessionScope {
 		s.helo, s.esmtp, s.account, s.mechanism = "", false, "", ""
