@@ -21,12 +21,13 @@ const (
 	OpRead
 	OpWrite
 	OpSync
+	OpSetTime
 )
 
 // String is the operation's name in errors.
 func (o Op) String() string {
 	names := [...]string{"any", "open", "create", "rename", "link", "remove", "mkdir",
-		"readdir", "stat", "syncdir", "syncfs", "read", "write", "sync"}
+		"readdir", "stat", "syncdir", "syncfs", "read", "write", "sync", "settime"}
 	return names[o]
 }
 

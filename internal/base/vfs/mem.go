@@ -336,6 +336,24 @@ func (m *Mem) Stat(name string) (Info, error) {
 	return n.info(), nil
 }
 
+// SetTime implements FS. A crash does not undo it: it proves nothing.
+func (m *Mem) SetTime(name string, modified time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.begin(OpSetTime, name); err != nil {
+		return err
+	}
+	_, _, n, err := m.walk(name)
+	if err == nil && n == nil {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return &fs.PathError{Op: "settime", Path: name, Err: err}
+	}
+	n.mtime = modified
+	return nil
+}
+
 func (n *node) info() Info {
 	return Info{Size: int64(len(n.data)), ModTime: n.mtime, Mode: n.mode, Device: 1, Inode: n.id}
 }

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 )
 
 // OS is the real file system. The zero value takes paths as the operating
@@ -115,6 +116,14 @@ func (o OS) SyncDir(name string) error {
 	}
 	defer f.Close()
 	return f.Sync()
+}
+
+// SetTime implements FS.
+func (o OS) SetTime(name string, modified time.Time) error {
+	if o.root != nil {
+		return o.root.Chtimes(name, modified, modified)
+	}
+	return os.Chtimes(name, modified, modified)
 }
 
 // SyncFS implements FS with syncfs(2), which reports write errors since Linux 5.8.

@@ -52,6 +52,9 @@ type FS interface {
 	ReadDir(name string) ([]Entry, error)
 	// Stat tells about a file, or about what a symbolic link leads to.
 	Stat(name string) (Info, error)
+	// SetTime sets a file's ModTime. It is durable with the next sync of the
+	// file, or later.
+	SetTime(name string, modified time.Time) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(name string) error
 	// SyncFS makes everything durable that was written on the file system that

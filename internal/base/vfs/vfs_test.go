@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func must(t *testing.T, err error) {
@@ -251,4 +252,28 @@ func TestFaults(t *testing.T) {
 			t.Fatalf("%s", b)
 		}
 	})
+}
+
+func TestSetTime(t *testing.T) {
+	t.Parallel()
+	rooted, err := Rooted(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []FS{NewMem(), rooted} {
+		if err := f.SetTime("x", time.Unix(1e9, 0)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%T: %v", f, err)
+		}
+		file, err := f.Create("x", 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Close()
+		if err := f.SetTime("x", time.Unix(1e9, 0)); err != nil {
+			t.Errorf("%T: %v", f, err)
+		}
+		if info, err := f.Stat("x"); err != nil || info.ModTime.Unix() != 1e9 {
+			t.Errorf("%T: %v, %v", f, info, err)
+		}
+	}
 }

@@ -63,7 +63,8 @@ func (b *box) below(base string, f found) string {
 // when Append returns: file synced, renamed, directory synced, index committed.
 // A letter without system flags goes to new/, for other programs to see as new.
 func (a *Account) Append(ctx context.Context, name string, r io.Reader, size int64, o AppendOptions) (uidValidity, uid uint32, err error) {
-	if o.Received.IsZero() {
+	dated := !o.Received.IsZero()
+	if !dated {
 		o.Received = a.store.now()
 	}
 	b, tmp, err := a.openAppend(ctx, name, size, o)
@@ -77,6 +78,9 @@ func (a *Account) Append(ctx context.Context, name string, r io.Reader, size int
 	}
 	if err != nil {
 		return 0, 0, err
+	}
+	if dated { // for other programs; ours is in the name
+		b.dir.FS.SetTime(b.dir.Tmp(tmp), o.Received)
 	}
 	uidValidity, uid, err = a.closeAppend(ctx, b, tmp, actual, o)
 	if err != nil {

@@ -19,9 +19,10 @@
 // must delete the index too.)
 //
 // UIDs are given when a letter is first seen, in order of arrival: the time in
-// the file's name, then the name. INTERNALDATE is that time. A letter keeps its
-// UID as long as its base name exists in new/ or cur/. Of two files with one
-// base name, one is renamed. Files are removed for EXPUNGE and DELETE only.
+// the file's name, or the file's mtime if that is earlier, then the name.
+// INTERNALDATE is that time. A letter keeps its UID as long as its base name
+// exists in new/ or cur/. Of two files with one base name, one is renamed. Files
+// are removed for EXPUNGE and DELETE only.
 //
 // Letters stay in new/ until their flags change; being \Recent is the index's
 // business. System flags are the letters D F R S T in names; other letters that

@@ -363,3 +363,33 @@ func TestSubscriptionsOfDovecot(t *testing.T) {
 		f.shut()
 	}
 }
+
+// TestDates: the time of arrival comes from where other programs keep it, and
+// goes there.
+func TestDates(t *testing.T) {
+	t.Parallel()
+	f := open(t, t.TempDir())
+	old, made := time.Unix(1_000_000_000, 0), time.Unix(1_600_000_000, 0)
+	f.drop("cur/1600000000.a.h:2,", letterText("stored by Dovecot with an older date"))
+	must(t, os.Chtimes(filepath.Join(f.owner.Home, "Maildir/cur/1600000000.a.h:2,"), old, old))
+	f.drop("cur/1600000000.b.h:2,", letterText("copied without its mtime"))
+	f.drop("cur/c:2,", letterText("no time in the name"))
+	must(t, os.Chtimes(filepath.Join(f.owner.Home, "Maildir/cur/c:2,"), made, made))
+	text := letterText("ours")
+	_, _, err := f.Append(bg, "INBOX", strings.NewReader(text), int64(len(text)), AppendOptions{Received: old})
+	must(t, err)
+	v := f.selectBox("INBOX")
+	for i, want := range []time.Time{old, made, made, old} {
+		if got := v.Letter(uint32(i) + 1).Received; !got.Equal(want) {
+			t.Errorf("letter %d: %v", i+1, got)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(f.owner.Home, "Maildir/new/*"))
+	must(t, err)
+	info, err := os.Stat(files[0])
+	must(t, err)
+	if len(files) != 1 || !info.ModTime().Equal(old) {
+		t.Error(files, info.ModTime())
+	}
+	f.shut()
+}

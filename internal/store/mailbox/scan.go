@@ -368,18 +368,16 @@ func (b *box) stored(ctx context.Context, uid uint32) (letter, error) {
 }
 
 // arrivals makes letters of files that the index doesn't know, in the order of
-// arrival. A file is opened only if its name doesn't tell its sizes.
+// arrival. A file is opened only if its name doesn't tell its size.
 func (b *box) arrivals(files map[string]found) ([]arrival, error) {
 	list := make([]arrival, 0, len(files))
 	for base, f := range files {
 		n := maildir.ParseName(base)
 		x := arrival{letter{flags: flagsOf(f.info), size: n.VSize, received: n.Sec}, base, f}
-		if x.size < 0 || x.received == 0 {
-			if ok, err := b.examine(&x); err != nil {
-				return nil, err
-			} else if !ok {
-				continue
-			}
+		if ok, err := b.examine(&x); err != nil {
+			return nil, err
+		} else if !ok {
+			continue
 		}
 		list = append(list, x)
 	}
@@ -392,8 +390,10 @@ func (b *box) arrivals(files map[string]found) ([]arrival, error) {
 	return list, nil
 }
 
-// examine asks the file for what its name doesn't tell. A file that can't be
-// opened becomes a letter all the same: its owner is to know that it is there.
+// examine asks the file for what its name doesn't tell. Dovecot and mbsync keep
+// the time of arrival in the mtime of a letter that they store with an older
+// one, so that the earlier of the two counts. A file that can't be opened becomes
+// a letter all the same: its owner is to know that it is there.
 func (b *box) examine(x *arrival) (ok bool, err error) {
 	path := b.path(x.base, x.found)
 	info, err := b.dir.FS.Stat(path)
@@ -404,8 +404,9 @@ func (b *box) examine(x *arrival) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if x.received == 0 {
-		x.received = max(info.ModTime.Unix(), 0)
+	modified := max(info.ModTime.Unix(), 0)
+	if x.received == 0 || modified > 0 && modified < x.received {
+		x.received = modified
 	}
 	if x.size < 0 {
 		size, err := maildir.Measure(b.dir.FS, path)
