@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"facteur/internal/app/control"
+	"facteur/internal/base/build"
 )
 
 // call runs the program and gives what it printed.
@@ -201,7 +202,7 @@ func TestVersionAndCompletion(t *testing.T) {
 	if got := good(t, "", "version"); !strings.HasPrefix(got, "facteur ") {
 		t.Error(got)
 	}
-	var b build
+	var b build.Info
 	if err := json.Unmarshal([]byte(good(t, "", "version", "--json")), &b); err != nil || b.Go == "" {
 		t.Errorf("%+v, %v", b, err)
 	}

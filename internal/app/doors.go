@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"facteur/internal/app/config"
+	"facteur/internal/base/build"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
 	"facteur/internal/server/smtpd"
@@ -90,7 +91,8 @@ func (a *App) handler(c *config.Config, s config.Service, o *listen.Options) lis
 	case config.IMAP, config.IMAPS:
 		o.Busy = []byte("* BYE [UNAVAILABLE] Too many connections\r\n")
 		return imapd.New(imapd.Config{
-			Hostname: c.Hostname, TLS: a.tls(s), MaxMessage: int64(c.MessageSizeLimit), Login: a.login, Events: a.events,
+			Hostname: c.Hostname, Version: build.This().Version, TLS: a.tls(s),
+			MaxMessage: int64(c.MessageSizeLimit), Login: a.login, Events: a.events,
 		}).Serve
 	}
 	o.Busy = smtpd.Busy(c.Hostname)
