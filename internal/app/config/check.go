@@ -16,6 +16,7 @@ import (
 func (c *Config) Check() []error {
 	k := checker{c: c}
 	k.identity()
+	k.trusted()
 	k.domains()
 	k.listeners()
 	k.certificates()
@@ -44,6 +45,21 @@ func (k *checker) identity() {
 	if h := k.c.Outbound.Helo; h != "" {
 		if err := checkName(h); err != nil {
 			k.failf("outbound.helo", "%v", err)
+		}
+	}
+}
+
+// trusted refuses networks so wide that the server would relay for the world:
+// wider than 10.0.0.0/8, and than any that a registry gives away (REL-017).
+func (k *checker) trusted() {
+	for i, p := range k.c.TrustedNetworks {
+		least := 16
+		if p.Addr().Is4() {
+			least = 8
+		}
+		if p.Bits() < least {
+			k.failf(fmt.Sprintf("trusted_networks[%d]", i),
+				"%s is a large part of the Internet, and everybody there could send to anywhere; expected at most a /%d", p, least)
 		}
 	}
 }

@@ -120,6 +120,8 @@ func TestCheck(t *testing.T) {
 		{"hostname short", "hostname = 'mx'", `f:1:12: hostname: "mx" is not a full name; expected a full name such as "mail.example.org"`},
 		{"hostname is an address", "hostname = '192.0.2.1'", `f:1:12: hostname: "192.0.2.1" is an address, not a name; expected a full name such as "mail.example.org"`},
 		{"hostname is no name", "hostname = 'a b.example'", `f:1:12: hostname: "a b.example" is not a domain name; expected a full name such as "mail.example.org"`},
+		{"REL-017 open relay", "trusted_networks = ['10.0.0.0/8', '0.0.0.0/0', '::/0']\n" + host, `f:1:35: trusted_networks[1]: 0.0.0.0/0 is a large part of the Internet, and everybody there could send to anywhere; expected at most a /8` +
+			"\n" + `f:1:48: trusted_networks[2]: ::/0 is a large part of the Internet, and everybody there could send to anywhere; expected at most a /16`},
 		{"domain without a name", host + "[[domain]]", `f:2:3: domain[0].name: is missing`},
 		{"domain twice", host + "[[domain]]\nname='a.example'\n[[domain]]\nname='A.Example.'", `f:5:6: domain[1].name: the domain "A.Example." is declared twice`},
 		{"domain is no name", host + "[[domain]]\nname='[192.0.2.1]'", `f:3:6: domain[0].name: "[192.0.2.1]" is not a domain name`},
