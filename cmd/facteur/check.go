@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,7 @@ func (c *command) checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := checkCertificates(cfg); err != nil {
+			if err := c.checkCertificates(cfg); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "%s: no mistakes found\n", cfg.Path())
@@ -29,8 +30,9 @@ func (c *command) checkCommand() *cobra.Command {
 }
 
 // checkCertificates reads the pairs as the server would; without any there is
-// nothing to check, and nothing is made.
-func checkCertificates(cfg *config.Config) error {
+// nothing to check, and nothing is made. What is about to expire is no mistake, and
+// told.
+func (c *command) checkCertificates(cfg *config.Config) error {
 	if len(cfg.TLS.Certificate) == 0 {
 		return nil
 	}
@@ -38,6 +40,14 @@ func checkCertificates(cfg *config.Config) error {
 	for i, file := range cfg.TLS.Certificate {
 		source.Pairs = append(source.Pairs, certs.Pair{Certificate: file, Key: cfg.TLS.Key[i]})
 	}
-	_, err := certs.Open(source)
-	return err
+	store, err := certs.Open(source)
+	if err != nil {
+		return err
+	}
+	for _, i := range store.Infos() {
+		if w := i.Warning(time.Now()); w != "" {
+			fmt.Fprintln(c.err, "facteur: "+printable(w))
+		}
+	}
+	return nil
 }

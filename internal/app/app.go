@@ -16,6 +16,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"sync/atomic"
@@ -96,15 +97,23 @@ func (a *App) openNet(c *config.Config) (err error) {
 	if a.certs, err = certs.Open(certificates(c)); err != nil {
 		return err
 	}
-	for _, i := range a.certs.Infos() {
-		if i.SelfSigned {
-			a.events.Emit(event.Note{Program: "facteur/certs", Text: fmt.Sprintf(
-				"no certificate in the settings: using a self-signed one for %s, in %s", c.Hostname, certificates(c).Dir)})
-		}
-	}
+	a.tellCertificates(c)
 	a.resolver, err = dns.New(resolver(c))
 	a.names = &names{resolver: a.resolver}
 	return err
+}
+
+// tellCertificates tells what an admin should know of the certificates in use.
+func (a *App) tellCertificates(c *config.Config) {
+	if len(c.TLS.Certificate) == 0 {
+		a.events.Emit(event.Note{Program: "facteur/certs", Text: fmt.Sprintf(
+			"no certificate in the settings: using a self-signed one for %s, in %s", c.Hostname, certificates(c).Dir)})
+	}
+	for _, i := range a.certs.Infos() {
+		if w := i.Warning(time.Now()); w != "" {
+			a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/certs", Text: w})
+		}
+	}
 }
 
 // connect wires the rooms together. Each asks for its settings when it needs

@@ -37,6 +37,7 @@ func (a *App) Reload(c *config.Config) error {
 	a.settings.Store(translate(c))
 	a.replace(c, fresh)
 	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
+	a.tellCertificates(c)
 	return nil
 }
 

@@ -23,6 +23,7 @@ package certs
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,9 +89,24 @@ func load(source Source) ([]*tls.Certificate, error) {
 
 // Info describes a certificate in use, for the log.
 type Info struct {
-	Names      []string // DNS names it is for
-	Expires    time.Time
-	SelfSigned bool
+	Names   []string // DNS names it is for
+	Expires time.Time
+}
+
+// shortly is before an end that somebody should know of: who renews by a program
+// has done it by then.
+const shortly = 14 * 24 * time.Hour
+
+// Warning is what the admin should be told of the certificate, or "".
+func (i Info) Warning(now time.Time) string {
+	day := i.Expires.UTC().Format(time.DateOnly)
+	switch names := strings.Join(i.Names, ", "); {
+	case now.After(i.Expires):
+		return fmt.Sprintf("the certificate for %s expired on %s; clients refuse it", names, day)
+	case now.After(i.Expires.Add(-shortly)):
+		return fmt.Sprintf("the certificate for %s expires on %s", names, day)
+	}
+	return ""
 }
 
 // Infos describes all certificates in use, in their order.
@@ -98,9 +114,8 @@ func (s *Store) Infos() []Info {
 	var out []Info
 	for _, c := range *s.current.Load() {
 		out = append(out, Info{
-			Names:      c.Leaf.DNSNames,
-			Expires:    c.Leaf.NotAfter,
-			SelfSigned: c.Leaf.Issuer.String() == c.Leaf.Subject.String(),
+			Names:   c.Leaf.DNSNames,
+			Expires: c.Leaf.NotAfter,
 		})
 	}
 	return out

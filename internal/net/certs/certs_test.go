@@ -123,7 +123,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 			t.Error("a bad pair was taken")
 		}
 	}
-	if got := s.Infos(); len(got) != 1 || got[0].Names[0] != "old.example" || !got[0].SelfSigned {
+	if got := s.Infos(); len(got) != 1 || got[0].Names[0] != "old.example" {
 		t.Errorf("%+v", got)
 	}
 	server := s.For("smtp")
@@ -181,4 +181,20 @@ func TestOldVersionsAndStrangeProtocolsAreRefused(t *testing.T) {
 	}
 	_, err = shake(t, s.For("imaps"), &tls.Config{NextProtos: []string{"imap"}, InsecureSkipVerify: true})
 	must(t, err)
+}
+
+func TestWEB018ExpiryIsTold(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		left time.Duration
+		want string
+	}{
+		{15 * 24 * time.Hour, ""},
+		{13 * 24 * time.Hour, "the certificate for a.example, b.example expires on 2026-12-05"},
+		{-time.Hour, "the certificate for a.example, b.example expired on 2026-11-22; clients refuse it"},
+	} {
+		if got := (Info{Names: []string{"a.example", "b.example"}, Expires: now.Add(test.left)}).Warning(now); got != test.want {
+			t.Errorf("%v before the end: %q, want %q", test.left, got, test.want)
+		}
+	}
 }
