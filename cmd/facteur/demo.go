@@ -23,6 +23,7 @@ func (c *command) demoCommand() *cobra.Command {
 }
 
 func (c *command) demo(ctx context.Context, dir string) error {
+	outliveReaders()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return demo.Run(ctx, demo.Options{Dir: dir, Out: c.out, Log: c.err})

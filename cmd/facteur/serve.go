@@ -33,6 +33,7 @@ func (c *command) serveCommand() *cobra.Command {
 }
 
 func (c *command) serve(ctx context.Context, cfg *config.Config) error {
+	outliveReaders()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -56,6 +57,11 @@ func (c *command) serve(ctx context.Context, cfg *config.Config) error {
 	<-watching
 	return err
 }
+
+// outliveReaders lets a server go on when nobody reads its standard error any more
+// (a journal that was restarted, "2>&1 | head"): without this, Go ends the process
+// at the next line of the log (FLT-021).
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 
 // served is a server that runs, as its signals see it.
 type served struct {
