@@ -21,6 +21,9 @@ func (a *App) Reload(c *config.Config) error {
 	a.doors.mu.Lock()
 	defer a.doors.mu.Unlock()
 	if a.doors.open == nil {
+		return errors.New("the server is stopping; its settings stay as they are")
+	}
+	if a.doors.open == nil {
 		return errors.New("the server is stopping")
 	}
 	fresh, err := a.bind(c, a.doors.open)

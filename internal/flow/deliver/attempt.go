@@ -19,6 +19,14 @@ type attempt struct {
 	claimed, begun, connected time.Time
 }
 
+// only is the attempt for one of its recipients.
+func (a *attempt) only(r queue.Recipient) *attempt {
+	one, item := *a, *a.item
+	item.Recipients = []queue.Recipient{r}
+	one.item = &item
+	return &one
+}
+
 // result is what an attempt brought for one recipient. The zero kind is deferred.
 type result struct {
 	recipient queue.Recipient
@@ -78,8 +86,13 @@ func ours(text string) *smtp.Reply { return smtp.NewReply(451, "4.3.0", text) }
 
 // all gives every recipient of an attempt the same result.
 func (a *attempt) all(reply *smtp.Reply, text string) []result {
-	out := make([]result, len(a.item.Recipients))
-	for i, r := range a.item.Recipients {
+	return a.some(a.item.Recipients, reply, text)
+}
+
+// some gives some recipients of an attempt the same result.
+func (a *attempt) some(to []queue.Recipient, reply *smtp.Reply, text string) []result {
+	out := make([]result, len(to))
+	for i, r := range to {
 		out[i] = result{recipient: r, kind: judge(reply), reply: reply, text: text}
 	}
 	return out

@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"facteur/internal/base/event"
@@ -25,10 +24,6 @@ import (
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
 )
-
-// activeMax is how many recipients are under way or waiting in memory for their
-// turn (Postfix's qmgr_message_active_limit). The others wait in the database.
-const activeMax = 20_000
 
 // claimMax is how many items are claimed at a time.
 const claimMax = 500
@@ -55,19 +50,18 @@ type Dispatcher struct {
 	local  *local
 	remote *remote
 	events event.Sink
-	active atomic.Int64
-	freed  chan struct{}
+	places *places
 }
 
 // New makes a Dispatcher.
 func New(h House) *Dispatcher {
-	d := &Dispatcher{queue: h.Queue, events: h.Events, freed: make(chan struct{}, 1)}
+	d := &Dispatcher{queue: h.Queue, events: h.Events, places: newPlaces(h.Queue.Look)}
 	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events}
 	d.local = &local{
-		fs: h.FS, host: h.Hostname, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.done,
+		fs: h.FS, host: h.Hostname, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.places.give,
 		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
 	}
-	d.remote = newRemote(h, c, d.done)
+	d.remote = newRemote(h, c, d.places.give)
 	return d
 }
 
@@ -96,12 +90,7 @@ func (d *Dispatcher) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	go d.local.resume(ctx, items, func(r queue.Recipient) *attempt {
-		d.active.Add(1)
-		hop, _ := route.ParseHop(r.Route)
-		now := time.Now()
-		return &attempt{hop: hop, claimed: now, begun: now, connected: now}
-	})
+	go d.local.resume(ctx, items, d.places.seat)
 	return nil
 }
 
@@ -111,11 +100,11 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		next := time.Now().Add(time.Minute)
-		if d.active.Load() < activeMax {
+		if except, none := d.places.except(); !none {
 			var items []*queue.Item
 			var err error
 			now := time.Now()
-			if items, next, err = d.queue.Claim(ctx, now, claimMax); err != nil && !errors.Is(err, context.Canceled) {
+			if items, next, err = d.queue.Claim(ctx, now, claimMax, except); err != nil && !errors.Is(err, context.Canceled) {
 				d.events.Emit(Trouble{What: "reading the queue", Err: err})
 			}
 			for _, it := range items {
@@ -127,15 +116,17 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-d.queue.Wake():
-		case <-d.freed:
 		}
 	}
 }
 
-// hand splits an item by destination.
+// hand splits an item by destination. What finds no place waits in the database.
 func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Time) {
-	d.active.Add(int64(len(it.Recipients)))
 	for _, a := range split(it, now) {
+		if !d.places.take(a) {
+			d.queue.Park(a.item)
+			continue
+		}
 		if a.hop.Kind == route.Mailbox {
 			select {
 			case d.local.in <- a:
@@ -175,15 +166,4 @@ func hopOf(r queue.Recipient) route.Hop {
 		return route.Hop{Kind: route.Remote, Name: r.Address.Domain}
 	}
 	return hop
-}
-
-// done gives back the places of n recipients.
-func (d *Dispatcher) done(n int) {
-	before := d.active.Add(int64(-n)) + int64(n)
-	if before >= activeMax {
-		select {
-		case d.freed <- struct{}{}:
-		default:
-		}
-	}
 }

@@ -30,7 +30,7 @@ type local struct {
 	clerk     *clerk
 	events    event.Sink
 	// done gives back the places of n recipients that are no longer under way.
-	done func(n int)
+	done func(a *attempt, n int)
 
 	in     chan *attempt
 	landed chan *letter
@@ -217,10 +217,17 @@ func settlements(letters []*letter, r queue.Result) []queue.Settlement {
 	return out
 }
 
-// retreat is for a batch that could not be made durable: nothing of it counts.
+// retreat is for a batch that could not be made durable: nothing of it counts. Each
+// letter is written again on its own, so that one Maildir's trouble is not that of
+// the others.
 func (l *local) retreat(ctx context.Context, letters []*letter, err error) {
-	for _, x := range letters {
+	if len(letters) == 1 {
+		x := letters[0]
 		l.giveBack(ctx, x.attempt, *mailboxTrouble(x.recipient, err))
+		return
+	}
+	for _, x := range letters {
+		l.deliver(ctx, []*attempt{x.attempt.only(x.recipient)})
 	}
 }
 
@@ -229,7 +236,7 @@ func (l *local) giveBack(ctx context.Context, a *attempt, r result) {
 	if err := l.clerk.conclude(ctx, a, []result{r}); err != nil {
 		return // the lease stays; a restart tries again
 	}
-	l.done(1)
+	l.done(a, 1)
 }
 
 // land renames, shows the letter to whoever is reading the mailbox, and tells.
@@ -237,11 +244,7 @@ func (l *local) giveBack(ctx context.Context, a *attempt, r result) {
 func (l *local) land(ctx context.Context, x *letter) {
 	if err := x.delivery.Dir.Land(x.delivery.Name, x.size); err != nil {
 		l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "moving a letter to new/", Err: err})
-		time.AfterFunc(landAgain, func() {
-			if ctx.Err() == nil {
-				l.land(ctx, x)
-			}
-		})
+		l.later(ctx, x)
 		return
 	}
 	l.notify(x.home, x.size.Bytes)
@@ -250,6 +253,32 @@ func (l *local) land(ctx context.Context, x *letter) {
 	select {
 	case l.landed <- x:
 	case <-ctx.Done():
+	}
+}
+
+// later lands a letter after a while, if its account is still there.
+func (l *local) later(ctx context.Context, x *letter) {
+	time.AfterFunc(landAgain, func() {
+		if ctx.Err() == nil {
+			l.landAt(ctx, x)
+		}
+	})
+}
+
+// landAt lands a letter where its account is by now. It stays Landing while the
+// directory does not answer: back in the queue, a letter that has landed already
+// would be delivered again.
+func (l *local) landAt(ctx context.Context, x *letter) {
+	account, failure := l.account(ctx, x.attempt, x.recipient)
+	switch {
+	case failure == nil:
+		x.home = account.Home
+		x.delivery.Dir = maildir.Dir{FS: l.fs, Path: filepath.Join(account.Home, "Maildir")}
+		l.land(ctx, x)
+	case failure.kind == queue.Failed:
+		l.giveBack(ctx, x.attempt, *failure)
+	default:
+		l.later(ctx, x)
 	}
 }
 
@@ -291,30 +320,41 @@ func drain[T any](in <-chan T, limit int) (out []T) {
 
 func (l *local) remove(ctx context.Context, batch []*letter) {
 	if err := maildir.SyncLanded(deliveries(batch)); err != nil {
-		// The rows stay Landing: the next start renames again what needs it.
 		l.events.Emit(Trouble{What: "making deliveries durable", Err: err})
+		l.removeSingly(ctx, batch)
 		return
 	}
 	if err := l.clerk.settle(ctx, settlements(batch, queue.Delivered)...); err != nil {
 		return
 	}
-	l.done(len(batch))
+	for _, x := range batch {
+		l.done(x.attempt, 1)
+	}
+}
+
+// removeSingly keeps one Maildir's trouble from the letters in others. The row of a
+// letter whose landing is not durable stays Landing, and it is landed again.
+func (l *local) removeSingly(ctx context.Context, batch []*letter) {
+	if len(batch) == 1 {
+		l.later(ctx, batch[0])
+		return
+	}
+	for _, x := range batch {
+		l.remove(ctx, []*letter{x})
+	}
 }
 
 // resume lands what a crash left between tmp and new.
-func (l *local) resume(ctx context.Context, items []*queue.Item, hop func(queue.Recipient) *attempt) {
+func (l *local) resume(ctx context.Context, items []*queue.Item, place func(*attempt)) {
+	now := time.Now()
 	for _, it := range items {
 		for _, r := range it.Recipients {
-			a := hop(r)
-			a.item = it
-			account, failure := l.account(ctx, a, r)
-			if failure != nil {
-				l.giveBack(ctx, a, *failure)
-				continue
+			if ctx.Err() != nil {
+				return // the rows stay as they are
 			}
-			dir := maildir.Dir{FS: l.fs, Path: filepath.Join(account.Home, "Maildir")}
-			l.land(ctx, &letter{attempt: a, recipient: r, home: account.Home,
-				delivery: maildir.Delivery{Dir: dir, Name: l.name(it, r)}})
+			a := (&attempt{item: it, hop: hopOf(r), claimed: now, begun: now, connected: now}).only(r)
+			place(a)
+			l.landAt(ctx, &letter{attempt: a, recipient: r, delivery: maildir.Delivery{Name: l.name(it, r)}})
 		}
 	}
 }

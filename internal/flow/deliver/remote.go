@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ type remote struct {
 	finder   finder
 	outbound func() *Outbound
 	clerk    *clerk
-	done     func(n int)
+	done     func(a *attempt, n int)
 
 	mu      sync.Mutex
 	lines   map[string]*line
@@ -31,10 +32,11 @@ type line struct {
 	key     string
 	waiting []*attempt
 	workers int
+	busy    int // workers that are at an attempt
 	more    chan struct{}
 }
 
-func newRemote(h House, c *clerk, done func(int)) *remote {
+func newRemote(h House, c *clerk, done func(*attempt, int)) *remote {
 	return &remote{
 		finder: finder{hostname: h.Hostname, resolver: h.Resolver}, outbound: h.Outbound,
 		clerk: c, done: done, lines: make(map[string]*line), closing: make(chan struct{}),
@@ -69,16 +71,27 @@ func (m *remote) add(ctx context.Context, a *attempt) {
 		m.lines[key] = l
 	}
 	l.waiting = append(l.waiting, a)
+	l.call()
+	m.staff(ctx, l, out)
+}
+
+// call wakes an idle worker of the line.
+func (l *line) call() {
 	select {
 	case l.more <- struct{}{}:
 	default:
 	}
-	m.staff(ctx, l, out)
 }
 
-// staff starts a worker where more wait than are served, within the limits.
+// staff starts a worker where more wait than workers are free, within the limits.
+// The last half of all places is for lines without any worker: a few destinations
+// that answer slowly do not hold up all others.
 func (m *remote) staff(ctx context.Context, l *line, out *Outbound) {
-	if len(l.waiting) > l.workers && l.workers < out.DestinationConcurrency && m.workers < out.Concurrency {
+	limit := out.Concurrency
+	if l.workers > 0 && len(out.Smarthosts) == 0 {
+		limit = (limit + 1) / 2
+	}
+	if len(l.waiting) > l.workers-l.busy && l.workers < out.DestinationConcurrency && m.workers < limit {
 		l.workers++
 		m.workers++
 		m.wg.Go(func() { m.work(ctx, l) })
@@ -94,7 +107,18 @@ func (m *remote) next(l *line) *attempt {
 	}
 	a := l.waiting[0]
 	l.waiting = l.waiting[1:]
+	l.busy++
+	if len(l.waiting) > 0 {
+		l.call() // another may be idle
+	}
 	return a
+}
+
+// rested notes that a worker has ended an attempt.
+func (m *remote) rested(l *line) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.busy--
 }
 
 // crowded tells that others wait for a worker's place.
@@ -117,12 +141,22 @@ func (m *remote) leave(ctx context.Context, l *line) bool {
 	if l.workers == 0 && len(l.waiting) == 0 {
 		delete(m.lines, l.key)
 	}
-	if !m.closed() {
-		for _, other := range m.lines {
-			m.staff(ctx, other, m.outbound())
-		}
-	}
+	m.restaff(ctx)
 	return true
+}
+
+// restaff gives free places to lines that wait.
+func (m *remote) restaff(ctx context.Context) {
+	if m.closed() {
+		return
+	}
+	out := m.outbound()
+	for _, l := range m.lines {
+		if m.workers >= out.Concurrency {
+			return
+		}
+		m.staff(ctx, l, out)
+	}
 }
 
 // work serves one line over one connection at a time.
@@ -142,6 +176,7 @@ func (m *remote) work(ctx context.Context, l *line) {
 			continue
 		}
 		w.try(ctx, a)
+		m.rested(l)
 	}
 }
 
@@ -190,7 +225,7 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 	a.begun = time.Now()
 	if reply, text := w.connect(ctx, a); reply != nil {
 		m.conclude(ctx, a, a.all(reply, text))
-		if reply.Temporary() {
+		if reply.Temporary() && ctx.Err() == nil { // else we gave up, not the host
 			m.deferLine(ctx, w.line, reply, text)
 		}
 		return
@@ -208,7 +243,7 @@ func (m *remote) conclude(ctx context.Context, a *attempt, results []result) {
 	if err := m.clerk.conclude(ctx, a, results); err != nil {
 		return // the leases stay; a restart tries again
 	}
-	m.done(len(results))
+	m.done(a, len(results))
 }
 
 // deferLine spares the others in line a knock at a door that nobody opens.
@@ -217,9 +252,26 @@ func (m *remote) deferLine(ctx context.Context, l *line, reply *smtp.Reply, text
 	waiting := l.waiting
 	l.waiting = nil
 	m.mu.Unlock()
-	for _, a := range waiting {
-		a.begun = time.Now()
-		m.conclude(ctx, a, a.all(reply, text))
+	for batch := range slices.Chunk(waiting, deferMax) {
+		m.deferAll(ctx, batch, reply, text)
+	}
+}
+
+// deferMax is how many are deferred in one transaction.
+const deferMax = 200
+
+func (m *remote) deferAll(ctx context.Context, batch []*attempt, reply *smtp.Reply, text string) {
+	now := time.Now()
+	concluded := make([]conclusion, len(batch))
+	for i, a := range batch {
+		a.begun = now
+		concluded[i] = conclusion{attempt: a, results: a.all(reply, text)}
+	}
+	if err := m.clerk.concludeAll(ctx, concluded); err != nil {
+		return
+	}
+	for _, a := range batch {
+		m.done(a, len(a.item.Recipients))
 	}
 }
 
@@ -241,14 +293,18 @@ func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) 
 const recipientMax = 50
 
 // send hands the message over, in several transactions if need be. The error is
-// about our own copy of it.
+// about our own copy of it, and nobody got the message. Whatever happens on the way, what a
+// transaction brought stays: those who have it must not get it again.
 func (w *worker) send(ctx context.Context, a *attempt) ([]result, error) {
 	var out []result
 	for rest := a.item.Recipients; len(rest) > 0; {
 		n := min(len(rest), recipientMax)
 		results, err := w.transaction(ctx, a, rest[:n])
-		if err != nil {
+		if err != nil && len(out) == 0 {
 			return nil, err
+		}
+		if err != nil {
+			return append(out, a.some(rest, ours("message can't be read"), err.Error())...), nil
 		}
 		out, rest = append(out, results...), rest[n:]
 	}
@@ -256,6 +312,9 @@ func (w *worker) send(ctx context.Context, a *attempt) ([]result, error) {
 }
 
 func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipient) ([]result, error) {
+	if reply, text := w.connect(ctx, a); reply != nil {
+		return a.some(to, reply, text), nil
+	}
 	body, err := w.remote.clerk.queue.Body(ctx, a.item)
 	if err != nil {
 		return nil, err
@@ -270,10 +329,6 @@ func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipie
 		// The peer gave up a connection that we had kept: that says nothing about
 		// this message. The same attempt goes on over a new one.
 		w.conn.Close()
-		if reply, text := w.connect(ctx, a); reply != nil {
-			part := attempt{item: &queue.Item{Recipients: to}}
-			return part.all(reply, text), nil
-		}
 		return w.transaction(ctx, a, to)
 	}
 	return w.results(sent, to), nil

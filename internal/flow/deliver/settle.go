@@ -19,10 +19,38 @@ type clerk struct {
 	events   event.Sink
 }
 
+// conclusion is an attempt and what it brought.
+type conclusion struct {
+	attempt   *attempt
+	results   []result
+	offspring []queue.Draft
+}
+
 // conclude settles an attempt. On an error nothing was written down, and the
 // leases are still held.
 func (c *clerk) conclude(ctx context.Context, a *attempt, results []result) error {
+	return c.concludeAll(ctx, []conclusion{{attempt: a, results: results}})
+}
+
+// concludeAll settles several attempts in one transaction.
+func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 	now := time.Now()
+	settlements := make([]queue.Settlement, len(all))
+	for i := range all {
+		settlements[i] = c.settlement(ctx, all[i].attempt, all[i].results, now)
+		all[i].offspring = settlements[i].Offspring
+	}
+	if err := c.settle(ctx, settlements...); err != nil {
+		return err
+	}
+	for _, x := range all {
+		c.tell(x.attempt, x.results, x.offspring, now)
+	}
+	return nil
+}
+
+// settlement writes down what an attempt brought, with its notices.
+func (c *clerk) settlement(ctx context.Context, a *attempt, results []result, now time.Time) queue.Settlement {
 	schedule := c.schedule()
 	s := queue.Settlement{Item: a.item.ID}
 	var failed, delayed []bounce.Recipient
@@ -38,30 +66,27 @@ func (c *clerk) conclude(ctx context.Context, a *attempt, results []result) erro
 		s.Outcomes = append(s.Outcomes, o)
 	}
 	c.addNotices(ctx, &s, a.item, failed, delayed, now)
-	if err := c.settle(ctx, s); err != nil {
-		return err
+	for i := range results {
+		results[i].kind = s.Outcomes[i].Result // as far as it was written down
 	}
-	c.tell(a, results, s.Offspring, now)
-	return nil
+	return s
 }
 
 // outcome decides between waiting and giving up, and when to try again.
 func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.Outcome {
-	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
+	attempts := r.recipient.Attempts + 1
+	if r.kind == queue.Deferred && s.Expired(a.item.Sender.IsNull(), a.item.Arrived, now, attempts) {
+		r.kind = queue.Failed
+	}
 	if r.kind == queue.Failed && !c.notices.MayTell(a.item) && !a.item.Sender.IsNull() {
 		// Somebody's letter, and nobody whom we may tell that it failed.
-		r.kind, o.Result = queue.Undeliverable, queue.Undeliverable
+		r.kind = queue.Undeliverable
 	}
-	if r.kind != queue.Deferred {
-		return o
+	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
+	if r.kind == queue.Deferred {
+		o.Due = s.Next(now, attempts, rand.Float64())
+		o.Delayed = s.Warn(a.item.Arrived, now, r.recipient.Delayed) && c.notices.MayTell(a.item)
 	}
-	attempts := r.recipient.Attempts + 1
-	if s.Expired(a.item.Sender.IsNull(), a.item.Arrived, now, attempts) {
-		r.kind, o.Result = queue.Failed, queue.Failed
-		return o
-	}
-	o.Due = s.Next(now, attempts, rand.Float64())
-	o.Delayed = s.Warn(a.item.Arrived, now, r.recipient.Delayed) && c.notices.MayTell(a.item)
 	return o
 }
 
@@ -92,6 +117,9 @@ func (c *clerk) addNotices(ctx context.Context, s *queue.Settlement, it *queue.I
 		d, err := c.notices.Delay(ctx, it, delayed, now, it.Arrived.Add(c.schedule().Lifetime))
 		if err != nil {
 			c.events.Emit(Trouble{ID: it.ID, What: "writing the notice of delay", Err: err})
+			for i := range s.Outcomes {
+				s.Outcomes[i].Delayed = false // the next attempt tells
+			}
 			return
 		}
 		s.Offspring = append(s.Offspring, d)
@@ -106,11 +134,14 @@ func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
 	}
 }
 
-// settle insists: after a remote host has said 250, giving up means a second copy.
-func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) (err error) {
-	for wait := 100 * time.Millisecond; wait < 10*time.Second; wait *= 2 {
-		var ended []queue.ID
-		if ended, err = c.queue.Settle(ctx, s...); err == nil {
+// settle insists until it is done, or can't be any more in this process: after a
+// remote host has said 250, giving up means a second copy, and a lease that is kept
+// for nothing means a letter that waits for a restart. A disk that is full now may
+// have room again.
+func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		ended, err := c.queue.Settle(ctx, s...)
+		if err == nil {
 			for _, id := range ended {
 				c.events.Emit(Removed{id})
 			}
@@ -120,10 +151,11 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) (err error) {
 		select {
 		case <-ctx.Done():
 			return err
+		case <-c.queue.Broken():
+			return err
 		case <-time.After(wait):
 		}
 	}
-	return err
 }
 
 // tell says what became of each recipient, and what came of it.

@@ -27,6 +27,14 @@ const (
 	Remote
 )
 
+// Prefix is how the routes of the kind begin in the queue.
+func (k Kind) Prefix() string {
+	if k == Mailbox {
+		return mailboxPrefix
+	}
+	return remotePrefix
+}
+
 // ErrUnknownUser is why an address in a domain of ours is not found.
 var ErrUnknownUser = errors.New("User unknown in virtual mailbox table")
 

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -25,6 +26,23 @@ type fresh struct {
 	bytes  int
 }
 
+// reserve leases the recipients of an item that is about to be committed, so that
+// nobody claims it from the database between its commit and enter.
+func (q *Queue) reserve(d Draft) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range d.Item.Recipients {
+		q.leased[lease{d.Item.ID, r.N}] = struct{}{}
+	}
+}
+
+// forgo gives back what reserve took, for an item that was not committed.
+func (q *Queue) forgo(d Draft) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.release(d.Item)
+}
+
 // enter makes a just committed item known to those who claim.
 func (q *Queue) enter(d Draft) {
 	if d.Announce != nil {
@@ -33,22 +51,14 @@ func (q *Queue) enter(d Draft) {
 	q.keepFresh(d)
 }
 
-// keepFresh leases a just committed item and keeps it at hand, if there is room.
+// keepFresh keeps a just committed item, leased, at hand, if there is room.
 func (q *Queue) keepFresh(d Draft) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.fresh.items) >= freshMax || d.Item.Recipients[0].State != Queued {
+		q.release(d.Item)
 		q.fresh.missed = true
 		return
-	}
-	for _, r := range d.Item.Recipients {
-		l := lease{d.Item.ID, r.N}
-		if _, taken := q.leased[l]; taken { // a Claim was faster
-			return
-		}
-	}
-	for _, r := range d.Item.Recipients {
-		q.leased[lease{d.Item.ID, r.N}] = struct{}{}
 	}
 	q.fresh.items = append(q.fresh.items, d.Item)
 	if n := len(d.Spool.mem); n > 0 && q.fresh.bytes+n <= hotBytes {
@@ -57,10 +67,20 @@ func (q *Queue) keepFresh(d Draft) {
 	}
 }
 
+// Except says what Claim is to leave in the database: routes that have enough
+// under way. Items that were just committed are handed out all the same; Park what
+// is too much.
+type Except struct {
+	// Kind, if not empty, is how the routes begin that are left out.
+	Kind   string
+	Routes []string
+}
+
 // Claim hands out up to limit items that have recipients due at now; each item
 // carries only the recipients claimed. They are leased to the caller until Settle
-// or Release. next is when there will be more: now if the limit cut the list.
-func (q *Queue) Claim(ctx context.Context, now time.Time, limit int) (items []*Item, next time.Time, err error) {
+// or Release. next is when there will be more: now if the limit cut the list; what
+// is left out by except does not count.
+func (q *Queue) Claim(ctx context.Context, now time.Time, limit int, except Except) (items []*Item, next time.Time, err error) {
 	items = q.takeFresh(limit)
 	if len(items) == limit {
 		return items, now, nil
@@ -73,7 +93,7 @@ func (q *Queue) Claim(ctx context.Context, now time.Time, limit int) (items []*I
 	if !look {
 		return items, next, nil
 	}
-	more, next, err := q.search(ctx, now, limit-len(items))
+	more, next, err := q.search(ctx, now, limit-len(items), except)
 	if err != nil {
 		q.mu.Lock()
 		q.fresh.missed = true
@@ -95,50 +115,94 @@ func (q *Queue) takeFresh(limit int) []*Item {
 // search finds what is due in the database, leases it, and says when the next
 // recipient becomes due.
 //
-// The lock is held from before the snapshot on: whoever settles meanwhile keeps
-// the lease until we are done, so a row that is ending is not claimed twice.
-func (q *Queue) search(ctx context.Context, now time.Time, limit int) ([]*Item, time.Time, error) {
+// It may read for long, so nobody waits for it. A recipient whose lease ends
+// meanwhile may still stand in what search sees, as due as it was: recentEnds
+// remembers those, and they are left for the next search.
+func (q *Queue) search(ctx context.Context, now time.Time, limit int, except Except) ([]*Item, time.Time, error) {
+	q.searching.Lock()
+	defer q.searching.Unlock()
+	q.mu.Lock()
+	q.recentEnds = make(map[lease]struct{})
+	q.nextDue = now.Add(idle)
+	q.mu.Unlock()
+	found, next, err := q.due(ctx, now, limit, except)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	rows, err := q.db.Reader().QueryContext(ctx, "SELECT "+columns+` FROM recipient r JOIN item i ON i.id = r.item
-		WHERE r.state = 0 ORDER BY r.due, r.item, r.n`)
+	ended := q.recentEnds
+	q.recentEnds = nil
+	if err != nil {
+		return nil, now, err
+	}
+	q.nextDue = minTime(q.nextDue, next)
+	return q.take(found, ended), q.nextDue, nil
+}
+
+// take leases what may be had of the items found.
+func (q *Queue) take(found []*Item, ended map[lease]struct{}) []*Item {
+	items := found[:0]
+	for _, it := range found {
+		free := it.Recipients[:0]
+		for _, r := range it.Recipients {
+			l := lease{it.ID, r.N}
+			_, taken := q.leased[l]
+			if _, gone := ended[l]; !taken && !gone {
+				q.leased[l] = struct{}{}
+				free = append(free, r)
+			}
+		}
+		if it.Recipients = free; len(free) > 0 {
+			items = append(items, it)
+		}
+	}
+	return items
+}
+
+// due reads up to limit items that nobody has leased, and when the next is due.
+func (q *Queue) due(ctx context.Context, now time.Time, limit int, except Except) (found []*Item, next time.Time, err error) {
+	routes, err := json.Marshal(append([]string{}, except.Routes...)) // nil would be NULL, and nothing due
+	if err != nil {
+		return nil, now, err
+	}
+	// d is read from its index alone: a route with a million recipients that is
+	// left out is passed over without their rows.
+	rows, err := q.db.Reader().QueryContext(ctx, "SELECT "+columns+` FROM recipient d
+		CROSS JOIN recipient r ON r.item = d.item AND r.n = d.n JOIN item i ON i.id = r.item
+		WHERE d.state = 0 AND (? = '' OR substr(d.route, 1, ?) <> ?) AND d.route NOT IN (SELECT value FROM json_each(?))
+		ORDER BY d.due, d.item, d.n`, except.Kind, len(except.Kind), except.Kind, string(routes))
 	if err != nil {
 		return nil, now, err
 	}
 	defer rows.Close()
-	var found []*Item
 	byID := make(map[ID]*Item)
-	next := now.Add(idle)
+	next = now.Add(idle)
 	for rows.Next() {
 		it, r, err := scanRow(rows.Scan)
 		if err != nil {
 			return nil, now, err
 		}
 		if r.Due.After(now) {
-			next = minTime(next, r.Due)
-			break
+			return found, minTime(next, r.Due), nil
 		}
-		l := lease{it.ID, r.N}
-		if _, taken := q.leased[l]; taken {
+		if q.isLeased(it.ID, r.N) {
 			continue
 		}
 		if byID[it.ID] == nil {
 			if len(found) == limit {
-				next = now
-				break
+				return found, now, nil
 			}
 			byID[it.ID] = &it
 			found = append(found, &it)
 		}
-		q.leased[l] = struct{}{}
 		byID[it.ID].Recipients = append(byID[it.ID].Recipients, r)
 	}
-	if err := rows.Err(); err != nil {
-		q.release(found)
-		return nil, now, err
-	}
-	q.nextDue = next
-	return found, next, nil
+	return found, next, rows.Err()
+}
+
+func (q *Queue) isLeased(id ID, n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, ok := q.leased[lease{id, n}]
+	return ok
 }
 
 // idle is the longest that the queue goes without looking into the database.
@@ -153,18 +217,40 @@ func minTime(a, b time.Time) time.Time {
 
 // Release gives leases back unchanged: the recipients are due as before.
 func (q *Queue) Release(items ...*Item) {
+	q.Park(items...)
+	q.Look()
+}
+
+// Park gives leases back unchanged, for items whose routes are left out of the
+// next Claims. Look when that ends.
+func (q *Queue) Park(items ...*Item) {
 	q.mu.Lock()
-	q.release(items)
+	defer q.mu.Unlock()
+	q.release(items...)
+}
+
+// Look makes the next Claim look into the database, and wakes who waits for it.
+func (q *Queue) Look() {
+	q.mu.Lock()
 	q.fresh.missed = true
 	q.mu.Unlock()
 	q.signal()
 }
 
-func (q *Queue) release(items []*Item) {
+func (q *Queue) release(items ...*Item) {
 	for _, it := range items {
 		for _, r := range it.Recipients {
-			delete(q.leased, lease{it.ID, r.N})
+			q.endLease(lease{it.ID, r.N})
 		}
+		q.cool(it.ID)
+	}
+}
+
+// endLease takes a lease back, and tells a search that is reading.
+func (q *Queue) endLease(l lease) {
+	delete(q.leased, l)
+	if q.recentEnds != nil {
+		q.recentEnds[l] = struct{}{}
 	}
 }
 

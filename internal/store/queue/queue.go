@@ -71,7 +71,11 @@ type Queue struct {
 	fresh  fresh
 	// nextDue is when a recipient becomes due that is only in the database.
 	nextDue time.Time
-	wake    chan struct{}
+	// recentEnds are the leases that ended since a search began to read; nil when
+	// none is reading.
+	recentEnds map[lease]struct{}
+	searching  sync.Mutex
+	wake       chan struct{}
 }
 
 type lease struct {
@@ -192,12 +196,24 @@ func (q *Queue) Commit(ctx context.Context, d Draft) error {
 	if err := prepare(d); err != nil {
 		return err
 	}
+	q.reserve(d)
 	if err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return insert(tx, d) }); err != nil {
+		q.forgo(d)
+		q.removeUnused(d, err)
 		return fmt.Errorf("queue: %w", err)
 	}
 	q.enter(d)
 	q.signal()
 	return nil
+}
+
+// removeUnused removes the file of an item that was not committed, so that a full
+// disk does not fill further. After a failure of the disk nobody knows whether it
+// was committed, and the file stays until the next Open knows.
+func (q *Queue) removeUnused(d Draft, why error) {
+	if d.Item.Size > inlineMax && !errors.Is(why, db.ErrBroken) {
+		os.Remove(bodyPath(q.spoolDir, d.Item.ID))
+	}
 }
 
 // prepare does what must be durable before the rows are.

@@ -49,7 +49,7 @@ func commit(t testing.TB, q *Queue, d Draft) *Item {
 
 func claim(t testing.TB, q *Queue, now time.Time) []*Item {
 	t.Helper()
-	items, _, err := q.Claim(ctx, now, 100)
+	items, _, err := q.Claim(ctx, now, 100, Except{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestManyHandsNeverShareARecipient(t *testing.T) {
 	for w := range 4 {
 		wg.Go(func() {
 			for n := 0; ; n++ {
-				items, _, err := q.Claim(ctx, time.Now(), 7)
+				items, _, err := q.Claim(ctx, time.Now(), 7, Except{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -317,4 +317,66 @@ func BenchmarkCommit100Callers10KB(b *testing.B) {
 			q.takeFresh(1)
 		}
 	})
+}
+
+// TestLeftOut: a route with a backlog hides nothing else, and comes back when the
+// next Claim does not leave it out.
+func TestLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	q := openTest(t, dir)
+	for range 20 {
+		commit(t, q, draft(q, 1, "a"))
+	}
+	other := draft(q, 1, "b")
+	other.Item.Recipients[0].Route = "mailbox:b@example.org"
+	commit(t, q, other)
+	q.Close()
+	q = openTest(t, dir)
+	for _, except := range []Except{{Routes: []string{"smtp:example.com"}}, {Kind: "smtp:"}} {
+		items, next, err := q.Claim(ctx, time.Now(), 10, except)
+		if err != nil || len(items) != 1 || items[0].ID != other.Item.ID || !next.After(time.Now()) {
+			t.Fatalf("%+v: %d items, next %v, %v", except, len(items), next, err)
+		}
+		q.Park(items...)
+		if more, _, _ := q.Claim(ctx, time.Now(), 10, except); len(more) != 0 {
+			t.Error("parked and handed out without a Look")
+		}
+		q.Look()
+	}
+	if items := claim(t, q, time.Now()); len(items) != 21 {
+		t.Errorf("%d items when nothing is left out", len(items))
+	}
+}
+
+// TestCommitIsNotClaimedTwice: while a commit is on its way the recipients are
+// leased, so that a search which sees the rows first does not hand them out, and
+// a failed commit leaves neither lease nor file.
+func TestCommitIsNotClaimedTwice(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	d := draft(q, inlineMax+1, "a")
+	d.Announce = func() { // durable, and not yet at hand
+		q.Look()
+		if items := claim(t, q, time.Now()); len(items) != 0 {
+			t.Error("claimed before its commit was over")
+		}
+	}
+	commit(t, q, d)
+	if items := claim(t, q, time.Now()); len(items) != 1 {
+		t.Errorf("%d items", len(items))
+	}
+	again := draft(q, inlineMax+1, "a")
+	again.Item.Sender.Local = "second"
+	_, err := q.db.Reader().Exec("CREATE TRIGGER refuse BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'no'); END")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Commit(ctx, again) == nil {
+		t.Fatal("committed")
+	}
+	if q.Active(again.Item) {
+		t.Error("a lease without a row")
+	}
+	if _, err := os.Stat(bodyPath(q.spoolDir, again.Item.ID)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file stays: %v", err)
+	}
 }

@@ -23,6 +23,7 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 			}
 		}
 	}
+	q.reserveOffspring(settlements)
 	var files []ID // those of ended whose bytes are in a file
 	err = q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		ended, files = ended[:0], files[:0] // the function may run twice
@@ -44,11 +45,28 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 		return nil
 	})
 	if err != nil {
+		q.forgoOffspring(settlements)
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	q.afterSettle(settlements, ended)
 	q.removeBodies(files)
 	return ended, nil
+}
+
+func (q *Queue) reserveOffspring(settlements []Settlement) {
+	for _, s := range settlements {
+		for _, d := range s.Offspring {
+			q.reserve(d)
+		}
+	}
+}
+
+func (q *Queue) forgoOffspring(settlements []Settlement) {
+	for _, s := range settlements {
+		for _, d := range s.Offspring {
+			q.forgo(d)
+		}
+	}
 }
 
 // settle does one settlement, but for the end of its item.
@@ -110,9 +128,12 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 			if o.Result == Staged {
 				continue // its lease lasts until it has landed
 			}
-			delete(q.leased, lease{s.Item, o.N})
-			if o.Result == Deferred {
+			q.endLease(lease{s.Item, o.N})
+			switch o.Result {
+			case Deferred:
 				q.nextDue = minTime(q.nextDue, o.Due)
+				q.cool(s.Item)
+			case Undeliverable:
 				q.cool(s.Item)
 			}
 		}

@@ -24,6 +24,8 @@ type Spool struct {
 	mem  []byte
 	file *os.File
 	size int64
+	// failed is why the file can't be made durable any more.
+	failed error
 }
 
 // Spool starts an empty one. Discard it unless it was committed.
@@ -76,11 +78,11 @@ func (s *Spool) Discard() {
 // settle makes a spilled spool durable under its final name; an inline one needs
 // nothing. A file whose row never comes is an orphan that Open removes.
 func (s *Spool) settle(id ID) error {
-	if s.file == nil {
-		return nil
+	if s.file == nil || s.failed != nil {
+		return s.failed
 	}
-	if err := s.file.Sync(); err != nil {
-		return err
+	if s.failed = s.file.Sync(); s.failed != nil {
+		return s.failed // a second sync that works would prove nothing
 	}
 	if err := os.Rename(s.file.Name(), bodyPath(s.dir, id)); err != nil {
 		return err

@@ -1,0 +1,114 @@
+package deliver
+
+import (
+	"slices"
+	"sync"
+
+	"facteur/internal/flow/route"
+	"facteur/internal/store/queue"
+)
+
+// activeMax is how many recipients of a kind are under way or waiting in memory for
+// their turn (Postfix's qmgr_message_active_limit). The others wait in the database.
+const activeMax = 20_000
+
+// places counts who is under way, so that no backlog keeps out other mail: letters
+// for here and for elsewhere have places of their own, and one destination gets at
+// most a quarter of what is free of the first half of them. The other half is for
+// destinations that have next to none: hundreds of slow ones leave places for others.
+type places struct {
+	mu     sync.Mutex
+	used   map[route.Kind]int
+	of     map[string]int  // by route
+	closed map[string]bool // routes that were refused a place
+	full   map[route.Kind]bool
+	// look is called when there is room again for what was refused.
+	look func()
+}
+
+func newPlaces(look func()) *places {
+	return &places{used: make(map[route.Kind]int), of: make(map[string]int),
+		closed: make(map[string]bool), full: make(map[route.Kind]bool), look: look}
+}
+
+// take gives an attempt places for its recipients, or refuses. Whoever has none at
+// all under way is not refused for being many.
+func (p *places) take(a *attempt) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, kind, key := len(a.item.Recipients), a.hop.Kind, routeOf(a)
+	switch {
+	case p.used[kind] > 0 && p.used[kind]+n > activeMax:
+		p.full[kind] = true
+		return false
+	case kind == route.Remote && p.of[key] > 0 && p.of[key]+n > p.share():
+		p.closed[key] = true
+		return false
+	}
+	p.add(a, n)
+	return true
+}
+
+// seat gives places without asking.
+func (p *places) seat(a *attempt) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.add(a, len(a.item.Recipients))
+}
+
+// share is the most places that one destination elsewhere may have now.
+func (p *places) share() int { return max((activeMax/2-p.used[route.Remote])/4, shareMin) }
+
+// shareMin is enough for a destination to keep its connections busy.
+const shareMin = 20
+
+func (p *places) add(a *attempt, n int) {
+	p.used[a.hop.Kind] += n
+	if a.hop.Kind == route.Remote {
+		p.of[routeOf(a)] += n
+	}
+}
+
+func routeOf(a *attempt) string { return a.item.Recipients[0].Route }
+
+// give takes back n places of an attempt.
+func (p *places) give(a *attempt, n int) {
+	p.mu.Lock()
+	p.add(a, -n)
+	kind, key := a.hop.Kind, routeOf(a)
+	again := false
+	if p.full[kind] && p.used[kind] <= activeMax*3/4 {
+		delete(p.full, kind)
+		again = true
+	}
+	if p.closed[key] && p.of[key] <= p.share()/2 {
+		delete(p.closed, key)
+		again = true
+	}
+	if p.of[key] == 0 {
+		delete(p.of, key)
+		if p.closed[key] {
+			delete(p.closed, key)
+			again = true
+		}
+	}
+	p.mu.Unlock()
+	if again {
+		p.look()
+	}
+}
+
+// except is what the queue need not hand out now; none tells that there is no
+// place at all.
+func (p *places) except() (e queue.Except, none bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for kind := range p.full {
+		e.Kind = kind.Prefix()
+	}
+	for key := range p.closed {
+		e.Routes = append(e.Routes, key)
+	}
+	slices.Sort(e.Routes)
+	return e, len(p.full) == 2
+}
