@@ -39,6 +39,7 @@ func rules(c *config.Config) *intake.Rules {
 		Trusted:    prefixes(c.TrustedNetworks),
 		SizeLimit:  int64(c.MessageSizeLimit),
 		Recipients: c.RecipientLimit,
+		MinFree:    int64(c.Queue.MinimumFree),
 	}
 }
 

@@ -137,6 +137,10 @@ type Queue struct {
 	BounceQueueLifetime conf.Duration `toml:"bounce_queue_lifetime"`
 	// After how long the sender is told that a message is late. "0s": never.
 	DelayWarningTime conf.Duration `toml:"delay_warning_time"`
+	// How much of the disk stays free for what is here already: while less is, new
+	// mail is told to come later, and the queue and the mailboxes go on. Postfix
+	// calls this queue_minfree.
+	MinimumFree conf.Size `toml:"minimum_free"`
 }
 
 // DNS is how names are looked up.
@@ -203,6 +207,7 @@ func Default() *Config {
 			MaximalQueueLifetime: conf.Duration(5 * 24 * time.Hour),
 			BounceQueueLifetime:  conf.Duration(5 * 24 * time.Hour),
 			DelayWarningTime:     conf.Duration(4 * time.Hour),
+			MinimumFree:          100 << 20,
 		},
 		Limits:  Limits{Exempt: loopback(), Connections: 1000, ConnectionsPerClient: 50},
 		Mailbox: Mailbox{DefaultQuota: 10 << 30},

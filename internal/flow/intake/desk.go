@@ -53,6 +53,8 @@ type Rules struct {
 	// SizeLimit is the largest message in bytes; Recipients the most of one message.
 	SizeLimit  int64
 	Recipients int
+	// MinFree is how many bytes of the disk have to stay free.
+	MinFree int64
 }
 
 // Desk serves all sessions. It is safe for concurrent use.
@@ -104,6 +106,9 @@ func (d *Desk) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *s
 	if r := d.senderAllowed(ctx, p, m); r != nil {
 		return nil, r
 	}
+	if d.queue.Free() < rules.MinFree+m.Size {
+		return nil, noRoom()
+	}
 	return &Transaction{desk: d, rules: rules, peer: p, mail: m, id: d.queue.NextID()}, nil
 }
 
@@ -119,6 +124,10 @@ func contains(nets []netip.Prefix, a netip.Addr) bool {
 
 func tooLarge(rules *Rules) *smtp.Reply {
 	return smtp.NewReply(552, "5.3.4", fmt.Sprintf("Message size exceeds fixed limit of %d bytes", rules.SizeLimit))
+}
+
+func noRoom() *smtp.Reply {
+	return smtp.NewReply(452, "4.3.1", "Insufficient system storage")
 }
 
 func later() *smtp.Reply {

@@ -213,6 +213,24 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+func TestTheLastOfTheDiskIsKept(t *testing.T) {
+	c := newCounter(t, 0)
+	rules := *c.Desk.rules()
+	c.Desk.rules = func() *Rules { return &rules }
+	free := c.queue.Free()
+	if free <= 0 {
+		t.Skip("the free space of this disk is not known")
+	}
+	rules.MinFree = free * 2
+	if _, reply := c.offer(t, stranger, smtp.Mail{}); code(reply) != "452 4.3.1" {
+		t.Errorf("FLT-006: %v", reply)
+	}
+	rules.MinFree = free / 2
+	if _, reply := c.offer(t, stranger, smtp.Mail{}); reply != nil {
+		t.Errorf("FLT-006: %v", reply)
+	}
+}
+
 // TestADeadDirectoryRefusesNobody: INV-08, MAP-004.
 func TestADeadDirectoryRefusesNobody(t *testing.T) {
 	c := newCounter(t, 0)

@@ -174,7 +174,7 @@ func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
 func (t *Transaction) notKept(what string, err error) *smtp.Reply {
 	t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: what, Err: err})
 	if queue.IsFull(err) {
-		return smtp.NewReply(452, "4.3.1", "Insufficient system storage")
+		return noRoom()
 	}
 	return smtp.NewReply(451, "4.3.0", "Error: queue file write error")
 }

@@ -65,6 +65,7 @@ type Queue struct {
 	db       *db.DB
 	spoolDir string
 	ids      ids
+	space    space
 
 	mu     sync.Mutex
 	leased map[lease]struct{}
