@@ -66,9 +66,9 @@ func newCorridor(t *testing.T) *corridor {
 	return c
 }
 
-// run starts a dispatcher; stop ends it and waits.
-func (c *corridor) run() (stop func()) {
-	d := New(House{
+// dispatcher makes one that does not run yet.
+func (c *corridor) dispatcher() *Dispatcher {
+	return New(House{
 		Hostname: "mail.example.org", FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
 		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
@@ -79,6 +79,11 @@ func (c *corridor) run() (stop func()) {
 		},
 		Events: event.Discard,
 	})
+}
+
+// run starts a dispatcher; stop ends it and waits.
+func (c *corridor) run() (stop func()) {
+	d := c.dispatcher()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -236,6 +241,31 @@ func TestEachRecipientHasItsOwnEnd(t *testing.T) {
 	}
 	if n := len(c.letters("bob")); n != 1 {
 		t.Errorf("bob has %d letters", n)
+	}
+}
+
+// TestHostsThatCanNeverBeReached: AUT-022. What the DNS says for certain is told at
+// once; what it could not say is tried again.
+func TestHostsThatCanNeverBeReached(t *testing.T) {
+	for name, x := range map[string]struct {
+		zone, want string
+		private    bool
+	}{
+		"an MX without address":      {"d.test. MX 10 mx.d.test.\nmx.d.test. TXT x\n", "550 5.4.4", true},
+		"an MX that does not answer": {"d.test. MX 10 mx.d.test.\nd.test. MX 20 no.d.test.\n!servfail mx.d.test\n", "451 4.4.3", true},
+		"neither MX nor address":     {"d.test. TXT x\n", "550 5.4.4", true},
+		"an MX on our own network":   {"d.test. MX 10 mx.d.test.\nmx.d.test. A 127.0.0.1\n", "550 5.4.4", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCorridor(t)
+			check(t, c.world.DNS.Load(x.zone))
+			f := finder{hostname: "mail.example.org", resolver: c.resolver}
+			out := &Outbound{IPv4: true, Port: 1, AllowPrivate: x.private}
+			_, reply, _ := f.connect(t.Context(), out, route.Hop{Kind: route.Remote, Name: "d.test"})
+			if got := fmt.Sprint(reply.Code, " ", reply.Enhanced); got != x.want {
+				t.Errorf("%v, want %s", reply, x.want)
+			}
+		})
 	}
 }
 

@@ -113,12 +113,14 @@ func (l *local) deliver(ctx context.Context, batch []*attempt) {
 func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	var staged []*letter
 	dirs := make(map[string]maildir.Dir) // found in this batch
+	// A batch that was begun is ended: the word to stop is no failure of a mailbox.
+	whole := context.WithoutCancel(ctx)
 	for _, a := range batch {
 		a.begun = time.Now()
 		for _, r := range a.item.Recipients {
 			var x *letter
 			var failure *result
-			if err := guard(func() { x, failure = l.stage(ctx, a, r, dirs) }); err != nil {
+			if err := guard(func() { x, failure = l.stage(whole, a, r, dirs) }); err != nil {
 				l.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
 				failure = mailboxTrouble(r, errors.New("internal error; see the log"))
 			}

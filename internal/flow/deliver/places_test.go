@@ -180,3 +180,22 @@ func takeOneMessage(l net.Listener) {
 		}
 	}
 }
+
+// TestStoppingDefersNothing: a batch for mailboxes here that the word to stop finds
+// under way is delivered, not put off as if its mailboxes had failed.
+func TestStoppingDefersNothing(t *testing.T) {
+	c := newCorridor(t)
+	id := c.post("", "s@elsewhere.example", letterText+strings.Repeat("x", 200<<10), "bob@example.org")
+	items, _, err := c.queue.Claim(t.Context(), time.Now(), 10, queue.Except{})
+	if err != nil || len(items) != 1 {
+		t.Fatal(len(items), err)
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.dispatcher().local.deliver(stopped, split(items[0], time.Now()))
+	it, _, err := c.queue.Show(t.Context(), id)
+	check(t, err)
+	if r := it.Recipients[0]; r.State != queue.Landing || r.Attempts != 0 || len(c.letters("bob")) != 1 {
+		t.Errorf("%v after %d attempts (%s), %d letters", r.State, r.Attempts, r.LastReply, len(c.letters("bob")))
+	}
+}

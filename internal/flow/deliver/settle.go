@@ -37,7 +37,7 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 	now := time.Now()
 	settlements := make([]queue.Settlement, len(all))
 	for i := range all {
-		settlements[i] = c.settlement(ctx, all[i].attempt, all[i].results, now)
+		settlements[i] = c.settlement(context.WithoutCancel(ctx), all[i].attempt, all[i].results, now)
 		all[i].offspring = settlements[i].Offspring
 	}
 	if err := c.settle(ctx, settlements...); err != nil {
