@@ -31,6 +31,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
+	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
 	"facteur/internal/store/db"
@@ -163,6 +164,15 @@ func (a *App) login(ctx context.Context, peer netip.Addr, user, password string)
 	return lookup.Yes(box)
 }
 
+// warnWithoutPostmaster tells of a mailbox that the world may rely on.
+func (a *App) warnWithoutPostmaster(ctx context.Context) {
+	name := "postmaster@" + a.settings.Load().home()
+	if a.router.Resolve(ctx, address.Address{Local: "postmaster"}).State() == lookup.NotFound {
+		a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/master", Text: "nobody reads " + name +
+			", where others write when something is wrong with mail from here: facteur account add " + name})
+	}
+}
+
 // watchDisk ends the house when the disk failed under a database: whoever started
 // us starts us again, and what is on the disk is read anew.
 func (a *App) watchDisk(ctx context.Context, stop func(error)) {
@@ -197,6 +207,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}()
 	go a.watchDisk(ctx, stop)
+	a.warnWithoutPostmaster(ctx)
 	a.doors.serve(stop)
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.settings.Load().config.Hostname})
 	<-ctx.Done()

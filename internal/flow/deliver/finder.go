@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +85,7 @@ func (f *finder) hosts(ctx context.Context, out *Outbound, domain string) ([]smt
 	a := f.resolver.MailHosts(ctx, domain)
 	switch a.State() {
 	case lookup.TryAgain:
-		return nil, smtp.NewReply(451, "4.4.3", fmt.Sprintf("Host or domain name not found. Name service error for name=%s: %v", domain, a.Err()))
+		return nil, smtp.NewReply(451, "4.4.3", nameServiceError(domain, a.Err()))
 	case lookup.NotFound:
 		return nil, noHost(domain, a.Err())
 	}
@@ -103,7 +104,11 @@ func noHost(domain string, why error) *smtp.Reply {
 	if errors.Is(why, dns.ErrNullMX) {
 		return smtp.NewReply(556, "5.1.10", fmt.Sprintf("Domain %s does not accept mail (nullMX)", domain))
 	}
-	return smtp.NewReply(550, "5.4.4", fmt.Sprintf("Host or domain name not found. Name service error for name=%s: %v", domain, why))
+	return smtp.NewReply(550, "5.4.4", nameServiceError(domain, why))
+}
+
+func nameServiceError(name string, why error) string {
+	return fmt.Sprintf("Host or domain name not found. Name service error for name=%s: %v", name, why)
 }
 
 // literalHost is the host of an address literal (RFC 5321 §4.1.3).
@@ -126,14 +131,15 @@ func (f *finder) viaSmarthost(ctx context.Context, out *Outbound) (*smtpc.Conn, 
 }
 
 // first connects to the first target that takes us. The words of the last one
-// that did not are the answer, as a deferral: a host that refuses to talk has said
-// nothing about the letter.
-func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Target) (*smtpc.Conn, *smtp.Reply, string) {
-	var reply *smtp.Reply
-	var text string
+// that may take us later are the answer: a host that refuses to talk has said
+// nothing about the letter. Only where no host can ever be reached it has failed.
+func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Target) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
 	for _, t := range targets {
-		var conn *smtpc.Conn
-		if conn, reply, text = f.dial(ctx, out, t); conn != nil {
+		conn, r, said := f.dial(ctx, out, t)
+		if reply == nil || r.Temporary() {
+			reply, text = r, said
+		}
+		if conn != nil {
 			if strings.EqualFold(conn.Extensions().Host, f.hostname) {
 				conn.Quit(ctx)
 				reply = smtp.NewReply(554, "5.4.6", "mail loops back to myself")
@@ -148,11 +154,19 @@ func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Targe
 func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target) (*smtpc.Conn, *smtp.Reply, string) {
 	if t.Addrs == nil {
 		a := f.resolver.LookupAddr(ctx, t.Host)
-		if a.State() != lookup.Found {
-			text := fmt.Sprintf("Host or domain name not found. Name service error for name=%s: %v", t.Host, a.Err())
-			return nil, smtp.NewReply(451, "4.4.3", text), text
+		switch a.State() {
+		case lookup.TryAgain:
+			reply := smtp.NewReply(451, "4.4.3", nameServiceError(t.Host, a.Err()))
+			return nil, reply, reply.Text()
+		case lookup.NotFound:
+			reply := noHost(t.Host, a.Err())
+			return nil, reply, reply.Text()
 		}
 		t.Addrs = a.Value()
+		if !out.AllowPrivate && !slices.ContainsFunc(t.Addrs, dns.Public) {
+			reply := smtp.NewReply(550, "5.4.4", fmt.Sprintf("mail host %s has no address on the public Internet", t.Host))
+			return nil, reply, reply.Text()
+		}
 	}
 	t.Addrs = out.usable(t.Addrs)
 	conn, err := smtpc.Dial(ctx, t, out.client())

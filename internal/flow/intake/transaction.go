@@ -161,13 +161,16 @@ func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
 	if errors.As(err, &own) {
 		return own.Reply()
 	}
-	if _, derr := io.Copy(io.Discard, r); derr != nil && !errors.As(derr, &own) {
-		err = derr
-	}
+	io.Copy(io.Discard, r) // the verdict stands; how the rest ends is the door's to see
 	if errors.Is(err, errTooLarge) {
 		return tooLarge(t.rules)
 	}
-	return t.notKept("receiving", err)
+	var disk storageError
+	if errors.As(err, &disk) {
+		return t.notKept("receiving", err)
+	}
+	// The peer went away, and hears no answer.
+	return smtp.NewReply(451, "4.3.0", "Error: message was cut off")
 }
 
 // notKept is the answer to a fault of our disk.

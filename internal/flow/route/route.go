@@ -35,6 +35,9 @@ func (k Kind) Prefix() string {
 	return remotePrefix
 }
 
+// postmaster is the mailbox that every domain has (RFC 5321 §4.5.1).
+const postmaster = "postmaster"
+
 // ErrUnknownUser is why an address in a domain of ours is not found.
 var ErrUnknownUser = errors.New("User unknown in virtual mailbox table")
 
@@ -73,6 +76,10 @@ func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[D
 		return lookup.Yes(Destination{Kind: Remote, Address: a})
 	}
 	account := r.directory.Account(ctx, a)
+	if account.State() == lookup.NotFound && strings.EqualFold(a.Local, postmaster) {
+		// RFC 5321 §4.5.1: it is never unknown. One of them serves all domains.
+		account = r.directory.Account(ctx, address.Address{Local: postmaster, Domain: r.home()})
+	}
 	switch account.State() {
 	case lookup.TryAgain:
 		return lookup.Later[Destination](account.Err())

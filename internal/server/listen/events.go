@@ -69,9 +69,9 @@ func (e HandshakeFailed) Record() (string, []slog.Attr) {
 		slog.String("client", e.Remote.String()), slog.Any("error", e.Err)}
 }
 
-// Line implements event.Event.
+// Line implements event.Event: Postfix's words, which fail2ban counts.
 func (e HandshakeFailed) Line() (string, string) {
-	return program, fmt.Sprintf("%s: TLS handshake with unknown[%s] failed: %v", e.Service, e.Remote, e.Err)
+	return "postfix/" + e.Service + "/smtpd", fmt.Sprintf("SSL_accept error from unknown[%s]: %v", e.Remote, e.Err)
 }
 
 // Panicked: a handler broke one of our own promises.

@@ -377,7 +377,7 @@ func TestOverTCP(t *testing.T) {
 	if err := <-end; err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.lines(), "TLS handshake with unknown[127.0.0.1] failed") {
+	if !strings.Contains(log.lines(), "SSL_accept error from unknown[127.0.0.1]: ") {
 		t.Error("SMTP-012", log.lines())
 	}
 }

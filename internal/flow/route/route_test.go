@@ -1,0 +1,73 @@
+package route
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/db"
+	"facteur/internal/store/directory"
+)
+
+func TestResolve(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	state, err := db.Open(filepath.Join(dir, "facteur.db"), directory.Migrations())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := directory.New(state, []string{"example.org", "example.net"}, dir, 0)
+	for _, a := range []string{"alice@example.org", "postmaster@example.org", "postmaster@example.net"} {
+		if err := d.AddAccount(ctx, parse(t, a), "secret", 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := New(d, func() string { return "example.org" })
+	check := func(to address.Address, want lookup.State, route string) {
+		t.Helper()
+		a := r.Resolve(ctx, to)
+		if got := a.Value().String(); a.State() != want || want == lookup.Found && got != route {
+			t.Errorf("%s: %v %s, want %v %s", to, a.State(), got, want, route)
+		}
+	}
+	check(parse(t, "Alice@EXAMPLE.org"), lookup.Found, "mailbox:alice@example.org")
+	check(parse(t, "nobody@example.org"), lookup.NotFound, "")
+	check(parse(t, "x@example.com"), lookup.Found, "smtp:example.com")
+	check(address.Address{Local: "Postmaster"}, lookup.Found, "mailbox:postmaster@example.org")
+	check(parse(t, "POSTMASTER@example.net"), lookup.Found, "mailbox:postmaster@example.net")
+	if err := d.RemoveAccount(ctx, parse(t, "postmaster@example.net"), false); err != nil {
+		t.Fatal(err)
+	}
+	check(parse(t, "postmaster@example.net"), lookup.Found, "mailbox:postmaster@example.org")
+	if err := d.RemoveAccount(ctx, parse(t, "postmaster@example.org"), false); err != nil {
+		t.Fatal(err)
+	}
+	check(parse(t, "postmaster@example.net"), lookup.NotFound, "")
+	state.Close()
+	check(parse(t, "new@example.org"), lookup.TryAgain, "")
+}
+
+func parse(t *testing.T, s string) address.Address {
+	t.Helper()
+	a, err := address.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestHopsAreReadBack(t *testing.T) {
+	for _, d := range []Destination{
+		{Kind: Mailbox, Account: directory.Account{Address: "a:b@example.org"}},
+		{Kind: Remote, Address: address.Address{Local: "x", Domain: "[IPv6:::1]"}},
+	} {
+		hop, err := ParseHop(d.String())
+		if err != nil || hop.Kind != d.Kind || hop.Name != d.Account.Address+d.Address.Domain {
+			t.Errorf("%s: %+v %v", d, hop, err)
+		}
+	}
+	if _, err := ParseHop("carrier pigeon"); err == nil {
+		t.Error("no route was read as one")
+	}
+}
