@@ -109,8 +109,12 @@ func (a *actor) hear(n int) (lines []string) {
 	return lines
 }
 
-// steady puts "…" for what differs from run to run.
+// steady puts "…" for what differs from run to run. Of two sessions on a mailbox
+// the first that looks has the new letter as its \Recent one.
 func steady(line string) string {
+	if regexp.MustCompile(`^\* [01] RECENT$`).MatchString(line) {
+		return "* … RECENT"
+	}
 	return regexp.MustCompile(`((?:UIDVALIDITY|APPENDUID|COPYUID|session) )[\w-]+`).ReplaceAllString(line, "${1}…")
 }
 

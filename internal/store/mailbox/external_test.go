@@ -393,3 +393,28 @@ func TestDates(t *testing.T) {
 	}
 	f.shut()
 }
+
+// TestTargetGone: a letter was on its way to a mailbox when the power went, and
+// another program deleted that mailbox. The account opens, and has the letter.
+func TestTargetGone(t *testing.T) {
+	t.Parallel()
+	f := open(t, t.TempDir())
+	must(t, f.Create(bg, "Gone"))
+	f.append("INBOX", "on its way", Seen)
+	v := f.selectBox("INBOX")
+	files := f.tree()
+	must(t, f.write(bg, func(tx *sql.Tx) error {
+		return errors.Join(f.boxes["INBOX"].forget(tx, []uint32{1}),
+			plan(tx, []todo{{source: "cur/" + files[0], target: ".Gone/cur/" + files[0]}}))
+	}))
+	must(t, v.Close())
+	f.boxes["INBOX"].curStamp = 0
+	f.boxes["INBOX"].count, f.boxes["INBOX"].bytes, f.boxes["INBOX"].unsaved = 0, 0, true
+	must(t, f.Account.Close())
+	must(t, os.RemoveAll(filepath.Join(f.owner.Home, "Maildir/.Gone")))
+	f.reopen()
+	if s := f.status("INBOX"); s.Messages != 1 || s.UIDNext != 3 {
+		t.Fatalf("%+v", s)
+	}
+	f.shut()
+}

@@ -99,6 +99,10 @@ func (a *Account) perform(t todo) error {
 		if _, serr := a.store.fs.Stat(source); errors.Is(serr, fs.ErrNotExist) {
 			return nil // done before, or taken away by somebody
 		}
+		target := filepath.Dir(filepath.Join(a.root, t.target))
+		if _, serr := a.store.fs.Stat(target); errors.Is(serr, fs.ErrNotExist) {
+			return nil // another program deleted the mailbox: the letter stays where it is
+		}
 	}
 	return err
 }
