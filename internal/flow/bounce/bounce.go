@@ -82,10 +82,8 @@ func (r Recipient) diagnostic() string {
 }
 
 func (w *Writer) notice(ctx context.Context, it *queue.Item, now time.Time, to []dsn.Recipient) (queue.Draft, error) {
-	original, err := w.beginning(ctx, it)
-	if err != nil {
-		return queue.Draft{}, err
-	}
+	// Without the bytes there is still something to tell, and nothing to wait for.
+	original, _ := w.beginning(ctx, it)
 	dest, err := w.destination(ctx, it.Sender)
 	if err != nil {
 		return queue.Draft{}, err

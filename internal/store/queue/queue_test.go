@@ -227,6 +227,22 @@ func TestShowAndList(t *testing.T) {
 	if want := []string{fmt.Sprint(a.ID, 2), fmt.Sprint(b.ID, 1)}; fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", seen, want)
 	}
+	for range listPage {
+		commit(t, q, draft(q, 1, "x", "y"))
+	}
+	n, stopped := 0, 0
+	last := ID(0)
+	q.List(ctx, func(it *Item) bool {
+		if n++; it.ID <= last || n > 2 && len(it.Recipients) != 2 {
+			t.Errorf("%v with %d recipients after %v", it.ID, len(it.Recipients), last)
+		}
+		last = it.ID
+		return true
+	})
+	q.List(ctx, func(it *Item) bool { stopped++; return stopped < 3 })
+	if n != listPage+2 || stopped != 3 {
+		t.Errorf("%d items listed, %d until told to stop", n, stopped)
+	}
 	if it, body, err := q.Show(ctx, b.ID); err != nil || it.ID != b.ID || body.Size() != 2 {
 		t.Errorf("%v %v", it, err)
 	}
