@@ -59,7 +59,7 @@ func TestSetFlags(t *testing.T) {
 func TestDeliveryName(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1700000000, 5000)
-	if got := DeliveryName("AB12", 3, at, "a/b:c,d"); got != `1700000000.M5QAB12R3.a\057b\072c\054d` {
+	if got := DeliveryName("AB12", 3, at, "a/b:c,d"); got != `1700000000.M000005QAB12R3.a\057b\072c\054d` {
 		t.Fatal(got)
 	}
 }

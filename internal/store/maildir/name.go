@@ -115,7 +115,7 @@ func SetFlags(flags, want string) string {
 // host is the name of this server; "/", ":" and "," in it are replaced as the
 // Maildir specification says.
 func DeliveryName(id string, n int, arrived time.Time, host string) string {
-	return fmt.Sprintf("%d.M%dQ%sR%d.%s", max(arrived.Unix(), 0), arrived.Nanosecond()/1000,
+	return fmt.Sprintf("%d.M%06dQ%sR%d.%s", max(arrived.Unix(), 0), arrived.Nanosecond()/1000,
 		clean(id), n, clean(host))
 }
 
