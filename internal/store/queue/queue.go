@@ -35,9 +35,11 @@
 //
 // # Leases
 //
-// Claim hands out each due recipient once and remembers it in memory until Settle
-// or Release. Leases die with the process: there is one process on a data
-// directory (see app), so nobody else can hold one.
+// Each recipient that somebody works on is leased, in memory: from before its
+// commit, if it is new and handed out from memory, or from the Claim that found it,
+// until Settle ends or defers it, or Release or Park gives it back. Leases die with
+// the process: there is one process on a data directory (see app), so nobody else
+// can hold one.
 package queue
 
 import (
