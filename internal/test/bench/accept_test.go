@@ -106,12 +106,10 @@ func (l load) measure(b *testing.B, source string, letters int, which string) (r
 	return r
 }
 
-// calm lets the disk forget the round before: what others wrote is written, and
-// ext4 no longer steps around inodes that were freed less than five seconds ago,
-// which makes every new file dear.
+// calm lets the disk forget the round before: what others wrote is written.
 func calm() {
 	syscall.Sync()
-	time.Sleep(6 * time.Second)
+	time.Sleep(2 * time.Second)
 }
 
 func open(b *testing.B, which string, setup interop.Setup) interop.Post {
