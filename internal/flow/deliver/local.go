@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -304,7 +305,9 @@ func (l *local) finish(ctx context.Context) {
 }
 
 const (
-	finishMax  = 2000
+	finishMax = 2000
+	// settleMax bounds one settlement: somebody waits for a 250 behind it.
+	settleMax  = 64
 	finishWait = 50 * time.Millisecond
 )
 
@@ -326,11 +329,13 @@ func (l *local) remove(ctx context.Context, batch []*letter) {
 		l.removeSingly(ctx, batch)
 		return
 	}
-	if err := l.clerk.settle(ctx, settlements(batch, queue.Delivered)...); err != nil {
-		return
-	}
-	for _, x := range batch {
-		l.done(x.attempt, 1)
+	for part := range slices.Chunk(batch, settleMax) {
+		if err := l.clerk.settle(ctx, settlements(part, queue.Delivered)...); err != nil {
+			return
+		}
+		for _, x := range part {
+			l.done(x.attempt, 1)
+		}
 	}
 }
 
