@@ -43,7 +43,9 @@ type Account struct {
 	marked     bool  // facteur-uids says that we are writing
 	epoch      int64
 	changes    int64
-	validity   uint32 // the last one given
+	founding   bool                // the index is new and has no mailboxes yet
+	left       map[string]lastSeen // by folder, while founding: what facteur-uids says, if it is to be believed
+	validity   uint32              // the last one given
 	boxes      map[string]*box
 	rootStamp  int64
 	todos      []todo
@@ -121,11 +123,13 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	}
 	a.marked, a.boxes, a.todos, a.done = false, map[string]*box{}, nil, nil
 	a.structures, a.partBytes = nil, 0
+	a.founding, a.left = false, a.state.Boxes
 	path := filepath.Join(a.home, "index.db")
 	_, missing := os.Stat(path)
 	if missing == nil {
 		err = a.adopt(ctx, path, known)
 		if err == nil {
+			a.left = nil
 			return known, nil
 		}
 		if !errors.Is(err, errCorrupt) {
@@ -138,7 +142,7 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	if a.idx, err = createIndex(path); err != nil {
 		return known, err
 	}
-	a.epoch, a.changes = 0, 0
+	a.epoch, a.changes, a.founding = 0, 0, true
 	// A run that did not end may have given numbers up to what it had reserved.
 	a.validity = max(a.validity, a.state.Validity)
 	return known, nil
@@ -161,6 +165,9 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 	err = a.loadBoxes(ctx)
 	if err == nil && !(known && a.state.vouches(a.epoch, a.changes)) {
 		err = fmt.Errorf("%w: it is not the one last used", errCorrupt)
+		if a.state.olderThan(a.epoch, a.changes) {
+			a.left = nil // UIDs were given that neither it nor the lists know
+		}
 	}
 	if err != nil {
 		x.close()
@@ -193,7 +200,7 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 		return err
 	}
 	rows, err := a.idx.db.QueryContext(ctx, `SELECT id, name, folder, validity, uidnext, modseq, recent,
-		count, bytes, newstamp, curstamp FROM mailbox`)
+		count, bytes, newstamp, curstamp, liststamp, listnext, listcount, heir FROM mailbox`)
 	if err != nil {
 		return err
 	}
@@ -201,7 +208,7 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 	for rows.Next() {
 		b := &box{acct: a}
 		if err := rows.Scan(&b.id, &b.name, &b.folder, &b.validity, &b.uidNext, &b.modSeq, &b.recent,
-			&b.count, &b.bytes, &b.newStamp, &b.curStamp); err != nil {
+			&b.count, &b.bytes, &b.newStamp, &b.curStamp, &b.listStamp, &b.listNext, &b.listCount, &b.heir); err != nil {
 			return err
 		}
 		b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, b.folder)}
@@ -246,8 +253,8 @@ func (a *Account) mark() error {
 		return nil
 	}
 	epoch := a.epoch
-	if !a.marked {
-		epoch = rand.Int64()
+	if !a.marked && !a.founding {
+		epoch = a.nextEpoch()
 	}
 	s := state{Epoch: epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve}
 	if err := writeState(a.store.fs, a.root, s); err != nil {
@@ -273,6 +280,7 @@ func (a *Account) stop() error {
 	}
 	a.started = false
 	ctx := context.Background()
+	a.writeLists(ctx)
 	var err error
 	if len(a.done) > 0 || len(a.structures) > 0 || a.anyUnsaved() {
 		err = a.write(ctx, a.saveBoxes)
@@ -283,10 +291,21 @@ func (a *Account) stop() error {
 	if cerr := a.idx.close(); err == nil {
 		err = cerr
 	}
-	if err == nil && a.marked {
-		err = writeState(a.store.fs, a.root, state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity})
+	if err == nil && (a.marked || a.state.Open) {
+		err = writeState(a.store.fs, a.root, a.lastState())
 	}
 	return err
+}
+
+// lastState is what facteur-uids says at the end of a run.
+func (a *Account) lastState() state {
+	s := state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity, Boxes: map[string]lastSeen{}}
+	for _, b := range a.boxes {
+		if b.listed() {
+			s.Boxes[b.folder] = lastSeen{b.validity, b.uidNext, b.modSeq}
+		}
+	}
+	return s
 }
 
 func (a *Account) anyUnsaved() bool {

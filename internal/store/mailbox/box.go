@@ -42,6 +42,11 @@ type box struct {
 	unsaved  bool // recent or a stamp is newer than in the index
 	gone     bool
 	loaded   bool
+	// The list of UIDs, see uidlist.go; the names are those of the columns.
+	listStamp, listCount int64
+	listNext             uint32
+	heir                 bool
+	listSeen             bool // its mtime was looked at since the account was opened
 	// What STATUS told last, at this MODSEQ and this first recent UID.
 	counted                  uint64
 	countedFrom              uint32
@@ -188,6 +193,7 @@ type delta struct {
 	freed   int64    // bytes of the removed
 	changed []letter // ascending
 	added   []letter // ascending
+	next    uint32   // UIDNEXT, if it is to be higher than after added
 }
 
 func (d *delta) empty() bool { return len(d.removed)+len(d.changed)+len(d.added) == 0 }
@@ -195,7 +201,7 @@ func (d *delta) empty() bool { return len(d.removed)+len(d.changed)+len(d.added)
 // numbers are those of the mailbox after the change.
 func (d *delta) numbers() (count, bytes int64, uidNext uint32) {
 	count = d.b.count + int64(len(d.added)) - int64(len(d.removed))
-	bytes, uidNext = d.b.bytes-d.freed, d.b.uidNext
+	bytes, uidNext = d.b.bytes-d.freed, max(d.b.uidNext, d.next)
 	for _, l := range d.added {
 		bytes += l.size
 		uidNext = max(uidNext, l.uid+1)
@@ -252,8 +258,9 @@ func (d *delta) save(tx *sql.Tx) error {
 	if !d.empty() {
 		modSeq++
 	}
-	_, err := tx.Exec(`UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?
-		WHERE id = ?`, uidNext, int64(modSeq), d.b.recent, count, bytes, newStamp, curStamp, d.b.id)
+	_, err := tx.Exec(`UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?,
+		liststamp = ?, listnext = ?, listcount = ?, heir = ? WHERE id = ?`, uidNext, int64(modSeq), d.b.recent, count, bytes,
+		newStamp, curStamp, d.b.listStamp, d.b.listNext, d.b.listCount, d.b.heir, d.b.id)
 	return err
 }
 

@@ -84,10 +84,8 @@ func (a *Account) refresh(ctx context.Context) error {
 			delete(folders, name) // another directory with the same name
 		}
 	}
-	for _, name := range sortedKeys(folders) {
-		if _, err := a.register(ctx, name, folders[name]); err != nil {
-			return err
-		}
+	if err := a.meet(ctx, folders); err != nil {
+		return err
 	}
 	a.rootStamp = trust(stamp, now)
 	return nil
@@ -128,26 +126,6 @@ func (a *Account) folders() (map[string]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// register puts a mailbox that exists on disk into the index.
-func (a *Account) register(ctx context.Context, name, folder string) (*box, error) {
-	b := &box{acct: a, name: name, folder: folder, uidNext: 1, modSeq: 1, recent: 1, validity: a.nextValidity()}
-	b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, folder)}
-	err := a.write(ctx, func(tx *sql.Tx) error {
-		r, err := tx.Exec(`INSERT INTO mailbox (name, folder, validity, uidnext, modseq, recent, count, bytes, newstamp, curstamp)
-			VALUES (?, ?, ?, 1, 1, 1, 0, 0, 0, 0)`, name, folder, b.validity)
-		if err != nil {
-			return err
-		}
-		b.id, err = r.LastInsertId()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	a.boxes[name] = b
-	return b, nil
 }
 
 // drop takes a mailbox out of the index. Its sessions end.
@@ -259,8 +237,9 @@ func (a *Account) create(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.register(ctx, name, folder)
-	return err
+	b := a.newBox(name, folder)
+	b.validity = a.nextValidity()
+	return a.register(ctx, b)
 }
 
 // Delete removes the mailbox and its letters; INBOX can't be deleted. One that
@@ -432,6 +411,7 @@ func (b *box) renamed(name, folder string) *box {
 		dir:      maildir.Dir{FS: b.dir.FS, Path: filepath.Join(b.acct.root, folder)},
 		validity: b.validity, recent: b.recent, count: b.count, bytes: b.bytes,
 		newStamp: b.newStamp, curStamp: b.curStamp, ownStamp: b.ownStamp, lastScan: b.lastScan,
+		listStamp: b.listStamp, listNext: b.listNext, listCount: b.listCount, heir: b.heir, listSeen: b.listSeen,
 		unsaved: true, uidNext: b.uidNext, modSeq: b.modSeq}
 }
 

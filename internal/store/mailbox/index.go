@@ -17,7 +17,7 @@ var errCorrupt = errors.New("index is corrupt")
 
 // schemaVersion is the user_version of the index. One of another version is
 // thrown away like a corrupt one: it is only a cache.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // schema is the whole index. Letters have no rowid: a mailbox's letters stand
 // together, in the order in which they are read.
@@ -39,7 +39,11 @@ CREATE TABLE mailbox (
 	count    INTEGER NOT NULL,
 	bytes    INTEGER NOT NULL,
 	newstamp INTEGER NOT NULL,     -- mtime of new/ when it was last read, ns; 0: read it again
-	curstamp INTEGER NOT NULL
+	curstamp INTEGER NOT NULL,
+	liststamp INTEGER NOT NULL,    -- mtime of the list of UIDs when it was last written or read, ns
+	listnext  INTEGER NOT NULL,    -- UIDNEXT and
+	listcount INTEGER NOT NULL,    -- letters when it was last written; 0: write it
+	heir      INTEGER NOT NULL     -- 1: the letters' UIDs are still to be taken from the list
 );
 CREATE TABLE letter (
 	mailbox  INTEGER NOT NULL,

@@ -40,7 +40,8 @@ type model struct {
 	nextUID  map[identity]uint32 // with uid 0: UIDNEXT
 	clients  []*client
 	count    int
-	keywords bool // keywords must be right (not after the index was lost)
+	lists    map[string][]byte // older lists of UIDs, by path
+	keywords bool              // keywords must be right (not after the index was lost)
 }
 
 // client is a session as an IMAP client sees it.
@@ -55,7 +56,8 @@ var modelBoxes = []string{"INBOX", "Archive", "Büro/v1.0"}
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Now(), boxes: map[string]map[string]SystemFlags{},
-		history: map[identity]string{}, validity: map[string]uint32{}, nextUID: map[identity]uint32{}, keywords: true}
+		history: map[identity]string{}, validity: map[string]uint32{}, nextUID: map[identity]uint32{}, keywords: true,
+		lists: map[string][]byte{}}
 	m.f = &fixture{t: t, owner: Owner{Address: "a@example.org", Home: t.TempDir()}}
 	m.start()
 	must(t, m.f.Create(bg, "Büro/v1.0"))
@@ -389,7 +391,33 @@ func (m *model) damage() {
 	case 5:
 		must(m.t, os.Truncate(index, int64(m.rnd.IntN(20000))))
 	}
+	m.damageLists()
 	m.now = m.now.Add(time.Hour)
+}
+
+// damageLists deletes, cuts or replaces lists of UIDs by older ones.
+func (m *model) damageLists() {
+	for _, name := range modelBoxes {
+		folder, _ := maildir.Folder(name)
+		path := filepath.Join(m.f.owner.Home, "Maildir", folder, listFile)
+		text, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		must(m.t, err)
+		older := m.lists[path]
+		if m.rnd.IntN(3) == 0 {
+			m.lists[path] = text
+		}
+		switch m.rnd.IntN(6) {
+		case 0:
+			must(m.t, os.Remove(path))
+		case 1:
+			must(m.t, os.Truncate(path, int64(m.rnd.IntN(len(text)))))
+		case 2:
+			must(m.t, os.WriteFile(path, older, 0o600))
+		}
+	}
 }
 
 func (m *model) disconnect() {

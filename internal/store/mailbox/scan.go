@@ -69,6 +69,9 @@ func (b *box) sync(ctx context.Context) error {
 	if b.gone {
 		return ErrMailboxGone
 	}
+	if err := b.heed(); err != nil {
+		return err
+	}
 	now := time.Now() // the kernel's clock stamped the directories, not the store's
 	newStamp, curStamp, err := b.stamps()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,6 +93,22 @@ func (b *box) sync(ctx context.Context) error {
 		b.newStamp, b.curStamp = 0, 0
 	}
 	return err
+}
+
+// heed looks once after opening whether another program wrote the list of UIDs:
+// Dovecot may have given some of which no letter is left.
+func (b *box) heed() error {
+	if b.listSeen {
+		return nil
+	}
+	stamp, err := b.stampOfList()
+	if err != nil {
+		return err
+	}
+	if b.listSeen = true; stamp != b.listStamp {
+		b.newStamp, b.curStamp = 0, 0
+	}
+	return nil
 }
 
 // own takes the mtimes that a change of ours left, so that it is not taken for
@@ -300,28 +319,39 @@ func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[st
 	if err != nil {
 		return err
 	}
-	if uint64(b.uidNext)+uint64(len(arrivals)) > maxUID {
+	if err := b.addWords(ctx, arrivals); err != nil {
+		return err
+	}
+	heir, listStamp := b.heir, b.listStamp
+	next, err := b.number(arrivals)
+	if err != nil {
+		return err
+	}
+	if next > maxUID {
 		return b.renumber(ctx)
 	}
+	d.next, b.heir = uint32(next), false
 	for i := range arrivals {
-		arrivals[i].uid = b.uidNext + uint32(i)
 		d.added = append(d.added, arrivals[i].letter)
 	}
-	if d.empty() && len(moved) == 0 {
+	if d.empty() && len(moved) == 0 && d.next == b.uidNext {
 		return nil
 	}
 	sort.Slice(d.removed, func(i, j int) bool { return d.removed[i] < d.removed[j] })
 	sort.Slice(d.changed, func(i, j int) bool { return d.changed[i].uid < d.changed[j].uid })
 	d.stamp()
-	if err := b.complete(ctx, &d); err != nil {
-		return err
+	if err = b.complete(ctx, &d); err == nil {
+		for i := range arrivals {
+			arrivals[i].modSeq = b.modSeq + 1
+		}
+		err = b.acct.commit(ctx, func(tx *sql.Tx) error {
+			return errors.Join(b.forget(tx, d.removed), b.replace(tx, moved), b.refile(tx, d.changed, false), b.insert(tx, arrivals))
+		}, d)
 	}
-	for i := range arrivals {
-		arrivals[i].modSeq = b.modSeq + 1
+	if err != nil {
+		b.heir, b.listStamp = heir, listStamp
 	}
-	return b.acct.commit(ctx, func(tx *sql.Tx) error {
-		return errors.Join(b.forget(tx, d.removed), b.replace(tx, moved), b.refile(tx, d.changed, false), b.insert(tx, arrivals))
-	}, d)
+	return err
 }
 
 // complete fills in what a scan doesn't see: the other fields of changed
@@ -428,7 +458,9 @@ func (b *box) renumber(ctx context.Context) error {
 	if err := b.acct.drop(ctx, b); err != nil {
 		return err
 	}
-	if _, err := b.acct.register(ctx, b.name, folder); err != nil {
+	fresh := b.acct.newBox(b.name, folder)
+	fresh.validity = b.acct.nextValidity()
+	if err := b.acct.register(ctx, fresh); err != nil {
 		return err
 	}
 	return ErrMailboxGone

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
+	"strings"
 
 	"facteur/internal/base/vfs"
 )
@@ -16,35 +19,82 @@ const stateFile = "facteur-uids"
 // was deleted, restored from a backup or copied from elsewhere is found out by
 // it, and then no UIDVALIDITY that was used is used again.
 type state struct {
-	Epoch    int64 // the random name of the last run that wrote
+	Epoch    int64 // the name of the last run that wrote; later runs have higher ones
 	Open     bool  // that run has not ended properly
 	Changes  int64 // transactions of the index at its end, if it has
 	Validity uint32
 	// Validity is no smaller than any UIDVALIDITY given so far.
+
+	// Boxes are the mailboxes whose lists of UIDs were complete at the end of
+	// that run, by folder; none if it has not ended.
+	Boxes map[string]lastSeen
 }
+
+// lastSeen is what a mailbox had reached.
+type lastSeen struct {
+	Validity, UIDNext uint32
+	ModSeq            uint64
+}
+
+// maxStateFile is the most that is read, in bytes.
+const maxStateFile = 16 << 20
 
 const stateFormat = "facteur-uids 1\n" +
 	"# Which index belongs to these letters. If this file is lost, clients fetch everything again.\n" +
 	"epoch %d\nopen %t\nchanges %d\nvalidity %d\n"
 
 func readState(f vfs.FS, root string) (s state, found bool, err error) {
-	data, err := vfs.ReadFile(f, path.Join(root, stateFile), 4096)
+	data, err := vfs.ReadFile(f, path.Join(root, stateFile), maxStateFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, false, nil
 	}
 	if err != nil {
 		return s, false, err
 	}
-	n, _ := fmt.Sscanf(string(data), stateFormat, &s.Epoch, &s.Open, &s.Changes, &s.Validity)
+	head, boxes, _ := strings.Cut(string(data), boxMark)
+	n, _ := fmt.Sscanf(head, stateFormat, &s.Epoch, &s.Open, &s.Changes, &s.Validity)
+	if n == 4 && !s.Open && boxes != "" {
+		s.Boxes = readBoxes(boxMark + boxes)
+	}
 	return s, n == 4, nil
+}
+
+const (
+	boxMark   = "box "
+	boxFormat = boxMark + "validity %d uidnext %d modseq %d folder %q\n"
+)
+
+// readBoxes reads the lines of mailboxes: all of them or, if one is bad, none.
+func readBoxes(text string) map[string]lastSeen {
+	boxes := map[string]lastSeen{}
+	for line := range strings.Lines(text) {
+		var x lastSeen
+		var folder string
+		if _, err := fmt.Sscanf(line, boxFormat, &x.Validity, &x.UIDNext, &x.ModSeq, &folder); err != nil ||
+			x.Validity == 0 || x.UIDNext == 0 || x.UIDNext > maxUID {
+			return nil
+		}
+		boxes[folder] = x
+	}
+	return boxes
 }
 
 func writeState(f vfs.FS, root string, s state) error {
 	text := fmt.Sprintf(stateFormat, s.Epoch, s.Open, s.Changes, s.Validity)
+	for _, folder := range slices.Sorted(maps.Keys(s.Boxes)) {
+		x := s.Boxes[folder]
+		text += fmt.Sprintf(boxFormat, x.Validity, x.UIDNext, x.ModSeq, folder)
+	}
 	return vfs.WriteFile(f, path.Join(root, stateFile), []byte(text), 0o600)
 }
 
 // vouches tells whether an index with these numbers is the one last written.
 func (s state) vouches(epoch, changes int64) bool {
 	return s.Epoch == epoch && (s.Open || s.Changes == changes)
+}
+
+// olderThan tells whether an index with these numbers was written after this.
+// One that has no changes was just being made.
+func (s state) olderThan(epoch, changes int64) bool {
+	return changes > 0 && (epoch > s.Epoch || epoch == s.Epoch && changes > s.Changes)
 }
