@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"facteur/internal/base/event"
@@ -132,4 +133,28 @@ func TestViewMemory(t *testing.T) {
 		t.Errorf("an open mailbox of %d letters takes %d bytes", n, used)
 	}
 	must(t, v.Close())
+}
+
+// BenchmarkRest is what the end of a session costs that changed one letter of
+// 100,000: the list of UIDs is written, with the account locked.
+func BenchmarkRest(b *testing.B) {
+	const n = 100_000
+	home := b.TempDir()
+	fill(b, home, n)
+	s := New(vfs.OS{}, event.Discard)
+	s.linger = 0
+	for b.Loop() {
+		b.StopTimer()
+		a, err := s.Open(bg, Owner{Home: home})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := a.Append(bg, "INBOX", strings.NewReader(letterText("x")), 0, AppendOptions{}); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if err := a.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -5,18 +5,43 @@
 //
 //	HOME/Maildir/                the letters; see package maildir
 //	HOME/Maildir/facteur-uids    which index is the right one (text)
+//	HOME/Maildir/dovecot-uidlist the UIDs of INBOX, in Dovecot's form (text);
+//	HOME/Maildir/.X/dovecot-…    those of the mailbox X
 //	HOME/Maildir/subscriptions   subscribed names, in Dovecot's form
 //	HOME/index.db                the index: SQLite in WAL mode, synchronous=FULL
 //
 // The files are the truth about which letters exist and what their system flags
 // are. The index adds UIDs, MODSEQs and keywords, and keeps what would take long
 // to find out: sizes, dates, structures. It can be deleted at any time while nobody
-// uses the account; then letters get new UIDs under a new UIDVALIDITY, and
-// keywords are lost. The same happens when it is corrupt or is not the one that
-// facteur-uids names: an index from a backup, older than the mail, would give
-// UIDs a second time. UIDVALIDITYs come from the clock and only rise; a number
-// is given to one mailbox only. (Whoever restores the whole HOME from a backup
-// must delete the index too.)
+// uses the account (for some ten seconds: facteur-uids says "open false"); then
+// keywords are lost, but not UIDs. The same happens when it is corrupt or is not
+// the one that facteur-uids names: an index from a backup, older than the mail,
+// would give UIDs a second time. UIDVALIDITYs come from the clock and only rise; a
+// number is given to one mailbox only.
+//
+// The lists of UIDs are written when the account goes to rest, for mailboxes whose
+// letters are others than those listed; facteur-uids then has each mailbox's
+// UIDVALIDITY, UIDNEXT and MODSEQ. An index that is made anew takes UIDs from a
+// list that has that UIDVALIDITY and reaches that UIDNEXT: letters keep their
+// UIDs, those that are not listed get higher ones, MODSEQs go on. Without such a
+// list, or after a crash, the mailbox gets new UIDs under a new, larger
+// UIDVALIDITY. So it does if there is an index younger than facteur-uids, which
+// then is from a backup. Whoever restores the whole HOME from a backup must delete
+// index.db and facteur-uids: nothing else can tell that UIDs were given since.
+//
+// # Coming from Dovecot, and going back
+//
+// A mailbox that is new to the account and has a list of Dovecot's (version 3)
+// keeps its UIDVALIDITY and UIDs, if that UIDVALIDITY is above all that the
+// account ever had; of two mailboxes with the same one, the second gets another.
+// Later UIDVALIDITYs are larger than all of these. Letters seen for the first
+// time have the keywords that dovecot-keywords gives to small letters in their
+// file names; the index is where keywords are from then on. Dovecot reads our
+// lists and goes on with the same UIDs (other fields of lines and header are
+// kept); what it adds is followed when facteur comes back. It doesn't see keywords
+// that were given here. The two must not work on one account at the same time.
+// A field "Xfacteur" in the header, which Dovecot keeps, marks lists that are to
+// be believed only together with facteur-uids.
 //
 // UIDs are given when a letter is first seen, in order of arrival: the time in
 // the file's name, or the file's mtime if that is earlier, then the name.
@@ -52,6 +77,10 @@
 //     at every moment the letter has a name, in one mailbox or the other. If the
 //     index is lost just then, letters are where their files are.
 //   - Delete: the mailbox whole, or gone; leftovers in tmp/ are swept.
+//   - Going to rest: lists old or new, each whole. The index is good; if it is
+//     lost as well, the lists are not believed.
+//   - First opening, of a new index or of Dovecot's Maildir: nothing was decided,
+//     or all mailboxes stand in the index with their UIDVALIDITY.
 //
 // # In memory
 //

@@ -23,6 +23,10 @@ import (
 //   - one of Dovecot's with a UIDVALIDITY above all that this account ever had:
 //     none of its UIDs can have been given by us.
 
+// maxValidity is the last UIDVALIDITY that is taken over: above it there must be
+// room for those that we give.
+const maxValidity = 1<<32 - 1<<24
+
 // meet registers mailboxes that the index doesn't know: name → folder.
 func (a *Account) meet(ctx context.Context, folders map[string]string) error {
 	floor := a.validity
@@ -71,14 +75,14 @@ func (a *Account) newBox(name, folder string) *box {
 // above all of them, so that whatever happens to the list, none is given twice.
 func (b *box) inherit(floor uint32) error {
 	l, err := b.readList(nil)
-	b.acct.validity = max(b.acct.validity, min(l.validity, maxValidity)) // believed or not: it was given
-	bad := errors.Is(err, errBadList)
-	none := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !bad && !none {
-		return err
+	if l.validity <= maxValidity {
+		b.acct.validity = max(b.acct.validity, l.validity) // believed or not: it was given
 	}
+	bad, none := errors.Is(err, errBadList), errors.Is(err, fs.ErrNotExist)
 	last, known := b.acct.left[b.folder]
 	switch {
+	case err != nil && !bad && !none:
+		return err
 	case bad:
 		return nil
 	case known && none && last.UIDNext == 1: // nothing was to be listed
@@ -92,7 +96,7 @@ func (b *box) inherit(floor uint32) error {
 		}
 		b.modSeq = last.ModSeq
 	default:
-		if l.ours() || l.validity <= floor {
+		if l.ours() || l.validity <= floor || l.validity > maxValidity {
 			return nil
 		}
 		// Dovecot's MODSEQs count changes: they are below the seconds since 1970.

@@ -452,7 +452,12 @@ func TestHistories(t *testing.T) {
 			}
 			m.disconnect()
 			m.verify()
+			running, err := os.ReadFile(filepath.Join(m.f.owner.Home, "Maildir", stateFile))
+			must(t, err)
 			must(t, m.f.Account.Close())
+			if m.rnd.IntN(3) == 0 { // the run was killed
+				must(t, os.WriteFile(filepath.Join(m.f.owner.Home, "Maildir", stateFile), running, 0o600))
+			}
 			older, err := os.ReadFile(filepath.Join(m.f.owner.Home, "index.db"))
 			must(t, err)
 			m.damage()
@@ -461,6 +466,7 @@ func TestHistories(t *testing.T) {
 			m.deliver("INBOX")
 			m.verify()
 			m.f.shut()
+			m.damageLists()
 			if m.rnd.IntN(2) == 0 { // an index from a backup, older than the mail
 				must(t, os.WriteFile(filepath.Join(m.f.owner.Home, "index.db"), older, 0o600))
 				m.now = m.now.Add(time.Hour)

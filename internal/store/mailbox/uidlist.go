@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 
 	"facteur/internal/base/vfs"
 )
@@ -21,9 +22,6 @@ const (
 	listFile     = "dovecot-uidlist" // in the directory of each mailbox
 	maxListLine  = 4 << 10           // bytes, with its line end
 	maxListLines = 10_000_000
-	// maxValidity is the last UIDVALIDITY that is taken over: above it there
-	// must be room for those that we give.
-	maxValidity = 1<<32 - 1<<24
 	// listMark is a field of the header that Dovecot keeps and doesn't read. A
 	// list that has it is believed only together with facteur-uids.
 	listMark = "Xfacteur"
@@ -104,7 +102,7 @@ func parseListHeader(line string) (l uidList, ok bool) {
 			l.fields = append(l.fields, string(field))
 		}
 	}
-	return l, ok && l.validity > 0 && l.validity <= maxValidity && l.next > 0 && l.next < maxUID
+	return l, ok && l.validity > 0 && l.next > 0 && l.next < maxUID
 }
 
 // listNumber reads a decimal; 0 if it is none.
@@ -249,9 +247,11 @@ func (b *box) writeList(ctx context.Context) error {
 	return nil
 }
 
-// entries are the index's letters by UID.
+// entries are the index's letters by UID. What a list must not have is left out
+// and gets a new UID if the index is lost: rows with changed bytes, and names that
+// would break a line.
 func (b *box) entries(ctx context.Context) ([]entry, error) {
-	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT uid, base FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
+	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT uid, base, crc FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
 	if err != nil {
 		return nil, err
 	}
@@ -259,10 +259,13 @@ func (b *box) entries(ctx context.Context) ([]entry, error) {
 	list := make([]entry, 0, b.count)
 	for rows.Next() {
 		var e entry
-		if err := rows.Scan(&e.uid, &e.base); err != nil {
+		var crc int64
+		if err := rows.Scan(&e.uid, &e.base, &crc); err != nil {
 			return nil, err
 		}
-		list = append(list, e)
+		if crc == checksum(b.id, e.uid, e.base) && !strings.Contains(e.base, "\n") {
+			list = append(list, e)
+		}
 	}
 	return list, rows.Err()
 }

@@ -304,7 +304,7 @@ func TestFromDovecot(t *testing.T) {
 func TestParseList(t *testing.T) {
 	t.Parallel()
 	const head = "3 V1 N2 G0\n"
-	for _, bad := range []string{"", "\n", "1 1 2\n", "3\n", "3 N2\n", "3 V1\n", "3 V1 N0\n", "3 V4294967295 N2\n", "3 V1 N4294967295\n",
+	for _, bad := range []string{"", "\n", "1 1 2\n", "3\n", "3 N2\n", "3 V1\n", "3 V1 N0\n", "3 V4294967296 N2\n", "3 V1 N4294967295\n",
 		"3 V1 N2", head + "1", head + "1\n", head + "1 x\n", head + "1 :\n", head + "0 :a\n", head + "-1 :a\n", head + "4294967296 :a\n",
 		head + "4294967295 :a\n", head + "2 :a\n2 :b\n", head + "2 :a\n1 :b\n", head + "\n", head + "1 :" + strings.Repeat("a", maxListLine) + "\n",
 		"3 V1 N2 " + strings.Repeat("X ", maxListLine) + "\n"} {
