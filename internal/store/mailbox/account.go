@@ -124,6 +124,7 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	a.marked, a.boxes, a.todos, a.done = false, map[string]*box{}, nil, nil
 	a.structures, a.partBytes = nil, 0
 	a.founding, a.left = false, a.state.Boxes
+	a.validity = 0 // what was given is in facteur-uids, or it was not given
 	path := filepath.Join(a.home, "index.db")
 	_, missing := os.Stat(path)
 	if missing == nil {
@@ -167,6 +168,9 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 		err = fmt.Errorf("%w: it is not the one last used", errCorrupt)
 		if a.state.olderThan(a.epoch, a.changes) {
 			a.left = nil // UIDs were given that neither it nor the lists know
+		}
+		if a.changes == 0 {
+			a.validity = 0 // it was being made: nobody was told what it says
 		}
 	}
 	if err != nil {

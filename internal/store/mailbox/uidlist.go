@@ -49,8 +49,11 @@ func (l uidList) ours() bool { return slices.Contains(l.fields, listMark) }
 func parseList(r io.Reader, each func(uid uint32, fields, base []byte)) (uidList, error) {
 	lines := bufio.NewReaderSize(r, maxListLine)
 	line, err := listLine(lines)
+	if errors.Is(err, io.EOF) {
+		err = errBadList
+	}
 	if err != nil {
-		return uidList{}, errors.Join(errBadList, err)
+		return uidList{}, err // one of the disk says nothing about the list
 	}
 	l, ok := parseListHeader(string(line))
 	var last uint32

@@ -393,3 +393,42 @@ func TestListDoubling(t *testing.T) {
 		t.Errorf("%v, then %v", one, two)
 	}
 }
+
+// TestTakeoverCut: a power cut at any moment of the first opening leaves
+// everything to be taken over, or has it all.
+func TestTakeoverCut(t *testing.T) {
+	t.Parallel()
+	t.Run("INV-10", func(t *testing.T) {
+		for n := 0; ; n++ {
+			home, mem := t.TempDir(), vfs.NewMem()
+			for _, dir := range []string{"", "/.Work"} {
+				for _, sub := range []string{"cur", "new", "tmp"} {
+					must(t, vfs.MkdirAll(mem, home+"/Maildir"+dir+"/"+sub, 0o700))
+				}
+				must(t, vfs.WriteFile(mem, home+"/Maildir"+dir+"/cur/100.a.h:2,", []byte(letterText("a")), 0o600))
+				text := fmt.Sprintf("3 V%d N9 G0\n7 :100.a.h\n", 1000+len(dir))
+				must(t, vfs.WriteFile(mem, home+"/Maildir"+dir+"/"+listFile, []byte(text), 0o600))
+			}
+			must(t, mem.SyncFS("/"))
+			mem.StopAfter(n)
+			a, err := newStore(mem).Open(bg, Owner{Home: home})
+			if err == nil {
+				_, err = a.Status(bg, "INBOX")
+				a.idx.close()
+			}
+			done := err == nil
+			f := &fixture{t: t, store: newStore(mem.Crash(uint64(n))), owner: Owner{Home: home}}
+			f.reopen()
+			for name, want := range map[string]uint32{"INBOX": 1000, "Work": 1006} {
+				if v, list := f.letters(name); v != want || !slices.Equal(list, []string{"7 a"}) {
+					t.Fatalf("cut %d (done %t): %s has UIDVALIDITY %d, %q", n, done, name, v, list)
+				}
+			}
+			f.shut()
+			if done {
+				t.Logf("%d operations", n)
+				return
+			}
+		}
+	})
+}
