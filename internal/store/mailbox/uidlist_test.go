@@ -299,6 +299,15 @@ func TestFromDovecot(t *testing.T) {
 		t.Error(list)
 	}
 	f.shut()
+	// And once more: it gives one and leaves no letter to show for it.
+	text, err = os.ReadFile(f.list())
+	must(t, err)
+	must(t, os.WriteFile(f.list(), append(text, "30 :gone\n"...), 0o600))
+	f.reopen()
+	if uid := f.append("INBOX", "h", 0); uid != 31 {
+		t.Error(uid)
+	}
+	f.shut()
 }
 
 func TestParseList(t *testing.T) {
