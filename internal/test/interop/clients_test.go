@@ -122,12 +122,12 @@ func TestMutt(t *testing.T) {
 			`set imap_user="` + alice + `" imap_pass="` + Password + `"`, `set ssl_starttls=no ssl_force_tls=no imap_authenticators="plain:login"`,
 			`set folder="imap://` + post.Addr("imap") + `/" spoolfile="imap://` + post.Addr("imap") + `/INBOX"`,
 			`set header_cache="" copy=no confirmcreate=no confirmappend=no delete=yes quit=yes wait_key=no pager_stop=yes`,
-			`set move=no sleep_time=0 abort_key="\x00"`,
+			`set move=no sleep_time=0`,
 			`push "<first-entry><display-message><exit><flag-message><copy-message>=Kept<enter><save-message>=Moved<enter><sync-mailbox><quit>"`,
 		}, "\n")+"\n")
 		env := []string{"TERM=xterm", "HOME=" + dir}
 		// mutt wants a terminal: script(1) gives it one.
-		out, err := TryRunEnv(t, env, "", Need(t, "script"), "-qec", "timeout 120 "+mutt+" -F "+rc, filepath.Join(dir, "typescript"))
+		out, err := TryRunEnv(t, env, "", Need(t, "script"), "-qec", "timeout --foreground 120 "+mutt+" -F "+rc, filepath.Join(dir, "typescript"))
 		if err != nil {
 			t.Fatalf("mutt: %v\n%s", err, out)
 		}
