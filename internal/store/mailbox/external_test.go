@@ -90,6 +90,26 @@ func TestExternal(t *testing.T) {
 		}
 		f.shut()
 	})
+	for _, name := range []string{"new/100.a.h", "cur/100.a.h:2,S"} {
+		t.Run("INV-10 a stranger with the name of a letter in "+name[:3], func(t *testing.T) {
+			f := open(t, t.TempDir())
+			f.drop(name, letterText("ours"))
+			v := f.selectBox("INBOX")
+			uid := v.Letter(1).UID
+			for _, other := range []string{"new/100.a.h", "cur/100.a.h:2,S", "cur/100.a.h:2,F"} {
+				if other != name {
+					time.Sleep(2 * settled)
+					f.drop(other, letterText("stranger"))
+					_, err := v.Poll(bg, true)
+					must(t, err)
+				}
+			}
+			if got := read(t, v, uid); got != letterText("ours") || v.Len() != 3 {
+				t.Fatalf("of %d letters, UID %d is now %q", v.Len(), uid, got)
+			}
+			f.shut()
+		})
+	}
 	t.Run("IMAP-025 changes under a session", func(t *testing.T) {
 		f := open(t, t.TempDir())
 		f.drop("new/100.a.h", letterText("a"))

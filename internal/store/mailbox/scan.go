@@ -183,34 +183,46 @@ func (b *box) listDir(files map[string]found, isNew bool) error {
 		}
 		f := found{isNew, e.Name[len(base):]}
 		if twin, ok := files[base]; ok {
-			if base, err = b.parted(base, twin, f); err != nil {
+			if err := b.part(files, base, twin, f); err != nil {
 				return err
 			}
-			if base == "" {
-				continue
-			}
-			f.info = e.Name[strings.IndexByte(e.Name+":", ':'):]
+			continue
 		}
 		files[base] = f
 	}
 	return nil
 }
 
-// parted handles two names with one base. If both exist, one gets a base of its
-// own, by a rename: nobody's file is ever removed here. If only one is there, a
-// rename beside our reading has shown us both names, and the next scan will see.
-func (b *box) parted(base string, twin, f found) (string, error) {
+// part handles two files with one base. If both exist, one gets a base of its own,
+// by a rename: nobody's file is ever removed here. The one that the index knows
+// keeps its name, for its UID says which bytes it has (INV-10). If only one is
+// there, a rename beside our reading has shown us both names, and the next scan
+// will see.
+func (b *box) part(files map[string]found, base string, twin, f found) error {
 	if _, err := b.dir.FS.Stat(b.path(base, twin)); err != nil {
 		b.newStamp, b.curStamp = 0, 0
-		return base, nil
+		files[base] = f
+		return nil
+	}
+	stays, goes := twin, f
+	if b.indexed(base) == f {
+		stays, goes = f, twin
 	}
 	fresh := b.freshBase(maildir.ParseName(base))
-	err := b.dir.FS.Rename(b.path(base, f), b.path(fresh, f))
+	err := b.dir.FS.Rename(b.path(base, goes), b.path(fresh, goes))
 	if errors.Is(err, fs.ErrNotExist) {
 		b.newStamp, b.curStamp = 0, 0
-		return "", nil
+		return nil
 	}
-	return fresh, err
+	files[base], files[fresh] = stays, goes
+	return err
+}
+
+// indexed is where the index has the letter of a base; the zero found is cur/
+// without flags, which no harm comes of when there is none.
+func (b *box) indexed(base string) (f found) {
+	b.acct.idx.db.QueryRow("SELECT isnew, info FROM letter WHERE mailbox = ? AND base = ?", b.id, base).Scan(&f.isNew, &f.info)
+	return f
 }
 
 // freshBase is a new base for a letter, with time and sizes as they were.
