@@ -76,6 +76,7 @@ type Listener struct {
 	// What is spoken there: "smtp" (mail from other servers), "submission" (mail
 	// from users, STARTTLS and log-in required), "submissions" (the same under TLS
 	// from the first byte), "imap" (STARTTLS), "imaps" (TLS from the first byte).
+	// Who connects over loopback may log in without TLS.
 	Service Service `toml:"service"`
 	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
 	// addresses. Without a port, the usual one of the service.
