@@ -23,9 +23,6 @@ func (a *App) Reload(c *config.Config) error {
 	if a.doors.open == nil {
 		return errors.New("the server is stopping; its settings stay as they are")
 	}
-	if a.doors.open == nil {
-		return errors.New("the server is stopping")
-	}
 	fresh, err := a.bind(c, a.doors.open)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package event
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -212,13 +211,4 @@ func (l *Log) Close() {
 		l.out.Write(l.pending)
 		l.pending = nil
 	}
-}
-
-// ParseLevel reads a level as it stands in the configuration.
-func ParseLevel(s string) (slog.Level, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(s)); err != nil {
-		return 0, fmt.Errorf("%q is no log level (debug, info, warn or error)", s)
-	}
-	return l, nil
 }

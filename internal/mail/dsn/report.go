@@ -98,13 +98,3 @@ func (r Report) from() address.Address {
 	}
 	return r.From
 }
-
-// global tells whether it needs the types of RFC 6533.
-func (r Report) global() bool {
-	for _, to := range r.Recipients {
-		if !to.Final.IsASCII() || !to.Original.IsASCII() {
-			return true
-		}
-	}
-	return false
-}

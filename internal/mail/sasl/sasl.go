@@ -39,9 +39,6 @@ type Server interface {
 	Credentials() Credentials
 }
 
-// Mechanisms are the names that NewServer knows, best first.
-func Mechanisms() []string { return []string{"PLAIN", "LOGIN"} }
-
 // NewServer makes the server's side of a mechanism, any case; nil when it is
 // not known.
 func NewServer(mechanism string) Server {

@@ -122,9 +122,6 @@ func (v *View) UIDValidity() uint32 { return v.box.validity }
 // UIDNext is above every UID that this session knows.
 func (v *View) UIDNext() uint32 { return v.next }
 
-// HighestModSeq is the MODSEQ up to which this session knows all changes.
-func (v *View) HighestModSeq() uint64 { return v.modSeq }
-
 // Keywords are the names that letters of this mailbox have or had.
 func (v *View) Keywords() []string {
 	v.box.mu.RLock()
