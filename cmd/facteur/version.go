@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,9 @@ func (c *command) versionCommand() *cobra.Command {
 			if c.json {
 				return printJSON(c, b)
 			}
-			_, err := fmt.Fprintf(c.out, "facteur %s %s %s\n", b.Version, b.Revision, b.Go)
+			words := []string{"facteur", b.Version, b.Revision, b.Go}
+			words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
+			_, err := fmt.Fprintln(c.out, strings.Join(words, " "))
 			return err
 		},
 	})
