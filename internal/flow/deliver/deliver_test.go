@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,11 +37,12 @@ type corridor struct {
 	fs       vfs.FS
 	router   *route.Router
 	resolver *dns.Resolver
+	events   event.Sink // of the dispatcher
 }
 
 func newCorridor(t *testing.T) *corridor {
 	t.Helper()
-	c := &corridor{t: t, dir: t.TempDir(), fs: vfs.OS{}, schedule: Schedule{
+	c := &corridor{t: t, dir: t.TempDir(), fs: vfs.OS{}, events: event.Discard, schedule: Schedule{
 		MinimalBackoff: 50 * time.Millisecond, MaximalBackoff: 100 * time.Millisecond,
 		Lifetime: time.Hour, BounceLifetime: time.Hour}}
 	var err error
@@ -77,7 +79,7 @@ func (c *corridor) dispatcher() *Dispatcher {
 				ReuseCount: 10, ReuseTime: time.Minute, IdleTime: 50 * time.Millisecond,
 				DestinationConcurrency: 2, Concurrency: 5, Self: dns.Self{Names: []string{"mail.example.org"}}}
 		},
-		Events: event.Discard,
+		Events: c.events,
 	})
 }
 
@@ -200,6 +202,47 @@ func TestRemoteLetterGoesOut(t *testing.T) {
 		t.Errorf("submitted mail lacks its fields: %s", got[0].Data)
 	}
 	c.await("the queue is empty", c.empty)
+}
+
+// TestTheLogSaysRemovedLast: whoever follows one ID through the log finds its
+// outcomes before its end, wherever it went.
+func TestTheLogSaysRemovedLast(t *testing.T) {
+	for _, to := range []string{"bob@example.org", "x@accept.example", "x@reject.example"} {
+		c, book := newCorridor(t), &record{}
+		c.events = book
+		stop := c.run()
+		id := c.post("alice@example.org", "alice@example.org", "Subject: log\r\n\r\n", to)
+		c.await("the queue is empty", c.empty)
+		stop()
+		if got := book.of(id); len(got) < 2 || got[len(got)-1] != id.String()+": removed" {
+			t.Errorf("%s: %q", to, got)
+		}
+	}
+}
+
+// record keeps the lines that a log would have.
+type record struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *record) Emit(e event.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, line := e.Line()
+	r.lines = append(r.lines, line)
+}
+
+// of are the lines about one item.
+func (r *record) of(id queue.ID) (lines []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.lines {
+		if strings.HasPrefix(l, id.String()+": ") {
+			lines = append(lines, l)
+		}
+	}
+	return lines
 }
 
 // TestEachRecipientHasItsOwnEnd: OUT-005.

@@ -103,7 +103,7 @@ func (l *local) deliver(ctx context.Context, batch []*attempt) {
 		l.retreat(ctx, staged, err)
 		return
 	}
-	if err := l.clerk.settle(ctx, landing(staged)...); err != nil {
+	if _, err := l.clerk.settle(ctx, landing(staged)...); err != nil {
 		return // the rows are Queued still; a restart writes the letters again
 	}
 	for _, x := range staged {
@@ -330,9 +330,11 @@ func (l *local) remove(ctx context.Context, batch []*letter) {
 		return
 	}
 	for part := range slices.Chunk(batch, settleMax) {
-		if err := l.clerk.settle(ctx, settlements(part, queue.Delivered)...); err != nil {
+		ended, err := l.clerk.settle(ctx, settlements(part, queue.Delivered)...)
+		if err != nil {
 			return
 		}
+		l.clerk.tellEnded(ended)
 		for _, x := range part {
 			l.done(x.attempt, 1)
 		}

@@ -40,12 +40,14 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 		settlements[i] = c.settlement(context.WithoutCancel(ctx), all[i].attempt, all[i].results, now)
 		all[i].offspring = settlements[i].Offspring
 	}
-	if err := c.settle(ctx, settlements...); err != nil {
+	ended, err := c.settle(ctx, settlements...)
+	if err != nil {
 		return err
 	}
 	for _, x := range all {
 		c.tell(x.attempt, x.results, x.offspring, now)
 	}
+	c.tellEnded(ended)
 	return nil
 }
 
@@ -137,22 +139,19 @@ func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
 // settle insists until it is done, or can't be any more in this process: after a
 // remote host has said 250, giving up means a second copy, and a lease that is kept
 // for nothing means a letter that waits for a restart. A disk that is full now may
-// have room again.
-func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) error {
+// have room again. It gives the items that have ended.
+func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		ended, err := c.queue.Settle(ctx, s...)
 		if err == nil {
-			for _, id := range ended {
-				c.events.Emit(Removed{id})
-			}
-			return nil
+			return ended, nil
 		}
 		c.events.Emit(Trouble{ID: s[0].Item, What: "settling", Err: err})
 		select {
 		case <-ctx.Done():
-			return err
+			return nil, err
 		case <-c.queue.Broken():
-			return err
+			return nil, err
 		case <-time.After(wait):
 		}
 	}
@@ -166,5 +165,13 @@ func (c *clerk) tell(a *attempt, results []result, offspring []queue.Draft, now 
 	}
 	for _, d := range offspring {
 		c.events.Emit(Notified{ID: a.item.ID, Notice: d.Item})
+	}
+}
+
+// tellEnded says which items are gone: after what became of their recipients, as
+// readers of the log expect.
+func (c *clerk) tellEnded(ended []queue.ID) {
+	for _, id := range ended {
+		c.events.Emit(Removed{id})
 	}
 }
