@@ -1,5 +1,5 @@
 // Package demo is a whole post office to play with, on loopback and in one
-// directory: two domains, three accounts, all doors, and a small outside world
+// directory: two domains, three accounts and a postmaster, all doors, and a small outside world
 // with a name server and a mail host of its own, so that mail can be sent out
 // without the Internet.
 //
@@ -40,7 +40,7 @@ const (
 // password is that of all accounts: the demo listens on loopback only.
 const password = "facteur"
 
-var accounts = []string{"alice@example.org", "bob@example.org", "carol@example.net"}
+var accounts = []string{"alice@example.org", "bob@example.org", "carol@example.net", "postmaster@example.org"}
 
 // Options are what the command line says.
 type Options struct {
@@ -183,7 +183,8 @@ func welcome(dir string) string {
 	return fmt.Sprintf(`
 facteur's demo is running, on this machine only. Everything is in %[1]s
 
-  accounts   alice@example.org, bob@example.org, carol@example.net; the password of each is %[2]q
+  accounts   alice@example.org, bob@example.org, carol@example.net, postmaster@example.org;
+             the password of each is %[2]q
   mail in    smtp 2525
   mail out   submission 2587 (STARTTLS), submissions 2465 (TLS)
   mailboxes  imap 2143 (STARTTLS), imaps 2993 (TLS)

@@ -108,6 +108,8 @@ func (e Tried) relay() string {
 type Notified struct {
 	ID     queue.ID
 	Notice *queue.Item
+	// Delay: it tells of a delay, not of a failure.
+	Delay bool
 }
 
 // Level implements event.Event.
@@ -115,12 +117,16 @@ func (Notified) Level() slog.Level { return slog.LevelInfo }
 
 // Record implements event.Event.
 func (e Notified) Record() (string, []slog.Attr) {
-	return "notice", []slog.Attr{slog.String("id", e.ID.String()), slog.String("notice", e.Notice.ID.String())}
+	return "notice", []slog.Attr{slog.String("id", e.ID.String()), slog.String("notice", e.Notice.ID.String()), slog.Bool("delay", e.Delay)}
 }
 
 // Line implements event.Event.
 func (e Notified) Line() (string, string) {
-	return "postfix/bounce", fmt.Sprintf("%s: sender non-delivery notification: %s", e.ID, e.Notice.ID)
+	what := "non-delivery"
+	if e.Delay {
+		what = "delay"
+	}
+	return "postfix/bounce", fmt.Sprintf("%s: sender %s notification: %s", e.ID, what, e.Notice.ID)
 }
 
 // Removed is an item that has come to its end.

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"facteur/internal/base/event"
@@ -163,8 +164,9 @@ func (c *clerk) tell(a *attempt, results []result, offspring []queue.Draft, now 
 		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Hop: a.hop, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
 	}
-	for _, d := range offspring {
-		c.events.Emit(Notified{ID: a.item.ID, Notice: d.Item})
+	failed := slices.ContainsFunc(results, func(r result) bool { return r.kind == queue.Failed })
+	for i, d := range offspring { // the notice of failure comes first, if there is one
+		c.events.Emit(Notified{ID: a.item.ID, Notice: d.Item, Delay: !failed || i > 0})
 	}
 }
 
