@@ -74,6 +74,9 @@ func (d *dialogue) play(lines []string) string {
 				n = len(lines)
 			}
 			for _, l := range d.actor(who[1:]).hear(n) {
+				if len(d.parts) > 1 {
+					l = recent.ReplaceAllString(l, "")
+				}
 				out = append(out, strings.TrimRight(who+": "+l, " "))
 			}
 			lines = lines[n-1:]
@@ -109,8 +112,11 @@ func (a *actor) hear(n int) (lines []string) {
 	return lines
 }
 
-// steady puts "…" for what differs from run to run. Of two sessions on a mailbox
-// the first that looks has the new letter as its \Recent one.
+// recent is left out where there are two sessions on a mailbox: the first that
+// looks has the new letter as its \Recent one, and that may be either.
+var recent = regexp.MustCompile(` ?\\Recent`)
+
+// steady puts "…" for what differs from run to run.
 func steady(line string) string {
 	if regexp.MustCompile(`^\* [01] RECENT$`).MatchString(line) {
 		return "* … RECENT"
