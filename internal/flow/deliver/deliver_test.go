@@ -27,6 +27,7 @@ import (
 
 // corridor is the house from the desk to the mailboxes, with a small world outside.
 type corridor struct {
+	hostname string
 	t        *testing.T
 	dir      string
 	queue    *queue.Queue
@@ -42,7 +43,7 @@ type corridor struct {
 
 func newCorridor(t *testing.T) *corridor {
 	t.Helper()
-	c := &corridor{t: t, dir: t.TempDir(), fs: vfs.OS{}, events: event.Discard, schedule: Schedule{
+	c := &corridor{t: t, hostname: "mail.example.org", dir: t.TempDir(), fs: vfs.OS{}, events: event.Discard, schedule: Schedule{
 		MinimalBackoff: 50 * time.Millisecond, MaximalBackoff: 100 * time.Millisecond,
 		Lifetime: time.Hour, BounceLifetime: time.Hour}}
 	var err error
@@ -71,7 +72,7 @@ func newCorridor(t *testing.T) *corridor {
 // dispatcher makes one that does not run yet.
 func (c *corridor) dispatcher() *Dispatcher {
 	return New(House{
-		Hostname: "mail.example.org", FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
+		Hostname: c.hostname, FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
 		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
 		Outbound: func() *Outbound {
@@ -357,7 +358,8 @@ func TestNobodyIsToldWhoMayNotHaveSentIt(t *testing.T) {
 }
 
 // TestACrashBetweenDurableAndRenamed: what was Landing lands once, even when its
-// owner has taken the letter away meanwhile.
+// owner has taken the letter away meanwhile, and when the server is called otherwise
+// after the restart.
 func TestACrashBetweenDurableAndRenamed(t *testing.T) {
 	for _, renamed := range []bool{false, true} {
 		t.Run(fmt.Sprint("renamed=", renamed), func(t *testing.T) {
@@ -377,6 +379,7 @@ func TestACrashBetweenDurableAndRenamed(t *testing.T) {
 			c.queue.Close()
 			c.queue, err = queue.Open(c.dir)
 			check(t, err)
+			c.hostname = "renamed.example.org"
 			c.run()
 			c.await("the queue is empty", c.empty)
 			if got := len(c.letters("bob")); got != want {
@@ -392,7 +395,7 @@ func (c *corridor) stageByHand(id queue.ID) {
 	r, err := body.Open()
 	check(c.t, err)
 	defer r.Close()
-	l := &local{fs: c.fs, host: "mail.example.org"}
+	l := c.dispatcher().local
 	tmp := filepath.Join(c.dir, "mail", "example.org", "bob", "Maildir", "tmp", l.name(it, it.Recipients[0]))
 	f, err := os.Create(tmp)
 	check(c.t, err)

@@ -58,7 +58,7 @@ func New(h House) *Dispatcher {
 	d := &Dispatcher{queue: h.Queue, events: h.Events, places: newPlaces(h.Queue.Look)}
 	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events}
 	d.local = &local{
-		fs: h.FS, host: h.Hostname, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.places.give,
+		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.places.give,
 		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
 	}
 	d.remote = newRemote(h, c, d.places.give)

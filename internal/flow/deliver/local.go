@@ -25,7 +25,6 @@ import (
 // package maildir for why this delivers exactly once.
 type local struct {
 	fs        vfs.FS
-	host      string // stands in file names
 	directory *directory.Directory
 	notify    func(home string, bytes int64)
 	clerk     *clerk
@@ -198,7 +197,7 @@ func prefix(x *letter) string {
 }
 
 func (l *local) name(it *queue.Item, r queue.Recipient) string {
-	return maildir.DeliveryName(it.ID.String(), r.N, it.Arrived, l.host)
+	return maildir.DeliveryName(it.ID.String(), r.N, it.Arrived)
 }
 
 func deliveries(letters []*letter) []maildir.Delivery {

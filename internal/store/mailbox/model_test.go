@@ -236,7 +236,7 @@ func (m *model) deliver(name string) {
 	d, err := maildir.Open(vfs.OS{}, filepath.Join(m.f.owner.Home, "Maildir", folder))
 	must(m.t, err)
 	s := m.subject()
-	file := maildir.DeliveryName(fmt.Sprint("Q", m.count), 0, m.now, "h")
+	file := maildir.DeliveryName(fmt.Sprint("Q", m.count), 0, m.now)
 	size, err := d.Stage(file, strings.NewReader(letterText(s)))
 	must(m.t, err)
 	must(m.t, d.Land(file, size))
