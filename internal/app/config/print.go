@@ -1,16 +1,19 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"io"
+	"io/fs"
+	"maps"
 
 	"facteur/internal/base/conf"
 )
 
-// source is config.go itself: its doc comments are the reference of the settings.
+// sources are the files that declare settings: their doc comments are the
+// reference.
 //
 //go:embed config.go
-var source []byte
+var sources embed.FS
 
 // WriteDefaults writes every setting with its comment and default, as a file that
 // can be used: what "postconf -d" tells, and more.
@@ -60,9 +63,29 @@ func (c *Config) WriteDiff(w io.Writer) error {
 }
 
 func (c *Config) tables() ([]conf.Table, error) {
-	docs, err := conf.ReadDocs(source)
+	docs, err := readDocs()
 	if err != nil {
 		return nil, err
 	}
 	return conf.Tables(docs, c), nil
+}
+
+func readDocs() (conf.Docs, error) {
+	docs := conf.Docs{}
+	files, err := fs.Glob(sources, "*.go")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		src, err := sources.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		more, err := conf.ReadDocs(src)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(docs, more)
+	}
+	return docs, nil
 }

@@ -37,11 +37,36 @@ type Peer struct {
 	TLS      *tls.ConnectionState
 	// Account is the authenticated user's account, or ""; Mechanism how he proved it.
 	Account, Mechanism string
-	// Submission is true at the doors that are for our own users.
-	Submission bool
+	// Submission is true at the doors that are for our own users, PerRecipient
+	// where each recipient gets his own answer (LMTP).
+	Submission, PerRecipient bool
+	// Session names the connection in the log and in the journey.
+	Session string
+	// User is who runs the program at the other end of a Unix socket.
+	User *LocalUser
+	// Remarks are what was odd about the connection before this: evidence, not a
+	// verdict.
+	Remarks []Remark
 	// Trusted is set by Begin: the address is in the trusted networks.
 	Trusted bool
 }
+
+// LocalUser is an account of this machine.
+type LocalUser struct {
+	UID  uint32
+	Name string // "" when it has none
+}
+
+// Remark is something odd that a client did.
+type Remark string
+
+// The remarks, by Postfix's names where it has them.
+const (
+	PreGreet    Remark = "pregreet"         // talked before the banner
+	NonSMTP     Remark = "non_smtp_command" // GET, POST, …
+	BareNewline Remark = "bare_newline"     // lines that end with LF alone
+	Pipelining  Remark = "pipelining"       // did not wait where it had to
+)
 
 // insider tells a peer whose mail we send on.
 func (p *Peer) insider() bool { return p.Account != "" || p.Trusted }

@@ -16,19 +16,36 @@ type Mail struct {
 	// Size is the announced size in octets (RFC 1870); 0 when not announced. A
 	// number that does not fit is math.MaxInt64, above any limit.
 	Size int64
-	// Body is "7BIT", "8BITMIME" (RFC 6152), or "" when not said.
+	// Body is "7BIT", "8BITMIME" (RFC 6152), "BINARYMIME" (RFC 3030), or "" when
+	// not said.
 	Body string
 	// UTF8 is true with the SMTPUTF8 parameter (RFC 6531).
 	UTF8 bool
 	// Auth is the decoded AUTH parameter (RFC 4954 §5): "<>", a mailbox, or ""
 	// when absent. It is hearsay; nothing may be decided by it.
 	Auth string
+	// Ret and EnvID are what a notice returns, and the sender's name for the
+	// message (RFC 3461 §4.3 and §4.4).
+	Ret   Ret
+	EnvID string
+	// RequireTLS: no hop may take it in the clear (RFC 8689).
+	RequireTLS bool
+	// Hold is until when the message is to be kept back (RFC 4865).
+	Hold Hold
+	// By is until when it is to be delivered (RFC 2852).
+	By DeliverBy
+	// Priority is from -9 to 9 (RFC 6710); 0 when not said.
+	Priority int
 }
 
 // Rcpt is what a RCPT command says (RFC 5321 §4.1.1.3).
 type Rcpt struct {
 	// To is the forward-path. The bare "postmaster" has no domain.
 	To address.Address
+	// Notify is when the sender wants to hear of this recipient, and Original how
+	// he wrote him (RFC 3461 §4.1 and §4.2).
+	Notify   Notify
+	Original Original
 }
 
 // Replies to envelopes that are not understood. Shared: nobody changes a reply.

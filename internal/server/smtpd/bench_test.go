@@ -22,7 +22,11 @@ type sinkTx struct {
 	buf [32 << 10]byte
 }
 
-func (sink) Limits() (int64, int) { return 50 << 20, 1000 }
+func (sink) Limits() (int64, int)                                        { return 50 << 20, 1000 }
+func (sink) WantsName() bool                                             { return false }
+func (d sink) Connect(context.Context, intake.Peer) (visit, *smtp.Reply) { return d, nil }
+func (sink) Helo(context.Context, intake.Peer) *smtp.Reply               { return nil }
+func (sink) Close()                                                      {}
 func (sink) Begin(context.Context, intake.Peer, smtp.Mail) (transaction, *smtp.Reply) {
 	return &sinkTx{}, nil
 }
@@ -31,6 +35,8 @@ func (sink) Authenticate(context.Context, intake.Peer, string, string) (string, 
 }
 func (t *sinkTx) Recipient(context.Context, smtp.Rcpt) *smtp.Reply { t.n++; return nil }
 func (t *sinkTx) Recipients() int                                  { return t.n }
+func (t *sinkTx) Data(context.Context) *smtp.Reply                 { return nil }
+func (t *sinkTx) Answers() []*smtp.Reply                           { return make([]*smtp.Reply, t.n) }
 func (t *sinkTx) Abort()                                           {}
 func (t *sinkTx) Commit(context.Context) (queue.ID, *smtp.Reply)   { return 1, nil }
 func (t *sinkTx) Receive(_ context.Context, r io.Reader) *smtp.Reply {

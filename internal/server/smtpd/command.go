@@ -139,6 +139,12 @@ func (s *session) greeted(args []byte, esmtp bool) *smtp.Reply {
 		return replyHeloSyntax
 	}
 	s.reset(transactionScope)
+	s.helo, s.esmtp = "", esmtp
+	p := s.peer()
+	p.Helo = neuter(string(name))
+	if reply := s.visit.Helo(s.ctx, p); reply != nil {
+		return reply
+	}
 	s.helo, s.esmtp = neuter(string(name)), esmtp
 	if esmtp {
 		return s.capabilities()

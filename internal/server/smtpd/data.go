@@ -15,6 +15,10 @@ func (s *session) dataVerb(args []byte) *smtp.Reply {
 	if s.early() {
 		return s.improper()
 	}
+	if reply := s.tx.Data(s.ctx); reply != nil {
+		s.rejected("DATA", s.mail.Sender, nil, reply)
+		return reply
+	}
 	s.answer(replyStartData)
 	reply, err := s.receive()
 	if err != nil {

@@ -43,6 +43,14 @@ func newDouble() *double { return &double{size: 4000, recipients: 10} }
 
 func (d *double) Limits() (int64, int) { return d.size, d.recipients }
 
+func (d *double) Connect(context.Context, intake.Peer) (visit, *smtp.Reply) { return d, nil }
+
+func (d *double) WantsName() bool { return false }
+
+func (d *double) Helo(context.Context, intake.Peer) *smtp.Reply { return nil }
+
+func (d *double) Close() {}
+
 func (d *double) Begin(_ context.Context, p intake.Peer, m smtp.Mail) (transaction, *smtp.Reply) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,6 +90,10 @@ func (t *doubleTx) Recipient(_ context.Context, r smtp.Rcpt) *smtp.Reply {
 	}
 	return nil
 }
+
+func (t *doubleTx) Data(context.Context) *smtp.Reply { return nil }
+
+func (t *doubleTx) Answers() []*smtp.Reply { return make([]*smtp.Reply, len(t.to)) }
 
 func (t *doubleTx) Recipients() int { return len(t.to) }
 

@@ -14,7 +14,7 @@ func (s *session) mailFrom(args []byte) *smtp.Reply {
 		return reply
 	}
 	s.mail = mail
-	tx, reply := s.srv.desk.Begin(s.ctx, s.peer(), mail)
+	tx, reply := s.visit.Begin(s.ctx, s.peer(), mail)
 	if reply != nil {
 		s.mail = smtp.Mail{}
 		s.rejected("MAIL", mail.Sender, nil, reply)

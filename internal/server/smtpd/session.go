@@ -39,6 +39,7 @@ type session struct {
 	esmtp              bool   // EHLO, not HELO
 	account, mechanism string // after AUTH
 	mail               smtp.Mail
+	visit              visit       // nil until the first greeting is due
 	tx                 transaction // nil outside a transaction
 	refused            bool        // a recipient of this transaction was refused
 	repeated           int         // recipients of this transaction that were there before
@@ -87,6 +88,14 @@ func (s *session) close() {
 
 // serve is the dialogue.
 func (s *session) serve() {
+	v, refusal := s.srv.desk.Connect(s.ctx, s.newcomer())
+	if refusal != nil {
+		s.over = true
+		s.answer(refusal)
+		return
+	}
+	defer v.Close()
+	s.visit = v
 	s.answer(&smtp.Reply{Code: 220, Lines: []string{s.srv.Hostname + " ESMTP facteur"}})
 	for !s.over {
 		line, err := s.readLine()
@@ -233,6 +242,15 @@ func (s *session) quit(reason, text string, r *smtp.Reply) {
 
 func (srv *Server) goodbye(enhanced, text string) *smtp.Reply {
 	return smtp.NewReply(421, enhanced, srv.Hostname+" "+text)
+}
+
+// newcomer is the peer before the banner, which waits for his name only where the
+// desk asks for it.
+func (s *session) newcomer() intake.Peer {
+	if s.srv.desk.WantsName() {
+		return s.peer()
+	}
+	return intake.Peer{Addr: s.conn.Remote.Addr(), TLS: s.conn.TLS(), Submission: s.srv.Service != SMTP}
 }
 
 // peer is how the desk sees the session.

@@ -368,6 +368,8 @@ func TestManyRecipients(t *testing.T) {
 // panicDesk is a desk that breaks a promise.
 type panicDesk struct{ *double }
 
+func (d panicDesk) Connect(context.Context, intake.Peer) (visit, *smtp.Reply) { return d, nil }
+
 func (d panicDesk) Begin(ctx context.Context, p intake.Peer, m smtp.Mail) (transaction, *smtp.Reply) {
 	t, reply := d.double.Begin(ctx, p, m)
 	return panicTx{t}, reply

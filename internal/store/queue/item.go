@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
 )
 
 // ID names an item for ever: the microsecond of its acceptance, made unique.
@@ -36,11 +37,30 @@ type Item struct {
 	Sender address.Address
 	// Origin is who handed it to us; it decides whether a notice may be sent.
 	Origin Origin
-	// Body8Bit: declared BODY=8BITMIME. UTF8: came with SMTPUTF8 (RFC 6531).
-	Body8Bit, UTF8 bool
+	// Body8Bit: declared BODY=8BITMIME. Binary: BODY=BINARYMIME (RFC 3030). UTF8:
+	// came with SMTPUTF8 (RFC 6531).
+	Body8Bit, Binary, UTF8 bool
+	// Ret and EnvelopeID are of RFC 3461, RequireTLS of RFC 8689, Priority (-9 to 9)
+	// of RFC 6710.
+	Ret        smtp.Ret
+	EnvelopeID string
+	RequireTLS bool
+	Priority   int
+	// Release, unless zero, is when the first attempt may be made (RFC 4865).
+	Release time.Time
+	// By is until when it is to be delivered (RFC 2852); zero without a limit.
+	By Deadline
 	// Size is the number of bytes of the stored message, prefix headers included.
 	Size       int64
 	Recipients []Recipient
+}
+
+// Deadline is what the sender asked for with BY (RFC 2852).
+type Deadline struct {
+	At time.Time
+	// Return: what has not arrived by then goes back; else the sender is told.
+	Return bool
+	Trace  bool
 }
 
 // Origin is where an item comes from.
@@ -61,6 +81,9 @@ type Recipient struct {
 	N int
 	// Address is where it goes now, Original what the peer said in RCPT TO.
 	Address, Original address.Address
+	// Notify and ORcpt are of RFC 3461.
+	Notify smtp.Notify
+	ORcpt  smtp.Original
 	// Route says how: see flow/route. The queue only groups by it.
 	Route    string
 	State    State
