@@ -38,7 +38,7 @@ func (b *binder) unknown(n *node, name, path string, siblings []string) {
 	text := fmt.Sprintf("unknown key %q", join(path, name))
 	if home := homeOf(name, b.schema); home != "" {
 		text += fmt.Sprintf("; it belongs in %s", home)
-	} else if near := nearest(name, siblings); near != "" {
+	} else if near := Nearest(name, siblings); near != "" {
 		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	b.fail(n.key, "", "%s", text)

@@ -2,9 +2,9 @@ package conf
 
 import "strings"
 
-// nearest is the candidate that was probably meant by a mistyped name: at most a
+// Nearest is the candidate that was probably meant by a mistyped name: at most a
 // third of its letters away, or one that only lacks an ending or a beginning.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return "" // no typing error; and the distance costs a product of lengths
 	}
