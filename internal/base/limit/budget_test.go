@@ -1,0 +1,188 @@
+package limit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// diary writes changes down, as "what level".
+type diary []string
+
+func (d *diary) write(c Change) {
+	*d = append(*d, strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Source, c.Service, c.Level)))
+}
+
+func (d *diary) read(t *testing.T, want ...string) {
+	t.Helper()
+	if !slices.Equal(*d, want) {
+		t.Errorf("told %q, want %q", *d, want)
+	}
+	*d = nil
+}
+
+func TestAFloodLeavesRoomForOthers(t *testing.T) {
+	var told diary
+	b := NewBudget(Ceilings{Connections: 100, Memory: 1 << 30}, told.write)
+	smtp, imap := b.Room("smtp"), b.Room("imap")
+	n := 0
+	for ; smtp.Enter(false) == nil; n++ {
+	}
+	if n != 67 { // three quarters of what the reserve leaves
+		t.Errorf("one service has %d connections", n)
+	}
+	if err := smtp.Enter(false); !errors.Is(err, ErrService) {
+		t.Errorf("the next: %v", err)
+	}
+	if smtp.Level() != Full || imap.Level() != Stress {
+		t.Errorf("levels: %v, %v", smtp.Level(), imap.Level())
+	}
+	for range 23 {
+		if err := imap.Enter(false); err != nil {
+			t.Fatal("another service has no room:", err)
+		}
+	}
+	if err := imap.Enter(false); !errors.Is(err, ErrConnections) {
+		t.Errorf("beyond what is open: %v", err)
+	}
+	for range 10 {
+		if err := smtp.Enter(true); err != nil {
+			t.Error("the reserve:", err)
+		}
+	}
+	if err := smtp.Enter(true); !errors.Is(err, ErrConnections) {
+		t.Errorf("beyond the reserve: %v", err)
+	}
+	told.read(t, "connections smtp stress", "connections smtp full", "connections  stress", "connections  full")
+	for range 77 {
+		smtp.Leave()
+	}
+	for range 23 {
+		imap.Leave()
+	}
+	told.read(t, "connections smtp calm", "connections  calm")
+	if b.Inside() != 0 || smtp.Level() != Calm {
+		t.Errorf("%d inside, %v", b.Inside(), smtp.Level())
+	}
+}
+
+func TestSmallBudgets(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 10} {
+		b := NewBudget(Ceilings{Connections: n, Memory: 1}, nil)
+		b.Room("other")
+		if err := b.Room("one").Enter(false); err != nil {
+			t.Errorf("with %d connections nobody gets in: %v", n, err)
+		}
+	}
+}
+
+func TestLevelsAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told diary
+		b := NewBudget(Ceilings{Connections: 10, Memory: 1334}, told.write)
+		r := b.Room("smtp")
+		for _, bytes := range []int64{100, 700, 890, 900, 850, 950, 700, 900, 600, 600} {
+			b.look(bytes)
+		}
+		told.read(t, "memory  stress", "memory  full")
+		if r.Level() != Stress {
+			t.Errorf("at 600: %v", r.Level())
+		}
+		b.look(1000)
+		if err := r.Enter(false); !errors.Is(err, ErrMemory) {
+			t.Errorf("FLT-012: %v", err)
+		}
+		if err := r.Enter(true); err != nil {
+			t.Errorf("an admin in distress: %v", err)
+		}
+		b.look(100)
+		if err := r.Enter(false); err != nil || r.Level() != Calm {
+			t.Errorf("after it: %v, %v", err, r.Level())
+		}
+		told.read(t, "memory  calm")
+		b.Starve()
+		if err := r.Enter(false); !errors.Is(err, ErrFiles) || r.Level() != Full {
+			t.Errorf("ABU-006: %v, %v", err, r.Level())
+		}
+		time.Sleep(starvation)
+		b.look(100)
+		if err := r.Enter(false); err != nil {
+			t.Errorf("ABU-006: no recovery: %v", err)
+		}
+		told.read(t, "files  full", "files  calm")
+	})
+}
+
+func TestConfigureWhileOccupied(t *testing.T) {
+	b := NewBudget(Ceilings{Connections: 10, Memory: 1}, nil)
+	r := b.Room("smtp")
+	for range 5 {
+		r.Enter(false)
+	}
+	b.Configure(Ceilings{Connections: 3, Memory: 1})
+	if err := r.Enter(false); err == nil || r.Level() != Full {
+		t.Errorf("%v, %v", err, r.Level())
+	}
+	b.Configure(Ceilings{Connections: 20, Memory: 1})
+	if err := r.Enter(false); err != nil || r.Level() != Calm {
+		t.Errorf("%v, %v", err, r.Level())
+	}
+}
+
+func TestDefaultMemory(t *testing.T) {
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  int64
+	}{
+		"a machine":       {map[string]string{"proc/meminfo": "MemTotal:        2048 kB\nMemFree: 1 kB\n", "proc/self/cgroup": "0::/\n"}, 1 << 20},
+		"a group":         {map[string]string{"proc/meminfo": "MemTotal: 1000000 kB\n", "proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/memory.max": "1000000\n"}, 900000},
+		"a group, v1":     {map[string]string{"proc/meminfo": "MemTotal: 1000000 kB\n", "proc/self/cgroup": "3:cpu:/\n4:memory:/x\n", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": "2000000\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 1800000},
+		"a roomy group":   {map[string]string{"proc/meminfo": "MemTotal: 4 kB\n", "proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "1000000\n"}, 2048},
+		"nothing is told": {nil, 1 << 30},
+	} {
+		root := t.TempDir()
+		for path, text := range test.files {
+			path = filepath.Join(root, path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := defaultMemory(root); got != test.want {
+			t.Errorf("FLT-012 %s: %d, want %d", name, got, test.want)
+		}
+	}
+	if got := DefaultMemory(); got < 1<<20 {
+		t.Errorf("here: %d", got)
+	}
+}
+
+func TestMemoryInUseSeesWhatIsKept(t *testing.T) {
+	before := memoryInUse()
+	kept := make([]byte, 64<<20)
+	heap() // collects
+	after := memoryInUse()
+	if after-before < 60<<20 {
+		t.Errorf("64 MB more are %d bytes more", after-before)
+	}
+	kept[0] = 1
+}
+
+func TestConnectionsFor(t *testing.T) {
+	for _, test := range [][3]int{{1000, 20000, 1000}, {1000, 256, 144}, {10000, 1024, 720}, {10, 10, 1}} {
+		if got := ConnectionsFor(test[0], test[1]); got != test[2] {
+			t.Errorf("ABU-006: %d of %d files: %d, want %d", test[0], test[1], got, test[2])
+		}
+	}
+	if n, err := RaiseFiles(); err != nil || n < 64 {
+		t.Errorf("ABU-006: %d, %v", n, err)
+	}
+}
