@@ -3,6 +3,7 @@ package smtp
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Extensions is what a server offered in its reply to EHLO.
@@ -21,7 +22,13 @@ type Extensions struct {
 	Enhanced     bool // ENHANCEDSTATUSCODES, RFC 2034
 	DSN          bool // RFC 3461
 	Chunking     bool // RFC 3030
+	BinaryMIME   bool // RFC 3030
 	RequireTLS   bool // RFC 8689
+	Priority     bool // MT-PRIORITY, RFC 6710
+	// DeliverBy tells the extension of RFC 2852; DeliverByMin is the least time in
+	// which the server takes on a delivery, 0 when there is none.
+	DeliverBy    bool
+	DeliverByMin time.Duration
 	// Auth is the SASL mechanisms, in upper case (RFC 4954).
 	Auth []string
 }
@@ -66,6 +73,13 @@ func (x *Extensions) set(keyword, params string) {
 		x.DSN = true
 	case "CHUNKING":
 		x.Chunking = true
+	case "BINARYMIME":
+		x.BinaryMIME = true
+	case "MT-PRIORITY":
+		x.Priority = true
+	case "DELIVERBY":
+		x.DeliverBy = true
+		x.DeliverByMin = time.Duration(min(parseSize(params), maxBy)) * time.Second
 	case "REQUIRETLS":
 		x.RequireTLS = true
 	case "AUTH":

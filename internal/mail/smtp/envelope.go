@@ -266,12 +266,12 @@ func (m Mail) AppendTo(b []byte) []byte {
 	if m.UTF8 {
 		b = append(b, " SMTPUTF8"...)
 	}
-	return append(b, '\r', '\n')
+	return append(m.appendOptions(b), '\r', '\n')
 }
 
 // AppendTo appends the RCPT command with CRLF, as a client sends it.
 func (r Rcpt) AppendTo(b []byte) []byte {
 	b = append(b, "RCPT TO:<"...)
-	b = append(b, r.To.String()...)
-	return append(b, ">\r\n"...)
+	b = append(append(b, r.To.String()...), '>')
+	return append(r.appendOptions(b), '\r', '\n')
 }
