@@ -55,12 +55,17 @@ func (q *Queue) enter(d Draft) {
 func (q *Queue) keepFresh(d Draft) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !d.Item.Release.IsZero() && !d.Item.Release.Before(time.Now()) {
+		q.release(d.Item)
+		q.nextDue = minTime(q.nextDue, d.Item.Release)
+		return
+	}
 	if len(q.fresh.items) >= freshMax || d.Item.Recipients[0].State != Queued {
 		q.release(d.Item)
 		q.fresh.missed = true
 		return
 	}
-	q.fresh.items = append(q.fresh.items, d.Item)
+	q.fresh.items = Enqueue(q.fresh.items, d.Item, itself)
 	if n := len(d.Spool.mem); n > 0 && q.fresh.bytes+n <= hotBytes {
 		q.fresh.hot[d.Item.ID] = d.Spool.mem
 		q.fresh.bytes += n
@@ -134,7 +139,7 @@ func (q *Queue) search(ctx context.Context, now time.Time, limit int, except Exc
 		return nil, now, err
 	}
 	q.nextDue = minTime(q.nextDue, next)
-	return q.take(found, ended), q.nextDue, nil
+	return sorted(q.take(found, ended)), q.nextDue, nil
 }
 
 // take leases what may be had of the items found.

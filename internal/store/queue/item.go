@@ -55,13 +55,25 @@ type Item struct {
 	Recipients []Recipient
 }
 
+// Start is when the item could first be tried: its lifetime counts from there.
+func (it *Item) Start() time.Time {
+	if it.Release.After(it.Arrived) {
+		return it.Release
+	}
+	return it.Arrived
+}
+
 // Deadline is what the sender asked for with BY (RFC 2852).
 type Deadline struct {
 	At time.Time
 	// Return: what has not arrived by then goes back; else the sender is told.
 	Return bool
-	Trace  bool
+	// Trace: each host that passes it on reports.
+	Trace bool
 }
+
+// Over tells whether there was a limit and it has passed.
+func (d Deadline) Over(now time.Time) bool { return !d.At.IsZero() && !now.Before(d.At) }
 
 // Origin is where an item comes from.
 type Origin struct {

@@ -232,7 +232,7 @@ func prepare(d Draft) error {
 		r := &d.Item.Recipients[i]
 		r.N = i + 1
 		if r.Due.IsZero() {
-			r.Due = d.Item.Arrived
+			d.Item.schedule(r)
 		}
 	}
 	return d.Spool.settle(d.Item.ID)

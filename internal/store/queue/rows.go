@@ -12,15 +12,16 @@ import (
 const (
 	flag8Bit = 1 << iota
 	flagUTF8
+	flagBinary
 )
 
 // insert writes the rows of a draft whose bytes are already where they belong.
 func insert(tx *db.Tx, d Draft) error {
 	it := d.Item
-	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?)`,
+	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(it.ID), it.Arrived.UnixMicro(), mailbox(it.Sender), it.Origin.Account, it.Origin.Local,
-		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size)
+		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options())
 	if err != nil {
 		return err
 	}
@@ -42,10 +43,10 @@ func insert(tx *db.Tx, d Draft) error {
 }
 
 func insertRecipient(tx *db.Tx, id ID, r *Recipient) error {
-	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed)
-		VALUES(?,?,?,?,?,?,?,?,?,?)`,
+	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(id), r.N, mailbox(r.Address), mailbox(r.Original), r.Route, int(r.State), r.Due.UnixMicro(),
-		r.Attempts, r.LastReply, r.Delayed)
+		r.Attempts, r.LastReply, r.Delayed, r.options())
 	return err
 }
 
@@ -55,6 +56,9 @@ func flags(it *Item) (f int) {
 	}
 	if it.UTF8 {
 		f |= flagUTF8
+	}
+	if it.Binary {
+		f |= flagBinary
 	}
 	return f
 }
@@ -77,19 +81,21 @@ func parseMailbox(s string) address.Address {
 }
 
 // columns are what scanner reads, in its order.
-const columns = `i.id, i.arrived, i.sender, i.account, i.local, i.client_addr, i.client_name, i.helo, i.protocol, i.flags, i.size,
-	r.n, r.address, r.original, r.route, r.state, r.due, r.attempts, r.last_reply, r.delayed`
+const columns = `i.id, i.arrived, i.sender, i.account, i.local, i.client_addr, i.client_name, i.helo, i.protocol, i.flags, i.size, i.options,
+	r.n, r.address, r.original, r.route, r.state, r.due, r.attempts, r.last_reply, r.delayed, r.options`
 
 // scanRow reads one recipient with its item.
 func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
 	var id, arrived, due int64
-	var sender, addr, original string
+	var sender, addr, original, options, wishes string
 	var flags int
 	err = scan(&id, &arrived, &sender, &it.Origin.Account, &it.Origin.Local, &it.Origin.ClientAddr,
-		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size,
-		&r.N, &addr, &original, &r.Route, &r.State, &due, &r.Attempts, &r.LastReply, &r.Delayed)
+		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options,
+		&r.N, &addr, &original, &r.Route, &r.State, &due, &r.Attempts, &r.LastReply, &r.Delayed, &wishes)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
-	it.Body8Bit, it.UTF8 = flags&flag8Bit != 0, flags&flagUTF8 != 0
+	it.Body8Bit, it.UTF8, it.Binary = flags&flag8Bit != 0, flags&flagUTF8 != 0, flags&flagBinary != 0
+	it.setOptions(options)
+	r.setOptions(wishes)
 	r.Address, r.Original, r.Due = parseMailbox(addr), parseMailbox(original), time.UnixMicro(due)
 	return it, r, err
 }

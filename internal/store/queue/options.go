@@ -1,0 +1,120 @@
+package queue
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"facteur/internal/mail/smtp"
+)
+
+// The column options holds what most mail has none of, as the values of a form:
+// "by=1795400000000000&byret=1&envid=QQ314159". What comes from strangers is data
+// in it, encoded (REL-008). A key that is not known here is left alone, so that a
+// step back to an older program delivers what a newer one queued.
+//
+//	item       ret       "full" or "hdrs" (RFC 3461 §4.3)
+//	           envid     ENVID, decoded (RFC 3461 §4.4)
+//	           tls       "required" (RFC 8689)
+//	           priority  -9 to 9 (RFC 6710)
+//	           release   microseconds since 1970 (RFC 4865)
+//	           by        microseconds since 1970 (RFC 2852)
+//	           byret     "1": return it after that
+//	           bytrace   "1": each hop reports
+//	recipient  notify    a sum: 1 success, 2 failure, 4 delay, 8 never (RFC 3461 §4.1)
+//	           orcpt     the address of ORCPT, decoded (RFC 3461 §4.2)
+//	           otype     its type
+
+// plain tells whether the item has no options at all.
+func (it *Item) plain() bool {
+	return it.Ret == smtp.RetUnset && it.EnvelopeID == "" && !it.RequireTLS && it.Priority == 0 &&
+		it.Release.IsZero() && it.By.At.IsZero()
+}
+
+// options is the column of an item.
+func (it *Item) options() string {
+	if it.plain() {
+		return ""
+	}
+	v := url.Values{}
+	set(v, "ret", retNames[it.Ret])
+	set(v, "envid", it.EnvelopeID)
+	set(v, "tls", when(it.RequireTLS, "required"))
+	set(v, "priority", when(it.Priority != 0, strconv.Itoa(it.Priority)))
+	set(v, "release", micros(it.Release))
+	set(v, "by", micros(it.By.At))
+	set(v, "byret", when(it.By.Return, "1"))
+	set(v, "bytrace", when(it.By.Trace, "1"))
+	return v.Encode()
+}
+
+// setOptions reads what options wrote.
+func (it *Item) setOptions(column string) {
+	if column == "" {
+		return
+	}
+	v, _ := url.ParseQuery(column) // what can't be read is as if it were not there
+	for ret, name := range retNames {
+		if name != "" && v.Get("ret") == name {
+			it.Ret = ret
+		}
+	}
+	it.EnvelopeID = v.Get("envid")
+	it.RequireTLS = v.Get("tls") == "required"
+	it.Priority, _ = strconv.Atoi(v.Get("priority"))
+	it.Release = instant(v.Get("release"))
+	it.By = Deadline{At: instant(v.Get("by")), Return: v.Get("byret") == "1", Trace: v.Get("bytrace") == "1"}
+}
+
+var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp.RetHeaders: "hdrs"}
+
+// options is the column of a recipient.
+func (r *Recipient) options() string {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) {
+		return ""
+	}
+	v := url.Values{}
+	set(v, "notify", when(r.Notify != 0, strconv.Itoa(int(r.Notify))))
+	set(v, "otype", r.ORcpt.Type)
+	set(v, "orcpt", r.ORcpt.Address)
+	return v.Encode()
+}
+
+// setOptions reads what options wrote.
+func (r *Recipient) setOptions(column string) {
+	if column == "" {
+		return
+	}
+	v, _ := url.ParseQuery(column)
+	notify, _ := strconv.ParseUint(v.Get("notify"), 10, 8)
+	r.Notify = smtp.Notify(notify)
+	r.ORcpt = smtp.Original{Type: v.Get("otype"), Address: v.Get("orcpt")}
+}
+
+func set(v url.Values, key, value string) {
+	if value != "" {
+		v.Set(key, value)
+	}
+}
+
+func when(is bool, text string) string {
+	if is {
+		return text
+	}
+	return ""
+}
+
+func micros(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMicro(), 10)
+}
+
+func instant(text string) time.Time {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(n)
+}
