@@ -49,6 +49,8 @@ type Peer struct {
 	Faults  []Fault
 	// Hide are the extensions that it does not offer ("PIPELINING").
 	Hide []string
+	// Offer are lines of EHLO that it has besides ("DSN", "CHUNKING", "DELIVERBY 60").
+	Offer []string
 	// TLS makes it offer STARTTLS.
 	TLS *tls.Config
 	// Recipient answers RCPT; nil accepts all.
@@ -66,6 +68,7 @@ func StartPeer(config Peer) (*Sink, error) {
 		for _, keyword := range config.Hide {
 			t.hide[keyword] = true
 		}
+		t.offer = config.Offer
 		if config.Recipient != nil {
 			t.recipient = config.Recipient
 		}

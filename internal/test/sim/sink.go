@@ -38,6 +38,7 @@ type Transaction struct {
 	Helo       string
 	Mail       string   // the arguments of MAIL FROM
 	Recipients []string // those that were accepted, without brackets
+	Rcpts      []string // the arguments of their RCPT TO
 	Data       []byte   // dots removed
 	TLS        bool
 }

@@ -26,12 +26,15 @@ type talk struct {
 	done      func(Transaction)
 	faults    *faults // nil: none
 	hide      map[string]bool
+	offer     []string
 
 	secure bool
 	helo   string
 	mail   string
 	open   bool // MAIL was accepted
 	to     []string
+	rcpts  []string
+	chunks []byte // of BDAT
 }
 
 func newTalk(nc net.Conn) *talk {
@@ -109,8 +112,10 @@ func (t *talk) answer(line string) error {
 		return t.rcptTo(args)
 	case "DATA":
 		return t.data()
+	case "BDAT":
+		return t.bdat(args)
 	case "RSET":
-		t.open, t.to = false, nil
+		t.forget()
 		return t.say("RSET", "250 2.0.0 Ok")
 	case "NOOP":
 		return t.say("NOOP", "250 2.0.0 Ok")
@@ -131,6 +136,7 @@ func (t *talk) offers() string {
 		}
 		offers = append(offers, o)
 	}
+	offers = append(offers, t.offer...)
 	last := len(offers) - 1
 	text := ""
 	for _, o := range offers[:last] {
@@ -152,9 +158,13 @@ func (t *talk) startTLS() error {
 		return err
 	}
 	t.use(conn)
-	t.secure, t.open, t.to = true, false, nil
+	t.secure = true
+	t.forget()
 	return nil
 }
+
+// forget ends a transaction.
+func (t *talk) forget() { t.open, t.to, t.rcpts, t.chunks = false, nil, nil, nil }
 
 func (t *talk) auth(args string) error {
 	if strings.EqualFold(args, "LOGIN") {
@@ -174,7 +184,8 @@ func (t *talk) mailFrom(args string) error {
 	if t.open {
 		return t.say("MAIL", "503 5.5.1 Nested MAIL")
 	}
-	t.open, t.mail, t.to = true, strings.TrimPrefix(args, "FROM:"), nil
+	t.forget()
+	t.open, t.mail = true, strings.TrimPrefix(args, "FROM:")
 	return t.say("MAIL", "250 2.1.0 Ok")
 }
 
@@ -182,10 +193,11 @@ func (t *talk) rcptTo(args string) error {
 	if !t.open {
 		return t.say("RCPT", "503 5.5.1 MAIL first")
 	}
-	to := strings.TrimSuffix(strings.TrimPrefix(args, "TO:<"), ">")
+	args = strings.TrimPrefix(args, "TO:")
+	to, _, _ := strings.Cut(strings.TrimPrefix(args, "<"), ">")
 	reply := t.recipient(to)
 	if strings.HasPrefix(reply, "2") {
-		t.to = append(t.to, to)
+		t.to, t.rcpts = append(t.to, to), append(t.rcpts, args)
 	}
 	return t.say("RCPT", reply)
 }
@@ -202,10 +214,36 @@ func (t *talk) data() error {
 	if err != nil {
 		return err
 	}
-	done := Transaction{Conn: t.conn, Helo: t.helo, Mail: t.mail, Recipients: t.to, Data: body, TLS: t.secure}
-	t.open, t.to = false, nil
+	return t.keep(body)
+}
+
+// keep ends a transaction with its message.
+func (t *talk) keep(body []byte) error {
+	done := Transaction{Conn: t.conn, Helo: t.helo, Mail: t.mail, Recipients: t.to, Rcpts: t.rcpts, Data: body, TLS: t.secure}
+	t.forget()
 	t.done(done)
 	return t.say("end", "250 2.0.0 Ok: queued")
+}
+
+// bdat takes a chunk (RFC 3030 §2), its bytes as they are.
+func (t *talk) bdat(args string) error {
+	var size int64
+	var last string
+	if n, _ := fmt.Sscan(args, &size, &last); n == 0 || size < 0 || n == 2 && last != "LAST" {
+		return fmt.Errorf("no size: BDAT %s", args)
+	}
+	chunk, err := io.ReadAll(io.LimitReader(t.r, size))
+	switch {
+	case err != nil || int64(len(chunk)) < size:
+		return io.ErrUnexpectedEOF
+	case len(t.to) == 0:
+		return t.say("BDAT", "503 5.5.1 No valid recipients")
+	}
+	t.chunks = append(t.chunks, chunk...)
+	if last == "" {
+		return t.say("BDAT", fmt.Sprintf("250 2.0.0 %d octets received", size))
+	}
+	return t.keep(t.chunks)
 }
 
 // body reads up to CRLF.CRLF, and undoes the stuffing. A bare CR or LF is an error.
