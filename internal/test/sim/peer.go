@@ -22,7 +22,7 @@ const (
 type Fault struct {
 	// At is the step: "greeting", "EHLO", "HELO", "STARTTLS", "AUTH", "prompt",
 	// "MAIL", "RCPT", "DATA", "end" (of the data), "RSET", "NOOP",
-	// "QUIT".
+	// "QUIT", "BDAT".
 	At string
 	// Nth is which of the steps of that name on a connection, from 1; 0 is all.
 	Nth int
