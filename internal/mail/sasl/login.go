@@ -6,17 +6,17 @@ import (
 )
 
 // The challenges of LOGIN. Old clients compare them to the letter.
-var (
-	askUser     = []byte("Username:")
-	askPassword = []byte("Password:")
+const (
+	askUser     = "Username:"
+	askPassword = "Password:"
 )
 
 // loginServer asks for the name, then for the password. A client may send the
 // name as initial response.
 type loginServer struct {
-	step byte // 0: nothing; 1: name asked; 2: password asked; 3: done
-	user []byte
-	cred Credentials
+	judge Judge
+	step  byte // 0: nothing; 1: name asked; 2: password asked; 3: done
+	user  []byte
 }
 
 // Next implements Server.
@@ -24,22 +24,21 @@ func (s *loginServer) Next(response []byte) ([]byte, bool, error) {
 	switch {
 	case s.step == 0 && response == nil:
 		s.step = 1
-		return askUser, false, nil
+		return []byte(askUser), false, nil
 	case s.step < 2:
 		s.step = 2
 		s.user = bytes.Clone(response)
-		return askPassword, false, nil
+		return []byte(askPassword), false, nil
 	case s.step == 2:
 		s.step = 3
-		var err error
-		s.cred, err = check(s.user, response)
+		cred, err := check(s.user, response)
+		if err == nil {
+			err = s.judge.Password(cred)
+		}
 		return nil, err == nil, err
 	}
 	return nil, false, ErrSyntax
 }
-
-// Credentials implements Server.
-func (s *loginServer) Credentials() Credentials { return s.cred }
 
 // Login is the client's side of LOGIN.
 type Login struct {

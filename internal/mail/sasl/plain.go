@@ -4,8 +4,8 @@ import "bytes"
 
 // plainServer is message = [authzid] NUL authcid NUL passwd (RFC 4616 §2).
 type plainServer struct {
+	judge Judge
 	asked bool
-	cred  Credentials
 }
 
 // Next implements Server.
@@ -14,7 +14,6 @@ func (s *plainServer) Next(response []byte) ([]byte, bool, error) {
 		s.asked = true
 		return []byte{}, false, nil
 	}
-	s.asked = true
 	parts := bytes.SplitN(response, []byte{0}, 4)
 	if len(parts) != 3 {
 		return nil, false, ErrSyntax
@@ -26,12 +25,9 @@ func (s *plainServer) Next(response []byte) ([]byte, bool, error) {
 	if len(parts[0]) > 0 && string(parts[0]) != cred.User {
 		return nil, false, ErrProxy
 	}
-	s.cred = cred
-	return nil, true, nil
+	err = s.judge.Password(cred)
+	return nil, err == nil, err
 }
-
-// Credentials implements Server.
-func (s *plainServer) Credentials() Credentials { return s.cred }
 
 // Plain is the client's whole side of PLAIN: its initial response.
 func Plain(c Credentials) []byte {

@@ -74,15 +74,15 @@ func (s *session) login(ctx context.Context, c imap.Command) (string, error) {
 // authenticate runs a SASL exchange (RFC 9051 §6.2.2).
 func (s *session) authenticate(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Authenticate)
-	mech := sasl.NewServer(a.Mechanism)
+	var cred sasl.Credentials
+	mech := sasl.NewServer(a.Mechanism, sasl.Judge{Password: func(c sasl.Credentials) error { cred = c; return nil }})
 	if mech == nil {
 		return "", refusal("[CANNOT] Unknown mechanism")
 	}
 	if !s.mayLogin() {
 		return "", errPrivacy
 	}
-	cred, err := s.exchange(mech, a)
-	if err != nil {
+	if err := s.exchange(mech, a); err != nil {
 		return "", err
 	}
 	return s.check(ctx, a.Mechanism, cred)
@@ -90,7 +90,7 @@ func (s *session) authenticate(ctx context.Context, c imap.Command) (string, err
 
 // exchange asks until the mechanism has what it wants. Its errors are the
 // client's, but for those of the stream, which end the session.
-func (s *session) exchange(mech sasl.Server, a imap.Authenticate) (sasl.Credentials, error) {
+func (s *session) exchange(mech sasl.Server, a imap.Authenticate) error {
 	var response []byte
 	var err error
 	if a.HasInitial {
@@ -99,7 +99,7 @@ func (s *session) exchange(mech sasl.Server, a imap.Authenticate) (sasl.Credenti
 	for err == nil {
 		challenge, done, e := mech.Next(response)
 		if err = e; err == nil && done {
-			return mech.Credentials(), nil
+			return nil
 		}
 		if err == nil {
 			response, err = s.ask(challenge)
@@ -108,7 +108,7 @@ func (s *session) exchange(mech sasl.Server, a imap.Authenticate) (sasl.Credenti
 	if s.over == nil {
 		err = &imap.SyntaxError{Text: "AUTHENTICATE: " + err.Error()}
 	}
-	return sasl.Credentials{}, err
+	return err
 }
 
 // ask sends a challenge and reads the response.

@@ -37,7 +37,8 @@ func (s *session) auth(args []byte) *smtp.Reply {
 		return replyAuthSyntax
 	}
 	name := strings.ToUpper(string(word)) // args do not survive the exchange
-	mechanism := sasl.NewServer(name)
+	var cred sasl.Credentials
+	mechanism := sasl.NewServer(name, sasl.Judge{Password: func(c sasl.Credentials) error { cred = c; return nil }})
 	if mechanism == nil {
 		return replyAuthUnknown
 	}
@@ -48,7 +49,7 @@ func (s *session) auth(args []byte) *smtp.Reply {
 			return authFault(err)
 		}
 	}
-	cred, reply := s.exchange(mechanism, response)
+	reply := s.exchange(mechanism, response)
 	if reply != nil || s.over {
 		return reply
 	}
@@ -76,27 +77,27 @@ func (s *session) authState() *smtp.Reply {
 
 // exchange runs a mechanism until it has credentials. When the connection fails
 // it returns no reply and the session is over.
-func (s *session) exchange(m sasl.Server, response []byte) (sasl.Credentials, *smtp.Reply) {
+func (s *session) exchange(m sasl.Server, response []byte) *smtp.Reply {
 	for {
 		challenge, done, err := m.Next(response)
 		switch {
 		case err != nil:
-			return sasl.Credentials{}, authFault(err)
+			return authFault(err)
 		case done:
-			return m.Credentials(), nil
+			return nil
 		}
 		s.answer(&smtp.Reply{Code: 334, Lines: []string{sasl.Encode(challenge)}})
 		line, err := s.readLine()
 		switch err {
 		case nil:
 		case smtp.ErrLineTooLong, smtp.ErrLineEnding:
-			return sasl.Credentials{}, replyAuthData
+			return replyAuthData
 		default:
 			s.badLine(err)
-			return sasl.Credentials{}, nil
+			return nil
 		}
 		if response, err = sasl.Decode(line); err != nil {
-			return sasl.Credentials{}, authFault(err)
+			return authFault(err)
 		}
 	}
 }
