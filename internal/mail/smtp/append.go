@@ -21,6 +21,12 @@ func (m Mail) appendOptions(b []byte) []byte {
 	if m.RequireTLS {
 		b = append(b, " REQUIRETLS"...)
 	}
+	switch {
+	case m.Hold.For > 0:
+		b = strconv.AppendInt(append(b, " HOLDFOR="...), int64(m.Hold.For/time.Second), 10)
+	case !m.Hold.Until.IsZero():
+		b = appendTime(append(b, " HOLDUNTIL="...), m.Hold.Until)
+	}
 	if m.By.Given {
 		b = m.By.append(append(b, " BY="...))
 	}

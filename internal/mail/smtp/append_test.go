@@ -63,7 +63,7 @@ func FuzzXtextIsOneWord(f *testing.F) {
 
 func TestEHLOOfDelivery(t *testing.T) {
 	x := ParseEHLO(&Reply{Code: 250, Lines: []string{"mx.example", "BINARYMIME", "MT-PRIORITY MIXER", "DELIVERBY 120"}})
-	if !x.BinaryMIME || !x.Priority || !x.DeliverBy || x.DeliverByMin != 2*time.Minute {
+	if !x.BinaryMIME || !x.Priority || !x.DeliverBy || x.LeastBy != 2*time.Minute {
 		t.Errorf("%+v", x)
 	}
 }

@@ -23,11 +23,17 @@ const (
 	HELP
 	STARTTLS
 	AUTH
+	BDAT // RFC 3030
+	LHLO // RFC 2033
+	ETRN // RFC 1985
+	EXPN
+	XCLIENT  // Postfix's XCLIENT_README
+	XFORWARD // Postfix's XFORWARD_README
 	NumVerbs // how many there are, for tables by verb
 )
 
 var verbs = [NumVerbs]string{"UNKNOWN", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT",
-	"VRFY", "HELP", "STARTTLS", "AUTH"}
+	"VRFY", "HELP", "STARTTLS", "AUTH", "BDAT", "LHLO", "ETRN", "EXPN", "XCLIENT", "XFORWARD"}
 
 // String is the verb in upper case.
 func (v Verb) String() string {
@@ -37,8 +43,8 @@ func (v Verb) String() string {
 	return verbs[Unknown]
 }
 
-// parseVerb knows a verb in any case.
-func parseVerb(word []byte) Verb {
+// ParseVerb knows a verb in any case.
+func ParseVerb(word []byte) Verb {
 	for v := EHLO; v < NumVerbs; v++ {
 		if len(word) == len(verbs[v]) && equalFold(word, verbs[v]) {
 			return v
@@ -82,7 +88,7 @@ var (
 // that are not UTF-8, overlong forms included (RFC 5321 §4.1.2, RFC 6531 §3.6).
 func ParseCommand(line []byte) (Command, *Reply) {
 	word, args, _ := bytes.Cut(line, []byte{' '})
-	c := Command{Verb: parseVerb(word), Args: bytes.TrimRight(args, " ")}
+	c := Command{Verb: ParseVerb(word), Args: bytes.TrimRight(args, " ")}
 	ascii := true
 	for _, b := range line {
 		if b < ' ' || b == 0x7f {

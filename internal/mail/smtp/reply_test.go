@@ -131,7 +131,7 @@ func FuzzReadReply(f *testing.F) {
 			t.Fatalf("%+v went out as %q, read as %+v, %v", r, wire, again, err)
 		}
 		x := ParseEHLO(r)
-		if len(x.Auth) > maxMechanisms || x.Size < 0 {
+		if len(x.Auth) > maxWords || x.Size < 0 {
 			t.Fatalf("%+v", x)
 		}
 	})

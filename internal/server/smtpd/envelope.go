@@ -9,7 +9,7 @@ func (s *session) mailFrom(args []byte) *smtp.Reply {
 	if reply := s.mayMail(); reply != nil {
 		return reply
 	}
-	mail, reply := smtp.ParseMail(string(args))
+	mail, reply := smtp.ParseMail(string(args), s.offer())
 	if reply != nil {
 		return reply
 	}
@@ -45,7 +45,7 @@ func (s *session) rcptTo(args []byte) *smtp.Reply {
 	if s.tx == nil {
 		return replyNeedMail
 	}
-	rcpt, reply := smtp.ParseRcpt(string(args), s.mail.UTF8)
+	rcpt, reply := smtp.ParseRcpt(string(args), s.mail.UTF8, s.offer())
 	if reply != nil {
 		s.refused = true
 		return reply
