@@ -17,16 +17,19 @@ const program = "postfix/smtpd"
 type Client struct {
 	Name string // "unknown" when it has none
 	Addr netip.Addr
+	// Session names the connection in journeys.
+	Session string
 }
 
 // String is name[address], as Postfix writes it.
 func (c Client) String() string { return c.Name + "[" + c.Addr.String() + "]" }
 
 func (c Client) attrs() []slog.Attr {
-	return []slog.Attr{slog.String("client", c.Addr.String()), slog.String("client_name", c.Name)}
+	return []slog.Attr{slog.String("client", c.Addr.String()), slog.String("client_name", c.Name),
+		slog.String("session", c.Session)}
 }
 
-func (s *session) client() Client { return Client{s.name.get(), s.conn.Remote.Addr()} }
+func (s *session) client() Client { return Client{s.name.get(), s.conn.Remote.Addr(), s.id} }
 
 // announceConnect tells of the connection, once, as soon as its name matters.
 func (s *session) announceConnect() {

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"time"
 
 	"facteur/internal/flow/intake"
@@ -16,6 +18,7 @@ import (
 // another connection afterwards.
 type session struct {
 	srv  *Server
+	id   string // of this connection, in the log and in journeys
 	ctx  context.Context
 	conn *listen.Conn
 	in   *bufio.Reader // reads through session.Read
@@ -70,10 +73,14 @@ func (s *session) reset(sc scope) {
 
 // open makes a session ready for a connection.
 func (s *session) open(ctx context.Context, srv *Server, c *listen.Conn) {
-	*s = session{srv: srv, ctx: ctx, conn: c, in: s.in, out: s.out[:0], last: "CONNECT"}
+	*s = session{srv: srv, id: newID(), ctx: ctx, conn: c, in: s.in, out: s.out[:0], last: "CONNECT"}
 	s.in.Reset(s)
 	s.name.start(ctx, srv.ReverseName, c.Remote.Addr())
 }
+
+// newID names a connection, among all of the days that journeys are kept. It has
+// letters beyond F, so that nobody takes it for a queue ID.
+func newID() string { return strconv.FormatUint(rand.Uint64(), 36) }
 
 // close ends the session and leaves nothing of it.
 func (s *session) close() {
@@ -250,7 +257,7 @@ func (s *session) newcomer() intake.Peer {
 	if s.srv.desk.WantsName() {
 		return s.peer()
 	}
-	return intake.Peer{Addr: s.conn.Remote.Addr(), TLS: s.conn.TLS(), Submission: s.srv.Service != SMTP}
+	return intake.Peer{Addr: s.conn.Remote.Addr(), TLS: s.conn.TLS(), Submission: s.srv.Service != SMTP, Session: s.id}
 }
 
 // peer is how the desk sees the session.
@@ -258,6 +265,7 @@ func (s *session) peer() intake.Peer {
 	return intake.Peer{
 		Addr: s.conn.Remote.Addr(), Name: s.name.get(), Helo: s.helo, Protocol: s.protocol(),
 		TLS: s.conn.TLS(), Account: s.account, Mechanism: s.mechanism, Submission: s.srv.Service != SMTP,
+		Session: s.id,
 	}
 }
 
