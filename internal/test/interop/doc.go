@@ -1,6 +1,6 @@
 // Package interop runs facteur beside the programs that it has to get on
 // with: Debian's Postfix, Dovecot, swaks, mbsync, mutt, curl and Python's
-// smtplib and imaplib, each in a private copy with its own configuration,
+// smtplib and imaplib, Exim, OpenSMTPD and msmtp, each in a private copy with its own configuration,
 // spool and ports in a temporary directory. The Postfix and Dovecot of the
 // machine are never touched.
 //
