@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -86,6 +87,23 @@ func (c Client) String() string {
 		return "a host without a name [" + c.Addr.Unmap().String() + "]"
 	}
 	return c.Name + " [" + c.Addr.Unmap().String() + "]"
+}
+
+// Addresses is a list of addresses for a sentence: "<a@x>, <b@x> and 7 more".
+func Addresses(list []string) string {
+	const most = 5
+	var b strings.Builder
+	for i, a := range list {
+		if i == most {
+			fmt.Fprintf(&b, " and %d more", len(list)-most)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("<" + a + ">")
+	}
+	return b.String()
 }
 
 // Tee is a sink that gives each event to all of sinks, in their order.

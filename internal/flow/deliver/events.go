@@ -7,6 +7,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/route"
+	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
 )
 
@@ -54,6 +55,7 @@ func seconds(d time.Duration) string {
 type Tried struct {
 	Attempt   Times
 	ID        queue.ID
+	Sender    address.Address
 	Hop       route.Hop
 	Recipient queue.Recipient
 	Result    queue.Result

@@ -161,7 +161,7 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, 
 // tell says what became of each recipient, and what came of it.
 func (c *clerk) tell(a *attempt, results []result, offspring []queue.Draft, now time.Time) {
 	for _, r := range results {
-		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Hop: a.hop, Recipient: r.recipient,
+		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
 	}
 	failed := slices.ContainsFunc(results, func(r result) bool { return r.kind == queue.Failed })

@@ -1,7 +1,6 @@
 package journey
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -89,21 +88,4 @@ func appendString(b []byte, s string, most int) []byte {
 	}
 	b = append(b, s...)
 	return append(b, '"')
-}
-
-// AndMore is a list for a sentence: "<a@x>, <b@x> and 7 more".
-func AndMore(addresses []string) string {
-	const most = 5
-	var b strings.Builder
-	for i, a := range addresses {
-		if i == most {
-			fmt.Fprintf(&b, " and %d more", len(addresses)-most)
-			break
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("<" + a + ">")
-	}
-	return b.String()
 }

@@ -1,0 +1,86 @@
+package deliver
+
+import (
+	"fmt"
+
+	"facteur/internal/base/event"
+	"facteur/internal/flow/route"
+	"facteur/internal/store/queue"
+)
+
+// The steps of journeys that delivery tells of. Each accepted (message, recipient)
+// has exactly one that is final.
+
+// Step implements event.Stepper.
+func (e Tried) Step() event.Step {
+	s := event.Step{Kind: e.kind(), Item: e.ID.String(), Sender: e.Sender.String(), Reply: e.Text}
+	to := e.Recipient.Address.String()
+	s.Recipients = []string{to}
+	if original := e.Recipient.Original.String(); original != to {
+		s.Recipients = append(s.Recipients, original)
+	}
+	s.Sentence = e.sentence(s.Kind, to)
+	return s
+}
+
+// kind is what the result means for the recipient.
+func (e Tried) kind() event.Kind {
+	switch {
+	case e.Result == queue.Delivered || e.Result == queue.Staged:
+		return event.Delivered
+	case e.Result == queue.Failed && e.Sender.IsNull():
+		return event.Dropped
+	case e.Result == queue.Failed:
+		return event.Bounced
+	case e.Result == queue.Undeliverable:
+		return event.Held
+	}
+	return event.Deferred
+}
+
+func (e Tried) sentence(k event.Kind, to string) string {
+	where := e.relay()
+	if e.Relay == "" {
+		where = "here"
+	}
+	switch k {
+	case event.Delivered:
+		if e.Hop.Kind == route.Mailbox {
+			return "The message was put into the mailbox of <" + to + ">."
+		}
+		return e.Relay + " took the message for <" + to + ">, saying: " + e.Text + "."
+	case event.Deferred:
+		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now (%s): %s. It is tried again later.",
+			e.Recipient.Attempts+1, to, where, e.Text)
+	case event.Held:
+		return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. It is not certain who sent the message, so nobody was told; it is held until a person decides.",
+			to, where, e.Text)
+	case event.Dropped:
+		return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. This was a notice, and there are no notices about notices.",
+			to, where, e.Text)
+	}
+	return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. The message goes back to its sender.", to, where, e.Text)
+}
+
+// Step implements event.Stepper.
+func (e Notified) Step() event.Step {
+	what := "failure"
+	if e.Delay {
+		what = "delay"
+	}
+	s := event.Step{Kind: event.Notified, Item: e.ID.String(), Related: e.Notice.ID.String()}
+	s.Sentence = "A notice of " + what + " for the sender was written; it is in the queue as " + s.Related + "."
+	return s
+}
+
+// Step implements event.Stepper. Trouble that is not about one message is none.
+func (e Trouble) Step() event.Step {
+	if e.ID == 0 {
+		return event.Step{}
+	}
+	s := event.Step{Kind: event.Trouble, Item: e.ID.String()}
+	s.Sentence = fmt.Sprintf("Something failed here (%s): %v. The message is kept.", e.What, e.Err)
+	return s
+}
+
+var _ = []event.Stepper{Tried{}, Notified{}, Trouble{}}

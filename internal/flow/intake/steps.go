@@ -1,0 +1,56 @@
+package intake
+
+import (
+	"fmt"
+
+	"facteur/internal/base/event"
+	"facteur/internal/store/queue"
+)
+
+// The steps of journeys that the desk tells of.
+
+func (p Peer) step(kind event.Kind, id queue.ID) event.Step {
+	s := event.Step{Kind: kind, Session: p.Session, Client: event.Client{Name: p.Name, Addr: p.Addr},
+		Helo: p.Helo, Account: p.Account}
+	if id != 0 {
+		s.Item = id.String()
+	}
+	return s
+}
+
+// who is the peer in a sentence.
+func (p Peer) who() string {
+	client := event.Client{Name: p.Name, Addr: p.Addr}
+	switch {
+	case p.Account != "":
+		return p.Account + ", logged in from " + client.String() + ","
+	case p.User != nil && p.User.Name != "":
+		return "The user " + p.User.Name + " of this machine"
+	case p.User != nil:
+		return fmt.Sprintf("User %d of this machine", p.User.UID)
+	}
+	return client.String()
+}
+
+// Step implements event.Stepper.
+func (e Accepted) Step() event.Step {
+	s := e.Peer.step(event.Accepted, e.Item.ID)
+	s.Sender, s.MessageID = e.Item.Sender.String(), e.MessageID
+	s.Recipients = make([]string, len(e.Item.Recipients))
+	for i, r := range e.Item.Recipients {
+		s.Recipients[i] = r.Original.String()
+	}
+	s.Sentence = fmt.Sprintf("%s handed over a message of %d bytes from <%s> to %s; it was accepted and is in the queue as %s.",
+		e.Peer.who(), e.Item.Size, s.Sender, event.Addresses(s.Recipients), s.Item)
+	return s
+}
+
+// Step implements event.Stepper.
+func (e Trouble) Step() event.Step {
+	s := e.Peer.step(event.Trouble, e.ID)
+	s.Sentence = fmt.Sprintf("Something failed here while %s was served (%s): %v. The client was asked to try again later.",
+		e.Peer.who(), e.What, e.Err)
+	return s
+}
+
+var _ = []event.Stepper{Accepted{}, Trouble{}}
