@@ -87,10 +87,10 @@ func (r Report) status() []byte {
 }
 
 func (to Recipient) appendTo(f *fields) {
-	f.add("Final-Recipient", typed(to.Final))
-	if !to.Original.IsNull() {
-		f.add("Original-Recipient", typed(to.Original))
+	if original := to.original(); original != "" {
+		f.add("Original-Recipient", original)
 	}
+	f.add("Final-Recipient", typed(to.Final))
 	f.add("Action", string(to.action()))
 	f.add("Status", to.status())
 	kind := "x-facteur; "
@@ -105,6 +105,20 @@ func (to Recipient) appendTo(f *fields) {
 	if to.action() == Delayed {
 		f.date("Will-Retry-Until", to.RetryUntil)
 	}
+}
+
+// original is Original-Recipient: what the sender said it was (RFC 3461 §6.3), or
+// else, as Postfix has it, the address that he wrote.
+func (to Recipient) original() string {
+	switch {
+	case to.ORcpt.Type == "utf-8":
+		return "utf-8; " + utf8Xtext(line(to.ORcpt.Address))
+	case to.ORcpt.Type != "":
+		return ascii(to.ORcpt.Type) + "; " + ascii(to.ORcpt.Address)
+	case to.Original.IsNull():
+		return ""
+	}
+	return typed(to.Original)
 }
 
 // action is Failed for what is none of the five.

@@ -56,12 +56,24 @@ func delay() Report {
 	return r
 }
 
+// success is the example of RFC 3461 §10.2 and §10.3, nearly.
+func success(a Action, language string) Report {
+	r := example()
+	r.Language, r.Full, r.EnvelopeID = language, true, "QQ314159"
+	r.Recipients = []Recipient{{Final: mailbox("bob@big-bucks.com"), ORcpt: Typed{"rfc822", "Bob@Big-Bucks.COM"}, Action: a, LastAttempt: r.Date}}
+	if a == Relayed {
+		r.Recipients[0].RemoteMTA, r.Recipients[0].Diagnostic = "mx.big-bucks.com", "250 2.0.0 Ok: queued as 4711"
+	}
+	return r
+}
+
 func TestGolden(t *testing.T) {
 	mixed := example()
 	mixed.Recipients = append(mixed.Recipients, delay().Recipients[0], Recipient{Final: mailbox("carol@example.net"), Action: Delivered, Status: "2.1.5"})
 	mixed.Recipients[1].Final = mailbox("jörg@example.net")
 	mixed.Full = true
-	for name, r := range map[string]Report{"failure": example(), "retard": delay(), "mixed": mixed} {
+	for name, r := range map[string]Report{"failure": example(), "retard": delay(), "mixed": mixed,
+		"delivered": success(Delivered, "en"), "remis": success(Delivered, "fr"), "relayed": success(Relayed, "en"), "transmis": success(Relayed, "fr")} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", name+".eml")
 			got := Build(r)

@@ -36,10 +36,11 @@ func english() vocabulary {
 			"4.2":  "The connection to the server broke.",
 			"4.4":  "It could not be found out where mail for the domain goes.",
 			"4.6":  "The message was going round in a circle.",
-			"4.7":  "It was tried for as long as is usual, without success.",
+			"4.7":  "It did not get there in the time that it had.",
 			"6.3":  "The message has characters that the server can not take.",
 			"6.7":  "The message or an address has characters that the server can not take.",
 			"7.1":  "The server does not take this message.",
+			"7.30": "The message was to travel encrypted all the way, and a server on it does not promise that.",
 		},
 		ends: map[Action]string{
 			Failed:  "The message will not be tried again for these recipients. Once the cause is mended, please send it anew.",

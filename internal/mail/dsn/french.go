@@ -36,10 +36,11 @@ func french() vocabulary {
 			"4.2":  "La connexion avec le serveur a été coupée.",
 			"4.4":  "Il n’a pas été possible de savoir où va le courrier de ce domaine.",
 			"4.6":  "Le message tournait en rond.",
-			"4.7":  "Les tentatives ont duré aussi longtemps que d’usage, sans succès.",
+			"4.7":  "Il n’est pas arrivé dans le temps qui lui était donné.",
 			"6.3":  "Le message contient des caractères que le serveur ne peut pas recevoir.",
 			"6.7":  "Le message ou une adresse contient des caractères que le serveur ne peut pas recevoir.",
 			"7.1":  "Le serveur n’accepte pas ce message.",
+			"7.30": "Le message devait voyager chiffré jusqu’au bout, ce qu’un serveur sur le chemin ne promet pas.",
 		},
 		ends: map[Action]string{
 			Failed:  "Il n’y aura pas d’autre tentative pour ces destinataires. Une fois la cause écartée, veuillez renvoyer le message.",

@@ -46,16 +46,22 @@ type Report struct {
 	// whole.
 	Original []byte
 	Size     int64
-	// Full asks for the whole message (RET=FULL); it is granted up to MaxReturn.
+	// Full asks for the whole message (RET=FULL). It is granted up to MaxReturn, and
+	// where a recipient failed: other notices never return more than the header (RFC
+	// 3461 §4.3).
 	Full bool
+	// UTF8: the sender's system speaks SMTPUTF8, and reads the types of RFC 6533.
+	UTF8 bool
 }
 
 // Recipient is what became of one recipient.
 type Recipient struct {
-	// Final is the address at which it happened, Original the one that the sender
-	// wrote (ORCPT, or what it was before an alias); zero when the same.
+	// Final is the address at which it happened, Original what it was before an
+	// alias; zero when the same.
 	Final, Original address.Address
-	Action          Action
+	// ORcpt is the ORCPT parameter; it is reported in the place of Original.
+	ORcpt  Typed
+	Action Action
 	// Status is the enhanced code, "5.1.1"; derived from Action when unreadable.
 	Status string
 	// RemoteMTA is the host that said Diagnostic, "" when it was said here.
@@ -66,12 +72,21 @@ type Recipient struct {
 	LastAttempt, RetryUntil time.Time
 }
 
+// Typed is an address of a type, as ORCPT has it (RFC 3461 §4.2); zero for none.
+type Typed struct {
+	Type    string // "rfc822", "utf-8", …
+	Address string // decoded
+}
+
 // worst is the action that the notice is called after.
-func (r Report) worst() Action {
+func (r Report) worst() Action { return Worst(r.Recipients) }
+
+// Worst is the action that a notice about these recipients is called after.
+func Worst(recipients []Recipient) Action {
 	worst := Expanded
-	for _, to := range r.Recipients {
-		if rank(to.Action) > rank(worst) {
-			worst = to.Action
+	for _, to := range recipients {
+		if a := to.action(); rank(a) > rank(worst) {
+			worst = a
 		}
 	}
 	return worst

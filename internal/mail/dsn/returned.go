@@ -3,6 +3,7 @@ package dsn
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 )
 
 // returned is the part with the message, or with its header.
@@ -15,8 +16,13 @@ func (r Report) returned() []byte {
 		f.Write(r.Original)
 		return f.Bytes()
 	}
-	f.raw("Content-Type: text/rfc822-headers")
-	return encoded(&f, clip(headerOf(r.Original), MaxReturn))
+	header := clip(headerOf(r.Original), MaxReturn)
+	kind := "text/rfc822-headers"
+	if r.UTF8 && !is7bit(header) && utf8.Valid(header) {
+		kind = "message/global-headers" // RFC 6533 §4; it may be encoded
+	}
+	f.raw("Content-Type: " + kind)
+	return encoded(&f, header)
 }
 
 // returnsFull tells whether the whole message comes back. A message/rfc822 can not
@@ -24,7 +30,7 @@ func (r Report) returned() []byte {
 // perhaps undeliverable.
 func (r Report) returnsFull() bool {
 	whole := int64(len(r.Original)) >= r.Size
-	return r.Full && whole && len(r.Original) <= MaxReturn && is7bit(r.Original)
+	return r.Full && r.worst() == Failed && whole && len(r.Original) <= MaxReturn && is7bit(r.Original)
 }
 
 // headerOf is the header of a message, its lines ended with CRLF, without the

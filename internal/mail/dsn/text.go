@@ -79,6 +79,10 @@ func typed(a address.Address) string {
 	if a.IsASCII() {
 		return "rfc822; " + ascii(s)
 	}
+	return "utf-8; " + utf8Xtext(s)
+}
+
+func utf8Xtext(s string) string {
 	var b strings.Builder
 	for _, c := range s {
 		if c <= ' ' || c > '~' || c == '+' || c == '=' || c == '\\' {
@@ -87,7 +91,7 @@ func typed(a address.Address) string {
 		}
 		b.WriteRune(c)
 	}
-	return "utf-8; " + b.String()
+	return b.String()
 }
 
 // encoded ends a part's header and adds the body, as quoted-printable if it is
