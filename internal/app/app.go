@@ -34,6 +34,7 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
+	"facteur/internal/server/listen"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
@@ -61,6 +62,7 @@ type App struct {
 	router    *route.Router
 	desk      *intake.Desk
 	dispatch  *deliver.Dispatcher
+	gate      *listen.Gate
 	doors     *doors
 	office    *control.Server
 }

@@ -12,6 +12,8 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/build"
+	"facteur/internal/base/limit"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
 	"facteur/internal/server/smtpd"
@@ -33,6 +35,9 @@ type door struct {
 // openDoors binds every listener of the settings.
 func (a *App) openDoors(c *config.Config) error {
 	a.doors = &doors{open: make(map[config.Listener]*door)}
+	budget := limit.NewBudget(limit.Ceilings{Connections: c.Limits.Connections, Memory: limit.DefaultMemory()},
+		func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
+	a.gate = listen.NewGate(budget, listen.Rules{PerClient: c.Limits.ConnectionsPerClient, Exempt: prefixes(c.Limits.Exempt)})
 	fresh, err := a.bind(c, nil)
 	if err != nil {
 		return err
@@ -74,10 +79,7 @@ func (a *App) openDoor(c *config.Config, l config.Listener) (*door, error) {
 		}
 		return nil, fmt.Errorf("can't listen for %s on %s: %s", l.Service, address, why)
 	}
-	options := listen.Options{
-		Service: string(l.Service), MaxConns: c.Limits.Connections, MaxPerClient: c.Limits.ConnectionsPerClient,
-		Exempt: prefixes(c.Limits.Exempt), Events: a.events,
-	}
+	options := listen.Options{Service: string(l.Service), Gate: a.gate, Events: a.events}
 	handler := a.handler(c, l.Service, &options)
 	return &door{listener: listener, server: listen.New(options, handler)}, nil
 }
@@ -89,13 +91,15 @@ func (a *App) handler(c *config.Config, s config.Service, o *listen.Options) lis
 	}
 	switch s {
 	case config.IMAP, config.IMAPS:
-		o.Busy = []byte("* BYE [UNAVAILABLE] Too many connections\r\n")
+		o.Busy = func(why string) []byte { return []byte("* BYE [UNAVAILABLE] Not now: " + why + "\r\n") }
 		return imapd.New(imapd.Config{
 			Hostname: c.Hostname, Version: build.This().Version, TLS: a.tls(s),
 			MaxMessage: int64(c.MessageSizeLimit), Login: a.login, Events: a.events,
 		}).Serve
 	}
-	o.Busy = smtpd.Busy(c.Hostname)
+	o.Busy = func(why string) []byte {
+		return smtp.NewReply(421, "4.7.0", c.Hostname+" Error: "+why).AppendTo(nil)
+	}
 	service := map[config.Service]smtpd.Service{
 		config.SMTP: smtpd.SMTP, config.Submission: smtpd.Submission, config.Submissions: smtpd.Submissions,
 	}[s]

@@ -124,8 +124,10 @@ func (r *Room) Enter(favoured bool) error {
 	b := r.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.files.level != Calm {
+		b.weigh() // it may be over
+	}
 	if err := r.room(favoured); err != nil {
-		b.weigh()
 		return err
 	}
 	r.inside++

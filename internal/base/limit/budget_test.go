@@ -111,7 +111,6 @@ func TestLevelsAreToldOnce(t *testing.T) {
 			t.Errorf("ABU-006: %v, %v", err, r.Level())
 		}
 		time.Sleep(starvation)
-		b.look(100)
 		if err := r.Enter(false); err != nil {
 			t.Errorf("ABU-006: no recovery: %v", err)
 		}

@@ -50,7 +50,7 @@ func (s *session) startTLS(ctx context.Context, c imap.Command) (string, error) 
 	s.tagged(c.Tag, "OK Begin TLS")
 	err := s.enc.Flush()
 	if err == nil {
-		err = s.wire.startTLS(ctx, s.server.config.TLS)
+		err = s.wire.startTLS(s.server.config.TLS)
 	}
 	s.useWire()
 	if err != nil {

@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"os"
@@ -94,8 +93,8 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // startTLS puts TLS on the connection. The buffers are new ones: what the
 // client sent too early is not in them (ATTACKS IMAP-016).
-func (w *wire) startTLS(ctx context.Context, c *tls.Config) error {
-	err := w.conn.StartTLS(ctx, c)
+func (w *wire) startTLS(c *tls.Config) error {
+	err := w.conn.StartTLS(c)
 	w.buffer()
 	return err
 }

@@ -1,29 +1,38 @@
 package listen
 
 import (
-	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"facteur/internal/base/limit"
 )
 
 // Conn is an accepted connection. It belongs to its handler's goroutine; only
-// the waking of Drain comes from elsewhere.
+// the waking of Drain and of the shedding comes from elsewhere.
 type Conn struct {
 	// Conn is the stream, encrypted once TLS is on.
 	net.Conn
 	// Remote and Local are its ends, IPv4 in its own form; zero for a Unix
-	// socket.
+	// socket. Behind a proxy they are those of the client that it speaks for, and
+	// 0.0.0.0 for one whom it does not name.
 	Remote, Local netip.AddrPort
 
-	raw    net.Conn // the socket below
-	tls    *tls.ConnectionState
-	client netip.Addr // what it is counted under
+	raw     net.Conn // the socket below; behind a proxy, what follows its header
+	tls     *tls.ConnectionState
+	gate    *Gate
+	room    *limit.Room
+	service string
+	away    bool // a proxy on another machine speaks for the client
 
 	mu       sync.Mutex
-	idle     bool // waiting for a command: Drain may interrupt
+	idle     time.Time // since when it waits for a command, which may be interrupted
+	known    bool
+	counted  bool // as a client, at the gate
 	draining bool
 }
 
@@ -36,53 +45,57 @@ func newConn(raw net.Conn) *Conn {
 
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		// Without the zone of a link-local address, which no network contains.
-		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+		return plain(t.AddrPort())
 	}
 	return netip.AddrPort{}
+}
+
+// plain is an address as everybody compares it: IPv4 in its own form, and without
+// the zone of a link-local address, which no network contains.
+func plain(ap netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // Loopback tells that both ends are this machine: over a loopback address or a
 // Unix socket.
 func (c *Conn) Loopback() bool {
 	if !c.Remote.IsValid() || !c.Local.IsValid() {
-		_, unix := c.raw.(*net.UnixConn)
-		return unix
+		return isUnix(c.raw)
 	}
-	return c.Remote.Addr().IsLoopback() && c.Local.Addr().IsLoopback()
+	return !c.away && c.Remote.Addr().IsLoopback() && c.Local.Addr().IsLoopback()
+}
+
+func isUnix(c net.Conn) bool {
+	_, unix := socket(c).(*net.UnixConn)
+	return unix
+}
+
+// socket is what the system gave.
+func socket(c net.Conn) net.Conn {
+	if p, ok := c.(*proxied); ok {
+		return p.Conn
+	}
+	return c
 }
 
 // TLS is the state of the encryption, nil without.
 func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
 
-// StartTLS does the server's side of a handshake, within HandshakeTimeout. The
-// caller has made sure that it holds no bytes from before: they were sent in
-// the clear by anybody. After an error the connection is to be closed.
-func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config) error {
-	c.Busy(HandshakeTimeout)
-	t := tls.Server(c.raw, cfg)
-	if err := t.HandshakeContext(ctx); err != nil {
-		return err
-	}
-	state := t.ConnectionState()
-	c.Conn, c.tls = t, &state
-	return nil
-}
-
 // Idle says that the handler is about to wait for the peer's next command. It
 // sets the deadline of writes and reads to d from now, in total: it is called
 // once for a command and not for each read. When it returns false the server is
 // draining: say goodbye and return. A Drain while waiting makes the read fail
-// with os.ErrDeadlineExceeded; Draining tells it from the peer's slowness.
+// with os.ErrDeadlineExceeded, and so does the end of a stranger's place when there
+// is no room for others; Draining tells the first from the peer's slowness.
 func (c *Conn) Idle(d time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.draining {
 		return false
 	}
-	c.idle = true
-	c.raw.SetDeadline(time.Now().Add(d))
+	now := time.Now()
+	c.idle = now
+	c.raw.SetDeadline(now.Add(d))
 	return true
 }
 
@@ -91,8 +104,22 @@ func (c *Conn) Idle(d time.Duration) bool {
 func (c *Conn) Busy(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.idle = false
+	c.idle = time.Time{}
 	c.raw.SetDeadline(time.Now().Add(d))
+}
+
+// Known says that the client has shown to be one of ours (it logged in). From here
+// on it is no more counted with the strangers of its address, so that an office
+// behind one address is not shut out by its own size, and it keeps its place when
+// others lose theirs.
+func (c *Conn) Known() {
+	c.mu.Lock()
+	counted := c.counted
+	c.known, c.counted = true, false
+	c.mu.Unlock()
+	if counted {
+		c.gate.leave(c.service, c.Remote.Addr())
+	}
 }
 
 // Draining tells that the server wants to end.
@@ -107,7 +134,57 @@ func (c *Conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
-	if c.idle {
-		c.raw.SetReadDeadline(time.Unix(1, 0))
-	}
+	c.wake()
 }
+
+// wake ends the wait for a command. c.mu is held.
+func (c *Conn) wake() bool {
+	if c.idle.IsZero() {
+		return false
+	}
+	c.raw.SetReadDeadline(time.Unix(1, 0))
+	return true
+}
+
+// waiting is since when the client is a stranger who says nothing; zero if it is not
+// that.
+func (c *Conn) waiting() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known {
+		return time.Time{}
+	}
+	return c.idle
+}
+
+// shed takes a waiting client's place, unless it has come to life since.
+func (c *Conn) shed(since time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idle.Equal(since) && !c.known && c.wake()
+}
+
+// What HangUp reads at most before it closes.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 256 << 10
+)
+
+// HangUp closes the connection in such a way that the last words arrive. A close
+// while something from the peer is unread makes the system reset the connection, and
+// then what we wrote is lost at the peer (RFC 9293 §3.10.4). So our half is closed
+// first and what comes still is read for two seconds. Call it after a last reply
+// that the peer may not have waited for; the connection is closed afterwards.
+func (c *Conn) HangUp() error {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		t.CloseWrite() //nolint:errcheck // the notice is a courtesy
+	}
+	if closeWrite(socket(c.raw)) == nil {
+		c.Busy(lingerTime)
+		io.CopyN(io.Discard, c.raw, lingerBytes) //nolint:errcheck // nobody wants it
+	}
+	return c.raw.Close()
+}
+
+// errNoPeer is the error of Peer on a connection that is no Unix socket.
+var errNoPeer = errors.New("only the other end of a Unix socket has an owner")

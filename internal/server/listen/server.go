@@ -1,19 +1,35 @@
 // Package listen accepts connections for the protocol doors: it counts them,
 // encrypts them where TLS comes first, runs a handler for each and lets them
-// finish when the house closes. It knows no protocol.
+// finish when the house closes. It knows no protocol but that of proxies.
 //
-// Invariants. No more than Options.MaxConns connections live at once, nor more
-// than Options.MaxPerClient from one client (an IPv4 address or an IPv6 /64);
-// what is over is told Options.Busy and closed without costing a goroutine. A
-// handler that panics ends its own connection and is reported with its stack;
-// the others do not notice. Every read and write of a handler is under the
-// deadline that it set last (Conn.Idle, Conn.Busy); a new connection has
-// FirstDeadline. Running out of file descriptors slows accepting down and never
-// spins.
+// # Who comes in
 //
-// How a server ends: Drain closes the listeners and wakes the sessions that
-// wait for a command; those at work go on until their next Idle. At the end of
-// the grace the context of all handlers is cancelled and their sockets closed.
+// All listeners share one Gate: the budget of the process (limit.Budget) and what
+// one client may do, counted under his address and under the networks around it
+// (limit.Networks): connections at a time, and connections in a minute, in which a
+// failed TLS handshake counts five times. Who is over is told why in one line and
+// closed, before any goroutine or TLS. When there is no room at all, strangers who
+// have waited long for their next command lose their place, the longest first.
+// TLS handshakes are computed by as many at a time as there are processors; those
+// that wait for their client hold nothing.
+//
+// On a listener for proxies each connection begins with a PROXY header (versions 1
+// and 2), and what it says is the client everywhere: in limits, logs and policy.
+// Whoever is not a named proxy is closed without a word.
+//
+// # Invariants
+//
+// A handler that panics ends its own connection and is reported with its stack; the
+// others do not notice. Every read and write of a handler is under the deadline that
+// it set last (Conn.Idle, Conn.Busy); a new connection has FirstDeadline. Running out
+// of file descriptors slows accepting down and never spins. What the settings say can
+// change while connections are open: those go on as they began.
+//
+// # The end
+//
+// Drain closes the listeners and wakes the sessions that wait for a command; those at
+// work go on until their next Idle. At the end of the grace the context of all
+// handlers is cancelled and their sockets closed.
 package listen
 
 import (
@@ -25,39 +41,45 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/base/limit"
 )
 
 // Defaults and fixed times.
 const (
-	DefaultMaxConns     = 1000
-	DefaultMaxPerClient = 50
+	DefaultMaxConns = 1000
 	// HandshakeTimeout is for a whole TLS handshake.
 	HandshakeTimeout = 10 * time.Second
 	// FirstDeadline is what a connection has until its handler sets another.
 	FirstDeadline = time.Minute
 
-	maxBackoff = time.Second
-	hardStop   = 5 * time.Second // for handlers to return once cut off
+	hastyHandshake = 3 * time.Second // of HandshakeTimeout, under stress
+	maxBackoff     = time.Second
+	hardStop       = 5 * time.Second // for handlers to return once cut off
 )
 
 // Options say how a service listens.
 type Options struct {
-	// Service names it in events: "smtp", "imaps".
+	// Service names it in events and in the limits: "smtp", "imaps". Listeners with
+	// the same name are one service.
 	Service string
 	// TLS, when not nil, means TLS from the first byte. (For STARTTLS the
 	// handler calls Conn.StartTLS.)
 	TLS *tls.Config
-	// MaxConns and MaxPerClient bound the connections at one time; 0 means the
-	// default.
-	MaxConns, MaxPerClient int
-	// Exempt networks are spared MaxPerClient, not MaxConns.
-	Exempt []netip.Prefix
-	// Busy is what a client over a limit is told, with its CRLF: "421 …", "*
-	// BYE …". With TLS first, nothing is said.
-	Busy []byte
+	// Proxied means that each connection begins with a PROXY header, and Proxies
+	// are the networks from which one is believed.
+	Proxied bool
+	Proxies []netip.Prefix
+	// Busy makes the line, with its CRLF, that a client is told who is not let in:
+	// "421 …", "* BYE …". nil, or TLS first: nothing is said.
+	Busy func(why string) []byte
+	// Gate is shared with the other services; nil: a gate of its own, with the
+	// defaults.
+	Gate *Gate
 	// Events takes what is to be told; nil discards it.
 	Events event.Sink
 }
@@ -67,10 +89,17 @@ type Options struct {
 // (see Conn.Idle): work that was begun may be finished.
 type Handler func(ctx context.Context, c *Conn)
 
+// setup is what a Server does with connections from now on.
+type setup struct {
+	Options
+	handle Handler
+}
+
 // Server accepts for one service, on any number of listeners.
 type Server struct {
-	opt    Options
-	handle Handler
+	setup  atomic.Pointer[setup]
+	gate   *Gate
+	room   *limit.Room
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup // handlers
@@ -79,32 +108,34 @@ type Server struct {
 	draining  bool
 	listeners map[net.Listener]struct{}
 	conns     map[*Conn]struct{}
-	clients   map[netip.Addr]int
+	shed      time.Time // when room was last made
 	told      time.Time // when a refusal was last reported
+	untold    int       // refusals since
 }
 
 // New makes a server; Serve makes it work.
 func New(opt Options, h Handler) *Server {
-	if opt.MaxConns <= 0 {
-		opt.MaxConns = DefaultMaxConns
+	if opt.Gate == nil {
+		opt.Gate = newDefaultGate()
 	}
-	if opt.MaxPerClient <= 0 {
-		opt.MaxPerClient = DefaultMaxPerClient
-	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{gate: opt.Gate, room: opt.Gate.budget.Room(opt.Service), ctx: ctx, cancel: cancel,
+		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}}
+	s.Configure(opt, h)
+	return s
+}
+
+// Configure replaces options and handler for the connections to come. The gate and
+// the name of the service stay.
+func (s *Server) Configure(opt Options, h Handler) {
 	if opt.Events == nil {
 		opt.Events = event.Discard
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{opt: opt, handle: h, ctx: ctx, cancel: cancel,
-		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}, clients: map[netip.Addr]int{}}
+	s.setup.Store(&setup{opt, h})
 }
 
-// Open listens on "host:port". Keep-alive probes are off: sessions have
-// deadlines, and each accepted connection is spared four system calls.
-func Open(ctx context.Context, address string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
-	return lc.Listen(ctx, "tcp", address)
-}
+func (s *Server) service() string    { return s.setup.Load().Service }
+func (s *Server) events() event.Sink { return s.setup.Load().Events }
 
 // Serve accepts from l until Drain, then returns nil. It closes l. Any other
 // end of the listener is returned. It may be called for several listeners.
@@ -124,7 +155,8 @@ func (s *Server) Serve(l net.Listener) error {
 			return s.closed(err)
 		default: // EMFILE, ENOBUFS, ECONNABORTED: none is for ever
 			pause = min(max(2*pause, 5*time.Millisecond), maxBackoff)
-			s.opt.Events.Emit(AcceptFailed{Service: s.opt.Service, Err: err, Pause: pause})
+			s.events().Emit(AcceptFailed{Service: s.service(), Err: err, Pause: pause})
+			s.relieve(err)
 			s.sleep(pause)
 		}
 	}
@@ -150,6 +182,24 @@ func (s *Server) closed(err error) error {
 	return err
 }
 
+// relieve does something about the lack of descriptors or memory.
+func (s *Server) relieve(err error) {
+	if starved(err) {
+		s.gate.budget.Starve()
+		s.makeRoom()
+	}
+}
+
+// starved tells that the system has nothing left to give.
+func starved(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Server) sleep(d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -160,112 +210,151 @@ func (s *Server) sleep(d time.Duration) {
 // admit starts a handler, or turns the client away.
 func (s *Server) admit(raw net.Conn) {
 	c := newConn(raw)
-	if err := s.enter(c); err != nil {
-		s.refuse(c, err)
+	set := s.setup.Load()
+	c.gate, c.room, c.service = s.gate, s.room, set.Service
+	if err := s.enter(c, set); err != nil {
+		s.refuse(c, set, err)
+		c.Close()
 		return
 	}
-	go s.run(c)
+	go s.run(c, set)
 }
 
-// What a client can be over.
-var (
-	errTotal    = errors.New("too many connections")
-	errClient   = errors.New("too many connections from one client")
-	errDraining = errors.New("shutting down")
-)
+// enter counts a connection in, or says why not. Behind a proxy the client is not
+// known yet.
+func (s *Server) enter(c *Conn, set *setup) error {
+	addr := c.Remote.Addr()
+	if set.Proxied && !isUnix(c.raw) && !limit.Contains(set.Proxies, addr) {
+		return errNoProxy
+	}
+	if err := s.room.Enter(!set.Proxied && s.gate.rules.Load().favours(addr)); err != nil {
+		s.makeRoom()
+		return err
+	}
+	if !set.Proxied {
+		if err := s.count(c); err != nil {
+			s.room.Leave()
+			return err
+		}
+	}
+	if !s.register(c) {
+		s.discount(c)
+		s.room.Leave()
+		return errDraining
+	}
+	return nil
+}
 
-// enter counts a connection in, or says why not.
-func (s *Server) enter(c *Conn) error {
-	c.client = s.client(c.Remote.Addr())
+// register makes a connection one of those that Drain waits for; false when that has
+// begun.
+func (s *Server) register(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.draining:
-		return errDraining
-	case len(s.conns) >= s.opt.MaxConns:
-		return errTotal
-	case c.client.IsValid() && s.clients[c.client] >= s.opt.MaxPerClient:
-		return errClient
-	}
-	if c.client.IsValid() {
-		s.clients[c.client]++
+	if s.draining {
+		return false
 	}
 	s.conns[c] = struct{}{}
 	s.done.Add(1)
-	return nil
+	return true
+}
+
+// count counts the client in at the gate.
+func (s *Server) count(c *Conn) error {
+	counted, err := s.gate.enter(c.service, c.Remote.Addr())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counted = counted
+	return err
+}
+
+// discount counts the client out.
+func (s *Server) discount(c *Conn) {
+	c.mu.Lock()
+	counted := c.counted
+	c.counted = false
+	c.mu.Unlock()
+	if counted {
+		s.gate.leave(c.service, c.Remote.Addr())
+	}
 }
 
 // leave counts a connection out.
 func (s *Server) leave(c *Conn) {
+	s.discount(c)
+	s.room.Leave()
 	s.mu.Lock()
 	delete(s.conns, c)
-	if c.client.IsValid() {
-		if s.clients[c.client]--; s.clients[c.client] == 0 {
-			delete(s.clients, c.client)
-		}
-	}
 	s.mu.Unlock()
 	s.done.Done()
 }
 
-// client is what MaxPerClient counts by; the zero Addr for those it spares. One
-// subscriber of IPv6 has a /64 at least.
-func (s *Server) client(a netip.Addr) netip.Addr {
-	if !a.IsValid() {
-		return a
+// refuse tells a client that it is not let in. A new socket has room for a line, so
+// the write does not keep the accept loop waiting.
+func (s *Server) refuse(c *Conn, set *setup, why error) {
+	if set.TLS == nil && set.Busy != nil && why != errNoProxy {
+		c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		c.Write(set.Busy(why.Error())) //nolint:errcheck // it is being closed anyway
 	}
-	for _, p := range s.opt.Exempt {
-		if p.Contains(a) {
-			return netip.Addr{}
-		}
+	if why == errDraining {
+		return
 	}
-	if a.Is6() {
-		p, _ := a.Prefix(64)
-		return p.Addr()
+	if n, ok := s.report(); ok {
+		set.Events.Emit(Refused{Service: set.Service, Remote: c.Remote.Addr(), Why: why, Untold: n})
 	}
-	return a
 }
 
-// refuse closes a connection that was not let in. A new socket has room for a
-// line, so the write does not keep the accept loop waiting.
-func (s *Server) refuse(c *Conn, why error) {
-	if s.opt.TLS == nil && len(s.opt.Busy) > 0 {
-		c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		c.Write(s.opt.Busy) //nolint:errcheck // it is being closed anyway
-	}
-	c.Close()
+// report tells whether a refusal is to be reported, and how many were not: a flood
+// does not flood the log.
+func (s *Server) report() (untold int, ok bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
-	quiet := why == errDraining || now.Sub(s.told) < time.Second
-	if !quiet {
-		s.told = now
+	if now.Sub(s.told) < time.Second {
+		s.untold++
+		return 0, false
 	}
-	s.mu.Unlock()
-	if !quiet { // a flood does not flood the log
-		s.opt.Events.Emit(Refused{Service: s.opt.Service, Remote: c.Remote.Addr(), Why: why})
-	}
+	untold = s.untold
+	s.told, s.untold = now, 0
+	return untold, true
 }
 
 // run is the life of a connection.
-func (s *Server) run(c *Conn) {
+func (s *Server) run(c *Conn, set *setup) {
 	defer s.leave(c)
-	defer c.Close()
+	defer func() { c.Close() }() // of what it is by then: TLS says that it ends
 	defer s.recover(c)
-	if s.opt.TLS != nil {
-		if err := c.StartTLS(s.ctx, s.opt.TLS); err != nil {
-			s.opt.Events.Emit(HandshakeFailed{Service: s.opt.Service, Remote: c.Remote.Addr(), Err: err})
+	if set.Proxied && !s.unwrap(c, set) {
+		return
+	}
+	if set.TLS != nil {
+		if err := c.StartTLS(set.TLS); err != nil {
+			set.Events.Emit(HandshakeFailed{Service: set.Service, Remote: c.Remote.Addr(), Err: err})
 			return
 		}
 	}
 	c.SetDeadline(time.Now().Add(FirstDeadline))
-	s.handle(s.ctx, c)
+	set.handle(s.ctx, c)
+}
+
+// unwrap finds out who the client behind a proxy is, and counts him in.
+func (s *Server) unwrap(c *Conn, set *setup) bool {
+	proxy := c.Remote.Addr()
+	if err := c.unwrap(); err != nil {
+		set.Events.Emit(ProxyFailed{Service: set.Service, Proxy: proxy, Err: err})
+		return false
+	}
+	if err := s.count(c); err != nil {
+		s.refuse(c, set, err)
+		return false
+	}
+	return true
 }
 
 // recover is the one recover of a connection.
 func (s *Server) recover(c *Conn) {
 	if p := recover(); p != nil {
 		stack := bytes.TrimSpace(debug.Stack())
-		s.opt.Events.Emit(Panicked{Service: s.opt.Service, Remote: c.Remote.Addr(), Panic: p, Stack: string(stack)})
+		s.events().Emit(Panicked{Service: s.service(), Remote: c.Remote.Addr(), Panic: p, Stack: string(stack)})
 	}
 }
 
@@ -304,7 +393,7 @@ func (s *Server) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.raw.Close()
+		socket(c.raw).Close()
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/base/limit"
 )
 
 // hall is a listener without a network: connections are put into it.
@@ -118,20 +119,32 @@ func echo(_ context.Context, c *Conn) {
 	}
 }
 
+// gate is a gate of its own for a test.
+func gate(connections int, r Rules) *Gate {
+	return NewGate(limit.NewBudget(limit.Ceilings{Connections: connections, Memory: 1 << 40}, nil), r)
+}
+
+func prefixes(texts ...string) (out []netip.Prefix) {
+	for _, text := range texts {
+		out = append(out, netip.MustParsePrefix(text))
+	}
+	return out
+}
+
 func TestCaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, log := newHall(), &told{}
-		s := New(Options{Service: "test", MaxConns: 4, MaxPerClient: 2, Busy: []byte("full\n"), Events: log,
-			Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, echo)
+		s := New(Options{Service: "test", Gate: gate(4, Rules{PerClient: 2, Exempt: prefixes("10.0.0.0/8")}),
+			Busy: func(why string) []byte { return []byte(why + "\n") }, Events: log}, echo)
 		go s.Serve(h)
 		one := h.enter("192.0.2.1:1")
 		h.enter("192.0.2.1:2")
-		if got := hear(h.enter("192.0.2.1:3")); got != "full\n" {
+		if got := hear(h.enter("192.0.2.1:3")); got != "too many connections from 192.0.2.1: at most 2 at a time\n" {
 			t.Errorf("a third from one client was told %q", got)
 		}
 		h.enter("[2001:db8::1]:1")
 		six := h.enter("[2001:db8::2]:1")
-		if got := hear(h.enter("10.0.0.1:1")); got != "full\n" {
+		if got := hear(h.enter("10.0.0.1:1")); got != "too many connections\n" {
 			t.Errorf("a fifth was told %q", got)
 		}
 		six.Close()
@@ -143,7 +156,7 @@ func TestCaps(t *testing.T) {
 		six = h.enter("[2001:db8::3]:1")
 		one.Close()
 		synctest.Wait()
-		if got := hear(h.enter("[2001:db8::4]:1")); got != "full\n" {
+		if got := hear(h.enter("[2001:db8::4]:1")); got != "too many connections from 2001:db8::/64: at most 2 at a time\n" {
 			t.Errorf("a third of one /64 was told %q", got)
 		}
 		other := h.enter("[2001:db8:0:1::4]:1")
@@ -156,10 +169,10 @@ func TestCaps(t *testing.T) {
 		defer cancel()
 		go io.Copy(io.Discard, six)
 		s.Drain(ctx)
-		if len(s.clients) != 0 || len(s.conns) != 0 {
-			t.Errorf("left over: %v %v", s.clients, s.conns)
+		if n := s.gate.present.Len(); n != 0 || len(s.conns) != 0 || s.gate.budget.Inside() != 0 {
+			t.Errorf("left over: %v %v", n, s.conns)
 		}
-		if !strings.Contains(log.lines(), "too many connections from one client: unknown[192.0.2.1]") {
+		if !strings.Contains(log.lines(), "warning: Connection concurrency limit exceeded: 3 from unknown[192.0.2.1] for service test") {
 			t.Error(log.lines())
 		}
 	})
@@ -168,7 +181,7 @@ func TestCaps(t *testing.T) {
 func TestExempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall()
-		s := New(Options{MaxPerClient: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, echo)
+		s := New(Options{Gate: gate(100, Rules{PerClient: 1, Rate: 1, Exempt: prefixes("10.0.0.0/8")})}, echo)
 		go s.Serve(h)
 		for range 5 {
 			h.enter("10.1.2.3:1")
@@ -186,16 +199,20 @@ func TestExempt(t *testing.T) {
 func TestOutOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, log := newHall(), &told{}
-		s := New(Options{Events: log}, echo)
+		s := New(Options{Events: log, Busy: func(why string) []byte { return []byte(why + "\n") }}, echo)
 		go s.Serve(h)
 		start := time.Now()
 		for range 20 {
 			h.errs <- &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 		}
-		c := h.enter("192.0.2.1:1")
-		if d := time.Since(start); d < 10*time.Second || d > 20*time.Second {
-			t.Errorf("20 failures took %v", d)
+		if got := hear(h.enter("192.0.2.1:1")); got != "out of file descriptors\n" {
+			t.Errorf("ABU-006: the first after it was told %q", got)
 		}
+		if d := time.Since(start); d < 10*time.Second || d > 20*time.Second {
+			t.Errorf("ABU-006: 20 failures took %v", d)
+		}
+		time.Sleep(5 * time.Second)
+		c := h.enter("192.0.2.1:1")
 		fmt.Fprintln(c, "still here")
 		if line, err := bufio.NewReader(c).ReadString('\n'); line != "still here\n" {
 			t.Error(line, err)

@@ -74,7 +74,7 @@ func BenchmarkDialogue(b *testing.B) {
 // as smtp-source does it: mostly what the kernel costs.
 func BenchmarkOverTCP(b *testing.B) {
 	srv := newServer(Config{Hostname: "mx.local.example"}, sink{})
-	s := listen.New(listen.Options{MaxPerClient: 500}, srv.Serve)
+	s := listen.New(listen.Options{}, srv.Serve)
 	l, err := listen.Open(b.Context(), "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

@@ -18,7 +18,7 @@ import (
 func TestDrain(t *testing.T) {
 	desk := newDouble()
 	srv := newServer(Config{Hostname: "mx.local.example"}, desk)
-	s := listen.New(listen.Options{MaxPerClient: 500}, srv.Serve)
+	s := listen.New(listen.Options{}, srv.Serve)
 	l, err := listen.Open(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

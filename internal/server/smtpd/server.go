@@ -29,7 +29,6 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/intake"
-	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
 )
 
@@ -112,11 +111,6 @@ func newServer(c Config, d desk) *Server {
 		return &session{in: bufio.NewReaderSize(nil, readBuffer), out: make([]byte, 0, 1024)}
 	}
 	return s
-}
-
-// Busy is what a client is told for whom there is no room (listen.Options.Busy).
-func Busy(hostname string) []byte {
-	return smtp.NewReply(421, "4.7.0", hostname+" Error: too many connections").AppendTo(nil)
 }
 
 // Serve is one connection; it implements listen.Handler.

@@ -24,7 +24,7 @@ func (s *session) startTLS(args []byte) *smtp.Reply {
 		s.lost(err)
 		return nil
 	}
-	if err := s.conn.StartTLS(s.ctx, s.srv.TLS); err != nil {
+	if err := s.conn.StartTLS(s.srv.TLS); err != nil {
 		s.over = true
 		s.srv.Events.Emit(TLSFailed{Client: s.client(), Err: err})
 		return nil
