@@ -37,6 +37,7 @@ import (
 	"facteur/internal/server/listen"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
@@ -52,6 +53,7 @@ type App struct {
 
 	claim     *control.Claim
 	state     *db.DB
+	journey   *journey.Store
 	queue     *queue.Queue
 	directory *directory.Directory
 	mailboxes *mailbox.Store
@@ -84,6 +86,11 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if a.claim, err = control.NewClaim(context.Background(), c.DataDir); err != nil {
 		return err
 	}
+	a.journey, err = journey.Open(vfs.OS{}, filepath.Join(c.DataDir, "journey"), journeyLimits(c), a.events)
+	if err != nil {
+		return err
+	}
+	a.events = event.Tee(a.events, a.journey)
 	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations()); err != nil {
 		return err
 	}
@@ -240,6 +247,9 @@ func (a *App) close() {
 	}
 	if a.state != nil {
 		a.state.Close()
+	}
+	if a.journey != nil {
+		a.journey.Close()
 	}
 	if a.claim != nil {
 		a.claim.Release()

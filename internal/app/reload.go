@@ -35,6 +35,7 @@ func (a *App) Reload(c *config.Config) error {
 	}
 	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
 	a.settings.Store(translate(c))
+	a.journey.Configure(journeyLimits(c))
 	a.replace(c, fresh)
 	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
 	a.tellCertificates(c)

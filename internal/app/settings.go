@@ -10,6 +10,7 @@ import (
 	"facteur/internal/flow/intake"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
+	"facteur/internal/store/journey"
 )
 
 // settings are those of the file, and what each room takes of them in its own form.
@@ -88,6 +89,10 @@ func certificates(c *config.Config) certs.Source {
 		s.Pairs = append(s.Pairs, certs.Pair{Certificate: file, Key: c.TLS.Key[i]})
 	}
 	return s
+}
+
+func journeyLimits(c *config.Config) journey.Limits {
+	return journey.Limits{Days: c.Journey.KeepDays, MaxSize: int64(c.Journey.MaxSize)}
 }
 
 func resolver(c *config.Config) dns.Config {

@@ -23,6 +23,7 @@ func (c *Config) Check() []error {
 	k.outbound()
 	k.schedule()
 	k.limits()
+	k.journey()
 	k.dataDir()
 	return k.errs
 }

@@ -58,6 +58,8 @@ type Config struct {
 	Limits Limits `toml:"limits"`
 	// What an account may keep.
 	Mailbox Mailbox `toml:"mailbox"`
+	// How long it can be explained what happened to a message.
+	Journey Journey `toml:"journey"`
 	// The log.
 	Log Log `toml:"log"`
 
@@ -212,6 +214,7 @@ func Default() *Config {
 		},
 		Limits:  Limits{Exempt: loopback(), Connections: 1000, ConnectionsPerClient: 50},
 		Mailbox: Mailbox{DefaultQuota: 10 << 30},
+		Journey: defaultJourney(),
 		Log:     Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}
 }
