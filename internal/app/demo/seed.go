@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/net/smtpc"
 )
 
@@ -52,7 +53,7 @@ func (l letter) send(ctx context.Context, conn *smtpc.Conn, n int) error {
 	}
 	body := fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\nDate: %s\nMessage-Id: <demo.%d@accept.example>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n%s",
 		l.from, l.to, l.subject, time.Now().Format(time.RFC1123Z), n, l.text)
-	env := smtpc.Envelope{Sender: from, Recipients: []address.Address{to}, Body8Bit: true}
+	env := smtpc.Envelope{Sender: from, Recipients: []smtp.Rcpt{{To: to}}, Body8Bit: true}
 	for _, r := range conn.Send(ctx, env, strings.NewReader(body)).Recipients {
 		if !r.Delivered() {
 			return fmt.Errorf("seeding the letter to %s: %w", l.to, r.Reply)

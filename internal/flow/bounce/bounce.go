@@ -1,10 +1,17 @@
 // Package bounce writes the notices that tell a sender what became of his
-// message: that it failed, or that it is late.
+// message: that it failed, that it is late, or, if he asked for it, that it arrived
+// (RFC 3461, RFC 3464).
 //
 // A notice is a message like any other: it is committed to the queue in the same
-// transaction as the failure that it reports, with the null sender, and leaves by
+// transaction as the end that it reports, with the null sender, and leaves by
 // the same corridor. Nobody is told who may not have sent the message: a bounce to
-// a forged address is itself spam. There is no notice about a notice.
+// a forged address is itself spam, and so is a notice of success that somebody
+// asked for in another's name. So NOTIFY is kept for our own users and machines,
+// and the door offers DSN to them alone: what is offered is what is kept. There is
+// no notice about a notice.
+//
+// Recipients whose fate is settled together share one notice. Those that are not
+// (of hosts that answer at different times) have one each.
 package bounce
 
 import (
@@ -25,11 +32,15 @@ import (
 // Recipient is what became of one recipient of the message.
 type Recipient struct {
 	Address, Original address.Address
+	ORcpt             smtp.Original
+	Action            dsn.Action
 	Status            string // RFC 3463
 	// Text is the reply as people read it; Reply the reply itself, or nil; Host
 	// who said it, "" when it was said here.
 	Text, Host string
 	Reply      *smtp.Reply
+	// RetryUntil is how long it will be tried; only for dsn.Delayed.
+	RetryUntil time.Time
 }
 
 // Writer writes the notices of one server. It is safe for concurrent use.
@@ -52,22 +63,33 @@ func (w *Writer) MayTell(it *queue.Item) bool {
 	return !it.Sender.IsNull() && (it.Origin.Account != "" || it.Origin.Local)
 }
 
-// Failure writes the notice that recipients will never get the message.
-func (w *Writer) Failure(ctx context.Context, it *queue.Item, failed []Recipient, now time.Time) (queue.Draft, error) {
-	return w.notice(ctx, it, now, recipients(failed, dsn.Failed, now, time.Time{}))
+// Wants says whether the sender of an item is to hear of what became of a
+// recipient: he may be told, and he asked for it. Who did not say what he wants
+// hears of failures and delays (RFC 3461 §4.1).
+func (w *Writer) Wants(it *queue.Item, r queue.Recipient, a dsn.Action) bool {
+	return Asked(r.Notify, a) && w.MayTell(it)
 }
 
-// Delay writes the notice that the message is late, and until when it is tried.
-func (w *Writer) Delay(ctx context.Context, it *queue.Item, delayed []Recipient, now, until time.Time) (queue.Draft, error) {
-	return w.notice(ctx, it, now, recipients(delayed, dsn.Delayed, now, until))
+// Asked tells whether NOTIFY asks for notices of an action.
+func Asked(n smtp.Notify, a dsn.Action) bool {
+	switch {
+	case n&smtp.NotifyNever != 0:
+		return false
+	case a == dsn.Failed:
+		return n == 0 || n&smtp.NotifyFailure != 0
+	case a == dsn.Delayed:
+		return n == 0 || n&smtp.NotifyDelay != 0
+	}
+	return n&smtp.NotifySuccess != 0
 }
 
-func recipients(in []Recipient, a dsn.Action, now, until time.Time) []dsn.Recipient {
-	out := make([]dsn.Recipient, len(in))
-	for i, r := range in {
+// reported are the recipients as the notice has them.
+func reported(told []Recipient, now time.Time) []dsn.Recipient {
+	out := make([]dsn.Recipient, len(told))
+	for i, r := range told {
 		out[i] = dsn.Recipient{
-			Final: r.Address, Original: r.Original, Action: a, Status: r.Status,
-			RemoteMTA: r.Host, Diagnostic: r.diagnostic(), LastAttempt: now, RetryUntil: until,
+			Final: r.Address, Original: r.Original, ORcpt: dsn.Typed(r.ORcpt), Action: r.Action, Status: r.Status,
+			RemoteMTA: r.Host, Diagnostic: r.diagnostic(), LastAttempt: now, RetryUntil: r.RetryUntil,
 		}
 	}
 	return out
@@ -81,7 +103,10 @@ func (r Recipient) diagnostic() string {
 	return r.Text
 }
 
-func (w *Writer) notice(ctx context.Context, it *queue.Item, now time.Time, to []dsn.Recipient) (queue.Draft, error) {
+// Notice writes the notice of what became of recipients of an item, for its sender.
+// About a message with REQUIRETLS it returns the header only, and is to travel
+// under TLS itself (RFC 8689 §5).
+func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, now time.Time) (queue.Draft, error) {
 	// Without the bytes there is still something to tell, and nothing to wait for.
 	original, _ := w.beginning(ctx, it)
 	dest, err := w.destination(ctx, it.Sender)
@@ -91,8 +116,8 @@ func (w *Writer) notice(ctx context.Context, it *queue.Item, now time.Time, to [
 	id := w.queue.NextID()
 	report := dsn.Report{
 		Host: w.hostname, Language: w.language(), To: it.Sender, Date: now, MessageID: w.messageID(now),
-		QueueID: it.ID.String(), Arrived: it.Arrived, Recipients: to,
-		Original: original, Size: it.Size, Full: it.Size <= dsn.MaxReturn,
+		QueueID: it.ID.String(), EnvelopeID: it.EnvelopeID, Arrived: it.Arrived, Recipients: reported(told, now),
+		Original: original, Size: it.Size, Full: it.Ret != smtp.RetHeaders && !it.RequireTLS, UTF8: it.UTF8,
 	}
 	spool := w.queue.Spool()
 	if _, err := spool.Write(dsn.Build(report)); err != nil {
@@ -100,7 +125,7 @@ func (w *Writer) notice(ctx context.Context, it *queue.Item, now time.Time, to [
 		return queue.Draft{}, err
 	}
 	return queue.Draft{Spool: spool, Item: &queue.Item{
-		ID: id, Arrived: now, UTF8: !it.Sender.IsASCII(),
+		ID: id, Arrived: now, UTF8: !it.Sender.IsASCII(), RequireTLS: it.RequireTLS,
 		Origin:     queue.Origin{Local: true, Protocol: "internal"},
 		Recipients: []queue.Recipient{{Address: it.Sender, Original: it.Sender, Route: dest.String()}},
 	}}, nil

@@ -19,6 +19,9 @@ type attempt struct {
 	claimed, begun, connected time.Time
 }
 
+// of is the item of the attempt.
+func (a *attempt) of() *queue.Item { return a.item }
+
 // only is the attempt for one of its recipients.
 func (a *attempt) only(r queue.Recipient) *attempt {
 	one, item := *a, *a.item
@@ -38,6 +41,9 @@ type result struct {
 	// relay is "host[address]:port", or where the letter was put; host its name
 	// only, for Remote-MTA; both empty when nobody was reached.
 	relay, host string
+	// passedOn: the host that took it knows DSN, and was told what the sender wants
+	// to hear.
+	passedOn bool
 }
 
 // judge turns a reply into a kind: only a clear yes delivers, only a clear no
@@ -67,6 +73,30 @@ func (r result) dsnStatus() string {
 		return "5.0.0"
 	}
 	return "4.0.0"
+}
+
+// tooLate turns a result into the failure of what had to be delivered by a time
+// (RFC 2852 §4.1).
+func (r *result) tooLate() {
+	text := "delivery time expired: the sender wants it back"
+	if r.text != "" {
+		text += "; the last attempt: " + r.text
+	}
+	r.kind, r.reply, r.text, r.host = queue.Failed, smtp.NewReply(554, "5.4.7", "delivery time expired"), text, ""
+}
+
+// overdue are the results of an attempt that is not made because its time is over;
+// nil when it may be made.
+func (a *attempt) overdue(now time.Time) []result {
+	if !a.item.By.Return || !a.item.By.Over(now) {
+		return nil
+	}
+	out := make([]result, len(a.item.Recipients))
+	for i, r := range a.item.Recipients {
+		out[i] = result{recipient: r, text: r.LastReply}
+		out[i].tooLate()
+	}
+	return out
 }
 
 // guard runs fn, which works on one item, and turns a panic into an error: one item

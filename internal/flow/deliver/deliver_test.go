@@ -305,7 +305,7 @@ func TestHostsThatCanNeverBeReached(t *testing.T) {
 			check(t, c.world.DNS.Load(x.zone))
 			f := finder{hostname: "mail.example.org", resolver: c.resolver}
 			out := &Outbound{IPv4: true, Port: 1, AllowPrivate: x.private}
-			_, reply, _ := f.connect(t.Context(), out, route.Hop{Kind: route.Remote, Name: "d.test"})
+			_, reply, _ := f.connect(t.Context(), out, route.Hop{Kind: route.Remote, Name: "d.test"}, need{})
 			if got := fmt.Sprint(reply.Code, " ", reply.Enhanced); got != x.want {
 				t.Errorf("%v, want %s", reply, x.want)
 			}

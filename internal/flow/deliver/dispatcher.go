@@ -71,26 +71,19 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
-	if err := d.resume(ctx); err != nil {
+	landings, err := d.queue.Landings(ctx)
+	if err != nil {
 		return err
 	}
 	var wg sync.WaitGroup
+	// What a crash left landing is finished beside the new work: it is leased, so
+	// nobody else has it.
+	wg.Go(func() { d.local.resume(ctx, landings, d.places.seat) })
 	wg.Go(func() { d.local.run(ctx) })
 	d.dispatch(ctx, hard)
 	d.remote.close()
 	cancel()
 	wg.Wait()
-	return nil
-}
-
-// resume finishes what a crash left landing, beside the new work: the recipients
-// are leased, so nobody else has them.
-func (d *Dispatcher) resume(ctx context.Context) error {
-	items, err := d.queue.Landings(ctx)
-	if err != nil {
-		return err
-	}
-	go d.local.resume(ctx, items, d.places.seat)
 	return nil
 }
 

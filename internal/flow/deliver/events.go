@@ -8,6 +8,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/store/queue"
 )
 
@@ -110,8 +111,8 @@ func (e Tried) relay() string {
 type Notified struct {
 	ID     queue.ID
 	Notice *queue.Item
-	// Delay: it tells of a delay, not of a failure.
-	Delay bool
+	// Action is what it tells, the worst if it is about several recipients.
+	Action dsn.Action
 }
 
 // Level implements event.Event.
@@ -119,13 +120,16 @@ func (Notified) Level() slog.Level { return slog.LevelInfo }
 
 // Record implements event.Event.
 func (e Notified) Record() (string, []slog.Attr) {
-	return "notice", []slog.Attr{slog.String("id", e.ID.String()), slog.String("notice", e.Notice.ID.String()), slog.Bool("delay", e.Delay)}
+	return "notice", []slog.Attr{slog.String("id", e.ID.String()), slog.String("notice", e.Notice.ID.String()), slog.String("action", string(e.Action))}
 }
 
 // Line implements event.Event.
 func (e Notified) Line() (string, string) {
-	what := "non-delivery"
-	if e.Delay {
+	what := "delivery status"
+	switch e.Action {
+	case dsn.Failed:
+		what = "non-delivery"
+	case dsn.Delayed:
 		what = "delay"
 	}
 	return "postfix/bounce", fmt.Sprintf("%s: sender %s notification: %s", e.ID, what, e.Notice.ID)

@@ -2,6 +2,8 @@ package deliver
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,6 +17,7 @@ import (
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/smtpc"
+	"facteur/internal/store/queue"
 )
 
 // Outbound is what the admin set for mail that goes out. An Outbound is not
@@ -39,6 +42,9 @@ type Outbound struct {
 	// destination and to all.
 	DestinationConcurrency, Concurrency int
 	Timeouts                            smtpc.Timeouts
+	// Roots are the authorities whose certificates count where a host has to prove
+	// its name; nil: those of the system.
+	Roots *x509.CertPool
 	// Self is what we are called and reached at, to know a loop.
 	Self dns.Self
 }
@@ -57,6 +63,19 @@ func (o *Outbound) destination(h route.Hop) string {
 	return h.Name
 }
 
+// need is what a message wants of the connection that it goes over.
+type need struct {
+	// tls: the host has proved its name under TLS, and offers REQUIRETLS (RFC 8689).
+	tls bool
+}
+
+func needOf(it *queue.Item) need { return need{tls: it.RequireTLS} }
+
+// metBy tells whether a connection will do.
+func (n need) metBy(c *smtpc.Conn) bool {
+	return !n.tls || c.Verified() && c.Extensions().RequireTLS
+}
+
 // finder finds the hosts of a destination and connects to the first that takes us.
 type finder struct {
 	hostname string
@@ -65,16 +84,16 @@ type finder struct {
 
 // connect gives a connection, or a reply that says why there is none and the same
 // in the words of the log.
-func (f *finder) connect(ctx context.Context, out *Outbound, hop route.Hop) (*smtpc.Conn, *smtp.Reply, string) {
+func (f *finder) connect(ctx context.Context, out *Outbound, hop route.Hop, n need) (*smtpc.Conn, *smtp.Reply, string) {
 	ctx = dns.WithBudget(ctx, dns.DefaultBudget)
 	if len(out.Smarthosts) > 0 {
-		return f.viaSmarthost(ctx, out)
+		return f.viaSmarthost(ctx, out, n)
 	}
 	hosts, reply := f.hosts(ctx, out, hop.Name)
 	if reply != nil {
 		return nil, reply, reply.Text()
 	}
-	return f.first(ctx, out, hosts)
+	return f.first(ctx, out, hosts, n)
 }
 
 // hosts are the mail hosts of a domain, best first.
@@ -120,22 +139,22 @@ func literalHost(out *Outbound, literal string) ([]smtpc.Target, *smtp.Reply) {
 	return []smtpc.Target{{Host: addr.String(), Addrs: []netip.Addr{addr}, Port: out.Port}}, nil
 }
 
-func (f *finder) viaSmarthost(ctx context.Context, out *Outbound) (*smtpc.Conn, *smtp.Reply, string) {
+func (f *finder) viaSmarthost(ctx context.Context, out *Outbound, n need) (*smtpc.Conn, *smtp.Reply, string) {
 	targets := make([]smtpc.Target, len(out.Smarthosts))
 	for i, s := range out.Smarthosts {
 		targets[i] = smtpc.Target{Host: s.Host, Port: s.Port}
 	}
 	trusted := *out
 	trusted.AllowPrivate = true // the admin named it
-	return f.first(ctx, &trusted, targets)
+	return f.first(ctx, &trusted, targets, n)
 }
 
 // first connects to the first target that takes us. The words of the last one
 // that may take us later are the answer: a host that refuses to talk has said
 // nothing about the letter. Only where no host can ever be reached it has failed.
-func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Target) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
+func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Target, n need) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
 	for _, t := range targets {
-		conn, r, said := f.dial(ctx, out, t)
+		conn, r, said := f.dial(ctx, out, t, n)
 		if reply == nil || r.Temporary() {
 			reply, text = r, said
 		}
@@ -151,7 +170,7 @@ func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Targe
 	return nil, reply, text
 }
 
-func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target) (*smtpc.Conn, *smtp.Reply, string) {
+func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target, n need) (*smtpc.Conn, *smtp.Reply, string) {
 	if t.Addrs == nil {
 		a := f.resolver.LookupAddr(ctx, t.Host)
 		switch a.State() {
@@ -169,9 +188,16 @@ func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target) (*smtp
 		}
 	}
 	t.Addrs = out.usable(t.Addrs)
-	conn, err := smtpc.Dial(ctx, t, out.client())
-	if err == nil {
+	conn, err := smtpc.Dial(ctx, t, out.client(n))
+	if err == nil && n.metBy(conn) {
 		return conn, nil, ""
+	}
+	if err == nil {
+		conn.Quit(ctx)
+		return nil, unsafe(conn.Peer()), unsafe(conn.Peer()).Text()
+	}
+	if n.tls && errors.Is(err, smtpc.ErrNotOffered) {
+		return nil, unsafe(t.Host), unsafe(t.Host).Text()
 	}
 	text := err.Error()
 	var failure *smtpc.Failure
@@ -179,6 +205,13 @@ func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target) (*smtp
 		text = said(failure.Peer, failure.Result)
 	}
 	return nil, smtp.NewReply(451, "4.4.1", text), text
+}
+
+// unsafe is the answer for a host that offers no REQUIRETLS to a message that
+// wants it (RFC 8689 §4.2.1). A host that offers it and can't prove its name may be
+// mended: that waits.
+func unsafe(host string) *smtp.Reply {
+	return smtp.NewReply(550, "5.7.30", fmt.Sprintf("the message must travel under TLS all the way, and host %s does not promise that (REQUIRETLS)", host))
 }
 
 // usable are the addresses that may be tried: of an enabled family and not our own.
@@ -191,8 +224,11 @@ func (o *Outbound) usable(addrs []netip.Addr) (out []netip.Addr) {
 	return out
 }
 
-func (o *Outbound) client() smtpc.Config {
+func (o *Outbound) client(n need) smtpc.Config {
 	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind}
+	if n.tls {
+		c.Security, c.TLS = smtpc.Verified, &tls.Config{RootCAs: o.Roots}
+	}
 	if !o.AllowPrivate {
 		c.Permit = dns.Public
 	}

@@ -1,9 +1,12 @@
 package deliver
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +16,9 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
+	"facteur/internal/flow/bounce"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/maildir"
@@ -117,6 +122,12 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	whole := context.WithoutCancel(ctx)
 	for _, a := range batch {
 		a.begun = time.Now()
+		if late := a.overdue(a.begun); late != nil {
+			for _, r := range late {
+				l.giveBack(ctx, a, r)
+			}
+			continue
+		}
 		for _, r := range a.item.Recipients {
 			var x *letter
 			var failure *result
@@ -152,7 +163,11 @@ func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient, dirs m
 	}
 	var err error
 	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(a.item, r)}
-	if x.size, err = l.write(ctx, x); err != nil {
+	if x.size, err = l.write(ctx, x); errors.Is(err, errLoop) {
+		return nil, &result{recipient: r, kind: queue.Failed, reply: smtp.NewReply(554, "5.4.6", "mail forwarding loop"),
+			text: fmt.Sprintf("mail forwarding loop for %s: the message has been delivered to this mailbox before", r.Address)}
+	}
+	if err != nil {
 		return nil, mailboxTrouble(r, err)
 	}
 	return x, nil
@@ -188,7 +203,50 @@ func (l *local) write(ctx context.Context, x *letter) (maildir.Size, error) {
 		return maildir.Size{}, err
 	}
 	defer r.Close()
+	if loops, err := hasArrived(r, x.recipient.Address); err != nil || loops {
+		return maildir.Size{}, cmp.Or(err, errLoop)
+	}
 	return x.delivery.Dir.Stage(x.delivery.Name, strings.NewReader(prefix(x)), r)
+}
+
+// errLoop is a letter that has been delivered to this mailbox before, and was sent
+// on from there until it came back (LOOP-002).
+var errLoop = errors.New("mail forwarding loop")
+
+// traceMax is how much of a message is looked at for its Delivered-To fields, in
+// bytes. A loop that hides them behind more ends by its Received fields.
+const traceMax = 32 << 10
+
+// heads are the buffers of hasArrived.
+var heads = sync.Pool{New: func() any { return new([traceMax]byte) }}
+
+// hasArrived tells whether a message says by Delivered-To that it was in the mailbox
+// of an address before. r is at its start afterwards.
+func hasArrived(r io.ReadSeeker, at address.Address) (bool, error) {
+	buf := heads.Get().(*[traceMax]byte)
+	defer heads.Put(buf)
+	n, err := io.ReadFull(r, buf[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return false, err
+	}
+	_, err = r.Seek(0, io.SeekStart)
+	return namesMailbox(buf[:n], at), err
+}
+
+// namesMailbox looks through the header for Delivered-To with an address.
+func namesMailbox(message []byte, at address.Address) bool {
+	const name = "delivered-to:"
+	for len(message) > 0 && message[0] != '\r' && message[0] != '\n' {
+		line, rest, _ := bytes.Cut(message, []byte{'\n'})
+		if len(line) > len(name) && line[0]|0x20 == 'd' && strings.EqualFold(string(line[:len(name)]), name) {
+			to, err := address.Parse(strings.TrimSpace(string(line[len(name):])))
+			if err == nil && to.Key() == at.Key() {
+				return true
+			}
+		}
+		message = rest
+	}
+	return false
 }
 
 // prefix is what final delivery adds (RFC 5321 §4.4), in Postfix's order.
@@ -251,7 +309,7 @@ func (l *local) land(ctx context.Context, x *letter) {
 	}
 	l.notify(x.home, x.size.Bytes)
 	l.clerk.tell(x.attempt, []result{{recipient: x.recipient, kind: queue.Staged,
-		relay: "virtual", text: "delivered to maildir"}}, nil, time.Now())
+		relay: "virtual", text: deliveredText}}, nil, time.Now())
 	select {
 	case l.landed <- x:
 	case <-ctx.Done():
@@ -328,17 +386,80 @@ func (l *local) remove(ctx context.Context, batch []*letter) {
 		l.removeSingly(ctx, batch)
 		return
 	}
+	batch, asked := l.sortOut(batch)
 	for part := range slices.Chunk(batch, settleMax) {
-		ended, err := l.clerk.settle(ctx, settlements(part, queue.Delivered)...)
-		if err != nil {
+		if !l.settleDelivered(ctx, part, settlements(part, queue.Delivered)) {
 			return
 		}
-		l.clerk.tellEnded(ended)
-		for _, x := range part {
-			l.done(x.attempt, 1)
+	}
+	for _, letters := range asked {
+		if !l.report(ctx, letters) {
+			return
 		}
 	}
 }
+
+// settleDelivered takes the rows of letters away, and gives back their places. False
+// when that is not possible any more.
+func (l *local) settleDelivered(ctx context.Context, letters []*letter, s []queue.Settlement) bool {
+	ended, err := l.clerk.settle(ctx, s...)
+	if err != nil {
+		return false
+	}
+	for _, one := range s {
+		l.clerk.tellNotices(one.Item, one.Offspring, dsn.Delivered)
+	}
+	l.clerk.tellEnded(ended)
+	for _, x := range letters {
+		l.done(x.attempt, 1)
+	}
+	return true
+}
+
+// sortOut parts the letters of whose arrival the sender wants to hear from the
+// others, together with those of the same item. Most often there are none.
+func (l *local) sortOut(batch []*letter) (plain []*letter, asked map[queue.ID][]*letter) {
+	wanted := func(x *letter) bool {
+		return x.recipient.Notify != 0 && l.clerk.notices.Wants(x.attempt.item, x.recipient, dsn.Delivered)
+	}
+	if !slices.ContainsFunc(batch, wanted) {
+		return batch, nil
+	}
+	asked = make(map[queue.ID][]*letter)
+	for _, x := range batch {
+		if wanted(x) {
+			asked[x.attempt.item.ID] = append(asked[x.attempt.item.ID], x)
+			continue
+		}
+		plain = append(plain, x)
+	}
+	return plain, asked
+}
+
+// report ends letters of one item together with the notice of their arrival. Where
+// that can't be written now, their rows stay Landing, and they are landed again.
+func (l *local) report(ctx context.Context, letters []*letter) bool {
+	it, now := letters[0].attempt.item, time.Now()
+	told := make([]bounce.Recipient, len(letters))
+	for i, x := range letters {
+		r := result{recipient: x.recipient, kind: queue.Delivered, text: deliveredText}
+		told[i] = r.told(dsn.Delivered, time.Time{})
+	}
+	notice, err := l.clerk.notices.Notice(context.WithoutCancel(ctx), it, told, now)
+	if err != nil {
+		l.events.Emit(Trouble{ID: it.ID, What: "writing a notice", Err: err})
+		for _, x := range letters {
+			l.later(ctx, x)
+		}
+		return true
+	}
+	s := settlements(letters, queue.Delivered)
+	s[0].Offspring = []queue.Draft{notice}
+	return l.settleDelivered(ctx, letters, s)
+}
+
+// deliveredText is what the log and the notices say of a letter in its Maildir.
+const deliveredText = "delivered to maildir"
 
 // removeSingly keeps one Maildir's trouble from the letters in others. The row of a
 // letter whose landing is not durable stays Landing, and it is landed again.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/smtpc"
 	"facteur/internal/store/queue"
@@ -70,7 +69,7 @@ func (m *remote) add(ctx context.Context, a *attempt) {
 		l = &line{key: key, more: make(chan struct{}, 1)}
 		m.lines[key] = l
 	}
-	l.waiting = append(l.waiting, a)
+	l.waiting = queue.Enqueue(l.waiting, a, (*attempt).of)
 	l.call()
 	m.staff(ctx, l, out)
 }
@@ -223,9 +222,15 @@ func (w *worker) try(ctx context.Context, a *attempt) {
 func (w *worker) attempt(ctx context.Context, a *attempt) {
 	m := w.remote
 	a.begun = time.Now()
+	if late := a.overdue(a.begun); late != nil {
+		m.conclude(ctx, a, late)
+		return
+	}
 	if reply, text := w.connect(ctx, a); reply != nil {
 		m.conclude(ctx, a, a.all(reply, text))
-		if reply.Temporary() && ctx.Err() == nil { // else we gave up, not the host
+		// A host that is not good enough for this message may be for the others; and
+		// when our time is over, it is not the host that gave up.
+		if reply.Temporary() && ctx.Err() == nil && needOf(a.item) == (need{}) {
 			m.deferLine(ctx, w.line, reply, text)
 		}
 		return
@@ -278,12 +283,12 @@ func (m *remote) deferAll(ctx context.Context, batch []*attempt, reply *smtp.Rep
 // connect sees to a connection that takes another message; a reply is why there
 // is none.
 func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) {
-	out := w.remote.outbound()
-	if w.conn != nil && w.conn.Usable() && w.conn.Messages() < out.ReuseCount && time.Since(w.since) < out.ReuseTime {
+	out, needed := w.remote.outbound(), needOf(a.item)
+	if w.conn != nil && needed.metBy(w.conn) && w.conn.Usable() && w.conn.Messages() < out.ReuseCount && time.Since(w.since) < out.ReuseTime {
 		return nil, ""
 	}
 	w.hangUp(ctx)
-	conn, reply, text := w.remote.finder.connect(ctx, out, a.hop)
+	conn, reply, text := w.remote.finder.connect(ctx, out, a.hop, needed)
 	w.conn, w.since = conn, time.Now()
 	return reply, text
 }
@@ -324,7 +329,11 @@ func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipie
 		return nil, err
 	}
 	defer r.Close()
-	sent := w.conn.Send(ctx, envelope(a.item, to), r)
+	env, err := w.conn.Fit(envelope(a.item, to, time.Now()), r)
+	if err != nil {
+		return nil, err
+	}
+	sent := w.conn.Send(ctx, env, r)
 	if sent.Stale {
 		// The peer gave up a connection that we had kept: that says nothing about
 		// this message. The same attempt goes on over a new one.
@@ -334,11 +343,15 @@ func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipie
 	return w.results(sent, to), nil
 }
 
-func envelope(it *queue.Item, to []queue.Recipient) smtpc.Envelope {
-	e := smtpc.Envelope{Sender: it.Sender, Size: it.Size, Body8Bit: it.Body8Bit, UTF8: it.UTF8,
-		Recipients: make([]address.Address, len(to))}
+func envelope(it *queue.Item, to []queue.Recipient, now time.Time) smtpc.Envelope {
+	e := smtpc.Envelope{Sender: it.Sender, Size: it.Size, Body8Bit: it.Body8Bit, UTF8: it.UTF8, Binary: it.Binary,
+		Ret: it.Ret, EnvelopeID: it.EnvelopeID, Priority: it.Priority, RequireTLS: it.RequireTLS,
+		Recipients: make([]smtp.Rcpt, len(to))}
+	if !it.By.At.IsZero() {
+		e.By = smtp.DeliverBy{Given: true, Within: it.By.At.Sub(now), Return: it.By.Return, Trace: it.By.Trace}
+	}
 	for i, r := range to {
-		e.Recipients[i] = r.Address
+		e.Recipients[i] = smtp.Rcpt{To: r.Address, Notify: r.Notify, Original: r.ORcpt}
 	}
 	return e
 }
@@ -347,7 +360,8 @@ func envelope(it *queue.Item, to []queue.Recipient) smtpc.Envelope {
 func (w *worker) results(sent smtpc.Results, to []queue.Recipient) []result {
 	out := make([]result, len(to))
 	for i, r := range sent.Recipients {
-		out[i] = result{recipient: to[i], kind: queue.Deferred, reply: r.Reply, relay: w.conn.Peer(), host: w.conn.Host(), text: said(w.conn.Peer(), r)}
+		out[i] = result{recipient: to[i], kind: queue.Deferred, reply: r.Reply, relay: w.conn.Peer(), host: w.conn.Host(), text: said(w.conn.Peer(), r),
+			passedOn: w.conn.Extensions().DSN}
 		switch {
 		case r.Delivered():
 			out[i].kind = queue.Delivered

@@ -3,11 +3,12 @@ package deliver
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/bounce"
+	"facteur/internal/mail/dsn"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
 
@@ -52,23 +53,22 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 	return nil
 }
 
-// settlement writes down what an attempt brought, with its notices.
+// settlement writes down what an attempt brought, with the notice that it causes.
 func (c *clerk) settlement(ctx context.Context, a *attempt, results []result, now time.Time) queue.Settlement {
 	schedule := c.schedule()
 	s := queue.Settlement{Item: a.item.ID}
-	var failed, delayed []bounce.Recipient
+	var told []bounce.Recipient
 	for i := range results {
 		r := &results[i]
 		o := c.outcome(schedule, a, r, now)
-		switch {
-		case r.kind == queue.Failed:
-			failed = append(failed, r.told())
-		case o.Delayed:
-			delayed = append(delayed, r.told())
+		if action := c.action(a.item, r, o); action != "" {
+			told = append(told, r.told(action, a.item.Start().Add(schedule.Lifetime)))
 		}
 		s.Outcomes = append(s.Outcomes, o)
 	}
-	c.addNotices(ctx, &s, a.item, failed, delayed, now)
+	if len(told) > 0 {
+		c.addNotice(ctx, &s, a.item, told, now)
+	}
 	for i := range results {
 		results[i].kind = s.Outcomes[i].Result // as far as it was written down
 	}
@@ -77,56 +77,76 @@ func (c *clerk) settlement(ctx context.Context, a *attempt, results []result, no
 
 // outcome decides between waiting and giving up, and when to try again.
 func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.Outcome {
-	attempts := r.recipient.Attempts + 1
-	if r.kind == queue.Deferred && s.Expired(a.item.Sender.IsNull(), a.item.Arrived, now, attempts) {
+	it, attempts := a.item, r.recipient.Attempts+1
+	if r.kind == queue.Deferred && s.Expired(it.Sender.IsNull(), it.Start(), now, attempts) {
 		r.kind = queue.Failed
 	}
-	if r.kind == queue.Failed && !c.notices.MayTell(a.item) && !a.item.Sender.IsNull() {
+	if r.kind == queue.Deferred && it.By.Return && it.By.Over(now) {
+		r.tooLate()
+	}
+	if r.kind == queue.Failed && !it.Sender.IsNull() && !c.notices.MayTell(it) && bounce.Asked(r.recipient.Notify, dsn.Failed) {
 		// Somebody's letter, and nobody whom we may tell that it failed.
 		r.kind = queue.Undeliverable
 	}
 	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
 	if r.kind == queue.Deferred {
-		o.Due = s.Next(now, attempts, rand.Float64())
-		o.Delayed = s.Warn(a.item.Arrived, now, r.recipient.Delayed) && c.notices.MayTell(a.item)
+		o.Due = it.By.Next(s.Next(now, attempts, rand.Float64()), now)
+		o.Delayed = c.tellsDelay(s, it, r.recipient, now)
 	}
 	return o
 }
 
-func (r *result) told() bounce.Recipient {
+// tellsDelay decides whether the sender is to hear now that a recipient must wait:
+// after a while, or when the time is over that he gave with "N" (RFC 2852 §4.1),
+// which asks for it by itself.
+func (c *clerk) tellsDelay(s Schedule, it *queue.Item, r queue.Recipient, now time.Time) bool {
+	if it.By.Over(now) && !r.Delayed && r.Notify&smtp.NotifyNever == 0 {
+		return c.notices.MayTell(it)
+	}
+	return s.Warn(it.Start(), now, r.Delayed) && c.notices.Wants(it, r, dsn.Delayed)
+}
+
+// action is what the sender is told of an outcome; "" for nothing.
+func (c *clerk) action(it *queue.Item, r *result, o queue.Outcome) dsn.Action {
+	switch {
+	case o.Result == queue.Failed && c.notices.Wants(it, r.recipient, dsn.Failed):
+		return dsn.Failed
+	case o.Result == queue.Deferred && o.Delayed:
+		return dsn.Delayed
+	case o.Result == queue.Delivered && c.tellsRelayed(it, r):
+		return dsn.Relayed
+	}
+	return ""
+}
+
+// tellsRelayed decides about a notice for what another host has taken: that host
+// tells of success if it knows how to (RFC 3461 §5.2.2), but whoever asked for a
+// trace hears of each step (RFC 2852 §4.1).
+func (c *clerk) tellsRelayed(it *queue.Item, r *result) bool {
+	if it.By.Trace && r.recipient.Notify&smtp.NotifyNever == 0 {
+		return c.notices.MayTell(it)
+	}
+	return !r.passedOn && c.notices.Wants(it, r.recipient, dsn.Relayed)
+}
+
+func (r *result) told(a dsn.Action, until time.Time) bounce.Recipient {
 	return bounce.Recipient{
-		Address: r.recipient.Address, Original: r.recipient.Original,
-		Status: r.dsnStatus(), Text: r.text, Host: r.host, Reply: r.reply,
+		Address: r.recipient.Address, Original: r.recipient.Original, ORcpt: r.recipient.ORcpt, Action: a,
+		Status: r.dsnStatus(), Text: r.text, Host: r.host, Reply: r.reply, RetryUntil: until,
 	}
 }
 
-// addNotices puts the notices into the settlement. One that can't be made does
-// not keep the outcome from being recorded as a deferral would: the settlement
-// turns the failures it speaks of back into waiting.
-func (c *clerk) addNotices(ctx context.Context, s *queue.Settlement, it *queue.Item, failed, delayed []bounce.Recipient, now time.Time) {
-	if !c.notices.MayTell(it) {
+// addNotice puts the notice into the settlement. Where it can't be made, who failed
+// waits instead, and who is late is told of with the next attempt. What another host
+// has taken stays so: it is better not told than sent twice.
+func (c *clerk) addNotice(ctx context.Context, s *queue.Settlement, it *queue.Item, told []bounce.Recipient, now time.Time) {
+	d, err := c.notices.Notice(ctx, it, told, now)
+	if err != nil {
+		c.events.Emit(Trouble{ID: it.ID, What: "writing a notice", Err: err})
+		waitInstead(s, c.schedule(), now)
 		return
 	}
-	if len(failed) > 0 {
-		d, err := c.notices.Failure(ctx, it, failed, now)
-		if err != nil {
-			c.events.Emit(Trouble{ID: it.ID, What: "writing the notice of failure", Err: err})
-			waitInstead(s, c.schedule(), now)
-			return
-		}
-		s.Offspring = append(s.Offspring, d)
-	}
-	if len(delayed) > 0 {
-		d, err := c.notices.Delay(ctx, it, delayed, now, it.Arrived.Add(c.schedule().Lifetime))
-		if err != nil {
-			c.events.Emit(Trouble{ID: it.ID, What: "writing the notice of delay", Err: err})
-			for i := range s.Outcomes {
-				s.Outcomes[i].Delayed = false // the next attempt tells
-			}
-			return
-		}
-		s.Offspring = append(s.Offspring, d)
-	}
+	s.Offspring = append(s.Offspring, d)
 }
 
 func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
@@ -134,6 +154,7 @@ func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
 		if o := &s.Outcomes[i]; o.Result == queue.Failed {
 			o.Result, o.Due = queue.Deferred, schedule.Next(now, 1, 0)
 		}
+		s.Outcomes[i].Delayed = false
 	}
 }
 
@@ -164,10 +185,28 @@ func (c *clerk) tell(a *attempt, results []result, offspring []queue.Draft, now 
 		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
 	}
-	failed := slices.ContainsFunc(results, func(r result) bool { return r.kind == queue.Failed })
-	for i, d := range offspring { // the notice of failure comes first, if there is one
-		c.events.Emit(Notified{ID: a.item.ID, Notice: d.Item, Delay: !failed || i > 0})
+	c.tellNotices(a.item.ID, offspring, worst(results))
+}
+
+// tellNotices says which notices were written about an item.
+func (c *clerk) tellNotices(id queue.ID, notices []queue.Draft, a dsn.Action) {
+	for _, d := range notices {
+		c.events.Emit(Notified{ID: id, Notice: d.Item, Action: a})
 	}
+}
+
+// worst is what the notice of an attempt is about.
+func worst(results []result) dsn.Action {
+	action := dsn.Relayed
+	for _, r := range results {
+		switch r.kind {
+		case queue.Failed:
+			return dsn.Failed
+		case queue.Deferred:
+			action = dsn.Delayed
+		}
+	}
+	return action
 }
 
 // tellEnded says which items are gone: after what became of their recipients, as

@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"facteur/internal/base/event"
+	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/route"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/store/queue"
 )
 
@@ -28,7 +30,7 @@ func (e Tried) kind() event.Kind {
 	switch {
 	case e.Result == queue.Delivered || e.Result == queue.Staged:
 		return event.Delivered
-	case e.Result == queue.Failed && e.Sender.IsNull():
+	case e.Result == queue.Failed && (e.Sender.IsNull() || !bounce.Asked(e.Recipient.Notify, dsn.Failed)):
 		return event.Dropped
 	case e.Result == queue.Failed:
 		return event.Bounced
@@ -56,6 +58,9 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. It is not certain who sent the message, so nobody was told; it is held until a person decides.",
 			to, where, e.Text)
 	case event.Dropped:
+		if !e.Sender.IsNull() {
+			return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. The sender had asked not to be told (NOTIFY).", to, where, e.Text)
+		}
 		return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. This was a notice, and there are no notices about notices.",
 			to, where, e.Text)
 	}
@@ -65,8 +70,11 @@ func (e Tried) sentence(k event.Kind, to string) string {
 // Step implements event.Stepper.
 func (e Notified) Step() event.Step {
 	what := "failure"
-	if e.Delay {
+	switch e.Action {
+	case dsn.Delayed:
 		what = "delay"
+	case dsn.Delivered, dsn.Relayed, dsn.Expanded:
+		what = "success"
 	}
 	s := event.Step{Kind: event.Notified, Item: e.ID.String(), Related: e.Notice.ID.String()}
 	s.Sentence = "A notice of " + what + " for the sender was written; it is in the queue as " + s.Related + "."

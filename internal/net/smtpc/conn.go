@@ -58,6 +58,10 @@ func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
 	return *c.tls, true
 }
 
+// Verified tells whether the connection is under TLS with a certificate that is
+// valid for Host.
+func (c *Conn) Verified() bool { return c.tls != nil && c.cfg.Security == Verified }
+
 // TLSFailure is why the connection is in clear although the peer offers TLS: the
 // handshake that failed before. Nil when there was none.
 func (c *Conn) TLSFailure() error { return c.tlsFailure }

@@ -2,6 +2,8 @@ package smtpc
 
 import (
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
@@ -10,12 +12,26 @@ import (
 // Envelope is what the peer is told about a message.
 type Envelope struct {
 	Sender     address.Address
-	Recipients []address.Address
-	// Size is the size of the message in bytes; 0 when unknown.
+	Recipients []smtp.Rcpt
+	// Size is the size of the message in bytes; 0 when unknown, which Binary does
+	// not allow.
 	Size int64
 	// Body8Bit: the message has bytes above 127, in its body. UTF8: its header
 	// has, or it came with SMTPUTF8 and needs it. Addresses speak for themselves.
-	Body8Bit, UTF8 bool
+	// Binary: it is not lines of text (RFC 3030). See Fit.
+	Body8Bit, UTF8, Binary bool
+
+	// Ret and EnvelopeID are told to a peer with DSN, as are NOTIFY and ORCPT of the
+	// recipients (RFC 3461); Priority to one with MT-PRIORITY (RFC 6710).
+	Ret        smtp.Ret
+	EnvelopeID string
+	Priority   int
+	// RequireTLS: only over TLS, to a peer that has proved its name and promises the
+	// same for the next hop (RFC 8689).
+	RequireTLS bool
+	// By is told to a peer with DELIVERBY. What has to come back after a time goes
+	// to no other (RFC 2852 §4.1).
+	By smtp.DeliverBy
 }
 
 // needsUTF8 tells whether the message can only go to a peer with SMTPUTF8.
@@ -24,7 +40,7 @@ func (e Envelope) needsUTF8() bool {
 		return true
 	}
 	for _, to := range e.Recipients {
-		if !to.IsASCII() {
+		if !to.To.IsASCII() {
 			return true
 		}
 	}
@@ -33,15 +49,43 @@ func (e Envelope) needsUTF8() bool {
 
 // mail is the MAIL command for a peer with the extensions x.
 func (e Envelope) mail(x smtp.Extensions) []byte {
-	m := smtp.Mail{Sender: e.Sender}
+	m := smtp.Mail{Sender: e.Sender, RequireTLS: e.RequireTLS && x.RequireTLS}
 	if x.SizeOffered {
 		m.Size = e.Size
 	}
 	if x.EightBitMIME && (e.Body8Bit || e.needsUTF8()) {
 		m.Body = "8BITMIME"
 	}
+	if e.Binary {
+		m.Body = "BINARYMIME"
+	}
 	m.UTF8 = x.UTF8 && e.needsUTF8()
+	if x.DSN {
+		m.Ret, m.EnvID = e.Ret, e.EnvelopeID
+	}
+	if x.DeliverBy {
+		m.By = e.By
+	}
+	if x.Priority {
+		m.Priority = e.Priority
+	}
 	return m.AppendTo(nil)
+}
+
+// rcpt is the RCPT command of a recipient for a peer with the extensions x.
+func (e Envelope) rcpt(n int, x smtp.Extensions) []byte {
+	r := e.Recipients[n]
+	if !x.DSN {
+		r = smtp.Rcpt{To: r.To}
+	}
+	if r.Original.Type == "utf-8" && !x.UTF8 && !isASCII(r.Original.Address) {
+		r.Original = smtp.Original{} // RFC 6533 §3: the type is for such peers only
+	}
+	return r.AppendTo(nil)
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c >= utf8.RuneSelf })
 }
 
 // obstacle is why a message can not go to a peer with the extensions x, now or
@@ -54,6 +98,14 @@ func (e Envelope) obstacle(x smtp.Extensions) *Result {
 		return impossible(StageMail, ErrTooLarge, 552, "5.3.4", "Message is larger than this host takes")
 	case e.needsUTF8() && !x.UTF8:
 		return impossible(StageMail, ErrNeedsUTF8, 553, "5.6.7", "Message is internationalised, and this host does not take such mail (SMTPUTF8)")
+	case e.Binary && !(x.BinaryMIME && x.Chunking):
+		return impossible(StageMail, ErrNeedsBinary, 554, "5.6.3", "Message is binary, and this host takes only text (BINARYMIME)")
+	case e.RequireTLS && !x.RequireTLS:
+		return impossible(StageMail, ErrNeedsTLS, 550, "5.7.30", "Message must travel under TLS all the way, and this host does not promise that (REQUIRETLS)")
+	case e.By.Given && e.By.Return && !x.DeliverBy:
+		return impossible(StageMail, ErrDeadline, 554, "5.4.7", "Message must arrive in time or come back, and this host does not promise that (DELIVERBY)")
+	case e.By.Given && e.By.Return && e.By.Within < max(x.LeastBy, time.Second):
+		return impossible(StageMail, ErrDeadline, 554, "5.4.7", "Message must arrive sooner than this host promises (DELIVERBY)")
 	case e.Body8Bit && !x.EightBitMIME:
 		return impossible(StageMail, ErrNeeds8Bit, 554, "5.6.3", "Message has 8-bit text, and this host takes only 7-bit mail (8BITMIME)")
 	}

@@ -36,7 +36,7 @@ func FuzzSession(f *testing.F) {
 		}
 		defer c.Close()
 		to := address.Address{Local: "bob", Domain: "x.example"}
-		res := c.Send(context.Background(), Envelope{Recipients: []address.Address{to, to}, Size: 100}, strings.NewReader("x\r\n"))
+		res := c.Send(context.Background(), Envelope{Recipients: []smtp.Rcpt{{To: to}, {To: to}}, Size: 100}, strings.NewReader("x\r\n"))
 		for _, r := range res.Recipients {
 			check(t, r)
 			if r.Delivered() && !bytes.Contains(said, []byte("\n3")) {

@@ -89,6 +89,8 @@ var (
 	ErrNotPermitted = errors.New("address not permitted")
 	// ErrNoTLS: the TLS that is required was not to be had. 4yz.
 	ErrNoTLS = errors.New("required TLS not available")
+	// ErrNotOffered: the peer does not offer the TLS that is required; an ErrNoTLS. 4yz.
+	ErrNotOffered = errors.New("peer does not offer STARTTLS")
 	// ErrAuth: the log-in failed or is not possible. 4yz: it is no fault of the message.
 	ErrAuth = errors.New("log-in failed")
 	// ErrBody: our own message could not be read to its end. 4yz.
@@ -100,6 +102,15 @@ var (
 	// ErrNeedsUTF8: an internationalised message or address, and a peer without
 	// SMTPUTF8. 553 5.6.7.
 	ErrNeedsUTF8 = errors.New("peer takes no internationalised mail")
+	// ErrNeedsBinary: a binary message and a peer without CHUNKING and BINARYMIME.
+	// 554 5.6.3.
+	ErrNeedsBinary = errors.New("peer takes no binary message")
+	// ErrNeedsTLS: a message with REQUIRETLS, and a peer without it, or one that has
+	// not proved its name. 550 5.7.30.
+	ErrNeedsTLS = errors.New("peer does not promise TLS")
+	// ErrDeadline: a message that has to come back after a time, and a peer that does
+	// not promise it. 554 5.4.7.
+	ErrDeadline = errors.New("peer promises no delivery in time")
 	// ErrAddress: an address that can not be written in a command. 553 5.1.3.
 	ErrAddress = errors.New("address can not be sent")
 )

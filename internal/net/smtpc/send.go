@@ -23,7 +23,7 @@ const window = 64
 // Afterwards see Usable for whether the connection takes another one.
 func (c *Conn) Send(ctx context.Context, env Envelope, body io.Reader) Results {
 	t := &transaction{c: c, env: env, results: make([]Result, len(env.Recipients))}
-	if refused := env.obstacle(c.ext); refused != nil {
+	if refused := c.obstacle(env); refused != nil {
 		t.settleAll(*refused)
 		return Results{Recipients: t.results}
 	}
@@ -36,6 +36,14 @@ func (c *Conn) Send(ctx context.Context, env Envelope, body io.Reader) Results {
 	t.stale = t.stale && c.messages > 0
 	c.messages++
 	return Results{Recipients: t.results, Stale: t.stale}
+}
+
+// obstacle is why a message can't be sent on this connection.
+func (c *Conn) obstacle(env Envelope) *Result {
+	if env.RequireTLS && !c.Verified() {
+		return impossible(StageMail, ErrNeedsTLS, 550, "5.7.30", "Message must travel under TLS, and this host has not proved its name (REQUIRETLS)")
+	}
+	return env.obstacle(c.ext)
 }
 
 var errIdle = errors.New("peer gave up the idle connection")
@@ -66,6 +74,8 @@ func (t *transaction) run(body io.Reader) {
 	case err != nil:
 	case t.ready:
 		err = t.message(body)
+	case t.env.Binary && t.c.broken == nil && t.anyOpen():
+		err = t.chunks(body)
 	case t.c.broken == nil:
 		err = t.reset()
 	}
@@ -74,15 +84,18 @@ func (t *transaction) run(body io.Reader) {
 	}
 }
 
-// commands are MAIL, RCPT for each recipient, DATA.
+// commands are MAIL, RCPT for each recipient, and DATA but for a binary message.
 func (t *transaction) commands() []command {
 	list := []command{{stage: StageMail, line: t.env.mail(t.c.ext)}}
 	for i, to := range t.env.Recipients {
-		if !speakable(to) {
+		if !speakable(to.To) {
 			t.results[i] = *impossible(StageRecipient, ErrAddress, 553, "5.1.3", "Address can not be written in a command")
 			continue
 		}
-		list = append(list, command{StageRecipient, i, smtp.Rcpt{To: to}.AppendTo(nil)})
+		list = append(list, command{StageRecipient, i, t.env.rcpt(i, t.c.ext)})
+	}
+	if t.env.Binary {
+		return list
 	}
 	return append(list, command{stage: StageData, line: []byte("DATA\r\n")})
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/net/smtpc"
 	"facteur/internal/test/sim"
 )
@@ -65,7 +66,7 @@ func envelope(t *testing.T, to ...string) smtpc.Envelope {
 	t.Helper()
 	env := smtpc.Envelope{Sender: mailbox(t, "alice@example.org")}
 	for _, s := range to {
-		env.Recipients = append(env.Recipients, mailbox(t, s))
+		env.Recipients = append(env.Recipients, smtp.Rcpt{To: mailbox(t, s)})
 	}
 	return env
 }
@@ -366,7 +367,7 @@ func TestObstacles(t *testing.T) {
 	eight.Body8Bit = true
 	large.Size = 60 << 20
 	evil := envelope(t, "a@x.example")
-	evil.Recipients = append(evil.Recipients, address.Address{Local: "b>\r\nRSET\r\nX", Domain: "x.example"})
+	evil.Recipients = append(evil.Recipients, smtp.Rcpt{To: address.Address{Local: "b>\r\nRSET\r\nX", Domain: "x.example"}})
 	cases := []struct {
 		name string
 		env  smtpc.Envelope

@@ -29,14 +29,14 @@ func (c *Conn) startTLS() *Result {
 	case c.tls != nil, c.cfg.Security == Clear && !c.cfg.mustEncrypt():
 		return nil
 	case !c.ext.StartTLS:
-		return c.stayClear("peer does not offer STARTTLS")
+		return c.stayClear(ErrNotOffered)
 	}
 	reply, refused := c.ask(StageStartTLS, "STARTTLS")
 	if refused != nil {
 		return refused
 	}
 	if reply.Code != 220 {
-		return c.stayClear(fmt.Sprintf("peer answered STARTTLS with %d", reply.Code))
+		return c.stayClear(fmt.Errorf("peer answered STARTTLS with %d", reply.Code))
 	}
 	if refused := c.handshake(); refused != nil {
 		return refused
@@ -45,11 +45,11 @@ func (c *Conn) startTLS() *Result {
 }
 
 // stayClear goes on without TLS if that is allowed.
-func (c *Conn) stayClear(why string) *Result {
+func (c *Conn) stayClear(why error) *Result {
 	if c.broken == nil && !c.cfg.mustEncrypt() {
 		return nil
 	}
-	return c.giveUp(StageStartTLS, fmt.Errorf("%w: %s", ErrNoTLS, why))
+	return c.giveUp(StageStartTLS, fmt.Errorf("%w: %w", ErrNoTLS, why))
 }
 
 // handshake starts TLS on the connection. The new reader begins empty: what an

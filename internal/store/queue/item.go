@@ -75,6 +75,15 @@ type Deadline struct {
 // Over tells whether there was a limit and it has passed.
 func (d Deadline) Over(now time.Time) bool { return !d.At.IsZero() && !now.Before(d.At) }
 
+// Next is when to look again at what is to be tried at due: at the latest when the
+// time is over, if that is yet to come.
+func (d Deadline) Next(due, now time.Time) time.Time {
+	if d.At.After(now) && d.At.Before(due) {
+		return d.At
+	}
+	return due
+}
+
 // Origin is where an item comes from.
 type Origin struct {
 	// Account is the authenticated submitter ("alice@example.org"), or "".
