@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/sasl"
 	"facteur/internal/store/db"
 )
 
@@ -33,7 +34,7 @@ func (d *Directory) AddAccount(ctx context.Context, a address.Address, password 
 	if quota < 0 {
 		return ErrQuota
 	}
-	hash, err := d.newHash(ctx, password)
+	p, err := d.newProofTexts(ctx, a.Key(), password)
 	if err != nil {
 		return err
 	}
@@ -41,8 +42,10 @@ func (d *Directory) AddAccount(ctx context.Context, a address.Address, password 
 		if err := d.served(tx, a.Domain); err != nil {
 			return err
 		}
-		return one(ErrAccountExists)(tx.Exec(`INSERT INTO account (key, address, domain, quota, password, created)
-			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, a.Key(), a.String(), a.Domain, quota, hash, time.Now().Unix()))
+		return one(ErrAccountExists)(tx.Exec(`INSERT INTO account
+			(key, address, domain, quota, password, scram_sha256, scram_sha1, cram_md5, created)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			a.Key(), a.String(), a.Domain, quota, p.password, p.sha256, p.sha1, p.md5, time.Now().Unix()))
 	})
 }
 
@@ -62,24 +65,39 @@ func (d *Directory) served(tx *db.Tx, domain string) error {
 	return nil
 }
 
-// SetPassword replaces the password. Whoever is logged in stays so; whoever logs
-// in after it returns needs the new one.
+// SetPassword replaces the password, and with it every key that was made of the old
+// one. Whoever is logged in stays so; whoever logs in after it returns needs the
+// new one.
 func (d *Directory) SetPassword(ctx context.Context, a address.Address, password string) error {
-	hash, err := d.newHash(ctx, password)
+	p, err := d.newProofTexts(ctx, a.Key(), password)
 	if err != nil {
 		return err
 	}
 	defer d.proofs.drop(a.Key())
 	return d.change(ctx, func(tx *db.Tx) error {
-		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET password = ? WHERE key = ?`, hash, a.Key()))
+		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET password = ?, scram_sha256 = ?, scram_sha1 = ?, cram_md5 = ? WHERE key = ?`,
+			p.password, p.sha256, p.sha1, p.md5, a.Key()))
 	})
 }
 
-func (d *Directory) newHash(ctx context.Context, password string) (string, error) {
+// newProofTexts makes all that is kept of a new password, in its turn.
+func (d *Directory) newProofTexts(ctx context.Context, key, password string) (p proofTexts, err error) {
 	if !acceptable(password) {
-		return "", ErrPassword
+		return proofTexts{}, ErrPassword
 	}
-	return d.hasher.hash(ctx, password)
+	secret, err := d.saltSecret(ctx)
+	if err != nil {
+		return proofTexts{}, err
+	}
+	leave, err := d.hasher.enter(ctx)
+	if err != nil {
+		return proofTexts{}, err
+	}
+	defer leave()
+	if p.password, err = makeHash(sasl.Prep(password)); err == nil {
+		err = p.derive(secret, key, password, d.kept())
+	}
+	return p, err
 }
 
 // acceptable keeps out what clients could not send and what nobody could type.
@@ -92,6 +110,9 @@ func acceptable(password string) bool {
 func (d *Directory) RemoveAccount(ctx context.Context, a address.Address, withMail bool) error {
 	defer d.proofs.drop(a.Key())
 	err := d.change(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM login_network WHERE account = ?`, a.Key()); err != nil {
+			return err
+		}
 		return one(ErrNoAccount)(tx.Exec(`DELETE FROM account WHERE key = ?`, a.Key()))
 	})
 	if err != nil || !withMail {

@@ -8,6 +8,7 @@ import (
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/sasl"
 )
 
 // Authenticate checks a login name (the full address of an account) and its
@@ -15,19 +16,34 @@ import (
 // reason; TryAgain means that nobody knows: the database failed, or too many
 // others are logging in (454 4.7.0, NO [UNAVAILABLE]).
 func (d *Directory) Authenticate(ctx context.Context, login, password string) lookup.Answer[Account] {
+	password = sasl.Prep(password)
 	row, err := d.candidate(ctx, login)
 	if err != nil {
 		return lookup.Later[Account](err)
 	}
-	if row.key != "" && d.proofs.holds(row.key, row.password, password) {
+	who := keyOf(login)
+	switch d.proofs.recall(who, row.password, password) {
+	case right:
 		return admit(row)
+	case wrong:
+		return lookup.No[Account](errAuth)
 	}
 	leave, err := d.hasher.enter(ctx)
 	if err != nil {
 		return lookup.Later[Account](err)
 	}
 	defer leave()
-	return d.prove(row, password)
+	return d.prove(ctx, who, row, password)
+}
+
+// keyOf is a login name in the form that is compared. One that is no address is
+// nobody's, and stays as it is.
+func keyOf(login string) string {
+	a, err := address.Parse(login)
+	if err != nil {
+		return login
+	}
+	return a.Key()
 }
 
 // candidate is the account that login names, or an empty row: strangers take the
@@ -45,7 +61,7 @@ func (d *Directory) candidate(ctx context.Context, login string) (row, error) {
 }
 
 // prove costs one hash, whatever it finds.
-func (d *Directory) prove(r row, password string) lookup.Answer[Account] {
+func (d *Directory) prove(ctx context.Context, who string, r row, password string) lookup.Answer[Account] {
 	if len(password) > maxPassword {
 		// Nobody has such a password; the time of a look must not tell who exists.
 		r, password = row{}, password[:maxPassword]
@@ -54,18 +70,21 @@ func (d *Directory) prove(r row, password string) lookup.Answer[Account] {
 		if _, err := makeHash(password); err != nil {
 			return lookup.Later[Account](err)
 		}
+		d.proofs.refuse(who, "", password)
 		return lookup.No[Account](errAuth)
 	}
 	// While this one waited in the line, another log-in may have proved the same.
-	if !d.proofs.holds(r.key, r.password, password) {
+	if d.proofs.recall(r.key, r.password, password) != right {
 		ok, err := matches(r.password, password)
 		if err != nil {
 			return lookup.Later[Account](err)
 		}
 		if !ok {
+			d.proofs.refuse(who, r.password, password)
 			return lookup.No[Account](errAuth)
 		}
 		d.proofs.add(r.key, r.password, password)
+		d.complete(ctx, r, password)
 	}
 	return admit(r)
 }

@@ -3,9 +3,14 @@
 //
 // # On disk
 //
-// Two tables in DATA/facteur.db, domain and account. Domains may also stand in
+// Four tables in DATA/facteur.db. domain and account: domains may also stand in
 // the settings file; both count, listings say where each is from, and what the
-// file declares only the file takes away. Passwords are kept as argon2id hashes.
+// file declares only the file takes away. Passwords are kept as argon2id hashes,
+// and beside them what SCRAM needs (RFC 5803), so that clients can log in without
+// showing the password; the contexts of CRAM-MD5 only where the settings ask for
+// it. All of it is made with the password and ends with it, in one transaction.
+// secret: random octets that salts follow from; without them SCRAM keys go on to
+// work, but strangers get other salts. login_network: where accounts logged in from.
 // An account's mail is below Home, DATA/mail/<domain>/<local>, a path that
 // follows from the address alone and is never stored.
 //
@@ -15,7 +20,8 @@
 // account everywhere: log-in, delivery, quota. A look-up gives one of three
 // answers; a database that fails is never "no such user". Whoever fails to log
 // in learns nothing by words or by time: a wrong password and an unknown user
-// cost one hash each and give the same answer. Hashing takes memory, so at most
+// cost one hash each and give the same answer, and the salt that SCRAM shows to a
+// stranger is as steady as any other. Hashing takes memory, so at most
 // as many hashes run as there are processors, and the line before them is short.
 //
 // A change is durable when its method returns, and every look-up that begins
@@ -82,6 +88,8 @@ type Directory struct {
 	mu           sync.RWMutex
 	declared     map[string]bool // canonical names in the settings file
 	defaultQuota int64
+	kinds        Kinds
+	secret       []byte // what salts follow from; nil: not read yet
 }
 
 // New is the directory over a database that was opened with Migrations.
@@ -95,6 +103,7 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		domains:  newCache[Domain](),
 		accounts: newCache[Account](),
 		proofs:   newProofs(),
+		kinds:    Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
 	}
 	d.Configure(fileDomains, defaultQuota)
 	return d
@@ -143,11 +152,11 @@ func (d *Directory) Account(ctx context.Context, a address.Address) lookup.Answe
 // row is an account with what only this room may see.
 type row struct {
 	Account
-	key      string
-	password string
+	key string
+	proofTexts
 }
 
-const selectAccount = `SELECT key, address, quota, disabled, password FROM account`
+const selectAccount = `SELECT key, address, quota, disabled, password, scram_sha256, scram_sha1, cram_md5 FROM account`
 
 func (d *Directory) row(ctx context.Context, key string) (row, error) {
 	return d.scan(d.db.Reader().QueryRowContext(ctx, selectAccount+` WHERE key = ?`, key))
@@ -155,7 +164,7 @@ func (d *Directory) row(ctx context.Context, key string) (row, error) {
 
 func (d *Directory) scan(from interface{ Scan(...any) error }) (row, error) {
 	var r row
-	if err := from.Scan(&r.key, &r.Address, &r.Quota, &r.Disabled, &r.password); err != nil {
+	if err := from.Scan(&r.key, &r.Address, &r.Quota, &r.Disabled, &r.password, &r.sha256, &r.sha1, &r.md5); err != nil {
 		return row{}, err
 	}
 	a, err := address.Parse(r.key)

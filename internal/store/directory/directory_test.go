@@ -170,12 +170,12 @@ func TestABU014ProofsAreOfOneUserAndShort(t *testing.T) {
 			{"alice@example.org", "other hash", "secret", false}, // the password was changed
 			{"alice@example.org", "hashs", "ecret", false},
 		} {
-			if got := p.holds(try.account, try.stored, try.password); got != try.want {
+			if got := p.recall(try.account, try.stored, try.password) == right; got != try.want {
 				t.Errorf("%+v: %v", try, got)
 			}
 		}
 		time.Sleep(proofLife)
-		if p.holds("alice@example.org", "hash", "secret") {
+		if p.recall("alice@example.org", "hash", "secret") != unknown {
 			t.Error("the proof outlived its minute")
 		}
 	})

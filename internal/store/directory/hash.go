@@ -58,16 +58,6 @@ func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// hash makes a new hash of password in its turn.
-func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	leave, err := h.enter(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer leave()
-	return makeHash(password)
-}
-
 func makeHash(password string) (string, error) {
 	algorithm, err := argon2.New(argon2.WithVariantID(), argon2.WithM(hashMemory), argon2.WithT(hashPasses), argon2.WithP(hashLanes))
 	if err != nil {

@@ -13,16 +13,32 @@ import (
 // programs log in several times in a row, one connection per folder.
 const proofLife = time.Minute
 
-// proofs remembers, for one minute, which password opened which account. What it
-// keeps is a MAC under a key of this process over the account, the stored hash and
-// the password: it fits no other account, it is worth nothing outside this
-// process, and a changed password ends it by itself.
+// refusalLife is how long a password that was wrong is known to be. A telephone
+// that was not told of a new password tries the old one for days.
+const refusalLife = 10 * time.Minute
+
+// proofs remembers, for one minute, which password opened which account, and for
+// ten which did not. What it keeps is a MAC under a key of this process over the
+// account, the stored hash and the password: it fits no other account, it is worth
+// nothing outside this process, and a changed password ends it by itself. What is
+// remembered of strangers is under their names, so that a wrong password costs them
+// as much, the first time and the second, as it costs anybody.
 type proofs struct {
 	key [32]byte
 
 	mu      sync.Mutex
 	entries map[string]proof
+	refused map[[sha256.Size]byte]time.Time // until when
 }
+
+// memory is what proofs knows of a password.
+type memory uint8
+
+const (
+	unknown memory = iota
+	right
+	wrong
+)
 
 type proof struct {
 	mac     [sha256.Size]byte
@@ -30,17 +46,34 @@ type proof struct {
 }
 
 func newProofs() *proofs {
-	p := &proofs{entries: map[string]proof{}}
+	p := &proofs{entries: map[string]proof{}, refused: map[[sha256.Size]byte]time.Time{}}
 	rand.Read(p.key[:]) // never fails (crypto/rand)
 	return p
 }
 
-func (p *proofs) holds(account, stored, password string) bool {
+func (p *proofs) recall(account, stored, password string) memory {
 	mac := p.mac(account, stored, password)
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known, ok := p.entries[account]
-	return ok && time.Now().Before(known.expires) && hmac.Equal(known.mac[:], mac[:])
+	switch {
+	case ok && now.Before(known.expires) && hmac.Equal(known.mac[:], mac[:]):
+		return right
+	case now.Before(p.refused[mac]):
+		return wrong
+	}
+	return unknown
+}
+
+func (p *proofs) refuse(account, stored, password string) {
+	mac := p.mac(account, stored, password)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.refused) >= cacheSize {
+		clear(p.refused)
+	}
+	p.refused[mac] = time.Now().Add(refusalLife)
 }
 
 func (p *proofs) add(account, stored, password string) {
