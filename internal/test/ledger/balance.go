@@ -50,16 +50,17 @@ func (e *Entry) check(found map[string][]Copy, opt Options) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf("%s: letter %s (%s): ", kind, e.ID, e.Answer)+fmt.Sprintf(format, args...))
 	}
 	have := 0
-	for _, to := range e.To {
+	for n, to := range e.To {
+		answer := e.answer(n)
 		copies := found[to.Address]
 		delete(found, to.Address)
 		if len(copies) > 0 {
 			have++
 		}
-		if len(copies) == 0 && e.Answer == Accepted {
+		if len(copies) == 0 && answer == Accepted {
 			complain("lost", "no copy for %s", to.Address)
 		}
-		if len(copies) > 0 && (e.Answer == Refused || e.Answer == Unsent) {
+		if len(copies) > 0 && (answer == Refused || answer == Unsent) {
 			complain("ghost", "%s got what was not accepted: %s", to.Address, where(copies))
 		}
 		for _, c := range copies {
@@ -74,7 +75,7 @@ func (e *Entry) check(found map[string][]Copy, opt Options) (wrong []string) {
 			complain("twice", "%s has it %d times: %s", to.Address, len(copies), where(copies))
 		}
 	}
-	if e.Answer == Unknown && have != 0 && have != len(e.To) {
+	if e.Each == nil && e.Answer == Unknown && have != 0 && have != len(e.To) {
 		complain("half", "%d of %d recipients have it", have, len(e.To))
 	}
 	for address, copies := range found {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -64,6 +65,35 @@ func TestBalance(t *testing.T) {
 			to := []Recipient{{bob, Local}, {carol, Remote}}
 			book.Open(letter, to)
 			book.Close(letter.ID, to, test.answer)
+			expect(t, book.Balance(test.copies, Options{}), test.want)
+		})
+	}
+}
+
+// Over LMTP each recipient has its own answer.
+func TestBalanceEach(t *testing.T) {
+	letter := Letter{ID: "x-1", From: alice, Size: 2000}
+	sum := sha256.Sum256(letter.Bytes())
+	to := []Recipient{{alice, Local}, {bob, Local}}
+	copies := []Copy{{ID: "x-1", To: alice, Place: Local, Sum: sum}, {ID: "x-1", To: bob, Place: Local, Sum: sum}}
+	tests := []struct {
+		name   string
+		each   []Answer
+		copies []Copy
+		want   string
+	}{
+		{"SMTP-044 both", []Answer{Accepted, Accepted}, copies, ""},
+		{"SMTP-044 one of two", []Answer{Accepted, Refused}, copies[:1], ""},
+		{"SMTP-044 the other of two", []Answer{Accepted, Refused}, copies[1:], "lost ghost"},
+		{"INV-01 one answer was seen", []Answer{Accepted, Unknown}, nil, "lost"},
+		{"one answer was seen, both have it", []Answer{Accepted, Unknown}, copies, ""},
+		{"one answer was seen, one has it", []Answer{Accepted, Unknown}, copies[:1], ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			book := NewBook(nil)
+			book.Open(letter, to)
+			book.CloseEach(letter.ID, to, test.each)
 			expect(t, book.Balance(test.copies, Options{}), test.want)
 		})
 	}
@@ -179,6 +209,21 @@ X-Ledger-Id: x-1
 // The driver and the sink against each other: every letter balances, with
 // answers swallowed and recipients refused; and each tampering shows.
 func TestDriverAndSink(t *testing.T) {
+	t.Run("SMTP", func(t *testing.T) {
+		driverAndSink(t, &Driver{}, []Recipient{{carol, Remote}, {"dave@remote.test", Remote}, {nobody, Remote}})
+	})
+	t.Run("LMTP and a command", func(t *testing.T) {
+		var handed atomic.Int64
+		driver := &Driver{LMTP: "too", Sendmail: func(string, []string, []byte) Answer { handed.Add(1); return Refused }}
+		driverAndSink(t, driver, []Recipient{{carol, Local}, {"dave@remote.test", Local}, {nobody, Local}})
+		if handed.Load() == 0 {
+			t.Error("no letter went by the command")
+		}
+	})
+}
+
+// driverAndSink lets a driver send until every answer was seen.
+func driverAndSink(t *testing.T, driver *Driver, to []Recipient) {
 	sink, err := NewSink(SinkPolicy{
 		Recipient: func(address string) string {
 			if strings.HasPrefix(address, "refused") {
@@ -194,9 +239,10 @@ func TestDriverAndSink(t *testing.T) {
 	defer sink.Close()
 	book := NewBook(nil)
 	ctx, cancel := context.WithCancel(context.Background())
-	driver := &Driver{
-		Book: book, Addr: sink.Addr(), From: alice, Connections: 8, PerSecond: 1000, Seed: 1, Run: "u",
-		Recipients: []Recipient{{carol, Remote}, {"dave@remote.test", Remote}, {nobody, Remote}},
+	driver.Book, driver.Addr, driver.From, driver.Recipients = book, sink.Addr(), alice, to
+	driver.Connections, driver.PerSecond, driver.Seed, driver.Run = 8, 1000, 1, "u"
+	if driver.LMTP != "" {
+		driver.LMTP = sink.Addr()
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); driver.Send(ctx) }()
@@ -212,6 +258,9 @@ func TestDriverAndSink(t *testing.T) {
 		t.Fatalf("answers seen: %v", book.Count())
 	}
 	copies := sink.Copies()
+	for i := range copies {
+		copies[i].Place = to[0].Want // the sink can't know
+	}
 	expect(t, book.Balance(copies, Options{}), "")
 	i := firstAnswered(copies)
 	expect(t, book.Balance(append(copies[:i:i], copies[i+1:]...), Options{}), "lost")

@@ -2,8 +2,9 @@
 // unique ids, writes down only what the client saw, and after faults compares
 // that with every copy that is found anywhere.
 //
-// A Book holds one Entry for each letter. A Driver sends letters over SMTP
-// and notes the answers. Sources give Copies: Maildir reads the disk, IMAP
+// A Book holds one Entry for each letter. A Driver sends letters through every
+// door that it is told of - SMTP with DATA and with BDAT, LMTP, the sendmail
+// command - and notes the answers. Sources give Copies: Maildir reads the disk, IMAP
 // asks the server, Sink is the remote server of the test and remembers what it
 // took, and notices (RFC 3464) in the sender's mailbox count as the end of
 // the recipients that they name. Balance compares:
@@ -13,6 +14,9 @@
 //	an error            none
 //	end never sent      none
 //	unknown             none, or one for every recipient of the letter
+//
+// Over LMTP each recipient has an answer of its own, and the last rule holds for
+// each alone.
 //
 // A second copy in a local mailbox is never right. A second copy at the remote
 // server is right only if a fault lies between the two: a crash of the
@@ -74,6 +78,17 @@ type Entry struct {
 	Size   int
 	Sum    [sha256.Size]byte // of the bytes with CRLF line ends
 	Answer Answer
+	// Each is the answer of each recipient of To, where the protocol has one for
+	// each (LMTP, RFC 2033 §4.2). Answer is then the worst of them.
+	Each []Answer
+}
+
+// answer is what was seen for the n-th recipient.
+func (e *Entry) answer(n int) Answer {
+	if e.Each != nil {
+		return e.Each[n]
+	}
+	return e.Answer
 }
 
 // Book is the ledger: what the client saw, and nothing else. It is safe for
@@ -111,6 +126,29 @@ func (b *Book) Close(id string, taken []Recipient, answer Answer) {
 	e := b.entries[id]
 	e.To, e.Answer = taken, answer
 	b.note(e)
+}
+
+// CloseEach is Close for a letter with an answer for each recipient.
+func (b *Book) CloseEach(id string, taken []Recipient, each []Answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entries[id]
+	e.To, e.Each, e.Answer = taken, each, worst(each)
+	b.note(e)
+}
+
+// worst is Unknown if any answer is, Accepted only if all are.
+func worst(each []Answer) Answer {
+	sum := Accepted
+	for _, a := range each {
+		if a == Unknown {
+			return Unknown
+		}
+		if a != Accepted {
+			sum = a
+		}
+	}
+	return sum
 }
 
 func (b *Book) note(e *Entry) {

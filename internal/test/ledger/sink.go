@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -147,8 +149,10 @@ type sinkSession struct {
 	epoch int
 	r     *bufio.Reader
 	w     *bufio.Writer
+	lmtp  bool // greeted with LHLO
 	from  bool
 	to    []string
+	body  bytes.Buffer // of BDAT
 }
 
 func (s *sinkSession) run() {
@@ -185,13 +189,14 @@ func (s *sinkSession) reply(lines ...string) {
 // command answers one command and tells whether the session goes on.
 func (s *sinkSession) command(verb, rest string) bool {
 	switch verb {
-	case "EHLO":
-		s.reply("250-sink.test", "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8",
+	case "EHLO", "LHLO":
+		s.lmtp = verb == "LHLO"
+		s.reply("250-sink.test", "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8", "250-CHUNKING",
 			"250-ENHANCEDSTATUSCODES", "250 SIZE 52428800")
 	case "HELO", "NOOP":
 		s.reply("250 2.0.0 Ok")
 	case "RSET":
-		s.from, s.to = false, nil
+		s.forget()
 		s.reply("250 2.0.0 Ok")
 	case "MAIL":
 		s.from, s.to = true, nil
@@ -200,6 +205,8 @@ func (s *sinkSession) command(verb, rest string) bool {
 		s.rcpt(rest)
 	case "DATA":
 		return s.data()
+	case "BDAT":
+		return s.chunk(rest)
 	case "QUIT":
 		s.reply("221 2.0.0 Bye")
 		return false
@@ -235,18 +242,57 @@ func (s *sinkSession) data() bool {
 	if s.w.Flush() != nil {
 		return false
 	}
-	body, err := s.body()
+	body, err := s.dotted()
 	if err != nil {
 		return false // the end never came: nothing was taken
 	}
+	return s.end(body)
+}
+
+// chunk takes one BDAT (RFC 3030 §2).
+func (s *sinkSession) chunk(rest string) bool {
+	count, last, _ := strings.Cut(rest, " ")
+	size, err := strconv.Atoi(count)
+	if err != nil || size < 0 {
+		s.reply("501 5.5.4 A number")
+		return true
+	}
+	s.conn.SetDeadline(time.Now().Add(sinkPatience))
+	if _, err := io.CopyN(&s.body, s.r, int64(size)); err != nil {
+		return false // the end never came: nothing was taken
+	}
+	switch {
+	case len(s.to) == 0:
+		s.reply("503 5.5.1 No valid recipients")
+		return true
+	case !strings.EqualFold(last, "LAST"):
+		s.reply("250 2.0.0 Go on")
+		return true
+	}
+	return s.end(bytes.Clone(s.body.Bytes()))
+}
+
+// end takes the whole letter and answers, over LMTP for each recipient.
+func (s *sinkSession) end(body []byte) bool {
 	number, swallow := s.sink.take(body, s)
 	if s.sink.policy.OnTaken != nil {
 		s.sink.policy.OnTaken(number)
 	}
 	time.Sleep(s.sink.policy.Pause)
-	s.reply(fmt.Sprintf("250 2.0.0 Ok: taken as %d", number))
-	s.from, s.to = false, nil
+	answers := 1
+	if s.lmtp {
+		answers = len(s.to)
+	}
+	for range answers {
+		s.reply(fmt.Sprintf("250 2.0.0 Ok: taken as %d", number))
+	}
+	s.forget()
 	return !swallow || s.hangUp()
+}
+
+func (s *sinkSession) forget() {
+	s.from, s.to = false, nil
+	s.body.Reset()
 }
 
 // hangUp drops the answer that waits in the buffer.
@@ -255,8 +301,8 @@ func (s *sinkSession) hangUp() bool {
 	return false
 }
 
-// body reads the letter up to CRLF.CRLF and takes the doubled dots out.
-func (s *sinkSession) body() ([]byte, error) {
+// dotted reads the letter up to CRLF.CRLF and takes the doubled dots out.
+func (s *sinkSession) dotted() ([]byte, error) {
 	var body bytes.Buffer
 	for {
 		s.conn.SetDeadline(time.Now().Add(sinkPatience))
