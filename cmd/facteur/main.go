@@ -60,7 +60,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
-		c.accountCommand(), c.domainCommand(), c.queueCommand(), c.versionCommand(),
+		c.accountCommand(), c.domainCommand(), c.queueCommand(), c.explainCommand(), c.versionCommand(),
 	)
 	return root
 }

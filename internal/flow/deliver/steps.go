@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"fmt"
+	"strings"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/bounce"
@@ -41,10 +42,6 @@ func (e Tried) kind() event.Kind {
 }
 
 func (e Tried) sentence(k event.Kind, to string) string {
-	where := e.relay()
-	if e.Relay == "" {
-		where = "here"
-	}
 	switch k {
 	case event.Delivered:
 		if e.Hop.Kind == route.Mailbox {
@@ -52,19 +49,23 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		}
 		return e.Relay + " took the message for <" + to + ">, saying: " + e.Text + "."
 	case event.Deferred:
-		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now (%s): %s. It is tried again later.",
-			e.Recipient.Attempts+1, to, where, e.Text)
+		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now: %s. It is tried again later.",
+			e.Recipient.Attempts+1, to, e.why())
 	case event.Held:
-		return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. It is not certain who sent the message, so nobody was told; it is held until a person decides.",
-			to, where, e.Text)
+		return "Delivery to <" + to + "> failed for good: " + e.why() +
+			". It is not certain who sent the message, so nobody was told; it is held until a person decides."
 	case event.Dropped:
-		if !e.Sender.IsNull() {
-			return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. The sender had asked not to be told (NOTIFY).", to, where, e.Text)
-		}
-		return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. This was a notice, and there are no notices about notices.",
-			to, where, e.Text)
+		return "Delivery to <" + to + "> failed for good: " + e.why() + ". This was a notice, and there are no notices about notices."
 	}
-	return fmt.Sprintf("Delivery to <%s> failed for good (%s): %s. The message goes back to its sender.", to, where, e.Text)
+	return "Delivery to <" + to + "> failed for good: " + e.why() + ". The message goes back to its sender."
+}
+
+// why is what went wrong, with the other host's name once.
+func (e Tried) why() string {
+	if e.Relay == "" || strings.Contains(e.Text, e.Relay) {
+		return e.Text
+	}
+	return e.Relay + ": " + e.Text
 }
 
 // Step implements event.Stepper.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 )
 
@@ -37,9 +38,29 @@ type Found struct {
 // Group is what happened to one message, or in one session without a message of
 // interest. Steps are in the order of time.
 type Group struct {
-	Item    string // "" for a session
-	Session string
-	Steps   []Entry
+	Item    string `json:"item,omitempty"` // "" for a session
+	Session string `json:"session,omitempty"`
+	// Cause is the message that this one came of, such as that of a notice.
+	Cause string  `json:"cause,omitempty"`
+	Steps []Entry `json:"steps"`
+}
+
+// Open gives the recipients of a message that have no final step yet, as far as the
+// step of acceptance names them.
+func (g *Group) Open() []string {
+	var open []string
+	for _, e := range g.Steps {
+		if e.Item != g.Item || g.Item == "" {
+			continue
+		}
+		if e.Kind == event.Accepted {
+			open = append(open, e.To...)
+		}
+		if e.Kind.Final() {
+			open = slices.DeleteFunc(open, func(a string) bool { return slices.Contains(e.To, a) })
+		}
+	}
+	return open
 }
 
 const (
@@ -285,6 +306,11 @@ func (s *search) groups() []Group {
 			groups = append(groups, Group{})
 		}
 		groups[i].add(e)
+	}
+	for _, e := range s.steps {
+		if i, known := at["message "+e.Related]; known && e.Related != "" {
+			groups[i].Cause = e.Item
+		}
 	}
 	return groups
 }
