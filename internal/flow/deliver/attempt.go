@@ -19,8 +19,8 @@ type attempt struct {
 	claimed, begun, connected time.Time
 }
 
-// of is the item of the attempt.
-func (a *attempt) of() *queue.Item { return a.item }
+// turn is that of the attempt among those in line.
+func (a *attempt) turn() queue.Turn { return queue.Turn{Since: a.claimed, Priority: a.item.Priority} }
 
 // only is the attempt for one of its recipients.
 func (a *attempt) only(r queue.Recipient) *attempt {

@@ -69,7 +69,7 @@ func (m *remote) add(ctx context.Context, a *attempt) {
 		l = &line{key: key, more: make(chan struct{}, 1)}
 		m.lines[key] = l
 	}
-	l.waiting = queue.Enqueue(l.waiting, a, (*attempt).of)
+	l.waiting = queue.Enqueue(l.waiting, a, (*attempt).turn)
 	l.call()
 	m.staff(ctx, l, out)
 }

@@ -65,7 +65,7 @@ func (q *Queue) keepFresh(d Draft) {
 		q.fresh.missed = true
 		return
 	}
-	q.fresh.items = Enqueue(q.fresh.items, d.Item, itself)
+	q.fresh.items = Enqueue(q.fresh.items, d.Item, (*Item).turn)
 	if n := len(d.Spool.mem); n > 0 && q.fresh.bytes+n <= hotBytes {
 		q.fresh.hot[d.Item.ID] = d.Spool.mem
 		q.fresh.bytes += n

@@ -26,16 +26,27 @@ func (it *Item) schedule(r *Recipient) {
 	}
 }
 
-// rank orders items: the lower goes first.
-func (it *Item) rank() time.Time { return it.Start().Add(-time.Duration(it.Priority) * headStart) }
+// Turn is what decides who goes first: how long somebody has waited, and his head
+// start.
+type Turn struct {
+	Since    time.Time
+	Priority int
+}
 
-// Enqueue puts x, which holds an item, into a line of such by priority. Among equals
-// it goes to the end, which costs one comparison.
-func Enqueue[T any](line []T, x T, item func(T) *Item) []T {
-	it, at := item(x), len(line)
+// before tells whether t goes before the other.
+func (t Turn) before(other Turn) bool { return t.compare(other) < 0 }
+
+func (t Turn) compare(other Turn) int {
+	return t.Since.Add(-time.Duration(t.Priority) * headStart).Compare(other.Since.Add(-time.Duration(other.Priority) * headStart))
+}
+
+// Enqueue puts x into a line in which everybody's turn is known. Among equals in
+// priority it goes to the end, which costs one comparison.
+func Enqueue[T any](line []T, x T, turn func(T) Turn) []T {
+	mine, at := turn(x), len(line)
 	for at > 0 {
-		before := item(line[at-1])
-		if before.Priority >= it.Priority || !it.rank().Before(before.rank()) {
+		other := turn(line[at-1])
+		if other.Priority == mine.Priority || !mine.before(other) {
 			break
 		}
 		at--
@@ -43,13 +54,14 @@ func Enqueue[T any](line []T, x T, item func(T) *Item) []T {
 	return slices.Insert(line, at, x)
 }
 
-func itself(it *Item) *Item { return it }
+// turn is that of an item among those that are due.
+func (it *Item) turn() Turn { return Turn{it.Start(), it.Priority} }
 
 // sorted puts what was found together in the order of priority; where nobody asked
 // for any, it stays as it is.
 func sorted(items []*Item) []*Item {
 	if slices.ContainsFunc(items, func(it *Item) bool { return it.Priority != 0 }) {
-		slices.SortStableFunc(items, func(a, b *Item) int { return a.rank().Compare(b.rank()) })
+		slices.SortStableFunc(items, func(a, b *Item) int { return a.turn().compare(b.turn()) })
 	}
 	return items
 }
