@@ -31,7 +31,7 @@ type Logins struct {
 	key      [32]byte
 
 	mu      sync.Mutex
-	known   map[acquaintance]struct{}
+	known   map[acquaintance]time.Time // when it was last told of
 	repeats map[acquaintance]*[4]uint64
 	trying  map[uint64]int // strangers' attempts under way, by account
 }
@@ -63,7 +63,7 @@ func NewLogins(window time.Duration) *Logins {
 	l := &Logins{
 		clients: NewCounter[netip.Prefix](window, loginSlots), accounts: NewCounter[uint64](window, loginSlots),
 		friends: NewCounter[acquaintance](window, loginSlots),
-		known:   make(map[acquaintance]struct{}), repeats: make(map[acquaintance]*[4]uint64), trying: make(map[uint64]int),
+		known:   make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64), trying: make(map[uint64]int),
 	}
 	rand.Read(l.key[:]) // never fails (crypto/rand)
 	return l
@@ -114,18 +114,24 @@ func (l *Logins) begin(account uint64, n int) {
 
 // Know makes a client an acquaintance of an account, as after a log-in.
 func (l *Logins) Know(account string, client netip.Prefix) {
-	l.know(acquaintance{l.hash(account), client})
+	l.know(acquaintance{l.hash(account), client}, time.Time{})
 }
 
-// know says whether it was news. In a full table somebody else is forgotten.
-func (l *Logins) know(pair acquaintance) bool {
+// toldAgain is how long an acquaintance is no news.
+const toldAgain = 24 * time.Hour
+
+// know says whether it is news. In a full table somebody else is forgotten.
+func (l *Logins) know(pair acquaintance, now time.Time) (fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.known[pair]; ok {
+	told, ok := l.known[pair]
+	if ok && now.Sub(told) < toldAgain {
 		return false
 	}
-	makeRoom(l.known, loginKnown)
-	l.known[pair] = struct{}{}
+	if !ok {
+		makeRoom(l.known, loginKnown)
+	}
+	l.known[pair] = now
 	return true
 }
 
@@ -198,8 +204,8 @@ func (t LoginTry) Failed(secret string) {
 	}
 }
 
-// Passed ends a log-in that succeeded, and says whether the client is a new
-// acquaintance of the account. It forgives what the client failed at this account
+// Passed ends a log-in that succeeded, and says whether the acquaintance is worth
+// keeping: a new one, or one that was not told of for a day. It forgives what the client failed at this account
 // before, and nothing else: an account of one's own is no way to guess at others.
 func (t LoginTry) Passed() (network netip.Prefix, fresh bool) {
 	if t.logins == nil {
@@ -207,7 +213,7 @@ func (t LoginTry) Passed() (network netip.Prefix, fresh bool) {
 	}
 	t.Drop()
 	t.logins.friends.Forget(t.pair)
-	return t.pair.client, t.logins.know(t.pair)
+	return t.pair.client, t.logins.know(t.pair, time.Now())
 }
 
 // Drop ends an attempt of which nobody knows whether it was right.

@@ -95,8 +95,8 @@ func stranger(secret []byte, h sasl.Hash, key string) sasl.Keys {
 }
 
 // Holder is whose keys were asked for: an account with the password that it had at
-// that moment, or nobody.
-type Holder struct{ key, password string }
+// that moment. Key is its name in the form that is compared; "": nobody.
+type Holder struct{ Key, password string }
 
 // Keys are the SCRAM keys of a login name. Whoever has none gets some that fit no
 // password.
@@ -144,10 +144,10 @@ func (r row) holder() Holder { return Holder{r.key, r.password} }
 // Admit lets the holder of keys in who proved to know them, unless the password
 // changed or the account was disabled meanwhile.
 func (d *Directory) Admit(ctx context.Context, h Holder) lookup.Answer[Account] {
-	if h.key == "" {
+	if h.Key == "" {
 		return lookup.No[Account](errAuth)
 	}
-	r, err := d.candidate(ctx, h.key)
+	r, err := d.candidate(ctx, h.Key)
 	switch {
 	case err != nil:
 		return lookup.Later[Account](err)

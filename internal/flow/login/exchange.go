@@ -1,0 +1,216 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"facteur/internal/base/limit"
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/sasl"
+	"facteur/internal/store/directory"
+)
+
+// Exchange is one SASL exchange. It belongs to one goroutine.
+type Exchange struct {
+	gate      *Gate
+	rules     *Rules
+	ctx       context.Context
+	peer      Peer
+	mechanism string
+	machine   sasl.Server
+
+	user    string // as the client wrote it
+	secret  string // what it showed, for the counting of repetitions
+	try     limit.LoginTry
+	holder  *directory.Holder // whose keys it has to know
+	account directory.Account
+}
+
+// Next takes the client's response, nil when it sent none with its command, and
+// gives the next challenge. When it is done, Account is who came in. After a
+// Refusal the exchange is over; it has waited where guessing is to be slow.
+func (x *Exchange) Next(response []byte) (challenge []byte, done bool, refusal *Refusal) {
+	challenge, done, err := x.machine.Next(response)
+	if done {
+		err = x.admit()
+	}
+	if err != nil {
+		return nil, false, x.refuse(err)
+	}
+	return challenge, done, nil
+}
+
+// Fail ends the exchange for what Decode said of a response, or the door of its
+// length.
+func (x *Exchange) Fail(err error) *Refusal { return x.refuse(err) }
+
+// Account is who came in, once Next was done.
+func (x *Exchange) Account() directory.Account { return x.account }
+
+// User is the name that the client gave, for the log; "" before it gave one.
+func (x *Exchange) User() string { return x.user }
+
+// Mechanism is the name of the mechanism.
+func (x *Exchange) Mechanism() string { return x.mechanism }
+
+// Close forgets the exchange, finished or not.
+func (x *Exchange) Close() {
+	x.try.Drop()
+	x.try, x.secret = limit.LoginTry{}, ""
+}
+
+// judge is what the machine asks.
+func (x *Exchange) judge() sasl.Judge {
+	return sasl.Judge{
+		Password: x.password, Keys: x.keys, Context: x.context, Token: x.token, Certificate: x.certificate,
+		Bindings: x.gate.bindings(x.rules, x.peer), Hostname: x.rules.Hostname,
+	}
+}
+
+// enter asks whether this client may try this name now.
+func (x *Exchange) enter(user string) error {
+	x.user = user
+	try, reason := x.gate.house.Logins.Try(x.rules.Limits, x.peer.Addr, compared(user))
+	if reason != "" {
+		return &Refusal{Reason: Limited, Err: errors.New(reason)}
+	}
+	x.try = try
+	return nil
+}
+
+// compared is a login name in one form for all its spellings.
+func compared(user string) string {
+	if a, err := address.Parse(user); err == nil {
+		return a.Key()
+	}
+	return strings.ToLower(user)
+}
+
+func (x *Exchange) password(c sasl.Credentials) error {
+	if err := x.enter(c.User); err != nil {
+		return err
+	}
+	x.secret = c.Password
+	return x.take(x.gate.house.Accounts.Password(x.ctx, c.User, c.Password))
+}
+
+func (x *Exchange) keys(user string, h sasl.Hash) (sasl.Keys, error) {
+	if err := x.enter(user); err != nil {
+		return sasl.Keys{}, err
+	}
+	keys, holder, err := x.gate.house.Accounts.Keys(x.ctx, user, h)
+	x.holder = &holder
+	return keys, unsure(err)
+}
+
+func (x *Exchange) context(user string) (sasl.MD5Context, error) {
+	if err := x.enter(user); err != nil {
+		return sasl.MD5Context{}, err
+	}
+	c, holder, err := x.gate.house.Accounts.Context(x.ctx, user)
+	x.holder = &holder
+	return c, unsure(err)
+}
+
+// token asks whose a token is. One for somebody else than the client says it is
+// lets nobody in.
+func (x *Exchange) token(user, token string) error {
+	if err := x.enter(user); err != nil {
+		return err
+	}
+	x.secret = token
+	whose := x.rules.Token(x.ctx, token)
+	switch whose.State() {
+	case lookup.NotFound:
+		return sasl.ErrWrong
+	case lookup.TryAgain:
+		return unsure(whose.Err())
+	}
+	if x.user = whose.Value(); user != "" && compared(user) != compared(x.user) {
+		return sasl.ErrWrong
+	}
+	return x.take(x.gate.house.Accounts.Vouched(x.ctx, x.user))
+}
+
+// certificate lets in whose name stands in the certificate of the connection.
+func (x *Exchange) certificate(user string) error {
+	names := x.rules.Certificates.names(x.peer.TLS, time.Now())
+	x.user = user
+	err := error(sasl.ErrWrong)
+	for _, name := range names {
+		if user != "" && compared(user) != compared(name) {
+			continue
+		}
+		x.user = name
+		if err = x.take(x.gate.house.Accounts.Vouched(x.ctx, name)); !errors.Is(err, sasl.ErrWrong) {
+			return err
+		}
+	}
+	return err
+}
+
+// take makes three answers an account or an error.
+func (x *Exchange) take(a lookup.Answer[directory.Account]) error {
+	switch a.State() {
+	case lookup.Found:
+		x.account = a.Value()
+		return nil
+	case lookup.NotFound:
+		return sasl.ErrWrong
+	}
+	return unsure(a.Err())
+}
+
+// unsure is an error of ours; nil for none.
+func unsure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Refusal{Reason: Later, Err: err}
+}
+
+// admit is the end of an exchange in which everything was right. Who proved to know
+// the keys is looked at once more: the password may have changed meanwhile.
+func (x *Exchange) admit() error {
+	accounts := x.gate.house.Accounts
+	if x.holder != nil {
+		if err := x.take(accounts.Admit(x.ctx, *x.holder)); err != nil {
+			return err
+		}
+	}
+	if network, fresh := x.try.Passed(); fresh {
+		// Forgetting it costs the owner something only while somebody guesses at the
+		// account, after a restart: no reason to turn him away now.
+		accounts.Remember(x.ctx, x.account.Address, network, time.Now()) //nolint:errcheck // see above
+	}
+	x.try = limit.LoginTry{}
+	return nil
+}
+
+// refuse makes a Refusal of what went wrong, counts it and waits.
+func (x *Exchange) refuse(err error) *Refusal {
+	r := refusalOf(err)
+	r.User = x.user
+	if r.Reason == Wrong {
+		x.try.Failed(x.secret)
+		x.try = limit.LoginTry{}
+	}
+	x.Close()
+	if r.Reason == Wrong || r.Reason == Limited {
+		x.wait()
+	}
+	return r
+}
+
+// wait makes guessing slow, and is the same for everybody.
+func (x *Exchange) wait() {
+	t := time.NewTimer(x.rules.Delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-x.ctx.Done():
+	}
+}
