@@ -113,6 +113,10 @@ func (d *Directory) RemoveAccount(ctx context.Context, a address.Address, withMa
 		if _, err := tx.Exec(`DELETE FROM login_network WHERE account = ?`, a.Key()); err != nil {
 			return err
 		}
+		// Whoever gets the address next does not inherit what this one might do.
+		if _, err := tx.Exec(`DELETE FROM sender_grant WHERE account = ?`, a.Key()); err != nil {
+			return err
+		}
 		return one(ErrNoAccount)(tx.Exec(`DELETE FROM account WHERE key = ?`, a.Key()))
 	})
 	if err != nil || !withMail {

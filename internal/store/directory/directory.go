@@ -3,7 +3,8 @@
 //
 // # On disk
 //
-// Four tables in DATA/facteur.db. domain and account: domains may also stand in
+// Five tables in DATA/facteur.db. sender_grant: what accounts may send as beside
+// their own address; it goes with the account. domain and account: domains may also stand in
 // the settings file; both count, listings say where each is from, and what the
 // file declares only the file takes away. Passwords are kept as argon2id hashes,
 // and beside them what SCRAM needs (RFC 5803), so that clients can log in without

@@ -54,6 +54,14 @@ func (s *Spool) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadAt implements io.ReaderAt over what was written so far, before the commit.
+func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
+	if s.file != nil {
+		return s.file.ReadAt(p, off)
+	}
+	return bytes.NewReader(s.mem).ReadAt(p, off)
+}
+
 func (s *Spool) spill() error {
 	f, err := os.CreateTemp(s.dir, incomingPrefix+"*")
 	if err != nil {
