@@ -23,6 +23,9 @@ func (c *command) checkCommand() *cobra.Command {
 			if err := c.checkCertificates(cfg); err != nil {
 				return err
 			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintln(c.err, "facteur: warning: "+printable(w))
+			}
 			fmt.Fprintf(c.out, "%s: no mistakes found\n", cfg.Path())
 			return nil
 		},

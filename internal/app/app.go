@@ -13,7 +13,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +33,6 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
-	"facteur/internal/server/listen"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
@@ -64,7 +62,6 @@ type App struct {
 	router    *route.Router
 	desk      *intake.Desk
 	dispatch  *deliver.Dispatcher
-	gate      *listen.Gate
 	doors     *doors
 	office    *control.Server
 }
@@ -123,6 +120,13 @@ func (a *App) tellCertificates(c *config.Config) {
 		if w := i.Warning(time.Now()); w != "" {
 			a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/certs", Text: w})
 		}
+	}
+}
+
+// tellWarnings tells what is allowed and may be a mistake.
+func (a *App) tellWarnings(c *config.Config) {
+	for _, text := range c.Warnings() {
+		a.warn("facteur/master", text)
 	}
 }
 
@@ -200,8 +204,6 @@ func (a *App) openOffice(c *config.Config) (err error) {
 	return err
 }
 
-func (a *App) tls(service config.Service) *tls.Config { return a.certs.For(string(service)) }
-
 // Run serves until ctx ends, then drains and closes. The error is what made it
 // end before that.
 func (a *App) Run(ctx context.Context) error {
@@ -217,11 +219,15 @@ func (a *App) Run(ctx context.Context) error {
 	}()
 	go a.watchDisk(ctx, stop)
 	a.warnWithoutPostmaster(ctx)
+	a.tellWarnings(a.settings.Load().config)
+	watched := make(chan struct{})
+	go func() { defer close(watched); a.doors.gate.Watch(ctx, a.events) }()
 	a.doors.serve(stop)
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.settings.Load().config.Hostname})
 	<-ctx.Done()
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "terminating"})
 	a.doors.drain(grace)
+	<-watched
 	<-delivered
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

@@ -5,24 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/build"
+	"facteur/internal/base/conf"
+	"facteur/internal/base/event"
 	"facteur/internal/base/limit"
 	"facteur/internal/mail/smtp"
+	"facteur/internal/net/certs"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
 	"facteur/internal/server/smtpd"
 )
 
-// doors are the listeners of the house.
+// doors are the listeners of the house, and what they share.
 type doors struct {
+	gate   *listen.Gate
+	budget *limit.Budget
+	files  int // that the process may open
+
 	mu     sync.Mutex
-	open   map[config.Listener]*door
+	open   map[conf.Socket]*door
 	serves func(error) // set once they serve
 }
 
@@ -32,80 +41,164 @@ type door struct {
 	server   *listen.Server
 }
 
+// answer is what a listener does with a connection.
+type answer struct {
+	options listen.Options
+	handler listen.Handler
+}
+
 // openDoors binds every listener of the settings.
 func (a *App) openDoors(c *config.Config) error {
-	a.doors = &doors{open: make(map[config.Listener]*door)}
-	budget := limit.NewBudget(limit.Ceilings{Connections: c.Limits.Connections, Memory: limit.DefaultMemory()},
-		func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
-	a.gate = listen.NewGate(budget, listen.Rules{PerClient: c.Limits.ConnectionsPerClient, Exempt: prefixes(c.Limits.Exempt)})
-	fresh, err := a.bind(c, nil)
+	files, err := limit.RaiseFiles()
+	if err != nil {
+		a.warn("facteur/master", fmt.Sprintf("the limit of open files stays at %d: %v", files, err))
+	}
+	a.doors = &doors{files: files, open: make(map[conf.Socket]*door)}
+	a.doors.budget = limit.NewBudget(a.ceilings(c), func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
+	a.doors.gate = listen.NewGate(a.doors.budget, gateRules(c))
+	a.setLimits(c)
+	answers, err := a.answers(c)
 	if err != nil {
 		return err
 	}
-	a.doors.open = fresh
-	return nil
+	a.doors.open, err = a.bind(c, answers)
+	return err
+}
+
+// setLimits takes over [limits].
+func (a *App) setLimits(c *config.Config) {
+	ceilings := a.ceilings(c)
+	limit.LimitMemory(ceilings.Memory)
+	a.doors.budget.Configure(ceilings)
+	a.doors.gate.Configure(gateRules(c))
+	if ceilings.Connections < c.Limits.Connections {
+		a.warn("facteur/master", fmt.Sprintf("the system lets us open %d files, which is enough for %d connections and not for the %d of limits.connections; "+
+			"raise the limit (ulimit -n, LimitNOFILE)", a.doors.files, ceilings.Connections, c.Limits.Connections))
+	}
+}
+
+func (a *App) warn(program, text string) {
+	a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: program, Text: text})
+}
+
+// ceilings are what the process may use.
+func (a *App) ceilings(c *config.Config) limit.Ceilings {
+	memory := int64(c.Limits.Memory)
+	if memory == 0 {
+		memory = limit.DefaultMemory()
+	}
+	return limit.Ceilings{Connections: limit.ConnectionsFor(c.Limits.Connections, a.doors.files), Memory: memory}
+}
+
+// gateRules are what one client may do.
+func gateRules(c *config.Config) listen.Rules {
+	exempt := prefixes(c.Limits.Exempt)
+	return listen.Rules{
+		PerClient: c.Limits.ConnectionsPerClient,
+		Rate:      c.Limits.ConnectionRate, RateTime: c.Limits.RateTimeUnit.Std(),
+		Exempt: exempt, Favoured: append(prefixes(c.TrustedNetworks), exempt...),
+	}
+}
+
+// answers is what every listener of the settings is to do.
+func (a *App) answers(c *config.Config) (map[conf.Socket]answer, error) {
+	out := make(map[conf.Socket]answer)
+	for _, l := range c.Listen {
+		x, err := a.answer(c, l)
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Address, err)
+		}
+		out[l.Address] = x
+	}
+	return out, nil
 }
 
 // bind opens the listeners that are not open yet; on an error it opens none.
-func (a *App) bind(c *config.Config, open map[config.Listener]*door) (map[config.Listener]*door, error) {
-	fresh := make(map[config.Listener]*door)
+func (a *App) bind(c *config.Config, answers map[conf.Socket]answer) (map[conf.Socket]*door, error) {
+	fresh := make(map[conf.Socket]*door)
 	for _, l := range c.Listen {
-		if open[l] != nil || fresh[l] != nil {
+		if a.doors.open[l.Address] != nil || fresh[l.Address] != nil {
 			continue
 		}
-		d, err := a.openDoor(c, l)
+		listener, err := open(l)
 		if err != nil {
 			for _, d := range fresh {
 				d.listener.Close()
 			}
 			return nil, err
 		}
-		fresh[l] = d
+		x := answers[l.Address]
+		fresh[l.Address] = &door{listener: listener, server: listen.New(x.options, x.handler)}
 	}
 	return fresh, nil
 }
 
-func (a *App) openDoor(c *config.Config, l config.Listener) (*door, error) {
-	address := l.Address.WithPort(l.Service.Port()).String()
-	listener, err := listen.Open(context.Background(), address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		why := strings.TrimPrefix(err.Error(), "bind: ")
-		if errors.Is(err, fs.ErrPermission) {
-			why += "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
-		}
-		return nil, fmt.Errorf("can't listen for %s on %s: %s", l.Service, address, why)
+// open binds one listener.
+func open(l config.Listener) (listener net.Listener, err error) {
+	if path := l.Address.Path; path != "" {
+		listener, err = listen.OpenUnix(context.Background(), path, l.SocketMode())
+	} else {
+		listener, err = listen.Open(context.Background(), l.Address.String())
 	}
-	options := listen.Options{Service: string(l.Service), Gate: a.gate, Events: a.events}
-	handler := a.handler(c, l.Service, &options)
-	return &door{listener: listener, server: listen.New(options, handler)}, nil
+	if err != nil {
+		return nil, fmt.Errorf("can't listen for %s on %s: %s", l.Service, l.Address, whyNot(err))
+	}
+	return listener, nil
 }
 
-// handler is what answers at a service, and completes the options for it.
-func (a *App) handler(c *config.Config, s config.Service, o *listen.Options) listen.Handler {
-	if s.ImplicitTLS() {
-		o.TLS = a.tls(s)
+// whyNot is the reason without Go's words around it.
+func whyNot(err error) string {
+	privileged := errors.Is(err, fs.ErrPermission)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+		privileged = privileged && op.Net == "tcp"
 	}
-	switch s {
+	why := strings.TrimPrefix(err.Error(), "bind: ")
+	if privileged {
+		why += "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+	}
+	return why
+}
+
+// answer is what a listener is to do.
+func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
+	x := answer{options: listen.Options{
+		Service: string(l.Service), Gate: a.doors.gate, Events: a.events,
+		Proxied: l.ProxyProtocol, Proxies: prefixes(l.ProxyNetworks),
+	}}
+	tls := a.certs.For(string(l.Service), tlsPolicy(l))
+	if l.Service.ImplicitTLS() {
+		x.options.TLS = tls
+	}
+	switch l.Service {
 	case config.IMAP, config.IMAPS:
-		o.Busy = func(why string) []byte { return []byte("* BYE [UNAVAILABLE] Not now: " + why + "\r\n") }
-		return imapd.New(imapd.Config{
-			Hostname: c.Hostname, Version: build.This().Version, TLS: a.tls(s),
+		x.options.Busy = func(why string) []byte { return []byte("* BYE [UNAVAILABLE] Not now: " + why + "\r\n") }
+		x.handler = imapd.New(imapd.Config{
+			Hostname: c.Hostname, Version: build.This().Version, TLS: tls,
 			MaxMessage: int64(c.MessageSizeLimit), Login: a.login, Events: a.events,
 		}).Serve
+		return x, nil
 	}
-	o.Busy = func(why string) []byte {
+	x.options.Busy = func(why string) []byte {
 		return smtp.NewReply(421, "4.7.0", c.Hostname+" Error: "+why).AppendTo(nil)
 	}
 	service := map[config.Service]smtpd.Service{
 		config.SMTP: smtpd.SMTP, config.Submission: smtpd.Submission, config.Submissions: smtpd.Submissions,
-	}[s]
-	return smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: a.tls(s), ReverseName: a.names.of, Events: a.events,
+	}[l.Service]
+	x.handler = smtpd.New(smtpd.Config{
+		Hostname: c.Hostname, Service: service, TLS: tls, ReverseName: a.names.of, Events: a.events,
 	}, a.desk).Serve
+	return x, nil
+}
+
+// tlsPolicy is how a listener speaks TLS.
+func tlsPolicy(l config.Listener) certs.Policy {
+	p := certs.Policy{MinVersion: l.TLSMinVersion.ID()}
+	for _, c := range l.TLSCiphers {
+		p.Ciphers = append(p.Ciphers, c.ID())
+	}
+	return p
 }
 
 // serve begins to accept everywhere. A listener that breaks is given to stop.
@@ -126,6 +219,20 @@ func (d *doors) start(x *door) {
 	}()
 }
 
+// renew lets an open door do what the new settings say.
+func (d *doors) renew(c *config.Config, answers map[conf.Socket]answer) {
+	for _, l := range c.Listen {
+		x := d.open[l.Address]
+		if x == nil {
+			continue
+		}
+		x.server.Configure(answers[l.Address].options, answers[l.Address].handler)
+		if l.Address.Path != "" {
+			os.Chmod(l.Address.Path, l.SocketMode()) //nolint:errcheck // the socket was ours a moment ago
+		}
+	}
+}
+
 // drain closes all doors and waits for who is inside, up to the grace.
 func (d *doors) drain(grace time.Duration) {
 	d.mu.Lock()
@@ -135,7 +242,7 @@ func (d *doors) drain(grace time.Duration) {
 	shut(open, grace)
 }
 
-func shut(open map[config.Listener]*door, grace time.Duration) {
+func shut(open map[conf.Socket]*door, grace time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	var wg sync.WaitGroup

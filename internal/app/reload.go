@@ -13,7 +13,7 @@ import (
 // Reload takes over new settings, all of them or none. What can't change while the
 // house stands (its name, its data directory, whom it asks for names) is an error.
 // Listeners that are new are opened, those that are gone are drained; the others
-// go on without a break.
+// go on without a break, and do what the new settings say with the next connection.
 func (a *App) Reload(c *config.Config) error {
 	if err := fixed(a.settings.Load().config, c); err != nil {
 		return err
@@ -23,7 +23,11 @@ func (a *App) Reload(c *config.Config) error {
 	if a.doors.open == nil {
 		return errors.New("the server is stopping; its settings stay as they are")
 	}
-	fresh, err := a.bind(c, a.doors.open)
+	answers, err := a.answers(c)
+	if err != nil {
+		return err
+	}
+	fresh, err := a.bind(c, answers)
 	if err != nil {
 		return err
 	}
@@ -36,9 +40,12 @@ func (a *App) Reload(c *config.Config) error {
 	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
 	a.settings.Store(translate(c))
 	a.journey.Configure(journeyLimits(c))
+	a.setLimits(c)
+	a.doors.renew(c, answers)
 	a.replace(c, fresh)
 	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
 	a.tellCertificates(c)
+	a.tellWarnings(c)
 	return nil
 }
 
@@ -51,7 +58,6 @@ func fixed(old, c *config.Config) error {
 		{"hostname", old.Hostname, c.Hostname},
 		{"data_dir", old.DataDir, c.DataDir},
 		{"dns", fmt.Sprint(old.DNS), fmt.Sprint(c.DNS)},
-		{"limits", fmt.Sprint(old.Limits), fmt.Sprint(c.Limits)},
 	} {
 		if f.old != f.new {
 			return fmt.Errorf("%s: %s can't change while the server runs; restart it for that", c.Path(), f.key)
@@ -63,7 +69,7 @@ func fixed(old, c *config.Config) error {
 // sameServices refuses another service on an address: the old listener can't give
 // it up before the new settings are known to be good.
 func sameServices(old, c *config.Config) error {
-	serves := make(map[conf.HostPort]config.Service)
+	serves := make(map[conf.Socket]config.Service)
 	for _, l := range old.Listen {
 		serves[l.Address] = l.Service
 	}
@@ -77,16 +83,16 @@ func sameServices(old, c *config.Config) error {
 }
 
 // replace opens the fresh doors and drains those that the settings no longer have.
-func (a *App) replace(c *config.Config, fresh map[config.Listener]*door) {
+func (a *App) replace(c *config.Config, fresh map[conf.Socket]*door) {
 	for l, d := range fresh {
 		a.doors.open[l] = d
 		a.doors.start(d)
 	}
-	named := make(map[config.Listener]bool)
+	named := make(map[conf.Socket]bool)
 	for _, l := range c.Listen {
-		named[l] = true
+		named[l.Address] = true
 	}
-	gone := make(map[config.Listener]*door)
+	gone := make(map[conf.Socket]*door)
 	for l, d := range a.doors.open {
 		if !named[l] {
 			gone[l] = d

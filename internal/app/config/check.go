@@ -82,27 +82,6 @@ func (k *checker) domains() {
 	}
 }
 
-func (k *checker) listeners() {
-	if len(k.c.Listen) == 0 {
-		k.failf("listen", "there is none; a server that listens nowhere receives nothing")
-	}
-	seen := map[string]bool{}
-	for i, l := range k.c.Listen {
-		key := fmt.Sprintf("listen[%d]", i)
-		address := l.Address.String()
-		if _, err := netip.ParseAddr(l.Address.Host); l.Address.Host != "" && err != nil {
-			k.failf(key+".address", "expected an IP address before the port, found %q", l.Address.Host)
-		}
-		if l.Service == "" {
-			k.failf(key+".service", "is missing; expected %s", l.Service.Form())
-		}
-		if seen[address] && l.Address.Port != 0 {
-			k.failf(key+".address", "another listener already has %s", address)
-		}
-		seen[address] = true
-	}
-}
-
 func (k *checker) certificates() {
 	t := k.c.TLS
 	if len(t.Certificate) != len(t.Key) {
@@ -163,15 +142,6 @@ func (k *checker) schedule() {
 	if q.BounceQueueLifetime <= 0 {
 		k.failf("queue.bounce_queue_lifetime", "expected more than 0s")
 	}
-}
-
-// limits holds each number to its floor; 0 never means "without a limit".
-func (k *checker) limits() {
-	k.atLeast("message_size_limit", int64(k.c.MessageSizeLimit), 64<<10) // RFC 5321 §4.5.3.1.7
-	k.atLeast("recipient_limit", int64(k.c.RecipientLimit), 100)         // RFC 5321 §4.5.3.1.8
-	k.atLeast("limits.connections", int64(k.c.Limits.Connections), 1)
-	k.atLeast("limits.connections_per_client", int64(k.c.Limits.ConnectionsPerClient), 1)
-	k.atLeast("mailbox.default_quota", int64(k.c.Mailbox.DefaultQuota), 1<<20)
 }
 
 func (k *checker) atLeast(key string, value, least int64) {

@@ -73,18 +73,6 @@ type Domain struct {
 	Name string `toml:"name"`
 }
 
-// Listener is one socket that the server listens on.
-type Listener struct {
-	// What is spoken there: "smtp" (mail from other servers), "submission" (mail
-	// from users, STARTTLS and log-in required), "submissions" (the same under TLS
-	// from the first byte), "imap" (STARTTLS), "imaps" (TLS from the first byte).
-	// Who connects over loopback may log in without TLS.
-	Service Service `toml:"service"`
-	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
-	// addresses. Without a port, the usual one of the service.
-	Address conf.HostPort `toml:"address"`
-}
-
 // TLS is the certificates of this server.
 type TLS struct {
 	// Files with a certificate and its chain, PEM. Several may be given; a client
@@ -155,17 +143,6 @@ type DNS struct {
 	TrustAD bool `toml:"trust_ad"`
 }
 
-// Limits is what clients may use of the server.
-type Limits struct {
-	// Networks that the limits per client spare.
-	Exempt []conf.Prefix `toml:"exempt"`
-	// The most connections at a time to one listener, of all clients.
-	Connections int `toml:"connections"`
-	// The most connections at a time to one listener of one client address (an
-	// IPv6 /64 is one).
-	ConnectionsPerClient int `toml:"connections_per_client"`
-}
-
 // Mailbox is what an account may keep.
 type Mailbox struct {
 	// The most bytes in the mailboxes of an account that has no limit of its own.
@@ -212,7 +189,7 @@ func Default() *Config {
 			DelayWarningTime:     conf.Duration(4 * time.Hour),
 			MinimumFree:          100 << 20,
 		},
-		Limits:  Limits{Exempt: loopback(), Connections: 1000, ConnectionsPerClient: 50},
+		Limits:  defaultLimits(),
 		Mailbox: Mailbox{DefaultQuota: 10 << 30},
 		Journey: defaultJourney(),
 		Log:     Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
@@ -225,15 +202,6 @@ func mustPrefixes(texts ...string) []conf.Prefix {
 		if err := out[i].UnmarshalText([]byte(text)); err != nil {
 			panic(err) // a constant of ours is wrong
 		}
-	}
-	return out
-}
-
-// standardListeners is the listeners of a file that names none.
-func standardListeners() []Listener {
-	var out []Listener
-	for _, s := range []Service{SMTP, Submission, Submissions, IMAP, IMAPS} {
-		out = append(out, Listener{Service: s, Address: conf.HostPort{Port: s.Port()}})
 	}
 	return out
 }

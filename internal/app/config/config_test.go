@@ -46,8 +46,8 @@ func TestSmallestFile(t *testing.T) {
 	if errs := c.Check(); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	got := fmt.Sprint(c.Hostname, c.DataDir, c.TrustedNetworks, c.DomainNames(), c.Listen, c.Outbound.Smarthost, c.DNS.Servers, c.Limits.Exempt, c.HeloName())
-	want := "mail.example.org /var/lib/facteur [127.0.0.0/8 ::1/128] [example.org] [{smtp 127.0.0.1:2525}] [127.0.0.1:2626] [127.0.0.1:5353] [127.0.0.0/8] mail.example.org"
+	got := fmt.Sprint(c.Hostname, c.DataDir, c.TrustedNetworks, c.DomainNames(), c.Listen[0].Service, c.Listen[0].Address, c.Outbound.Smarthost, c.DNS.Servers, c.Limits.Exempt, c.HeloName())
+	want := "mail.example.org /var/lib/facteur [127.0.0.0/8 ::1/128] [example.org] smtp 127.0.0.1:2525 [127.0.0.1:2626] [127.0.0.1:5353] [127.0.0.0/8] mail.example.org"
 	if got != strings.Replace(want, " ", "", 0) && strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -301,4 +301,75 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestListeners(t *testing.T) {
+	for name, test := range map[string]struct{ entry, want string }{
+		"a Unix socket": {"service=\"smtp\"\naddress=\"unix:/run/x\"\nmode=\"0600\"", ""},
+		"a proxy":       {"service=\"smtp\"\nproxy_protocol=true\nproxy_networks=[\"10.0.0.1\"]", ""},
+		"ABU-020 a proxy that is anybody": {"service=\"smtp\"\nproxy_protocol=true",
+			"listen[0].proxy_networks: is missing"},
+		"ABU-020 proxies of the whole world": {"service=\"smtp\"\nproxy_protocol=true\nproxy_networks=[\"0.0.0.0/0\"]",
+			"listen[0].proxy_networks[0]: 0.0.0.0/0 is everybody"},
+		"networks without proxies": {"service=\"smtp\"\nproxy_networks=[\"10.0.0.1\"]",
+			"listen[0].proxy_networks: is without effect"},
+		"old TLS":         {"service=\"submission\"\ntls_min_version=\"1.0\"\ntls_ciphers=[\"TLS_RSA_WITH_AES_128_CBC_SHA\"]", ""},
+		"no TLS":          {"service=\"submission\"\ntls_min_version=\"SSLv3\"", `listen[0].tls_min_version: expected "1.0"`},
+		"a broken cipher": {"service=\"submission\"\ntls_ciphers=[\"TLS_RSA_WITH_RC4_128_SHA\"]", `"TLS_RSA_WITH_RC4_128_SHA" is not among`},
+		"devices": {"service=\"submission\"\naddress=\":2587\"\ndevice_clients=[\"10.0.0.9\"]\ndevice_senders=[\"scan@example.org\"]\n" +
+			"device_recipients=[\"example.org\", \"a@b.example\"]", ""},
+		"devices of the world": {"service=\"submission\"\ndevice_clients=[\"10.0.0.0/8\"]\ndevice_senders=[\"scan@example.org\"]\ndevice_recipients=[\"example.org\"]",
+			"listen[0].device_clients[0]: 10.0.0.0/8 is too wide"},
+		"devices that send as anybody": {"service=\"submission\"\ndevice_clients=[\"10.0.0.9\"]\ndevice_recipients=[\"example.org\"]",
+			"listen[0].device_senders: is missing"},
+		"devices that send anywhere": {"service=\"submission\"\ndevice_clients=[\"10.0.0.9\"]\ndevice_senders=[\"scan@example.org\"]",
+			"listen[0].device_recipients: is missing"},
+		"devices on port 25": {"service=\"smtp\"\ndevice_clients=[\"10.0.0.9\"]\ndevice_senders=[\"scan@example.org\"]\ndevice_recipients=[\"example.org\"]",
+			`listen[0].device_clients: devices use the service "submission"`},
+		"nobody's devices": {"service=\"submission\"\ndevice_rate=5", "listen[0].device_clients: is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse("facteur.toml", []byte("hostname=\"mail.example.org\"\ndata_dir=\"/nowhere\"\n[[listen]]\n"+test.entry+"\n"))
+			if err == nil {
+				err = errors.Join(c.Check()...)
+			}
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for entry, want := range map[string]string{
+		"connections=10000\nconnections_per_client=5\nconnection_rate=10\nrate_time_unit=\"30s\"\nmemory=\"512M\"": "",
+		"memory=\"1M\"":            "limits.memory: expected at least 64M",
+		"connection_rate=0":        "limits.connection_rate: expected at least 1",
+		"rate_time_unit=\"0s\"":    "limits.rate_time_unit: expected 1s to 1d",
+		"connections_per_client=0": "limits.connections_per_client: expected at least 1",
+	} {
+		c, err := Parse("facteur.toml", []byte("hostname=\"mail.example.org\"\ndata_dir=\"/nowhere\"\n[limits]\n"+entry+"\n"))
+		if err == nil {
+			err = errors.Join(c.Check()...)
+		}
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", entry, err, want)
+		}
+	}
+}
+
+func TestREL017WideNetworksAreTold(t *testing.T) {
+	for network, want := range map[string]bool{
+		"192.0.2.0/24": false, "192.0.2.0/23": true, "2001:db8::/48": false, "2001:db8::/47": true,
+		"127.0.0.0/8": false, "::ffff:192.0.2.0/120": false, "::ffff:192.0.0.0/112": true, "172.17.0.0/16": true,
+	} {
+		c, err := Parse("facteur.toml", []byte("hostname=\"mail.example.org\"\ntrusted_networks=[\""+network+"\"]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(c.Warnings(), "\n")
+		if strings.Contains(got, "may send to anywhere without logging in") != want {
+			t.Errorf("%s: %q", network, got)
+		}
+	}
 }

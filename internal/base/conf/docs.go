@@ -63,6 +63,7 @@ type Setting struct {
 	Value string // as TOML
 	Form  string // what is expected, for people
 	Doc   string
+	Unset bool // the value is what the type begins with
 }
 
 // Tables lists the settings in a struct (or in what a pointer points to) in the
@@ -107,8 +108,11 @@ func oneTable(docs Docs, header, doc string, v reflect.Value) Table {
 }
 
 func setting(f namedField, doc string) Setting {
-	return Setting{Name: f.name, Value: encode(f.value), Form: expected(f.value.Type()), Doc: doc}
+	return Setting{Name: f.name, Value: encode(f.value), Form: expected(f.value.Type()), Doc: doc, Unset: isUnset(f.value)}
 }
+
+// isUnset tells a value that nobody gave.
+func isUnset(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 }
 
 func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct && !isText(t) }
 

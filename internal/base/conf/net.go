@@ -30,6 +30,9 @@ func (p *Prefix) UnmarshalText(text []byte) error {
 	if net != net.Masked() {
 		return fmt.Errorf("%q has bits beyond its length; did you mean %q?", string(text), net.Masked())
 	}
+	if net.Addr().Is4In6() && net.Bits() >= 96 { // the same network in IPv6's clothes
+		net = netip.PrefixFrom(net.Addr().Unmap(), net.Bits()-96)
+	}
 	p.Prefix = net
 	return nil
 }

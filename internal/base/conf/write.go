@@ -149,7 +149,7 @@ func Differences(tables, base []Table) []Table {
 	for _, t := range tables {
 		if strings.HasPrefix(t.Header, "[[") {
 			if lists[t.Header] != known[t.Header] {
-				out = append(out, t)
+				out = append(out, given(t))
 			}
 			continue
 		}
@@ -163,6 +163,18 @@ func Differences(tables, base []Table) []Table {
 		out = append(out, changed)
 	}
 	return out
+}
+
+// given is an entry of a list without what nobody set: entries have no base.
+func given(t Table) Table {
+	var set []Setting
+	for _, s := range t.Settings {
+		if !s.Unset {
+			set = append(set, s)
+		}
+	}
+	t.Settings = set
+	return t
 }
 
 func values(t Table) []string {

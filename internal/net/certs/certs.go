@@ -5,7 +5,8 @@
 //
 // Certificates and keys are PEM files of the admin's, read at the start and at
 // each reload; several pairs may be given, and a client gets the one that fits the
-// name it asks for (SNI), else the first. Without any, a self-signed certificate
+// name it asks for (SNI) and the signatures it can check (RSA and ECDSA side by side
+// for one name), else the first. Without any, a self-signed certificate
 // is made once and kept in one file, selfsigned.pem (certificate and key, mode
 // 0600), in a directory of its own (0700), so that clients who accepted it find
 // it again. It is made anew when the hostname changes or its time runs out. The
@@ -14,9 +15,10 @@
 // # Invariants
 //
 // A reload takes all pairs or none: a bad file leaves the certificates in use as
-// they are. Connections that are open keep what they have. Each service has its
-// own keys for session tickets and its own protocol names, so that a session
-// begun at one port is not resumed at another, and a browser that is tricked into
+// they are. Connections that are open keep what they have. Each service, and each
+// policy within it, has its own keys for session tickets, and each service its own
+// protocol names, so that a session begun at one port is not resumed at another, and
+// a browser that is tricked into
 // speaking to a mail port gets no handshake (RFC 7301, "ALPACA").
 package certs
 
@@ -48,12 +50,12 @@ type Store struct {
 	current atomic.Pointer[[]*tls.Certificate]
 
 	mu       sync.Mutex
-	services map[string]*tls.Config
+	services []service
 }
 
 // Open loads the certificates of source, or makes one.
 func Open(source Source) (*Store, error) {
-	s := &Store{services: map[string]*tls.Config{}}
+	s := &Store{}
 	return s, s.Reload(source)
 }
 
@@ -119,46 +121,4 @@ func (s *Store) Infos() []Info {
 		})
 	}
 	return out
-}
-
-// For is the server side's TLS settings of a service ("smtp", "submissions",
-// "imap", …). It is one Config for each service as long as the Store lives, and it
-// follows reloads by itself. Do not Clone it for another service: a clone would
-// share its session ticket keys.
-func (s *Store) For(service string) *tls.Config {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.services[service]; c != nil {
-		return c
-	}
-	c := &tls.Config{
-		// What speaks nothing newer than TLS 1.1 gets no handshake; on port 25 such a
-		// peer sends in the clear, which is no worse (RFC 8996).
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: s.choose,
-		NextProtos:     protocols(service),
-	}
-	s.services[service] = c
-	return c
-}
-
-// protocols are the names that a client may give in ALPN. Most mail programs give
-// none, and that is accepted.
-func protocols(service string) []string {
-	switch service {
-	case "imap", "imaps":
-		return []string{"imap"} // RFC 7301 registry
-	}
-	return []string{"smtp", "esmtp"} // not registered; what Exim offers
-}
-
-// choose gives the first certificate that fits what the client asks for.
-func (s *Store) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	list := *s.current.Load()
-	for _, c := range list {
-		if hello.SupportsCertificate(c) == nil {
-			return c, nil
-		}
-	}
-	return list[0], nil
 }

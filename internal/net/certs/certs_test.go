@@ -105,7 +105,7 @@ func TestNameChoosesCertificate(t *testing.T) {
 	s, err := Open(Source{Pairs: []Pair{files(t, "a.example"), files(t, "b.example")}})
 	must(t, err)
 	for asked, want := range map[string]string{"a.example": "a.example", "b.example": "b.example", "c.example": "a.example", "": "a.example"} {
-		state, err := shake(t, s.For("smtp"), &tls.Config{ServerName: asked, InsecureSkipVerify: true})
+		state, err := shake(t, s.For("smtp", Policy{}), &tls.Config{ServerName: asked, InsecureSkipVerify: true})
 		must(t, err)
 		if got := state.PeerCertificates[0].DNSNames[0]; got != want {
 			t.Errorf("%q: got the certificate of %s, want %s", asked, got, want)
@@ -126,7 +126,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 	if got := s.Infos(); len(got) != 1 || got[0].Names[0] != "old.example" {
 		t.Errorf("%+v", got)
 	}
-	server := s.For("smtp")
+	server := s.For("smtp", Policy{})
 	must(t, s.Reload(Source{Pairs: []Pair{files(t, "new.example")}}))
 	state, err := shake(t, server, &tls.Config{ServerName: "new.example", InsecureSkipVerify: true})
 	must(t, err)
@@ -145,7 +145,7 @@ func TestSMTP013TicketsStayInTheirService(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		client := &tls.Config{ServerName: "mx.example.org", RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(9), MaxVersion: version}
 		resumed := func(service string) bool {
-			state, err := shake(t, s.For(service), client)
+			state, err := shake(t, s.For(service, Policy{}), client)
 			must(t, err)
 			return state.DidResume
 		}
@@ -175,11 +175,11 @@ func TestOldVersionsAndStrangeProtocolsAreRefused(t *testing.T) {
 		"a browser": {NextProtos: []string{"h2", "http/1.1"}},
 	} {
 		client.InsecureSkipVerify = true
-		if _, err := shake(t, s.For("imaps"), client); err == nil {
+		if _, err := shake(t, s.For("imaps", Policy{}), client); err == nil {
 			t.Errorf("%s had a handshake", name)
 		}
 	}
-	_, err = shake(t, s.For("imaps"), &tls.Config{NextProtos: []string{"imap"}, InsecureSkipVerify: true})
+	_, err = shake(t, s.For("imaps", Policy{}), &tls.Config{NextProtos: []string{"imap"}, InsecureSkipVerify: true})
 	must(t, err)
 }
 
