@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"os"
@@ -39,6 +40,8 @@ type corridor struct {
 	router   *route.Router
 	resolver *dns.Resolver
 	events   event.Sink // of the dispatcher
+	peers    int        // that have been started
+	roots    *x509.CertPool
 }
 
 func newCorridor(t *testing.T) *corridor {
@@ -78,7 +81,7 @@ func (c *corridor) dispatcher() *Dispatcher {
 		Outbound: func() *Outbound {
 			return &Outbound{Port: c.world.Port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,
 				ReuseCount: 10, ReuseTime: time.Minute, IdleTime: 50 * time.Millisecond,
-				DestinationConcurrency: 2, Concurrency: 5, Self: dns.Self{Names: []string{"mail.example.org"}}}
+				DestinationConcurrency: 2, Concurrency: 5, Roots: c.roots, Self: dns.Self{Names: []string{"mail.example.org"}}}
 		},
 		Events: c.events,
 	})
