@@ -1,0 +1,124 @@
+package list
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
+)
+
+// patience is how long one look-up may take.
+const patience = 5 * time.Second
+
+// maxKey is the longest key that is looked up, in bytes. Nothing longer stands in
+// a list.
+const maxKey = 4096
+
+// Source is one list as the settings have it.
+type Source struct {
+	Name string
+	// From is where it is kept, "file:/etc/…"; "" for Entries.
+	From    string
+	Entries map[string]string
+}
+
+// table is a list that can be asked.
+type table interface {
+	find(ctx context.Context, key string) lookup.Answer[string]
+	close() error
+}
+
+// Set is all lists by name. It is safe for concurrent use.
+type Set struct{ tables map[string]table }
+
+// ErrUnknown says that there is no list of that name.
+var ErrUnknown = errors.New("there is no such list")
+
+// Open reads all lists. A mistake in any is an error, with the name of the list and
+// the file and line; then nothing is open.
+func Open(sources []Source, events event.Sink) (*Set, error) {
+	s := &Set{tables: make(map[string]table, len(sources))}
+	var errs []error
+	for _, source := range sources {
+		t, err := open(source, events)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("list %q: %w", source.Name, err))
+			continue
+		}
+		s.tables[source.Name] = t
+	}
+	if len(errs) > 0 {
+		s.Close()
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
+}
+
+func open(s Source, events event.Sink) (table, error) {
+	if s.From == "" {
+		return inline(s.Entries), nil
+	}
+	kind, path, found := strings.Cut(s.From, ":")
+	parse := parsers[kind]
+	switch {
+	case !found || path == "":
+		return nil, fmt.Errorf("%q names no source; expected one such as \"file:/etc/facteur/senders\"", s.From)
+	case parse != nil:
+		return openFile(s.Name, path, parse, events)
+	case kind == "sqlite":
+		return openQuery(path)
+	}
+	return nil, Unsupported(kind)
+}
+
+// parsers are of the kinds of files.
+var parsers = map[string]parser{"file": parseText, "texthash": parseText, "cidr": parseCIDR, "regexp": parseRegexp, "pcre": parseRegexp}
+
+// Unsupported tells why a kind of source can not be used; nil if it can.
+func Unsupported(kind string) error {
+	switch {
+	case parsers[kind] != nil || kind == "sqlite":
+		return nil
+	case kind == "hash" || kind == "btree" || kind == "lmdb" || kind == "cdb":
+		return fmt.Errorf("%q is a compiled list; name the text that it was made of, as \"file:\"", kind)
+	case kind == "ldap" || kind == "postgres" || kind == "postgresql" || kind == "pgsql" || kind == "mysql":
+		return fmt.Errorf("lists in %q are not built yet; expected file, cidr, regexp, pcre or sqlite", kind)
+	}
+	return fmt.Errorf("%q is no kind of list; expected file, cidr, regexp, pcre or sqlite", kind)
+}
+
+// Has tells whether there is a list of that name.
+func (s *Set) Has(name string) bool { return s != nil && s.tables[name] != nil }
+
+// Lookup asks a list for a key: its value, which may be empty, or that it has none,
+// or that nobody knows.
+func (s *Set) Lookup(ctx context.Context, name, key string) lookup.Answer[string] {
+	if !s.Has(name) {
+		return lookup.Later[string](fmt.Errorf("list %q: %w", name, ErrUnknown))
+	}
+	if len(key) > maxKey {
+		return lookup.No[string](nil)
+	}
+	return s.tables[name].find(ctx, key)
+}
+
+// Close lets go of files and databases.
+func (s *Set) Close() error {
+	var errs []error
+	for _, t := range s.tables {
+		errs = append(errs, t.close())
+	}
+	return errors.Join(errs...)
+}
+
+// answer is Found or NotFound.
+func answer(value string, found bool) lookup.Answer[string] {
+	if !found {
+		return lookup.No[string](nil)
+	}
+	return lookup.Yes(value)
+}

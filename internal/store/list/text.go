@@ -1,0 +1,147 @@
+package list
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"facteur/internal/base/lookup"
+)
+
+// text is keys and their values, and networks that hold a key which is an address.
+type text struct {
+	values map[string]string
+	nets   networks
+}
+
+func newText() *text { return &text{values: make(map[string]string)} }
+
+// add takes an entry. The first of several for a key counts, as with postmap.
+func (t *text) add(key, value string) {
+	if strings.Contains(key, "/") {
+		if p, err := parseNet(key); err == nil {
+			t.nets.add(p, value)
+			return
+		}
+	}
+	key = strings.ToLower(key)
+	if _, known := t.values[key]; !known {
+		t.values[key] = value
+	}
+}
+
+func (t *text) match(key string) (string, bool) {
+	if value, found := t.values[strings.ToLower(key)]; found {
+		return value, true
+	}
+	return t.nets.match(key)
+}
+
+// parseText reads lines "key value".
+func parseText(path string, b []byte) (matcher, error) {
+	t := newText()
+	err := each(path, b, func(l line) error {
+		key, value, err := cutKey(l.text)
+		if err != nil {
+			return err
+		}
+		t.add(key, value)
+		return nil
+	})
+	return t, err
+}
+
+// parseCIDR reads lines "network value".
+func parseCIDR(path string, b []byte) (matcher, error) {
+	var n networks
+	err := each(path, b, func(l line) error {
+		key, value, err := cutKey(l.text)
+		if err != nil {
+			return err
+		}
+		p, err := parseNet(key)
+		if err != nil {
+			return err
+		}
+		n.add(p, value)
+		return nil
+	})
+	return &n, err
+}
+
+// parseNet reads "192.0.2.0/24", "2001:db8::/32" or one address.
+func parseNet(s string) (netip.Prefix, error) {
+	s = strings.NewReplacer("[", "", "]", "").Replace(s)
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, fmt.Errorf("expected a network such as 192.0.2.0/24, found %q", s)
+	}
+	if p != p.Masked() {
+		return p, fmt.Errorf("%s has bits beyond its length; did you mean %s?", p, p.Masked())
+	}
+	return p, nil
+}
+
+// networks finds the narrowest of its networks that an address is in, in one step
+// for each length that there is.
+type networks struct {
+	values map[netip.Prefix]string
+	v4, v6 [129]bool // lengths that there are
+}
+
+func (n *networks) add(p netip.Prefix, value string) {
+	if n.values == nil {
+		n.values = make(map[netip.Prefix]string)
+	}
+	if _, known := n.values[p]; known {
+		return
+	}
+	n.values[p] = value
+	n.lengths(p.Addr())[p.Bits()] = true
+}
+
+func (n *networks) lengths(a netip.Addr) *[129]bool {
+	if a.Is4() {
+		return &n.v4
+	}
+	return &n.v6
+}
+
+func (n *networks) match(key string) (string, bool) {
+	if len(n.values) == 0 {
+		return "", false
+	}
+	a, err := netip.ParseAddr(key)
+	if err != nil {
+		return "", false
+	}
+	a = a.Unmap().WithZone("")
+	there := n.lengths(a)
+	for bits := a.BitLen(); bits >= 0; bits-- {
+		if there[bits] {
+			if value, found := n.values[netip.PrefixFrom(a, bits).Masked()]; found {
+				return value, true
+			}
+		}
+	}
+	return "", false
+}
+
+// fixed is a table that never changes.
+type fixed struct{ matcher }
+
+func (f fixed) find(_ context.Context, key string) lookup.Answer[string] { return answer(f.match(key)) }
+func (fixed) close() error                                               { return nil }
+
+// inline makes a table of entries in the settings.
+func inline(entries map[string]string) table {
+	t := newText()
+	for key, value := range entries {
+		t.add(key, value)
+	}
+	return fixed{t}
+}
