@@ -1,15 +1,24 @@
 // Package intake is the desk at which a message is handed over: one SMTP
 // transaction, from MAIL to the 250 that makes it ours.
 //
-//	Begin(peer, MAIL) → Recipient(RCPT) … → Receive(data) → Commit → 250
+//	Connect(peer) → Visit.Helo → Begin(MAIL) → Recipient(RCPT) … → Data → Receive → Commit → 250
 //
 // What can be refused is refused here, while the sender is still there to be
 // told: relaying for strangers, unknown users, full mailboxes, messages that are
-// too large or that go in circles. Commit returns after the queue made message
-// and envelope durable, never before.
+// too large or that go in circles, and whatever the admin's rules, his policy
+// servers and his milters refuse. At each stage our own checks come first, then
+// the rules, then the hooks; none of the later ones can allow what an earlier one
+// refused. Commit returns after the queue made message and envelope durable,
+// never before.
+//
+// What is decided before RCPT is told at RCPT, unless the admin wants it told at
+// once: by then a client has had the time to log in, and the log has sender and
+// recipient.
 //
 // The message is kept as it came, behind one Received field. Mail from our own
-// users also gets the Date and Message-Id that it lacks (RFC 6409 §8).
+// users also gets the Date and Message-Id that it lacks (RFC 6409 §8); fields that
+// look like our own word are taken from strangers (see ours); rules and milters may
+// change it further. Only when they do is it written a second time.
 package intake
 
 import (
@@ -17,10 +26,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"strings"
+	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/rule"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
@@ -44,11 +56,26 @@ type Peer struct {
 	Session string
 	// User is who runs the program at the other end of a Unix socket.
 	User *LocalUser
+	// Service is what is spoken at the door: "smtp", "submission", "lmtp", ….
+	Service string
+	// Device is what a listener for devices allows that can't log in; nil elsewhere.
+	Device *Device
 	// Remarks are what was odd about the connection before this: evidence, not a
 	// verdict.
 	Remarks []Remark
+	// Forwarded is what a filter in front of us says of its client (XFORWARD). It is
+	// for the log: nothing is decided by it.
+	Forwarded *Forwarded
 	// Trusted is set by Begin: the address is in the trusted networks.
 	Trusted bool
+}
+
+// Forwarded is a client of another server, which handed its mail on to us. What is
+// not known is empty.
+type Forwarded struct {
+	Name, Helo, Protocol string
+	Ident                string // the queue ID there
+	Addr                 netip.Addr
 }
 
 // LocalUser is an account of this machine.
@@ -69,7 +96,7 @@ const (
 )
 
 // insider tells a peer whose mail we send on.
-func (p *Peer) insider() bool { return p.Account != "" || p.Trusted }
+func (p *Peer) insider() bool { return p.Account != "" || p.Trusted || p.Device != nil }
 
 // Rules is what the admin set. A Rules is not changed once it is in use.
 type Rules struct {
@@ -80,6 +107,43 @@ type Rules struct {
 	Recipients int
 	// MinFree is how many bytes of the disk have to stay free.
 	MinFree int64
+	// Access is the admin's rules; nil without any. Hooks are asked after them.
+	Access *rule.Set
+	Hooks  []Hook
+	// DelayReject: what is decided before RCPT is told at RCPT.
+	DelayReject bool
+	// SoftBounce makes every refusal of the desk a temporary one.
+	SoftBounce bool
+	// UnlistedSender refuses senders in domains of ours that nobody has.
+	UnlistedSender bool
+	// SenderLogins tells the accounts, with blanks or commas between them, that may
+	// send as an address; nil without such a list.
+	SenderLogins func(ctx context.Context, address string) lookup.Answer[string]
+	// CheckFrom: what our users write into From has to be theirs, too.
+	CheckFrom bool
+	// MaxHold is how long a message may be kept back for a user (RFC 4865), and
+	// MinBy the shortest time in which delivery may be asked for (RFC 2852).
+	MaxHold, MinBy time.Duration
+	// Pace is what one account may send; nil without limits.
+	Pace *Pace
+}
+
+// trusts tells whose word about where mail may go is taken without a log-in.
+func (r *Rules) trusts(p *Peer) bool { return p.User != nil || contains(r.Trusted, p.Addr) }
+
+// asks tells that rules or hooks have a say at a stage.
+func (r *Rules) asks(stage rule.Stage) bool { return len(r.Hooks) > 0 || r.Access.Has(stage) }
+
+// soften makes a refusal temporary where the admin wants no others.
+func (r *Rules) soften(reply *smtp.Reply) *smtp.Reply {
+	if reply == nil || !r.SoftBounce || !reply.Permanent() {
+		return reply
+	}
+	soft := &smtp.Reply{Code: reply.Code - 100, Enhanced: reply.Enhanced, Lines: reply.Lines}
+	if rest, ok := strings.CutPrefix(soft.Enhanced, "5."); ok {
+		soft.Enhanced = "4." + rest
+	}
+	return soft
 }
 
 // Desk serves all sessions. It is safe for concurrent use.
@@ -90,6 +154,7 @@ type Desk struct {
 	queue     *queue.Queue
 	usage     Usage
 	events    event.Sink
+	pace      *paceCounters
 }
 
 // Usage tells how many bytes an account keeps.
@@ -98,7 +163,7 @@ type Usage func(ctx context.Context, a directory.Account) (bytes int64, err erro
 // New makes a Desk. rules is asked at the start of each transaction, so that a
 // reload takes effect for the next one.
 func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.Queue, u Usage, events event.Sink) *Desk {
-	return &Desk{rules: rules, directory: d, router: r, queue: q, usage: u, events: events}
+	return &Desk{rules: rules, directory: d, router: r, queue: q, usage: u, events: events, pace: newPace()}
 }
 
 // Limits are what the door announces: the largest message in bytes, and the most
@@ -106,6 +171,28 @@ func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.
 func (d *Desk) Limits() (size int64, recipients int) {
 	r := d.rules()
 	return r.SizeLimit, r.Recipients
+}
+
+// Offers is what the door may announce to a peer beyond that.
+type Offers struct {
+	// MaxHold is how long a message may be kept back (RFC 4865); 0: not offered.
+	MaxHold time.Duration
+	// MinBy is the shortest time for BY (RFC 2852), Priority that MT-PRIORITY (RFC
+	// 6710) is heeded.
+	MinBy    time.Duration
+	Priority bool
+}
+
+// Offers tells what a peer may ask for. Strangers may not keep mail here for
+// later, nor go before others.
+func (d *Desk) Offers(p Peer) Offers {
+	rules := d.rules()
+	o := Offers{MinBy: rules.MinBy}
+	p.Trusted = rules.trusts(&p)
+	if p.insider() {
+		o.MaxHold, o.Priority = rules.MaxHold, true
+	}
+	return o
 }
 
 // Authenticate checks a password and gives the name of the account.
@@ -119,22 +206,6 @@ func (d *Desk) Authenticate(ctx context.Context, p Peer, user, password string) 
 	}
 	d.events.Emit(Trouble{Peer: p, What: "authentication", Err: a.Err()})
 	return "", smtp.NewReply(454, "4.7.0", "Temporary authentication failure")
-}
-
-// Begin opens a transaction; nil means accepted.
-func (d *Desk) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *smtp.Reply) {
-	rules := d.rules()
-	p.Trusted = contains(rules.Trusted, p.Addr)
-	if m.Size > rules.SizeLimit {
-		return nil, tooLarge(rules)
-	}
-	if r := d.senderAllowed(ctx, p, m); r != nil {
-		return nil, r
-	}
-	if d.queue.Free() < rules.MinFree+m.Size {
-		return nil, noRoom()
-	}
-	return &Transaction{desk: d, rules: rules, peer: p, mail: m, id: d.queue.NextID()}, nil
 }
 
 func contains(nets []netip.Prefix, a netip.Addr) bool {

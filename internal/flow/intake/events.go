@@ -19,12 +19,23 @@ func addressTag(a netip.Addr) string {
 	return a.String()
 }
 
+// addressText is an address in the log; "" where a program on this machine talks
+// through a socket.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.Unmap().String()
+}
+
 // announce tells of a message that is ours now, in the three lines of which
 // Postfix's smtpd, cleanup and qmgr each write one.
 func (t *Transaction) announce(it *queue.Item) {
 	t.desk.events.Emit(Accepted{Item: it, Peer: t.peer, MessageID: t.messageID})
 	t.desk.events.Emit(cleanupLine{it.ID, t.messageID})
-	t.desk.events.Emit(Active{Item: it})
+	if t.hold == "" {
+		t.desk.events.Emit(Active{Item: it})
+	}
 }
 
 // Accepted is a message that got its 250.
@@ -45,7 +56,7 @@ func (e Accepted) Record() (string, []slog.Attr) {
 	}
 	return "accepted", []slog.Attr{
 		slog.String("id", e.Item.ID.String()),
-		slog.String("client", e.Peer.Addr.String()), slog.String("client_name", e.Peer.Name),
+		slog.String("client", addressText(e.Peer.Addr)), slog.String("client_name", e.Peer.Name),
 		slog.String("helo", e.Peer.Helo), slog.String("proto", e.Peer.Protocol), slog.String("account", e.Peer.Account),
 		slog.String("from", e.Item.Sender.String()), slog.String("to", strings.Join(to, ",")),
 		slog.Int64("size", e.Item.Size), slog.String("message_id", e.MessageID),
@@ -54,7 +65,10 @@ func (e Accepted) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e Accepted) Line() (string, string) {
-	s := fmt.Sprintf("%s: client=%s[%s]", e.Item.ID, e.Peer.Name, e.Peer.Addr.Unmap())
+	if u := e.Peer.User; u != nil {
+		return "postfix/pickup", fmt.Sprintf("%s: uid=%d from=<%s>", e.Item.ID, u.UID, e.Item.Sender)
+	}
+	s := fmt.Sprintf("%s: client=%s[%s]", e.Item.ID, e.Peer.Name, addressText(e.Peer.Addr))
 	if e.Peer.Account != "" {
 		s += ", sasl_method=" + e.Peer.Mechanism + ", sasl_username=" + e.Peer.Account
 	}
@@ -103,7 +117,7 @@ func (Trouble) Level() slog.Level { return slog.LevelError }
 // Record implements event.Event.
 func (e Trouble) Record() (string, []slog.Attr) {
 	return "temporary failure", []slog.Attr{slog.String("what", e.What), slog.String("id", e.ID.String()),
-		slog.String("client", e.Peer.Addr.String()), slog.String("error", e.Err.Error())}
+		slog.String("client", addressText(e.Peer.Addr)), slog.String("error", e.Err.Error())}
 }
 
 // Line implements event.Event.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"crypto/tls"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"facteur/internal/mail/message"
 )
@@ -23,15 +25,18 @@ type head struct {
 	received  int // Received fields
 	date      bool
 	messageID string // "" when there is none
+	eightBit  bool   // bytes above 127
+	forged    bool   // has fields that only we may write
+	cut       bool   // is longer than headMax
 }
 
 // readHead reads the header; rest is what follows it.
 func readHead(r io.Reader) (h *head, rest io.Reader, err error) {
 	header, rest, err := message.ReadHeader(r, headMax)
+	h = &head{header: header, eightBit: hasHigh(header)}
 	if errors.Is(err, message.ErrHeaderTooLong) {
-		err = nil
+		h.cut, err = true, nil
 	}
-	h = &head{header: header}
 	for f := range header.Fields() {
 		h.note(f)
 	}
@@ -46,34 +51,68 @@ func (h *head) note(f message.Field) {
 		h.date = true
 	case f.Is("Message-Id") && h.messageID == "":
 		h.messageID = cmp.Or(f.Text(), "<>")
+	case isOurs(f):
+		h.forged = true
 	}
 }
 
-// stamp writes what we put in front of the message: the trace field, and for our
-// own users the fields that their program forgot.
+// hasHigh tells bytes outside of ASCII.
+func hasHigh(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
+}
+
+// stamp takes over the header and writes what we put in front of it.
 func (t *Transaction) stamp(h *head) error {
-	var b strings.Builder
-	b.Grow(512)
-	t.traceField(&b)
+	t.header, t.headCut, t.eightBit = h.header, h.cut, h.eightBit
 	if t.peer.insider() {
-		if !h.date {
-			fmt.Fprintf(&b, "Date: %s\r\n", mailDate(t.arrived))
-		}
-		if h.messageID == "" {
-			h.messageID = t.newMessageID()
-			fmt.Fprintf(&b, "Message-Id: %s\r\n", h.messageID)
-		}
+		t.mend(h)
+	} else if h.forged {
+		t.header = withoutOurs(t.header)
 	}
 	t.messageID = h.messageID
-	if _, err := io.WriteString(t.spool, b.String()); err != nil {
+	for _, e := range t.pending {
+		t.header = t.edited(t.header, e)
+	}
+	if _, err := t.spool.Write(t.prefix()); err != nil {
 		return storageError{err}
 	}
+	t.changed = false
 	return nil
 }
 
+// mend makes the fields that a user's program forgot (RFC 6409 §8).
+func (t *Transaction) mend(h *head) {
+	if !h.date {
+		t.mended = "Date: " + mailDate(t.arrived) + "\r\n"
+	}
+	if h.messageID == "" {
+		h.messageID = t.newMessageID()
+		t.mended += "Message-Id: " + h.messageID + "\r\n"
+	}
+}
+
+// prefix is what we put in front of the message: fields of rules, the trace field,
+// and for our own users what their program forgot.
+func (t *Transaction) prefix() []byte {
+	b := bytes.NewBuffer(make([]byte, 0, 512))
+	b.Write(t.above)
+	t.traceField(b)
+	b.WriteString(t.mended)
+	return b.Bytes()
+}
+
 // traceField is Received (RFC 5321 §4.4) in the form that Postfix writes.
-func (t *Transaction) traceField(b *strings.Builder) {
+func (t *Transaction) traceField(b *bytes.Buffer) {
 	p := &t.peer
+	if p.User != nil {
+		fmt.Fprintf(b, "Received: by %s (facteur, from userid %d)\r\n\tid %s; %s\r\n", t.rules.Hostname, p.User.UID, t.id, mailDate(t.arrived))
+		return
+	}
 	fmt.Fprintf(b, "Received: from %s (%s [%s])\r\n", headerSafe(p.Helo), headerSafe(p.Name), addressTag(p.Addr))
 	if p.TLS != nil {
 		fmt.Fprintf(b, "\t(using %s with cipher %s)\r\n", tls.VersionName(p.TLS.Version), tls.CipherSuiteName(p.TLS.CipherSuite))
@@ -82,9 +121,9 @@ func (t *Transaction) traceField(b *strings.Builder) {
 		fmt.Fprintf(b, "\t(Authenticated sender: %s)\r\n", p.Account)
 	}
 	fmt.Fprintf(b, "\tby %s (facteur) with %s id %s", t.rules.Hostname, p.Protocol, t.id)
-	if len(t.recipients) == 1 {
+	if to := t.recipients; len(to) > 0 && t.Recipients() == 1 && !to[0].added {
 		// Not with several: the trace would tell the blind copies (RFC 5321 §7.6).
-		fmt.Fprintf(b, "\r\n\tfor <%s>", t.recipients[0].original)
+		fmt.Fprintf(b, "\r\n\tfor <%s>", to[0].original)
 	}
 	fmt.Fprintf(b, "; %s\r\n", mailDate(t.arrived))
 }

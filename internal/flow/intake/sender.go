@@ -3,80 +3,174 @@ package intake
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 )
 
-// senderAllowed checks the reverse-path: whoever logged in sends as himself
-// (RFC 6409 §6.1), else one stolen password forges everybody here.
-func (d *Desk) senderAllowed(ctx context.Context, p Peer, m smtp.Mail) *smtp.Reply {
-	if p.Account == "" || m.Sender.IsNull() {
-		return nil
+// senderAllowed is our own word about MAIL.
+func (t *Transaction) senderAllowed(ctx context.Context) *smtp.Reply {
+	m := &t.mail
+	if m.Size > t.rules.SizeLimit {
+		return tooLarge(t.rules)
 	}
-	if owns(p.Account, m.Sender) {
-		return nil
-	}
-	return smtp.NewReply(553, "5.7.1", fmt.Sprintf("<%s>: Sender address rejected: not owned by user %s", m.Sender, p.Account))
-}
-
-// owns tells whether an address is the account's own, with or without an
-// extension ("alice+list@").
-func owns(account string, a address.Address) bool {
-	if local, _, found := strings.Cut(a.Local, "+"); found && local != "" {
-		if (address.Address{Local: local, Domain: a.Domain}).Key() == account {
-			return true
+	if t.peer.Device != nil {
+		if reply := t.peer.Device.begin(t.peer, *m); reply != nil {
+			return reply
 		}
 	}
-	return a.Key() == account
-}
-
-// recipientAllowed is the relay decision and the look-up of the user, in this
-// order: a stranger learns nothing about domains that are not ours.
-func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address) (recipient, *smtp.Reply) {
-	a := t.desk.router.Resolve(ctx, to)
-	switch a.State() {
-	case lookup.TryAgain:
-		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: a.Err()})
-		return recipient{}, later()
-	case lookup.NotFound:
-		return recipient{}, smtp.NewReply(550, "5.1.1", fmt.Sprintf("<%s>: Recipient address rejected: %s", to, a.Err()))
+	if reply := t.termsAllowed(); reply != nil {
+		return reply
 	}
-	dest := a.Value()
-	if dest.Account.Address == "" && !t.peer.insider() {
-		return recipient{}, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
+	if reply := t.senderOwned(ctx); reply != nil {
+		return reply
 	}
-	return recipient{original: to, dest: dest}, nil
-}
-
-// hasRoom refuses a full mailbox, and one in which a message of the announced
-// size finds no place. The announcement is the peer's word; what counts in the
-// end is weighed in Receive.
-func (t *Transaction) hasRoom(ctx context.Context, r *recipient) *smtp.Reply {
-	quota := r.dest.Account.Quota
-	if quota <= 0 {
-		return nil
+	if reply := t.senderListed(ctx); reply != nil {
+		return reply
 	}
-	used, err := t.desk.usage(ctx, r.dest.Account)
-	if err != nil {
-		t.desk.events.Emit(Trouble{Peer: t.peer, What: "quota of " + r.dest.Account.Address, Err: err})
-		return later()
-	}
-	r.free = max(quota-used, 0)
-	if t.mail.Size > r.free || r.free == 0 {
-		return full(r)
+	if t.desk.queue.Free() < t.rules.MinFree+m.Size {
+		return noRoom()
 	}
 	return nil
 }
 
-// full is a temporary refusal for a mailbox that may be emptied tomorrow, and a
-// permanent one for a letter that would never fit.
-func full(r *recipient) *smtp.Reply {
-	return smtp.NewReply(452, "4.2.2", fmt.Sprintf("<%s>: Recipient address rejected: mailbox is full", r.original))
+// termsAllowed checks what is asked for with the message against Offers.
+func (t *Transaction) termsAllowed() *smtp.Reply {
+	hold := t.mail.Hold.For
+	if !t.mail.Hold.Until.IsZero() {
+		hold = time.Until(t.mail.Hold.Until)
+	}
+	switch {
+	case t.mail.Hold != smtp.Hold{} && !t.peer.insider():
+		return smtp.NewReply(550, "5.7.1", "Mail is held for later for users who logged in only")
+	case hold > t.rules.MaxHold:
+		return smtp.NewReply(501, "5.5.4", fmt.Sprintf("Mail is held for %d seconds at most", int(t.rules.MaxHold.Seconds())))
+	case t.mail.By.Given && t.mail.By.Return && t.mail.By.Within < t.rules.MinBy:
+		// RFC 2852 §4: a time that can't be kept is refused now.
+		return smtp.NewReply(501, "5.5.4", fmt.Sprintf("Delivery takes %d seconds at least", int(t.rules.MinBy.Seconds())))
+	}
+	return nil
 }
 
-func neverFits(r *recipient) *smtp.Reply {
-	return smtp.NewReply(552, "5.2.2", fmt.Sprintf("<%s>: Message does not fit into the mailbox", r.original))
+// senderOwned checks the reverse-path: whoever logged in sends as himself or as
+// whom he was granted (RFC 6409 §6.1), else one stolen password forges everybody
+// here.
+func (t *Transaction) senderOwned(ctx context.Context) *smtp.Reply {
+	if t.peer.Account == "" || t.mail.Sender.IsNull() {
+		return nil
+	}
+	a := t.desk.owns(ctx, t.rules, t.peer.Account, t.mail.Sender)
+	if a.State() == lookup.TryAgain {
+		t.desk.events.Emit(Trouble{Peer: t.peer, What: "whether the sender may be used", Err: a.Err()})
+		return later()
+	}
+	if a.Value() {
+		return nil
+	}
+	return smtp.NewReply(553, "5.7.1", fmt.Sprintf("<%s>: Sender address rejected: not owned by user %s", t.mail.Sender, t.peer.Account))
+}
+
+// owns tells whether an account may send as an address: its own, with or without an
+// extension ("alice+list@"), one that it was granted, one that the list of logins
+// gives it.
+func (d *Desk) owns(ctx context.Context, rules *Rules, account string, a address.Address) lookup.Answer[bool] {
+	self, err := address.Parse(account)
+	if err != nil {
+		return lookup.Yes(false) // nothing that a name without a domain could own
+	}
+	if plain := withoutExtension(a); plain.Key() == self.Key() || a.Key() == self.Key() {
+		return lookup.Yes(true)
+	}
+	if granted := d.directory.Granted(ctx, self, a); granted.State() != lookup.Found || granted.Value() {
+		return granted
+	}
+	if rules.SenderLogins == nil {
+		return lookup.Yes(false)
+	}
+	return inLogins(ctx, rules, self.Key(), a)
+}
+
+// inLogins looks a sender up in the list of logins: as it is, without its
+// extension, by its domain.
+func inLogins(ctx context.Context, rules *Rules, account string, a address.Address) lookup.Answer[bool] {
+	for _, key := range []string{a.Key(), withoutExtension(a).Key(), "@" + a.Domain} {
+		answer := rules.SenderLogins(ctx, key)
+		switch answer.State() {
+		case lookup.TryAgain:
+			return lookup.Later[bool](answer.Err())
+		case lookup.Found:
+			owners := strings.FieldsFunc(strings.ToLower(answer.Value()), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+			return lookup.Yes(slices.Contains(owners, account)) // the most special entry counts
+		}
+	}
+	return lookup.Yes(false)
+}
+
+func withoutExtension(a address.Address) address.Address {
+	if local, _, found := strings.Cut(a.Local, "+"); found && local != "" {
+		a.Local = local
+	}
+	return a
+}
+
+// senderListed refuses a sender in a domain of ours whom nobody is: a forgery, or a
+// slip of a user's pen, and no notice would ever arrive.
+func (t *Transaction) senderListed(ctx context.Context) *smtp.Reply {
+	if !t.rules.UnlistedSender || t.mail.Sender.IsNull() {
+		return nil
+	}
+	a := t.desk.router.Resolve(ctx, t.mail.Sender)
+	switch a.State() {
+	case lookup.TryAgain:
+		t.desk.events.Emit(Trouble{Peer: t.peer, What: "sender look-up", Err: a.Err()})
+		return later()
+	case lookup.NotFound:
+		return smtp.NewReply(550, "5.1.0", fmt.Sprintf("<%s>: Sender address rejected: %s", t.mail.Sender, a.Err()))
+	}
+	return nil
+}
+
+// fromAllowed holds what a user wrote into From against what he may send as, where
+// the admin wants that (RFC 6409 §6.1 allows it; the envelope is always checked).
+func (t *Transaction) fromAllowed(ctx context.Context) *smtp.Reply {
+	if !t.rules.CheckFrom || t.peer.Account == "" {
+		return nil
+	}
+	authors := t.header.All("From")
+	if len(authors) == 0 {
+		return smtp.NewReply(550, "5.7.1", "The message has no From field, by which its author is known")
+	}
+	for _, value := range authors {
+		for _, m := range message.ParseAddresses(value) {
+			if m.GroupStart || m.GroupEnd {
+				continue
+			}
+			if reply := t.authorAllowed(ctx, m.Address()); reply != nil {
+				return reply
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Transaction) authorAllowed(ctx context.Context, author string) *smtp.Reply {
+	refused := smtp.NewReply(550, "5.7.1", fmt.Sprintf("<%s>: From address rejected: not owned by user %s", headerSafe(author), t.peer.Account))
+	a, err := address.Parse(author)
+	if err != nil {
+		return refused
+	}
+	owned := t.desk.owns(ctx, t.rules, t.peer.Account, a)
+	switch {
+	case owned.State() == lookup.TryAgain:
+		t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "whether the author may be used", Err: owned.Err()})
+		return later()
+	case owned.Value():
+		return nil
+	}
+	return refused
 }

@@ -2,14 +2,13 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"sync"
 	"time"
 
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/rule"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
@@ -17,16 +16,37 @@ import (
 // Transaction is one message on its way in. It belongs to one goroutine.
 type Transaction struct {
 	desk  *Desk
+	visit *Visit
 	rules *Rules
 	peer  Peer
 	mail  smtp.Mail
 	id    queue.ID
 
 	recipients []recipient
-	seen       map[string]bool
-	spool      *queue.Spool
-	messageID  string
+	seen       map[string]int // index in recipients
+	order      []int          // of each RCPT that was taken; only with PerRecipient
 	arrived    time.Time
+
+	// What is kept: the spool has prefix, header and body until changed.
+	spool     *queue.Spool
+	header    message.Header
+	bodyAt    int64 // where the body begins in the spool
+	headCut   bool  // header is only the first headMax bytes of it
+	received  bool
+	messageID string
+	eightBit  bool   // the header has bytes above 127
+	mended    string // fields that a user's program forgot
+
+	// What rules and hooks want. See judge.go and edit.go.
+	early    bool        // connect, helo and mail were judged
+	refused  *smtp.Reply // and this is what came of it
+	hold     string      // why it is held; "" if not
+	discard  bool
+	diverted bool // redirected: the client's recipients get nothing
+	pending  []Edit
+	above    []byte // fields above ours
+	changed  bool   // what the spool has is not what is to be kept
+	body     *queue.Spool
 }
 
 // recipient is a forward-path that was accepted.
@@ -34,11 +54,20 @@ type recipient struct {
 	original address.Address
 	dest     route.Destination
 	free     int64 // bytes left in its quota; meaningless without a quota
+	notify   smtp.Notify
+	orcpt    smtp.Original
+	// added by a rule or a hook; removed by one.
+	added, removed bool
+	// refused at the end, where each has its own answer.
+	refused *smtp.Reply
 }
+
+// gets tells that a recipient gets the message.
+func (r *recipient) gets() bool { return !r.removed && r.refused == nil }
 
 // key is equal for recipients that are the same place: a mailbox of ours, whatever
 // the spelling, or a foreign address, whose local part only its host understands.
-func (r recipient) key() string {
+func (r *recipient) key() string {
 	if r.dest.Kind == route.Mailbox {
 		return r.dest.Account.Address
 	}
@@ -48,165 +77,124 @@ func (r recipient) key() string {
 // ID is the queue ID that the message will have.
 func (t *Transaction) ID() queue.ID { return t.id }
 
-// Recipients is how many were accepted. A repeated address counts once.
-func (t *Transaction) Recipients() int { return len(t.recipients) }
+// Recipients is how many the client named and were accepted. A repeated address
+// counts once.
+func (t *Transaction) Recipients() int {
+	n := 0
+	for i := range t.recipients {
+		if !t.recipients[i].added {
+			n++
+		}
+	}
+	return n
+}
+
+// addresses are those accepted until now.
+func (t *Transaction) addresses() []address.Address {
+	out := make([]address.Address, 0, len(t.recipients))
+	for i := range t.recipients {
+		if r := &t.recipients[i]; r.gets() {
+			out = append(out, r.original)
+		}
+	}
+	return out
+}
 
 // Recipient takes or refuses a forward-path; nil means accepted.
 func (t *Transaction) Recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
+	return t.rules.soften(t.recipient(ctx, c))
+}
+
+func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if len(t.recipients) >= t.rules.Recipients {
 		return smtp.NewReply(452, "4.5.3", "Error: too many recipients")
+	}
+	if reply := t.judgeEarly(ctx); reply != nil {
+		return reply
 	}
 	r, reply := t.recipientAllowed(ctx, c.To)
 	if reply != nil {
 		return reply
 	}
-	if t.seen[r.key()] {
+	if i, again := t.seen[r.key()]; again {
+		t.took(i)
 		return nil // one copy is enough
 	}
 	if reply := t.hasRoom(ctx, &r); reply != nil {
 		return reply
 	}
-	if t.seen == nil {
-		t.seen = make(map[string]bool)
+	if reply := t.inPace(); reply != nil {
+		return reply
 	}
-	t.seen[r.key()] = true
-	t.recipients = append(t.recipients, r)
+	if t.rules.asks(rule.Rcpt) {
+		if reply := t.judge(ctx, rule.Rcpt, &c); reply != nil {
+			return reply
+		}
+	}
+	r.notify, r.orcpt, r.removed = c.Notify, c.Original, t.diverted
+	t.add(r)
 	return nil
 }
 
-// Receive reads the message to its end; nil means kept, though not yet durable.
-// Whatever is refused here has been read: the session stays in step. When r fails
-// with an error that knows its own reply, that is the answer.
-func (t *Transaction) Receive(ctx context.Context, r io.Reader) *smtp.Reply {
-	t.arrived = time.Now()
-	t.spool = t.desk.queue.Spool()
-	text := r
-	if t.peer.insider() {
-		text = mended{smtp.CRLF(r)}
+func (t *Transaction) add(r recipient) {
+	if t.seen == nil {
+		t.seen = make(map[string]int)
 	}
-	head, rest, err := readHead(text)
-	if err == nil {
-		err = t.stamp(head)
-	}
-	if err == nil {
-		err = t.keep(head.header, rest)
-	}
-	if err != nil {
-		return t.refuse(r, err)
-	}
-	if head.received > maxHops {
-		return smtp.NewReply(554, "5.4.6", "Error: too many hops")
-	}
-	return t.weigh()
+	t.seen[r.key()] = len(t.recipients)
+	t.took(len(t.recipients))
+	t.recipients = append(t.recipients, r)
 }
 
-// mended is the text of one of our own users: bare line feeds, which the door
-// complains about at the end, have been made line ends (SMTP-001, SMTP-004).
-type mended struct{ io.Reader }
-
-// Read implements io.Reader.
-func (m mended) Read(p []byte) (int, error) {
-	n, err := m.Reader.Read(p)
-	var data *smtp.DataError
-	if errors.As(err, &data) && *data == (smtp.DataError{BareLF: true}) {
-		err = io.EOF
+// took notes which recipient a RCPT was about, for Answers.
+func (t *Transaction) took(i int) {
+	if t.peer.PerRecipient {
+		t.order = append(t.order, i)
 	}
-	return n, err
 }
 
-// maxHops is how many Received fields a message may have on entry (Postfix's
-// hopcount_limit; RFC 5321 §6.3 wants at least 100 be allowed, which few do).
-const maxHops = 50
-
-// errTooLarge is how keep says it; the reply is tooLarge.
-var errTooLarge = errors.New("message is too large")
-
-// keep writes the header and the rest of the message, up to the limit.
-func (t *Transaction) keep(header []byte, rest io.Reader) error {
-	if _, err := t.spool.Write(header); err != nil {
-		return storageError{err}
+// judgeEarly judges what is asked before RCPT, once, and gives the same answer to
+// each recipient.
+func (t *Transaction) judgeEarly(ctx context.Context) *smtp.Reply {
+	if t.early || !t.rules.DelayReject {
+		return nil
 	}
-	left := t.rules.SizeLimit - int64(len(header))
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	for left >= 0 {
-		n, err := rest.Read(*buf)
-		left -= int64(n)
-		if _, werr := t.spool.Write((*buf)[:n]); werr != nil {
-			return storageError{werr}
-		}
-		if err == io.EOF && left >= 0 {
-			return nil
-		}
-		if err != nil && err != io.EOF {
-			return err
+	if t.refused != nil {
+		return t.refused
+	}
+	for stage := rule.Connect; stage <= rule.Mail; stage++ {
+		if t.rules.asks(stage) {
+			if t.refused = t.judge(ctx, stage, nil); t.refused != nil {
+				return t.refused
+			}
 		}
 	}
-	return errTooLarge
+	t.early = true
+	return nil
 }
 
-// copyBuffers are for keep.
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-
-// storageError is a fault of our disk, not of the peer's data.
-type storageError struct{ err error }
-
-func (e storageError) Error() string { return e.err.Error() }
-func (e storageError) Unwrap() error { return e.err }
-
-// refuse answers for what went wrong in Receive, after reading what is left.
-func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
-	t.Abort()
-	var own interface{ Reply() *smtp.Reply }
-	if errors.As(err, &own) {
-		return own.Reply()
+// Data is asked before the peer is told to send the message; a reply refuses it.
+func (t *Transaction) Data(ctx context.Context) *smtp.Reply {
+	if !t.rules.asks(rule.Data) {
+		return nil
 	}
-	io.Copy(io.Discard, r) // the verdict stands; how the rest ends is the door's to see
-	if errors.Is(err, errTooLarge) {
-		return tooLarge(t.rules)
-	}
-	var disk storageError
-	if errors.As(err, &disk) {
-		return t.notKept("receiving", err)
-	}
-	// The peer went away, and hears no answer.
-	return smtp.NewReply(451, "4.3.0", "Error: message was cut off")
-}
-
-// notKept is the answer to a fault of our disk.
-func (t *Transaction) notKept(what string, err error) *smtp.Reply {
-	t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: what, Err: err})
-	if queue.IsFull(err) {
-		return noRoom()
-	}
-	return smtp.NewReply(451, "4.3.0", "Error: queue file write error")
-}
-
-// weigh compares the size received with what the mailboxes have room for. Refused
-// is only a message that fits into none of them: one answer serves all recipients,
-// and a letter that exceeds a quota once does less harm than a bounce.
-func (t *Transaction) weigh() *smtp.Reply {
-	for i := range t.recipients {
-		r := &t.recipients[i]
-		if r.dest.Account.Quota <= 0 || t.spool.Size() <= r.free {
-			return nil
-		}
-	}
-	r := &t.recipients[0]
-	if t.spool.Size() > r.dest.Account.Quota {
-		return neverFits(r)
-	}
-	return full(r)
+	return t.rules.soften(t.judge(ctx, rule.Data, nil))
 }
 
 // Commit hands the message to the queue. When the reply is nil, message and
-// envelope are on stable storage.
+// envelope are on stable storage; or a rule wants it forgotten, or nobody is left
+// to get it.
 func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
+	defer t.leave()
 	item := t.item()
+	if t.discard || len(item.Recipients) == 0 {
+		t.desk.events.Emit(Discarded{ID: t.id, Peer: t.peer, Sender: t.mail.Sender, To: t.addresses(), MessageID: t.messageID})
+		return t.id, nil
+	}
 	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool, Announce: func() { t.announce(item) }})
 	if err != nil {
 		return 0, t.notKept("committing", err)
 	}
+	t.visit.messages++
 	return t.id, nil
 }
 
@@ -214,23 +202,81 @@ func (t *Transaction) item() *queue.Item {
 	it := &queue.Item{
 		ID: t.id, Arrived: t.arrived, Sender: t.mail.Sender,
 		Origin: queue.Origin{
-			Account: t.peer.Account, Local: t.peer.Trusted,
-			ClientAddr: t.peer.Addr.Unmap().String(), ClientName: t.peer.Name,
+			Account: t.peer.Account, Local: t.peer.Trusted || t.peer.Device != nil,
+			ClientAddr: addressText(t.peer.Addr), ClientName: t.peer.Name,
 			Helo: t.peer.Helo, Protocol: t.peer.Protocol,
 		},
-		Body8Bit: t.mail.Body == "8BITMIME", UTF8: t.mail.UTF8,
-		Recipients: make([]queue.Recipient, len(t.recipients)),
+		Body8Bit: t.mail.Body == "8BITMIME" || t.eightBit, Binary: t.mail.Body == "BINARYMIME", UTF8: t.mail.UTF8,
+		Ret: t.mail.Ret, EnvelopeID: t.mail.EnvID, RequireTLS: t.mail.RequireTLS,
+		Release: t.release(), By: t.by(),
+		Recipients: make([]queue.Recipient, 0, len(t.recipients)),
 	}
-	for i, r := range t.recipients {
-		it.Recipients[i] = queue.Recipient{Address: r.dest.Address, Original: r.original, Route: r.dest.String()}
+	if t.peer.insider() {
+		it.Priority = t.mail.Priority // a stranger's letter is not more urgent than another's
+	}
+	for i := range t.recipients {
+		if r := &t.recipients[i]; r.gets() {
+			it.Recipients = append(it.Recipients, t.entry(r))
+		}
 	}
 	return it
+}
+
+// entry is a recipient as the queue has it.
+func (t *Transaction) entry(r *recipient) queue.Recipient {
+	q := queue.Recipient{Address: r.dest.Address, Original: r.original, Route: r.dest.String(), Notify: r.notify, ORcpt: r.orcpt}
+	if t.hold != "" {
+		q.State, q.LastReply = queue.Held, t.hold
+	}
+	return q
+}
+
+// release is when a message that is to be kept back may go (RFC 4865).
+func (t *Transaction) release() time.Time {
+	if t.mail.Hold.For > 0 {
+		return t.arrived.Add(t.mail.Hold.For)
+	}
+	return t.mail.Hold.Until
+}
+
+func (t *Transaction) by() queue.Deadline {
+	b := t.mail.By
+	if !b.Given {
+		return queue.Deadline{}
+	}
+	return queue.Deadline{At: t.arrived.Add(b.Within), Return: b.Return, Trace: b.Trace}
+}
+
+// Answers are, after Commit, one for each RCPT that was taken, in their order,
+// repetitions included: nil where the message is kept for the recipient (RFC 2033
+// §4.2).
+func (t *Transaction) Answers() []*smtp.Reply {
+	if !t.peer.PerRecipient {
+		return make([]*smtp.Reply, t.Recipients())
+	}
+	out := make([]*smtp.Reply, len(t.order))
+	for i, n := range t.order {
+		out[i] = t.rules.soften(t.recipients[n].refused)
+	}
+	return out
 }
 
 // Abort forgets the transaction. It may be called at any time, more than once.
 func (t *Transaction) Abort() {
 	if t.spool != nil {
 		t.spool.Discard()
+	}
+	t.leave()
+}
+
+// leave lets go of what was only for the way here.
+func (t *Transaction) leave() {
+	if t.body != nil {
+		t.body.Discard()
+		t.body = nil
+	}
+	for _, a := range t.visit.advisers {
+		a.Reset()
 	}
 }
 

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 
+	"facteur/internal/flow/rule"
 	"facteur/internal/mail/smtp"
 )
 
@@ -10,32 +11,91 @@ import (
 // belongs to one goroutine.
 type Visit struct {
 	desk *Desk
+	// facts and advisers are nil until somebody asks.
+	facts    *rule.Facts
+	advisers []Adviser
+	opened   bool        // advisers were asked to come
+	told     bool        // they know the client, and said
+	client   *smtp.Reply // this of it
+	helo     *string     // what they know of its name, and said
+	greeting *smtp.Reply // this of it
+	marks    int         // tags that were put before any transaction
+	messages int
 }
 
 // WantsName tells that Connect looks at the client's name.
-func (d *Desk) WantsName() bool { return false }
+func (d *Desk) WantsName() bool {
+	r := d.rules()
+	return !r.DelayReject && r.asks(rule.Connect)
+}
 
 // Connect opens a visit. A reply is why there is none: the client is told and the
 // connection ends.
 func (d *Desk) Connect(ctx context.Context, p Peer) (*Visit, *smtp.Reply) {
-	return &Visit{desk: d}, nil
+	v, rules := &Visit{desk: d}, d.rules()
+	if rules.DelayReject || !rules.asks(rule.Connect) {
+		return v, nil
+	}
+	p.Trusted = rules.trusts(&p)
+	if reply := v.judge(ctx, rule.Connect, subject{rules: rules, peer: &p}); reply != nil {
+		v.Close()
+		return nil, rules.soften(reply)
+	}
+	v.mark()
+	return v, nil
 }
 
 // Helo is told of each HELO and EHLO; a reply refuses it.
-func (v *Visit) Helo(ctx context.Context, p Peer) *smtp.Reply { return nil }
+func (v *Visit) Helo(ctx context.Context, p Peer) *smtp.Reply {
+	rules := v.desk.rules()
+	if rules.DelayReject || !rules.asks(rule.Helo) {
+		return nil
+	}
+	p.Trusted = rules.trusts(&p)
+	reply := v.judge(ctx, rule.Helo, subject{rules: rules, peer: &p})
+	v.mark()
+	return rules.soften(reply)
+}
+
+// mark notes that the tags of this moment are the connection's, not a message's.
+func (v *Visit) mark() {
+	if v.facts != nil {
+		v.marks = len(v.facts.Tags)
+	}
+}
+
+// Begin opens a transaction outside of any visit, for whoever hands over one
+// message; see Visit.Begin.
+func (d *Desk) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *smtp.Reply) {
+	return (&Visit{desk: d}).Begin(ctx, p, m)
+}
 
 // Begin opens a transaction; nil means accepted.
 func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *smtp.Reply) {
-	return v.desk.Begin(ctx, p, m)
+	rules := v.desk.rules()
+	p.Trusted = rules.trusts(&p)
+	t := &Transaction{desk: v.desk, visit: v, rules: rules, peer: p, mail: m}
+	reply := t.senderAllowed(ctx)
+	if reply == nil {
+		t.id = v.desk.queue.NextID()
+		if v.facts != nil {
+			v.facts.Tags = v.facts.Tags[:v.marks]
+		}
+		if !rules.DelayReject && rules.asks(rule.Mail) {
+			reply = t.judge(ctx, rule.Mail, nil)
+		}
+	}
+	if reply != nil {
+		t.Abort()
+		return nil, rules.soften(reply)
+	}
+	return t, nil
 }
 
 // Close ends the visit.
-func (v *Visit) Close() {}
-
-// Data is asked before the peer is told to send the message; a reply refuses it.
-func (t *Transaction) Data(ctx context.Context) *smtp.Reply { return nil }
-
-// Answers are, after Commit, one for each RCPT that was taken, in their order,
-// repetitions included: nil where the message is kept for the recipient (RFC 2033
-// §4.2).
-func (t *Transaction) Answers() []*smtp.Reply { return make([]*smtp.Reply, len(t.recipients)) }
+func (v *Visit) Close() {
+	for _, a := range v.advisers {
+		a.Close()
+	}
+	v.advisers = nil
+}

@@ -23,6 +23,7 @@ var edges = map[string]string{
 	"store/mailbox → store/db":      "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/maildir": "a mailbox is a Maildir with an index",
 	"flow/intake → flow/route":      "a recipient is refused in the session if it leads nowhere",
+	"flow/intake → flow/rule":       "the admin's rules decide about mail on its way in",
 	"flow/bounce → flow/route":      "a notice takes the same roads as any message",
 	"flow/deliver → flow/route":     "the route of a recipient says who delivers it",
 	"flow/deliver → flow/bounce":    "a failure and its notice commit together",

@@ -1,0 +1,291 @@
+package intake
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/flow/rule"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+)
+
+// subject is what is judged at a stage.
+type subject struct {
+	rules *Rules
+	peer  *Peer
+	tx    *Transaction // nil before MAIL
+	rcpt  *smtp.Rcpt   // nil but at RCPT
+}
+
+// judge asks the rules and then the hooks of a stage. A reply refuses.
+func (v *Visit) judge(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	if s.rules.Access.Has(stage) {
+		if reply := v.obey(ctx, stage, s); reply != nil {
+			return reply
+		}
+	}
+	if len(s.rules.Hooks) > 0 && !(s.tx != nil && s.tx.discard) {
+		return v.ask(ctx, stage, s)
+	}
+	return nil
+}
+
+// judge is Visit.judge about the transaction.
+func (t *Transaction) judge(ctx context.Context, stage rule.Stage, rcpt *smtp.Rcpt) *smtp.Reply {
+	return t.visit.judge(ctx, stage, subject{rules: t.rules, peer: &t.peer, tx: t, rcpt: rcpt})
+}
+
+// obey does what the rules of a stage say.
+func (v *Visit) obey(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	d := s.rules.Access.Judge(ctx, stage, v.learn(s))
+	for _, step := range d.Steps {
+		by := fmt.Sprintf("rule %q", step.Rule)
+		if reply := v.do(ctx, stage, s, by, step.Rule, step.Action); reply != nil {
+			return reply
+		}
+	}
+	if d.Err != nil {
+		return v.trouble(s, fmt.Sprintf("rule %q", d.Rule), d.Err)
+	}
+	return nil
+}
+
+// do does one action. by names who wants it, name the rule where it is one.
+func (v *Visit) do(ctx context.Context, stage rule.Stage, s subject, by, name string, a rule.Action) *smtp.Reply {
+	var reply *smtp.Reply
+	switch a.Verb {
+	case rule.Reject, rule.Defer:
+		reply = s.refusal(stage, a.Reply)
+	default:
+		if s.tx == nil {
+			break // only words that need no message come before one
+		}
+		if err := s.tx.act(ctx, by, a); err != nil {
+			return v.trouble(s, by, err)
+		}
+	}
+	v.desk.events.Emit(ruled(stage, s, by, name, a, reply))
+	return reply
+}
+
+// trouble is the answer when nobody knows what to do: the client comes again.
+func (v *Visit) trouble(s subject, what string, err error) *smtp.Reply {
+	e := Trouble{Peer: *s.peer, What: what, Err: err}
+	if s.tx != nil {
+		e.ID = s.tx.id
+	}
+	v.desk.events.Emit(e)
+	return later()
+}
+
+// refusal is a rule's reply with what it is about in front, as Postfix says it.
+func (s subject) refusal(stage rule.Stage, r *smtp.Reply) *smtp.Reply {
+	about := ""
+	switch stage {
+	case rule.Connect:
+		about = fmt.Sprintf("<%s[%s]>: Client host rejected: ", s.peer.Name, addressText(s.peer.Addr))
+	case rule.Helo:
+		about = fmt.Sprintf("<%s>: Helo command rejected: ", headerSafe(s.peer.Helo))
+	case rule.Mail:
+		about = fmt.Sprintf("<%s>: Sender address rejected: ", s.tx.mail.Sender)
+	case rule.Rcpt:
+		about = fmt.Sprintf("<%s>: Recipient address rejected: ", s.rcpt.To)
+	}
+	return smtp.NewReply(r.Code, r.Enhanced, about+r.Text())
+}
+
+// learn brings the facts up to this moment.
+func (v *Visit) learn(s subject) *rule.Facts {
+	f, p := v.facts, s.peer
+	if f == nil {
+		f = rule.NewFacts()
+		v.facts = f
+	}
+	f.SetClient(p.Addr, p.Name)
+	f.SetTLS(p.TLS, fingerprint)
+	f.Helo, f.Protocol, f.Service = strings.ToLower(p.Helo), p.Protocol, p.Service
+	f.Account, f.Trusted, f.Local = p.Account, p.Trusted, p.User != nil
+	f.Messages = v.messages
+	f.Remarks = f.Remarks[:0]
+	for _, r := range p.Remarks {
+		f.Remarks = append(f.Remarks, string(r))
+	}
+	if s.tx != nil {
+		s.tx.tell(f, s.rcpt)
+	}
+	return f
+}
+
+// tell fills in what is known of a transaction.
+func (t *Transaction) tell(f *rule.Facts, rcpt *smtp.Rcpt) {
+	f.Sender.Set(t.mail.Sender)
+	f.Size, f.UTF8 = int(t.mail.Size), t.mail.UTF8
+	f.Recipients = t.Recipients()
+	f.Message, f.BodySize = nil, 0
+	switch {
+	case rcpt != nil:
+		f.Recipient.Set(rcpt.To)
+	case t.Recipients() == 1:
+		f.Recipient.Set(t.recipients[0].original)
+	default:
+		f.Recipient.Set(address.Address{})
+	}
+	if t.received {
+		f.Message, f.BodySize = t.header, int(t.bodySize())
+		f.Size = len(t.header) + f.BodySize
+	}
+}
+
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// ask asks the hooks of a stage, one after the other. What they said of the client
+// and of its name they are not asked again.
+func (v *Visit) ask(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	v.open(s)
+	switch stage {
+	case rule.Connect:
+		if !v.told {
+			v.told, v.client = true, v.askEach(ctx, stage, s)
+		}
+		return v.client
+	case rule.Helo:
+		if v.helo == nil || *v.helo != s.peer.Helo {
+			helo := s.peer.Helo
+			v.helo, v.greeting = &helo, v.askEach(ctx, stage, s)
+		}
+		return v.greeting
+	case rule.Mail:
+		for _, earlier := range []rule.Stage{rule.Connect, rule.Helo} {
+			if reply := v.ask(ctx, earlier, s); reply != nil {
+				return reply
+			}
+		}
+	}
+	return v.askEach(ctx, stage, s)
+}
+
+func (v *Visit) askEach(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	q := v.question(s)
+	for _, a := range v.advisers {
+		if stage == rule.End {
+			q.Message = s.tx.message()
+		}
+		reply := v.follow(ctx, stage, s, a.Ask(ctx, stage, q))
+		if reply != nil || s.tx != nil && s.tx.discard {
+			return reply
+		}
+	}
+	return nil
+}
+
+// open lets the hooks come, once in a visit.
+func (v *Visit) open(s subject) {
+	if v.opened {
+		return
+	}
+	v.opened = true
+	for _, h := range s.rules.Hooks {
+		if a := h.Open(s.peer); a != nil {
+			v.advisers = append(v.advisers, a)
+		}
+	}
+}
+
+func (v *Visit) question(s subject) *Question {
+	q := &Question{Peer: s.peer, Rcpt: s.rcpt}
+	if s.tx != nil {
+		q.ID, q.Mail, q.Recipients = s.tx.id, &s.tx.mail, s.tx.addresses()
+	}
+	return q
+}
+
+// follow does what an adviser wants.
+func (v *Visit) follow(ctx context.Context, stage rule.Stage, s subject, a Advice) *smtp.Reply {
+	for _, action := range a.Actions {
+		if reply := v.do(ctx, stage, s, a.By, "", action); reply != nil {
+			return reply
+		}
+	}
+	if a.Reply != nil {
+		v.desk.events.Emit(ruled(stage, s, a.By, "", verdictOf(a.Reply), a.Reply))
+		return a.Reply
+	}
+	if stage != rule.End {
+		return nil
+	}
+	if err := s.tx.change(ctx, a.Edits, a.Body); err != nil {
+		return v.trouble(s, a.By, err)
+	}
+	return nil
+}
+
+// verdictOf is a hook's refusal as an action.
+func verdictOf(r *smtp.Reply) rule.Action {
+	if r.Permanent() {
+		return rule.Action{Verb: rule.Reject, Reply: r}
+	}
+	return rule.Action{Verb: rule.Defer, Reply: r}
+}
+
+// act does to the transaction what rules and hooks want done.
+func (t *Transaction) act(ctx context.Context, by string, a rule.Action) error {
+	switch a.Verb {
+	case rule.Hold:
+		t.hold = by + ": " + cmp.Or(a.Text, "to be looked at")
+	case rule.Discard:
+		t.discard = true
+	case rule.Redirect:
+		return t.redirect(ctx, a.Address)
+	case rule.BCC:
+		return t.addRecipient(ctx, a.Address)
+	case rule.Prepend:
+		t.prepend(a.Field, a.Value)
+	case rule.Add:
+		t.edit(Edit{Kind: AppendField, Name: a.Field, Value: a.Value})
+	case rule.Remove:
+		t.edit(Edit{Kind: RemoveFields, Name: a.Field})
+	}
+	return nil
+}
+
+// redirect makes an address the only recipient.
+func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
+	r, err := t.resolve(ctx, to)
+	if err != nil {
+		return err
+	}
+	for i := range t.recipients {
+		t.recipients[i].removed = true
+	}
+	t.diverted = true
+	t.recipients = append(t.recipients, r)
+	return nil
+}
+
+// addRecipient adds one whom the client did not name.
+func (t *Transaction) addRecipient(ctx context.Context, to address.Address) error {
+	r, err := t.resolve(ctx, to)
+	if err != nil {
+		return err
+	}
+	t.recipients = append(t.recipients, r)
+	return nil
+}
+
+// resolve finds the way to an address that the admin or one of his programs named.
+func (t *Transaction) resolve(ctx context.Context, to address.Address) (recipient, error) {
+	a := t.desk.router.Resolve(ctx, to)
+	if a.State() != lookup.Found {
+		return recipient{}, fmt.Errorf("<%s>: %w", to, a.Err())
+	}
+	return recipient{original: to, dest: a.Value(), added: true}, nil
+}

@@ -1,0 +1,184 @@
+package intake
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"facteur/internal/flow/rule"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/queue"
+)
+
+// judgement is how long rules and hooks may take for one message, all together: a
+// client waits ten minutes for the answer (RFC 5321 §4.5.3.2.6), and many less.
+const judgement = 60 * time.Second
+
+// Receive reads the message to its end; nil means kept, though not yet durable.
+// Whatever is refused here has been read: the session stays in step. When r fails
+// with an error that knows its own reply, that is the answer.
+func (t *Transaction) Receive(ctx context.Context, r io.Reader) *smtp.Reply {
+	return t.rules.soften(t.receive(ctx, r))
+}
+
+func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
+	t.arrived = time.Now()
+	t.spool = t.desk.queue.Spool()
+	text := r
+	if t.peer.insider() && t.mail.Body != "BINARYMIME" {
+		text = mended{smtp.CRLF(r)}
+	}
+	head, rest, err := readHead(text)
+	if err == nil {
+		err = t.stamp(head)
+	}
+	if err == nil {
+		err = t.keep(t.header, rest)
+	}
+	if err != nil {
+		return t.refuse(r, err)
+	}
+	t.received = true
+	if head.received > maxHops {
+		return smtp.NewReply(554, "5.4.6", "Error: too many hops")
+	}
+	if reply := t.weigh(); reply != nil {
+		return reply
+	}
+	return t.judgeMessage(ctx)
+}
+
+// judgeMessage is the last word: our own checks of the header, rules and hooks, and
+// what they change.
+func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
+	if reply := t.fromAllowed(ctx); reply != nil {
+		return reply
+	}
+	if t.rules.asks(rule.End) {
+		ctx, cancel := context.WithTimeout(ctx, judgement)
+		defer cancel()
+		if reply := t.judge(ctx, rule.End, nil); reply != nil {
+			return reply
+		}
+	}
+	t.keepPace(ctx)
+	if t.changed && !t.discard {
+		if err := t.rewrite(); err != nil {
+			return t.notKept("changing the message", err)
+		}
+	}
+	return nil
+}
+
+// mended is the text of one of our own users: bare line feeds, which the door
+// complains about at the end, have been made line ends (SMTP-001, SMTP-004).
+type mended struct{ io.Reader }
+
+// Read implements io.Reader.
+func (m mended) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	var data *smtp.DataError
+	if errors.As(err, &data) && *data == (smtp.DataError{BareLF: true}) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// maxHops is how many Received fields a message may have on entry (Postfix's
+// hopcount_limit; RFC 5321 §6.3 wants at least 100 be allowed, which few do).
+const maxHops = 50
+
+// errTooLarge is how keep says it; the reply is tooLarge.
+var errTooLarge = errors.New("message is too large")
+
+// keep writes the header and the rest of the message, up to the limit.
+func (t *Transaction) keep(header []byte, rest io.Reader) error {
+	if _, err := t.spool.Write(header); err != nil {
+		return storageError{err}
+	}
+	t.bodyAt = t.spool.Size()
+	left := t.rules.SizeLimit - int64(len(header))
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	for left >= 0 {
+		n, err := rest.Read(*buf)
+		left -= int64(n)
+		if _, werr := t.spool.Write((*buf)[:n]); werr != nil {
+			return storageError{werr}
+		}
+		if err == io.EOF && left >= 0 {
+			return nil
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+	}
+	return errTooLarge
+}
+
+// copyBuffers are for keep.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// storageError is a fault of our disk, not of the peer's data.
+type storageError struct{ err error }
+
+func (e storageError) Error() string { return e.err.Error() }
+func (e storageError) Unwrap() error { return e.err }
+
+// refuse answers for what went wrong in Receive, after reading what is left.
+func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
+	t.Abort()
+	var own interface{ Reply() *smtp.Reply }
+	if errors.As(err, &own) {
+		return own.Reply()
+	}
+	io.Copy(io.Discard, r) // the verdict stands; how the rest ends is the door's to see
+	if errors.Is(err, errTooLarge) {
+		return tooLarge(t.rules)
+	}
+	var disk storageError
+	if errors.As(err, &disk) {
+		return t.notKept("receiving", err)
+	}
+	// The peer went away, and hears no answer.
+	return smtp.NewReply(451, "4.3.0", "Error: message was cut off")
+}
+
+// notKept is the answer to a fault of our disk.
+func (t *Transaction) notKept(what string, err error) *smtp.Reply {
+	t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: what, Err: err})
+	if queue.IsFull(err) {
+		return noRoom()
+	}
+	return smtp.NewReply(451, "4.3.0", "Error: queue file write error")
+}
+
+// weigh compares the size received with what the mailboxes have room for. Where
+// one answer serves all recipients, refused is only a message that fits into none
+// of them: a letter that exceeds a quota once does less harm than a bounce.
+func (t *Transaction) weigh() *smtp.Reply {
+	var first *smtp.Reply
+	fits := false
+	for i := range t.recipients {
+		r := &t.recipients[i]
+		if r.removed || r.dest.Account.Quota <= 0 || t.spool.Size() <= r.free {
+			fits = true
+			continue
+		}
+		reply := full(r)
+		if t.spool.Size() > r.dest.Account.Quota {
+			reply = neverFits(r)
+		}
+		if t.peer.PerRecipient {
+			r.refused = reply
+		}
+		first = cmp.Or(first, reply)
+	}
+	if fits || t.peer.PerRecipient {
+		return nil
+	}
+	return first
+}

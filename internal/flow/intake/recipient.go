@@ -1,0 +1,63 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+)
+
+// recipientAllowed is the relay decision and the look-up of the user, in this
+// order: a stranger learns nothing about domains that are not ours.
+func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address) (recipient, *smtp.Reply) {
+	if t.peer.Device != nil {
+		if reply := t.peer.Device.recipient(to); reply != nil {
+			return recipient{}, reply
+		}
+	}
+	a := t.desk.router.Resolve(ctx, to)
+	switch a.State() {
+	case lookup.TryAgain:
+		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: a.Err()})
+		return recipient{}, later()
+	case lookup.NotFound:
+		return recipient{}, smtp.NewReply(550, "5.1.1", fmt.Sprintf("<%s>: Recipient address rejected: %s", to, a.Err()))
+	}
+	dest := a.Value()
+	if dest.Account.Address == "" && !t.peer.insider() {
+		return recipient{}, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
+	}
+	return recipient{original: to, dest: dest}, nil
+}
+
+// hasRoom refuses a full mailbox, and one in which a message of the announced
+// size finds no place. The announcement is the peer's word; what counts in the
+// end is weighed in Receive.
+func (t *Transaction) hasRoom(ctx context.Context, r *recipient) *smtp.Reply {
+	quota := r.dest.Account.Quota
+	if quota <= 0 {
+		return nil
+	}
+	used, err := t.desk.usage(ctx, r.dest.Account)
+	if err != nil {
+		t.desk.events.Emit(Trouble{Peer: t.peer, What: "quota of " + r.dest.Account.Address, Err: err})
+		return later()
+	}
+	r.free = max(quota-used, 0)
+	if t.mail.Size > r.free || r.free == 0 {
+		return full(r)
+	}
+	return nil
+}
+
+// full is a temporary refusal for a mailbox that may be emptied tomorrow, and a
+// permanent one for a letter that would never fit.
+func full(r *recipient) *smtp.Reply {
+	return smtp.NewReply(452, "4.2.2", fmt.Sprintf("<%s>: Recipient address rejected: mailbox is full", r.original))
+}
+
+func neverFits(r *recipient) *smtp.Reply {
+	return smtp.NewReply(552, "5.2.2", fmt.Sprintf("<%s>: Message does not fit into the mailbox", r.original))
+}
