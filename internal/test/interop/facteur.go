@@ -42,7 +42,7 @@ func NewFacteur(t testing.TB, setup Setup) *Facteur {
 func (f *Facteur) toml(setup Setup) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "hostname = %q\ndata_dir = %q\n", "mail."+setup.Domains[0], f.Data())
-	fmt.Fprintf(&b, "trusted_networks = [%q]\n", "127.0.0.0/8")
+	fmt.Fprintf(&b, "trusted_networks = [%q]\n", setup.Trusted)
 	for _, domain := range setup.Domains {
 		fmt.Fprintf(&b, "\n[[domain]]\nname = %q\n", domain)
 	}
@@ -52,7 +52,7 @@ func (f *Facteur) toml(setup Setup) string {
 	if setup.Smarthost != "" {
 		fmt.Fprintf(&b, "\n[outbound]\nsmarthost = [%q]\n", setup.Smarthost)
 	}
-	fmt.Fprintf(&b, "\n[limits]\nexempt = [%q]\n", "127.0.0.0/8")
+	fmt.Fprintf(&b, "\n[limits]\nexempt = [%q]\n", setup.Trusted)
 	return b.String() + "\n" + setup.Config
 }
 
@@ -88,9 +88,17 @@ func (f *Facteur) TryCommand(input string, args ...string) (string, error) {
 // Start starts the server and waits for its banners.
 func (f *Facteur) Start() {
 	f.t.Helper()
+	f.StartWith()
+}
+
+// StartWith is Start under a program that runs its arguments in the end, such as
+// prlimit.
+func (f *Facteur) StartWith(prefix ...string) {
+	f.t.Helper()
 	f.keepLog()
+	args := append(prefix, f.bin, "serve", "-c", f.Config())
 	var err error
-	f.process, err = launch(command(nil, f.bin, "serve", "-c", f.Config()), nil)
+	f.process, err = launch(command(nil, args[0], args[1:]...), nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -9,6 +9,9 @@ type Setup struct {
 	Smarthost string
 	// Services to listen on; default: smtp and imap.
 	Services []string
+	// Trusted is the network that may relay and that no limit touches; default:
+	// 127.0.0.0/8. Facteur only.
+	Trusted string
 	// Config is more text for facteur.toml.
 	Config string
 	// Quiet is for measurements: see PostfixSetup.Quiet.
@@ -21,6 +24,9 @@ func (s Setup) withDefaults() Setup {
 	}
 	if len(s.Services) == 0 {
 		s.Services = []string{"smtp", "imap"}
+	}
+	if s.Trusted == "" {
+		s.Trusted = "127.0.0.0/8"
 	}
 	return s
 }
