@@ -330,6 +330,7 @@ func TestBadReplies(t *testing.T) {
 			}
 			s.Reset()
 			d.behave()
+			s.helo = ""
 			if step, v, err := dialogue(t.Context(), s, letter("x"), nil); err != nil || step != "" {
 				t.Errorf("the next message: %s, %+v, %v", step, v, err)
 			}

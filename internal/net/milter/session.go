@@ -8,8 +8,9 @@ import (
 
 // Session is one SMTP dialogue as one milter sees it. It connects when it first
 // has something to tell. A milter that could not be reached, or that broke off, is
-// tried again with the next message: it hears of the client and its name then.
-// Errors say that there is no verdict. It belongs to one goroutine.
+// tried again after the next Reset: it hears of the client and its name then. Until
+// that each step gives the same error: there is no verdict. It belongs to one
+// goroutine.
 type Session struct {
 	cfg    Config
 	conn   *Conn
@@ -18,7 +19,7 @@ type Session struct {
 	// over: it accepted the connection. passed: it accepted or discarded the
 	// message. mail: it has heard of one.
 	over, passed, mail bool
-	// broken is why there is no verdict on this message.
+	// broken is why there is no verdict, until the next Reset.
 	broken error
 }
 
@@ -40,6 +41,8 @@ func (s *Session) Helo(ctx context.Context, name string, m Macros) (Verdict, err
 	switch {
 	case s.over:
 		return Verdict{}, nil
+	case s.broken != nil:
+		return Verdict{}, s.broken
 	case s.conn == nil:
 		return s.open(ctx, m) // says the name, too
 	}
@@ -49,7 +52,7 @@ func (s *Session) Helo(ctx context.Context, name string, m Macros) (Verdict, err
 // open connects and tells what there was before the first message.
 func (s *Session) open(ctx context.Context, m Macros) (v Verdict, err error) {
 	if s.conn, err = Dial(ctx, s.cfg); err != nil {
-		s.conn = nil
+		s.conn, s.broken = nil, err
 		return Verdict{}, err
 	}
 	v, err = s.before(s.conn.Connect(ctx, s.client, m))
@@ -64,9 +67,11 @@ func (s *Session) before(v Verdict, err error) (Verdict, error) {
 	switch {
 	case err != nil:
 		s.drop()
+		s.broken = err
 	case v.Kind == Discard:
 		s.drop() // there is nothing yet to discard
-		return Verdict{}, errMalformed
+		s.broken = errMalformed
+		return Verdict{}, s.broken
 	case v.Kind == Accept:
 		s.over = true
 		s.hangUp()
@@ -76,13 +81,14 @@ func (s *Session) before(v Verdict, err error) (Verdict, error) {
 
 // Mail begins a message. args are the sender in angle brackets and the parameters.
 func (s *Session) Mail(ctx context.Context, args []string, m Macros) (Verdict, error) {
-	s.passed, s.broken = false, nil
-	if s.over {
+	s.passed = false
+	switch {
+	case s.over:
 		return Verdict{}, nil
-	}
-	if s.conn == nil {
+	case s.broken != nil:
+		return Verdict{}, s.broken
+	case s.conn == nil:
 		if v, err := s.open(ctx, m); err != nil || v.Kind != Continue {
-			s.broken = err
 			return v, err
 		}
 	}

@@ -91,7 +91,7 @@ func TestText(t *testing.T) {
 
 func TestInline(t *testing.T) {
 	t.Parallel()
-	s, err := Open([]Source{{Name: "l", Entries: map[string]string{"Bob": "x", "10.0.0.0/8": "net"}}, {Name: "other", Entries: map[string]string{"bob": "y"}}}, event.Discard)
+	s, err := Open([]Source{{Name: "l", Entries: []string{"Bob x", "10.0.0.0/8 net"}}, {Name: "other", Entries: []string{"bob y"}}}, event.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,10 @@ const maxKey = 4096
 // Source is one list as the settings have it.
 type Source struct {
 	Name string
-	// From is where it is kept, "file:/etc/…"; "" for Entries.
+	// From is where it is kept, "file:/etc/…"; "" for Entries, which are lines of
+	// such a file.
 	From    string
-	Entries map[string]string
+	Entries []string
 }
 
 // table is a list that can be asked.
@@ -60,7 +61,7 @@ func Open(sources []Source, events event.Sink) (*Set, error) {
 
 func open(s Source, events event.Sink) (table, error) {
 	if s.From == "" {
-		return inline(s.Entries), nil
+		return inline(s.Entries)
 	}
 	kind, path, found := strings.Cut(s.From, ":")
 	parse := parsers[kind]

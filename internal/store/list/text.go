@@ -31,6 +31,15 @@ func (t *text) add(key, value string) {
 	}
 }
 
+// take takes a line.
+func (t *text) take(l line) error {
+	key, value, err := cutKey(l.text)
+	if err == nil {
+		t.add(key, value)
+	}
+	return err
+}
+
 func (t *text) match(key string) (string, bool) {
 	if value, found := t.values[strings.ToLower(key)]; found {
 		return value, true
@@ -41,15 +50,7 @@ func (t *text) match(key string) (string, bool) {
 // parseText reads lines "key value".
 func parseText(path string, b []byte) (matcher, error) {
 	t := newText()
-	err := each(path, b, func(l line) error {
-		key, value, err := cutKey(l.text)
-		if err != nil {
-			return err
-		}
-		t.add(key, value)
-		return nil
-	})
-	return t, err
+	return t, each(path, b, t.take)
 }
 
 // parseCIDR reads lines "network value".
@@ -138,10 +139,17 @@ func (f fixed) find(_ context.Context, key string) lookup.Answer[string] { retur
 func (fixed) close() error                                               { return nil }
 
 // inline makes a table of entries in the settings.
-func inline(entries map[string]string) table {
+func inline(entries []string) (table, error) {
 	t := newText()
-	for key, value := range entries {
-		t.add(key, value)
+	for i, entry := range entries {
+		l := line{number: i + 1, text: strings.TrimSpace(entry)}
+		err := l.sound()
+		if err == nil {
+			err = t.take(l)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", l.number, err)
+		}
 	}
-	return fixed{t}
+	return fixed{t}, nil
 }
