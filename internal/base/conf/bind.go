@@ -46,6 +46,9 @@ func (b *binder) unknown(n *node, name, path string, siblings []string) {
 
 func (b *binder) value(n *node, into reflect.Value, path string) {
 	b.positions.at[path] = n.pos
+	if n.kind == unstable.String {
+		b.positions.from[path] = n.from
+	}
 	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		b.text(n, text, into, path)
 		return
@@ -76,6 +79,9 @@ func (b *binder) text(n *node, u encoding.TextUnmarshaler, into reflect.Value, p
 }
 
 func (b *binder) list(n *node, into reflect.Value, path string) {
+	if n.kind == unstable.String && into.Type() == reflect.TypeFor[Strings]() {
+		n = &node{kind: unstable.Array, pos: n.pos, key: n.key, items: []*node{n}}
+	}
 	if n.kind != unstable.Array {
 		b.wrong(n, into.Type(), path)
 		return
@@ -115,6 +121,12 @@ func (b *binder) scalar(n *node, into reflect.Value, path string) {
 func (b *binder) wrong(n *node, want reflect.Type, path string) {
 	b.fail(n.pos, path, "expected %s, found %s", expected(want), n.found())
 }
+
+// Strings is a list of texts; a single one needs no brackets.
+type Strings []string
+
+// Form implements Form.
+func (Strings) Form() string { return "text in quotes, or a list of such in brackets" }
 
 // Form is implemented by types that say what they accept: "a size such as …".
 type Form interface{ Form() string }

@@ -43,7 +43,7 @@ func Decode(name string, text []byte, into any) (*Positions, error) {
 	if err != nil {
 		return nil, Errors{&Error{File: name, Pos: Pos{Line: 1, Column: 1}, Text: err.Error()}}
 	}
-	b := binder{positions: &Positions{file: name, at: map[string]Pos{}}}
+	b := binder{positions: &Positions{file: name, at: map[string]Pos{}, from: map[string]Pos{}}}
 	target := reflect.ValueOf(into).Elem()
 	b.schema = keysOf(target.Type())
 	b.table(root, target, "")
@@ -127,6 +127,7 @@ func (list Errors) Unwrap() []error {
 type Positions struct {
 	file string
 	at   map[string]Pos
+	from map[string]Pos // where the text of strings begins
 }
 
 // Has says whether the file mentions key ("outbound.port", "domain[0].name").
@@ -151,6 +152,24 @@ func (p *Positions) Errorf(key, format string, args ...any) *Error {
 			e.Pos = pos
 			break
 		}
+	}
+	return e
+}
+
+// Inside is Errorf for a place inside of the text of key: line and column count
+// from 1 there. What stands escaped before it is not counted.
+func (p *Positions) Inside(key string, line, column int, format string, args ...any) *Error {
+	e := p.Errorf(key, format, args...)
+	if p == nil {
+		return e
+	}
+	from, ok := p.from[key]
+	switch {
+	case !ok || line < 1:
+	case line == 1:
+		e.Pos = Pos{Line: from.Line, Column: from.Column + column - 1}
+	default:
+		e.Pos = Pos{Line: from.Line + line - 1, Column: column}
 	}
 	return e
 }

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +16,7 @@ type node struct {
 	pos  Pos           // of the value; of the key for tables and arrays
 	key  Pos           // of the key that names it
 	text string        // of a scalar, unquoted
+	from Pos           // where text begins, behind its quotes
 	// names and fields are the keys of a table in the order of the file.
 	names  []string
 	fields map[string]*node
@@ -35,6 +37,7 @@ var errShape = errors.New("the file is no table of settings")
 // reader walks the expressions of a document and hangs them into a tree.
 type reader struct {
 	p    unstable.Parser
+	text []byte
 	root *node
 	here *node // the table that the last header opened
 	// ends is the offset of each line end. The parser's own way to a position
@@ -43,7 +46,7 @@ type reader struct {
 }
 
 func parse(text []byte) (*node, error) {
-	r := &reader{root: newTable(Pos{1, 1})}
+	r := &reader{text: text, root: newTable(Pos{1, 1})}
 	r.here = r.root
 	for i, c := range text {
 		if c == '\n' {
@@ -169,20 +172,42 @@ func (r *reader) value(v *unstable.Node, at Pos) (*node, error) {
 		}
 		return list, nil
 	}
-	pos := at
+	pos, from := at, at
 	if v.Raw.Length > 0 {
 		pos = r.position(v)
+		from = r.place(v.Raw.Offset + quotes(r.text[v.Raw.Offset:]))
 	}
-	return &node{kind: v.Kind, pos: pos, key: at, text: string(v.Data)}, nil
+	return &node{kind: v.Kind, pos: pos, key: at, text: string(v.Data), from: from}, nil
 }
 
-func (r *reader) position(n *unstable.Node) Pos {
-	line, _ := slices.BinarySearch(r.ends, n.Raw.Offset)
+// quotes is how many bytes stand before the text of a string: its quotes, and the
+// line end that may follow three of them.
+func quotes(s []byte) uint32 {
+	n := uint32(0)
+	for int(n) < len(s) && n < 3 && (s[n] == '"' || s[n] == '\'') && s[n] == s[0] {
+		n++
+	}
+	switch {
+	case n == 2: // an empty string
+		return 1
+	case n == 3 && bytes.HasPrefix(s[3:], []byte("\r\n")):
+		return 5
+	case n == 3 && bytes.HasPrefix(s[3:], []byte("\n")):
+		return 4
+	}
+	return n
+}
+
+func (r *reader) position(n *unstable.Node) Pos { return r.place(n.Raw.Offset) }
+
+// place is where an offset is.
+func (r *reader) place(offset uint32) Pos {
+	line, _ := slices.BinarySearch(r.ends, offset)
 	begin := uint32(0)
 	if line > 0 {
 		begin = r.ends[line-1] + 1
 	}
-	return Pos{Line: line + 1, Column: int(n.Raw.Offset-begin) + 1}
+	return Pos{Line: line + 1, Column: int(offset-begin) + 1}
 }
 
 // found says what a node is, for "expected …, found …".
