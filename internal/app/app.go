@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ import (
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
+	"facteur/internal/store/reputation"
 )
 
 // grace is how long sessions and deliveries may go on after the word to stop.
@@ -49,21 +51,22 @@ type App struct {
 	settings atomic.Pointer[settings]
 	events   event.Sink
 
-	claim     *control.Claim
-	state     *db.DB
-	journey   *journey.Store
-	queue     *queue.Queue
-	directory *directory.Directory
-	mailboxes *mailbox.Store
-	meter     *maildir.Meter
-	certs     *certs.Store
-	resolver  *dns.Resolver
-	names     *names
-	router    *route.Router
-	desk      *intake.Desk
-	dispatch  *deliver.Dispatcher
-	doors     *doors
-	office    *control.Server
+	claim      *control.Claim
+	state      *db.DB
+	journey    *journey.Store
+	queue      *queue.Queue
+	directory  *directory.Directory
+	reputation *reputation.Store
+	mailboxes  *mailbox.Store
+	meter      *maildir.Meter
+	certs      *certs.Store
+	resolver   *dns.Resolver
+	names      *names
+	router     *route.Router
+	desk       *intake.Desk
+	dispatch   *deliver.Dispatcher
+	doors      *doors
+	office     *control.Server
 }
 
 // New opens everything that cfg names, sockets included, and serves nothing yet.
@@ -88,7 +91,10 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.events = event.Tee(a.events, a.journey)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables()); err != nil {
+		return err
+	}
+	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
 		return err
 	}
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
@@ -220,19 +226,28 @@ func (a *App) Run(ctx context.Context) error {
 	go a.watchDisk(ctx, stop)
 	a.warnWithoutPostmaster(ctx)
 	a.tellWarnings(a.settings.Load().config)
-	watched := make(chan struct{})
-	go func() { defer close(watched); a.doors.gate.Watch(ctx, a.events) }()
+	dismiss := a.attend(ctx)
 	a.doors.serve(stop)
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.settings.Load().config.Hostname})
 	<-ctx.Done()
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "terminating"})
 	a.doors.drain(grace)
-	<-watched
+	dismiss()
 	<-delivered
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
+}
+
+// attend starts those who look after the doors. They stay until the last guest has
+// left, and dismiss waits until they have written down what they know.
+func (a *App) attend(ctx context.Context) (dismiss func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var busy sync.WaitGroup
+	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
+	busy.Go(func() { a.reputation.Run(ctx) })
+	return func() { cancel(); busy.Wait() }
 }
 
 // close closes what is open, in the reverse order of opening.

@@ -70,9 +70,18 @@ type write struct {
 	done chan error
 }
 
+// Tables are what a room keeps in a file of another.
+type Tables struct {
+	// Room is the name under which their version is kept.
+	Room string
+	// Migrations has goose migrations in its root.
+	Migrations fs.FS
+}
+
 // Open opens or creates the file at path and brings its tables up to date with
-// the goose migrations in the root of migrations.
-func Open(path string, migrations fs.FS) (*DB, error) {
+// the goose migrations in the root of migrations, and those of the rooms that share
+// the file. Each room's tables have a version of their own.
+func Open(path string, migrations fs.FS, others ...Tables) (*DB, error) {
 	if err := create(path); err != nil {
 		return nil, err
 	}
@@ -80,9 +89,11 @@ func Open(path string, migrations fs.FS) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(writer, migrations); err != nil {
-		writer.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+	for _, t := range append([]Tables{{Migrations: migrations}}, others...) {
+		if err := migrate(writer, t); err != nil {
+			writer.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	readers, err := open(path, "deferred", 4)
 	if err != nil {
@@ -143,9 +154,13 @@ func open(path, txlock string, conns int) (*sql.DB, error) {
 	return pool, nil
 }
 
-func migrate(pool *sql.DB, migrations fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, migrations,
-		goose.WithDisableGlobalRegistry(true))
+func migrate(pool *sql.DB, t Tables) error {
+	table := goose.DefaultTablename
+	if t.Room != "" {
+		table = t.Room + "_version"
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, t.Migrations,
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(table))
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ var edges = map[string]string{
 	"store/directory → store/db":    "the room of the SQL that others keep their rows in",
 	"store/queue → store/db":        "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/db":      "the room of the SQL that others keep their rows in",
+	"store/reputation → store/db":   "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/maildir": "a mailbox is a Maildir with an index",
 	"flow/intake → flow/route":      "a recipient is refused in the session if it leads nowhere",
 	"flow/intake → flow/rule":       "the admin's rules decide about mail on its way in",

@@ -1,0 +1,273 @@
+// Package reputation remembers clients from one connection to the next: which tests
+// they passed, so that the clean wait only once, and what was odd about them, which
+// is evidence for the filter and no verdict.
+//
+// A client is an IPv4 address or an IPv6 /64. A test that was passed holds a day
+// (PreGreet) or thirty, as in Postfix's postscreen; a remark holds thirty days after
+// the last of its kind. Everything expires.
+//
+// # On disk
+//
+// Two tables in DATA/facteur.db, reputation_passed and reputation_remark, with a
+// version of their own.
+//
+// # Invariants
+//
+// Questions are answered from memory and never wait for the disk. What is known is
+// read at the start, and changes are written every few seconds, many in one
+// transaction. Memory and tables hold MaxClients at most: of a few that are looked at
+// by chance, the one that expires first makes room. A client who is forgotten waits
+// once more; nobody is let in by it.
+//
+// A crash loses the changes of the last seconds, and nothing else.
+package reputation
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/limit"
+	"facteur/internal/store/db"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Tables is the tables of this room, for db.Open.
+func Tables() db.Tables {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the name is a constant
+	}
+	return db.Tables{Room: "reputation", Migrations: sub}
+}
+
+// Test is something that a client can pass, by Postfix's name.
+type Test string
+
+// The tests.
+const (
+	PreGreet    Test = "pregreet"         // silent until the banner
+	NonSMTP     Test = "non_smtp_command" // no HTTP
+	BareNewline Test = "bare_newline"     // CRLF ends lines
+	Pipelining  Test = "pipelining"       // waits where it has to
+)
+
+// holds is how long a test that was passed counts (postscreen_greet_ttl, and
+// postscreen_bare_newline_ttl and its like).
+func (t Test) holds() time.Duration {
+	if t == PreGreet {
+		return 24 * time.Hour
+	}
+	return remarkHolds
+}
+
+const (
+	// MaxClients bounds memory and tables; some 20 MB when all have both.
+	MaxClients = 1 << 16
+
+	remarkHolds = 30 * 24 * time.Hour
+	namesMax    = 8 // tests, and kinds of remarks, of one client
+	writeEvery  = 5 * time.Second
+	sweepEvery  = time.Hour
+)
+
+// Store is what is known of clients. Its methods may be called from any goroutine.
+type Store struct {
+	db     *db.DB
+	events event.Sink
+	now    func() time.Time
+
+	mu      sync.Mutex
+	clients map[netip.Prefix]*record
+	changed map[netip.Prefix]struct{} // since the last write; those who are gone too
+}
+
+// record is one client.
+type record struct {
+	passed  map[Test]int64 // until when, Unix seconds
+	remarks map[string]count
+}
+
+// count is remarks of one kind.
+type count struct {
+	n       int
+	expires int64
+}
+
+// Open reads what is known from a database that was opened with Tables.
+func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
+	return open(ctx, d, events, time.Now)
+}
+
+func open(ctx context.Context, d *db.DB, events event.Sink, now func() time.Time) (*Store, error) {
+	s := &Store{db: d, events: events, now: now,
+		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{})}
+	return s, s.read(ctx)
+}
+
+// Passed tells whether a client passed a test that still counts.
+func (s *Store) Passed(a netip.Addr, t Test) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.clients[limit.Client(a)]
+	return r != nil && r.passed[t] > s.now().Unix()
+}
+
+// Pass remembers that a client passed a test.
+func (s *Store) Pass(a netip.Addr, t Test) {
+	s.change(a, func(r *record) {
+		if _, known := r.passed[t]; known || len(r.passed) < namesMax {
+			r.pass(t, s.now().Add(t.holds()).Unix())
+		}
+	})
+}
+
+// Remark counts something odd that a client did. The name is one of a few constants.
+func (s *Store) Remark(a netip.Addr, name string) {
+	s.change(a, func(r *record) {
+		c, known := r.remarks[name]
+		if known || len(r.remarks) < namesMax {
+			r.remark(name, count{c.n + 1, s.now().Add(remarkHolds).Unix()})
+		}
+	})
+}
+
+// Remarks are how often a client did which odd thing.
+func (s *Store) Remarks(a netip.Addr) map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.clients[limit.Client(a)]
+	if r == nil {
+		return nil
+	}
+	out := make(map[string]int, len(r.remarks))
+	for name, c := range r.remarks {
+		if c.expires > s.now().Unix() {
+			out[name] = c.n
+		}
+	}
+	return out
+}
+
+// change changes the record of a client. Who has no address has none.
+func (s *Store) change(a netip.Addr, fn func(*record)) {
+	client := limit.Client(a)
+	if !client.IsValid() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fn(s.record(client))
+	s.touch(client)
+}
+
+// touch notes a change. While the disk does not take them, they are forgotten rather
+// than piled up.
+func (s *Store) touch(client netip.Prefix) {
+	if len(s.changed) < 2*MaxClients {
+		s.changed[client] = struct{}{}
+	}
+}
+
+func (s *Store) record(client netip.Prefix) *record {
+	r := s.clients[client]
+	if r == nil {
+		if len(s.clients) >= MaxClients {
+			s.makeRoom()
+		}
+		r = &record{}
+		s.clients[client] = r
+	}
+	return r
+}
+
+// makeRoom forgets, of a few clients, the one that expires first.
+func (s *Store) makeRoom() {
+	const few = 16
+	var gone netip.Prefix
+	first, seen := int64(0), 0
+	for client, r := range s.clients { // in an order by chance
+		if e := r.expires(); seen == 0 || e < first {
+			gone, first = client, e
+		}
+		if seen++; seen == few {
+			break
+		}
+	}
+	delete(s.clients, gone)
+	s.touch(gone)
+}
+
+func (r *record) pass(t Test, until int64) {
+	if r.passed == nil {
+		r.passed = make(map[Test]int64, 1)
+	}
+	r.passed[t] = until
+}
+
+func (r *record) remark(name string, c count) {
+	if r.remarks == nil {
+		r.remarks = make(map[string]count, 1)
+	}
+	r.remarks[name] = c
+}
+
+// expires is when nothing of a record counts any more.
+func (r *record) expires() (last int64) {
+	for _, until := range r.passed {
+		last = max(last, until)
+	}
+	for _, c := range r.remarks {
+		last = max(last, c.expires)
+	}
+	return last
+}
+
+// forget drops what is over, and tells whether anything is left.
+func (r *record) forget(now int64) (left bool) {
+	for t, until := range r.passed {
+		if until <= now {
+			delete(r.passed, t)
+		}
+	}
+	for name, c := range r.remarks {
+		if c.expires <= now {
+			delete(r.remarks, name)
+		}
+	}
+	return len(r.passed)+len(r.remarks) > 0
+}
+
+// Run writes what changes until ctx ends, and once more then.
+func (s *Store) Run(ctx context.Context) {
+	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
+	defer write.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-write.C:
+			s.try(ctx, s.Write)
+		case <-sweep.C:
+			s.try(ctx, s.sweep)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeEvery)
+			defer cancel()
+			s.try(last, s.Write)
+			return
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, fn func(context.Context) error) {
+	if err := fn(ctx); err != nil && ctx.Err() == nil {
+		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/reputation",
+			Text: "what was learnt of clients can't be written: " + err.Error()})
+	}
+}
