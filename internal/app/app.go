@@ -73,7 +73,7 @@ type App struct {
 func New(cfg *config.Config, events event.Sink) (*App, error) {
 	a := &App{events: events}
 	a.settings.Store(translate(cfg))
-	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openDoors, a.openOffice} {
+	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openAccess, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()
 			return nil, err
@@ -259,6 +259,9 @@ func (a *App) close() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		a.office.Close(ctx)
+	}
+	if lists := a.settings.Load().lists; lists != nil {
+		lists.Close()
 	}
 	if a.mailboxes != nil {
 		a.mailboxes.Close()

@@ -31,14 +31,22 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := a.certs.Reload(certificates(c)); err != nil {
+	next := translate(c)
+	if err = a.govern(next); err == nil {
+		if err = a.certs.Reload(certificates(c)); err != nil {
+			next.lists.Close()
+		}
+	}
+	if err != nil {
 		for _, d := range fresh {
 			d.listener.Close()
 		}
 		return err
 	}
 	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
-	a.settings.Store(translate(c))
+	// Who is in the middle of a transaction asks the old lists once more, and is told
+	// to come again where those are closed.
+	a.settings.Swap(next).lists.Close()
 	a.journey.Configure(journeyLimits(c))
 	a.setLimits(c)
 	a.doors.renew(c, answers)

@@ -11,6 +11,7 @@ import (
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
 	"facteur/internal/store/journey"
+	"facteur/internal/store/list"
 )
 
 // settings are those of the file, and what each room takes of them in its own form.
@@ -20,6 +21,8 @@ type settings struct {
 	rules    *intake.Rules
 	schedule deliver.Schedule
 	outbound *deliver.Outbound
+	// lists are what the rules ask; see govern.
+	lists *list.Set
 }
 
 func translate(c *config.Config) *settings {
@@ -35,13 +38,15 @@ func (s *settings) home() string {
 }
 
 func rules(c *config.Config) *intake.Rules {
-	return &intake.Rules{
+	r := &intake.Rules{
 		Hostname:   c.Hostname,
 		Trusted:    prefixes(c.TrustedNetworks),
 		SizeLimit:  int64(c.MessageSizeLimit),
 		Recipients: c.RecipientLimit,
 		MinFree:    int64(c.Queue.MinimumFree),
 	}
+	accessRules(c, r)
+	return r
 }
 
 func prefixes(in []conf.Prefix) []netip.Prefix {

@@ -18,6 +18,8 @@ func (c *Config) Check() []error {
 	k.identity()
 	k.trusted()
 	k.domains()
+	k.access()
+	k.submission()
 	k.listeners()
 	k.certificates()
 	k.outbound()

@@ -42,6 +42,14 @@ type Config struct {
 	// database with "facteur domain add"; what is declared here, only this file
 	// takes away.
 	Domains []Domain `toml:"domain"`
+	// How the server decides about mail that is handed to it.
+	Access Access `toml:"access"`
+	// What our own users may do.
+	Submission SubmissionRules `toml:"submission"`
+	// Tables that rules can look things up in.
+	Lists []List `toml:"list"`
+	// The access rules, in their order.
+	Rules []Rule `toml:"rule"`
 	// Where the server listens. With no [[listen]] at all: smtp on port 25,
 	// submission on 587, submissions on 465, imap on 143 and imaps on 993, on all
 	// addresses.
@@ -189,10 +197,12 @@ func Default() *Config {
 			DelayWarningTime:     conf.Duration(4 * time.Hour),
 			MinimumFree:          100 << 20,
 		},
-		Limits:  defaultLimits(),
-		Mailbox: Mailbox{DefaultQuota: 10 << 30},
-		Journey: defaultJourney(),
-		Log:     Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
+		Limits:     defaultLimits(),
+		Mailbox:    Mailbox{DefaultQuota: 10 << 30},
+		Access:     defaultAccess(),
+		Submission: defaultSubmission(),
+		Journey:    defaultJourney(),
+		Log:        Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}
 }
 
