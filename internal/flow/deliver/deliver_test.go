@@ -29,7 +29,7 @@ import (
 // corridor is the house from the desk to the mailboxes, with a small world outside.
 type corridor struct {
 	hostname string
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	queue    *queue.Queue
 	accounts *directory.Directory
@@ -44,7 +44,7 @@ type corridor struct {
 	roots    *x509.CertPool
 }
 
-func newCorridor(t *testing.T) *corridor {
+func newCorridor(t testing.TB) *corridor {
 	t.Helper()
 	c := &corridor{t: t, hostname: "mail.example.org", dir: t.TempDir(), fs: vfs.OS{}, events: event.Discard, schedule: Schedule{
 		MinimalBackoff: 50 * time.Millisecond, MaximalBackoff: 100 * time.Millisecond,
@@ -129,14 +129,14 @@ func (c *corridor) post(account, from, body string, to ...string) queue.ID {
 	return id
 }
 
-func mustParse(t *testing.T, s string) address.Address {
+func mustParse(t testing.TB, s string) address.Address {
 	t.Helper()
 	a, err := address.Parse(s)
 	check(t, err)
 	return a
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
