@@ -41,6 +41,10 @@ import (
 // Peer is who stands at the desk.
 type Peer struct {
 	Addr netip.Addr
+	// Port is the peer's, Server our end of the connection; zero when there is none,
+	// or a proxy does not say.
+	Port   uint16
+	Server netip.AddrPort
 	// Name is the reverse name of Addr, or "unknown".
 	Name string
 	Helo string

@@ -23,6 +23,8 @@ var edges = map[string]string{
 	"store/mailbox → store/db":      "the room of the SQL that others keep their rows in",
 	"store/reputation → store/db":   "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/maildir": "a mailbox is a Maildir with an index",
+	"flow/advice → flow/intake":     "policy servers and milters are hooks of the desk",
+	"flow/advice → flow/rule":       "what they want done is said in the words of a rule",
 	"flow/intake → flow/route":      "a recipient is refused in the session if it leads nowhere",
 	"flow/intake → flow/rule":       "the admin's rules decide about mail on its way in",
 	"flow/bounce → flow/route":      "a notice takes the same roads as any message",
