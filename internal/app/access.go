@@ -33,6 +33,7 @@ func (a *App) govern(s *settings) error {
 	if name := c.Submission.SenderLogins; name != "" {
 		s.rules.SenderLogins = func(ctx context.Context, key string) lookup.Answer[string] { return lists.Lookup(ctx, name, key) }
 	}
+	a.hire(s)
 	return nil
 }
 

@@ -260,9 +260,7 @@ func (a *App) close() {
 		defer cancel()
 		a.office.Close(ctx)
 	}
-	if lists := a.settings.Load().lists; lists != nil {
-		lists.Close()
-	}
+	a.settings.Load().dismiss()
 	if a.mailboxes != nil {
 		a.mailboxes.Close()
 	}

@@ -34,7 +34,7 @@ func (a *App) Reload(c *config.Config) error {
 	next := translate(c)
 	if err = a.govern(next); err == nil {
 		if err = a.certs.Reload(certificates(c)); err != nil {
-			next.lists.Close()
+			next.dismiss()
 		}
 	}
 	if err != nil {
@@ -44,9 +44,7 @@ func (a *App) Reload(c *config.Config) error {
 		return err
 	}
 	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
-	// Who is in the middle of a transaction asks the old lists once more, and is told
-	// to come again where those are closed.
-	a.settings.Swap(next).lists.Close()
+	a.settings.Swap(next).dismiss()
 	a.journey.Configure(journeyLimits(c))
 	a.setLimits(c)
 	a.doors.renew(c, answers)

@@ -6,6 +6,7 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/conf"
+	"facteur/internal/flow/advice"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
 	"facteur/internal/net/certs"
@@ -21,8 +22,9 @@ type settings struct {
 	rules    *intake.Rules
 	schedule deliver.Schedule
 	outbound *deliver.Outbound
-	// lists are what the rules ask; see govern.
-	lists *list.Set
+	// lists are what the rules ask, policies the servers beside them; see govern.
+	lists    *list.Set
+	policies *advice.Policies
 }
 
 func translate(c *config.Config) *settings {

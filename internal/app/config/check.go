@@ -20,6 +20,7 @@ func (c *Config) Check() []error {
 	k.domains()
 	k.access()
 	k.submission()
+	k.programs()
 	k.listeners()
 	k.certificates()
 	k.outbound()

@@ -50,6 +50,10 @@ type Config struct {
 	Lists []List `toml:"list"`
 	// The access rules, in their order.
 	Rules []Rule `toml:"rule"`
+	// Policy servers. They are asked at each stage after the access rules.
+	Policies []Policy `toml:"policy"`
+	// Milters. They are asked at each stage after the policy servers.
+	Milters []Milter `toml:"milter"`
 	// Where the server listens. With no [[listen]] at all: smtp on port 25,
 	// submission on 587, submissions on 465, imap on 143 and imaps on 993, on all
 	// addresses.

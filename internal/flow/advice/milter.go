@@ -134,8 +134,8 @@ func (a *milterTalk) forgetBody() {
 func milterClient(p *intake.Peer) milter.Client {
 	c := milter.Client{Name: p.Name, Addr: netip.AddrPortFrom(p.Addr, p.Port)}
 	switch {
-	case p.User != nil:
-		// As Sendmail has it: mail of this machine's programs comes from it.
+	case !p.Addr.IsValid():
+		// A Unix socket: as Sendmail has it, mail of this machine comes from there.
 		return milter.Client{Name: "localhost", Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)}
 	case p.Name == "" || p.Name == "unknown":
 		c.Name = "[" + milterAddr(p) + "]"
@@ -145,7 +145,7 @@ func milterClient(p *intake.Peer) milter.Client {
 
 // milterAddr is the client's address as milters read it.
 func milterAddr(p *intake.Peer) string {
-	if p.User != nil {
+	if !p.Addr.IsValid() {
 		return "127.0.0.1"
 	}
 	return ipText(p.Addr)

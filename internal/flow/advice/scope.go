@@ -6,18 +6,16 @@ import (
 	"facteur/internal/flow/intake"
 )
 
-// Scope is whose mail a program is asked about.
-type Scope struct {
-	// Services are the names of doors: "smtp", "submission", "submissions", "lmtp".
-	Services []string
-	// Local: mail of this machine's own programs as well (the sendmail command).
-	Local bool
-}
+// Scope is whose mail a program is asked about: the names of doors, "smtp",
+// "submission" (which is "submissions" too), "lmtp", and "local" for programs of
+// this machine.
+type Scope struct{ Services []string }
 
 // covers tells whether a peer is in the scope.
 func (s Scope) covers(p *intake.Peer) bool {
-	if p.User != nil {
-		return s.Local
+	service := p.Service
+	if service == "submissions" {
+		service = "submission"
 	}
-	return slices.Contains(s.Services, p.Service)
+	return slices.Contains(s.Services, service)
 }
