@@ -121,9 +121,9 @@ func (t *Transaction) traceField(b *bytes.Buffer) {
 		fmt.Fprintf(b, "\t(Authenticated sender: %s)\r\n", p.Account)
 	}
 	fmt.Fprintf(b, "\tby %s (facteur) with %s id %s", t.rules.Hostname, p.Protocol, t.id)
-	if to := t.recipients; len(to) > 0 && t.Recipients() == 1 && !to[0].added {
+	if to := t.only(); to != nil {
 		// Not with several: the trace would tell the blind copies (RFC 5321 §7.6).
-		fmt.Fprintf(b, "\r\n\tfor <%s>", to[0].original)
+		fmt.Fprintf(b, "\r\n\tfor <%s>", to.original)
 	}
 	fmt.Fprintf(b, "; %s\r\n", mailDate(t.arrived))
 }

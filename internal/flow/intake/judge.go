@@ -131,10 +131,11 @@ func (t *Transaction) tell(f *rule.Facts, rcpt *smtp.Rcpt) {
 	switch {
 	case rcpt != nil:
 		f.Recipient.Set(rcpt.To)
-	case t.Recipients() == 1:
-		f.Recipient.Set(t.recipients[0].original)
 	default:
 		f.Recipient.Set(address.Address{})
+		if one := t.only(); one != nil {
+			f.Recipient.Set(one.original)
+		}
 	}
 	if t.received {
 		f.Message, f.BodySize = t.header, int(t.bodySize())
@@ -267,7 +268,7 @@ func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
 		t.recipients[i].removed = true
 	}
 	t.diverted = true
-	t.recipients = append(t.recipients, r)
+	t.join(r)
 	return nil
 }
 
@@ -277,8 +278,19 @@ func (t *Transaction) addRecipient(ctx context.Context, to address.Address) erro
 	if err != nil {
 		return err
 	}
-	t.recipients = append(t.recipients, r)
+	t.join(r)
 	return nil
+}
+
+// join adds a recipient unless he is there; a rule at RCPT names the same one again
+// and again.
+func (t *Transaction) join(r recipient) {
+	if i, there := t.seen[r.key()]; there {
+		t.recipients[i].removed = false
+		return
+	}
+	t.note(&r)
+	t.recipients = append(t.recipients, r)
 }
 
 // resolve finds the way to an address that the admin or one of his programs named.

@@ -23,6 +23,7 @@ type Transaction struct {
 	id    queue.ID
 
 	recipients []recipient
+	named      int // how many of them the client named
 	seen       map[string]int // index in recipients
 	order      []int          // of each RCPT that was taken; only with PerRecipient
 	arrived    time.Time
@@ -79,14 +80,21 @@ func (t *Transaction) ID() queue.ID { return t.id }
 
 // Recipients is how many the client named and were accepted. A repeated address
 // counts once.
-func (t *Transaction) Recipients() int {
-	n := 0
+func (t *Transaction) Recipients() int { return t.named }
+
+// only is the one recipient that the client named; nil where there are several.
+func (t *Transaction) only() (one *recipient) {
 	for i := range t.recipients {
-		if !t.recipients[i].added {
-			n++
+		r := &t.recipients[i]
+		if r.added {
+			continue
 		}
+		if one != nil {
+			return nil
+		}
+		one = r
 	}
-	return n
+	return one
 }
 
 // addresses are those accepted until now.
@@ -106,7 +114,7 @@ func (t *Transaction) Recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 }
 
 func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
-	if len(t.recipients) >= t.rules.Recipients {
+	if t.named >= t.rules.Recipients {
 		return smtp.NewReply(452, "4.5.3", "Error: too many recipients")
 	}
 	if reply := t.judgeEarly(ctx); reply != nil {
@@ -117,7 +125,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 		return reply
 	}
 	if i, again := t.seen[r.key()]; again {
-		t.took(i)
+		t.again(i)
 		return nil // one copy is enough
 	}
 	if reply := t.hasRoom(ctx, &r); reply != nil {
@@ -137,12 +145,27 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 }
 
 func (t *Transaction) add(r recipient) {
+	t.note(&r)
+	t.named++
+	t.took(len(t.recipients))
+	t.recipients = append(t.recipients, r)
+}
+
+// again notes that the client named somebody who is there already.
+func (t *Transaction) again(i int) {
+	if r := &t.recipients[i]; r.added {
+		r.added = false
+		t.named++
+	}
+	t.took(i)
+}
+
+// note remembers the place of the recipient that is appended next.
+func (t *Transaction) note(r *recipient) {
 	if t.seen == nil {
 		t.seen = make(map[string]int)
 	}
 	t.seen[r.key()] = len(t.recipients)
-	t.took(len(t.recipients))
-	t.recipients = append(t.recipients, r)
 }
 
 // took notes which recipient a RCPT was about, for Answers.
