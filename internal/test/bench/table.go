@@ -17,6 +17,8 @@ import (
 type result struct {
 	accept, deliver float64            // letters a second
 	cpu             time.Duration      // per letter
+	load            time.Duration      // per letter, of the generator
+	p50, p99        time.Duration      // from the first byte to the 250
 	memory          int64              // bytes
 	others          float64            // share of the processors that went to programs outside, in %
 	seconds         map[string]float64 // of the steps of an IMAP comparison
@@ -84,4 +86,35 @@ func median(results []result, value func(result) float64) float64 {
 	}
 	slices.Sort(values)
 	return values[len(values)/2]
+}
+
+// row is one line of a table for docs/BENCHMARKS.md.
+type row struct {
+	what            string
+	facteur, debian []result
+}
+
+// markdown writes rows with both servers.
+func markdown(title, head string, columns []column, rows []row) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n\n| %s | |", title, head)
+	for _, c := range columns {
+		fmt.Fprintf(&b, " %s |", c.name)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	line := func(what, who string, results []result) {
+		if len(results) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, "| %s | %s |", what, who)
+		for _, c := range columns {
+			fmt.Fprintf(&b, " %.2f |", median(results, c.value))
+		}
+		b.WriteString("\n")
+	}
+	for _, r := range rows {
+		line(r.what, "facteur", r.facteur)
+		line("", "Postfix", r.debian)
+	}
+	return b.String()
 }

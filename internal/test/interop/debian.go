@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,10 @@ func NewDebian(t testing.TB, setup Setup) *Debian {
 		d.dovecot = NewDovecot(t, d.root)
 	}
 	postfix := PostfixSetup{Main: debianMain(setup, d.root, uid, gid), Quiet: setup.Quiet}
+	if setup.TLS {
+		cert, key := SelfSigned(t, d.root)
+		maps.Copy(postfix.Main, map[string]string{"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": cert, "smtpd_tls_key_file": key})
+	}
 	if slices.Contains(setup.Services, "submission") {
 		d.submission = FreePort(t)
 		postfix.Master = d.submissionService(t)
@@ -66,6 +71,9 @@ func debianMain(setup Setup, root string, uid, gid int) map[string]string {
 		"virtual_gid_maps":        "static:" + strconv.Itoa(gid),
 		"virtual_minimum_uid":     "1",
 		"virtual_mailbox_limit":   "0",
+	}
+	if setup.Trusted != "" {
+		params["mynetworks"] = setup.Trusted
 	}
 	if setup.Smarthost != "" {
 		host, port, _ := strings.Cut(setup.Smarthost, ":")

@@ -10,8 +10,10 @@ type Setup struct {
 	// Services to listen on; default: smtp and imap.
 	Services []string
 	// Trusted is the network that may relay and that no limit touches; default:
-	// 127.0.0.0/8. Facteur only.
+	// 127.0.0.0/8.
 	Trusted string
+	// TLS makes Debian offer STARTTLS on port 25 too, as facteur always does.
+	TLS bool
 	// Config is more text for facteur.toml.
 	Config string
 	// Quiet is for measurements: see PostfixSetup.Quiet.
