@@ -14,6 +14,9 @@ import (
 type attempt struct {
 	item *queue.Item // its Recipients are those of the attempt
 	hop  route.Hop
+	// round is what it shares with the other attempts for the item; nil when it is
+	// the only one.
+	round *round
 	// claimed is when the queue handed it out, begun when its turn came, and
 	// connected when the other side was ready for it.
 	claimed, begun, connected time.Time

@@ -47,6 +47,7 @@ type House struct {
 // Dispatcher hands out the work. Make it with New, start it with Run.
 type Dispatcher struct {
 	queue  *queue.Queue
+	clerk  *clerk
 	local  *local
 	remote *remote
 	events event.Sink
@@ -57,11 +58,12 @@ type Dispatcher struct {
 func New(h House) *Dispatcher {
 	d := &Dispatcher{queue: h.Queue, events: h.Events, places: newPlaces(h.Queue.Look)}
 	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events}
+	d.clerk = c
 	d.local = &local{
-		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.places.give,
+		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.done,
 		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
 	}
-	d.remote = newRemote(h, c, d.places.give)
+	d.remote = newRemote(h, c, d.done)
 	return d
 }
 
@@ -84,6 +86,7 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	d.remote.close()
 	cancel()
 	wg.Wait()
+	d.clerk.rounds.flush()
 	return nil
 }
 
@@ -113,11 +116,25 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 	}
 }
 
+// done takes note of n recipients of an attempt that are no longer under way.
+func (d *Dispatcher) done(a *attempt, n int) {
+	d.places.give(a, n)
+	a.round.ended(n)
+}
+
 // hand splits an item by destination. What finds no place waits in the database.
 func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Time) {
-	for _, a := range split(it, now) {
+	attempts := split(it, now)
+	if len(attempts) > 1 {
+		r := &round{clerk: d.clerk, ctx: hard, item: it, open: len(it.Recipients)}
+		for _, a := range attempts {
+			a.round = r
+		}
+	}
+	for _, a := range attempts {
 		if !d.places.take(a) {
 			d.queue.Park(a.item)
+			a.round.ended(len(a.item.Recipients))
 			continue
 		}
 		if a.hop.Kind == route.Mailbox {

@@ -260,3 +260,60 @@ func TestDeliveredToTheSameMailboxTwice(t *testing.T) {
 		}
 	}
 }
+
+// LOOP-008: recipients in many places who fail at about the same time share one notice,
+// also when others have it or must wait; and a stop in between loses nobody's.
+func TestOneNoticeForManyPlaces(t *testing.T) {
+	for name, x := range map[string]struct {
+		others []string
+		stop   bool
+	}{
+		"all fail":           {nil, false},
+		"some have it":       {[]string{"bob@example.org", "x@accept.example"}, false},
+		"some must wait":     {[]string{"x@defer.example"}, false},
+		"the server stops":   {[]string{"x@slow.test"}, true},
+		"one answers slowly": {[]string{"x@slow.test"}, false},
+	} {
+		t.Run("LOOP-008 "+name, func(t *testing.T) {
+			t.Parallel()
+			c := newCorridor(t)
+			c.peer("slow.test", sim.Peer{Faults: []sim.Fault{{At: "RCPT", Delay: 2 * time.Second}}})
+			var all []queue.Recipient
+			for i := range 20 {
+				domain := fmt.Sprintf("d%d.test", i)
+				check(t, c.world.DNS.Load(domain+". MX 0 .\n"))
+				all = append(all, to(t, "x@"+domain, 0))
+			}
+			for _, other := range x.others {
+				all = append(all, to(t, other, 0))
+			}
+			it := fromAlice()
+			it.EnvelopeID = "many"
+			c.put(it, letterText, all...)
+			stop := c.run()
+			if x.stop {
+				c.await("they have been tried", func() bool { return c.tried(20) })
+				stop()
+				items, recipients, err := c.queue.Depth(context.Background())
+				if err != nil || items > 2 || recipients > 2 {
+					t.Errorf("after the stop: %d items, %d recipients, %v", items, recipients, err)
+				}
+				c.run()
+			}
+			c.await("alice is told", func() bool { return len(c.notices()["many"]) >= 20 })
+			c.await("nothing is left to do", func() bool { return c.idle(1) })
+			if n := len(c.letters("alice")); n != 1 || len(c.notices()["many"]) != 20 {
+				t.Errorf("%d notices of %d recipients", n, len(c.notices()["many"]))
+			}
+		})
+	}
+}
+
+// tried tells that all of the first n domains have been looked up.
+func (c *corridor) tried(n int) bool {
+	asked := 0
+	for i := range n {
+		asked += min(1, c.world.DNS.Asked(fmt.Sprintf("d%d.test", i), "MX"))
+	}
+	return asked == n
+}

@@ -19,6 +19,7 @@ type clerk struct {
 	schedule func() Schedule
 	notices  *bounce.Writer
 	events   event.Sink
+	rounds   rounds
 }
 
 // conclusion is an attempt and what it brought.
@@ -37,10 +38,16 @@ func (c *clerk) conclude(ctx context.Context, a *attempt, results []result) erro
 // concludeAll settles several attempts in one transaction.
 func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 	now := time.Now()
-	settlements := make([]queue.Settlement, len(all))
+	var settlements []queue.Settlement
 	for i := range all {
-		settlements[i] = c.settlement(context.WithoutCancel(ctx), all[i].attempt, all[i].results, now)
-		all[i].offspring = settlements[i].Offspring
+		x := &all[i]
+		s := c.settlement(context.WithoutCancel(ctx), x, now)
+		if x.offspring = s.Offspring; len(s.Outcomes) > 0 {
+			settlements = append(settlements, s)
+		}
+	}
+	if len(settlements) == 0 {
+		return nil
 	}
 	ended, err := c.settle(ctx, settlements...)
 	if err != nil {
@@ -54,24 +61,31 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 }
 
 // settlement writes down what an attempt brought, with the notice that it causes.
-func (c *clerk) settlement(ctx context.Context, a *attempt, results []result, now time.Time) queue.Settlement {
+// What is held back for a common notice is taken out of the results.
+func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) queue.Settlement {
 	schedule := c.schedule()
-	s := queue.Settlement{Item: a.item.ID}
+	it, s := x.attempt.item, queue.Settlement{Item: x.attempt.item.ID}
 	var told []bounce.Recipient
-	for i := range results {
-		r := &results[i]
-		o := c.outcome(schedule, a, r, now)
-		if action := c.action(a.item, r, o); action != "" {
-			told = append(told, r.told(action, a.item.Start().Add(schedule.Lifetime)))
+	kept := x.results[:0]
+	for i := range x.results {
+		r := x.results[i]
+		o := c.outcome(schedule, x.attempt, &r, now)
+		action := c.action(it, &r, o)
+		if action == dsn.Failed && x.attempt.round.hold(failure{x.attempt, r, o}) {
+			continue
 		}
-		s.Outcomes = append(s.Outcomes, o)
+		if action != "" {
+			told = append(told, r.told(action, it.Start().Add(schedule.Lifetime)))
+		}
+		kept, s.Outcomes = append(kept, r), append(s.Outcomes, o)
 	}
 	if len(told) > 0 {
-		c.addNotice(ctx, &s, a.item, told, now)
+		c.addNotice(ctx, &s, it, told, now)
 	}
-	for i := range results {
-		results[i].kind = s.Outcomes[i].Result // as far as it was written down
+	for i := range kept {
+		kept[i].kind = s.Outcomes[i].Result // as far as it was written down
 	}
+	x.results = kept
 	return s
 }
 
