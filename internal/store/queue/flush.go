@@ -16,8 +16,8 @@ const flushMax = 500
 
 // Flush makes what is deferred for a domain due now, as ETRN asks for (RFC 1985),
 // and tells how many recipients that is. domain is in canonical form; ".example.org"
-// is that domain and all below it. What waits for its release, for a person, or is
-// being tried, is left alone.
+// is that domain and all below it, "" is all. What waits for its release, for a
+// person, or is being tried, is left alone.
 //
 // It reads the rows of all that is deferred: who may ask for it, and how often, is
 // the caller's to bound.
@@ -53,8 +53,8 @@ func (q *Queue) waitingFor(ctx context.Context, domain string, now time.Time) (f
 	}
 	rows, err := q.db.Reader().QueryContext(ctx, `SELECT item, n FROM recipient
 		WHERE state = 0 AND due > ? AND attempts > 0
-		AND (substr(address, -length(?)) = ? OR ? <> '' AND substr(address, -length(?)) = ?)`,
-		now.UnixMicro(), exact, exact, below, below, below)
+		AND (? = '' OR substr(address, -length(?)) = ? OR ? <> '' AND substr(address, -length(?)) = ?)`,
+		now.UnixMicro(), domain, exact, exact, below, below, below)
 	if err != nil {
 		return nil, err
 	}
