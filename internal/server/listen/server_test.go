@@ -296,6 +296,7 @@ func TestHardStop(t *testing.T) {
 		})
 		go s.Serve(h)
 		h.enter("192.0.2.1:1")
+		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		start := time.Now()
