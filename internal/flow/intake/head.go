@@ -85,24 +85,28 @@ func (t *Transaction) stamp(h *head) error {
 	return nil
 }
 
-// mend makes the fields that a user's program forgot (RFC 6409 §8).
+// mend makes the fields that a user's program forgot (RFC 6409 §8). They are part of
+// the message, so that whoever signs it signs them.
 func (t *Transaction) mend(h *head) {
+	var fields []byte
 	if !h.date {
-		t.mended = "Date: " + mailDate(t.arrived) + "\r\n"
+		fields = append(fields, "Date: "+mailDate(t.arrived)+"\r\n"...)
 	}
 	if h.messageID == "" {
 		h.messageID = t.newMessageID()
-		t.mended += "Message-Id: " + h.messageID + "\r\n"
+		fields = append(fields, "Message-Id: "+h.messageID+"\r\n"...)
+	}
+	if fields != nil {
+		t.header = append(fields, t.header...)
 	}
 }
 
-// prefix is what we put in front of the message: fields of rules, the trace field,
-// and for our own users what their program forgot.
+// prefix is what we put in front of the message: fields of rules, and the trace
+// field.
 func (t *Transaction) prefix() []byte {
 	b := bytes.NewBuffer(make([]byte, 0, 512))
 	b.Write(t.above)
 	t.traceField(b)
-	b.WriteString(t.mended)
 	return b.Bytes()
 }
 

@@ -23,7 +23,7 @@ type Transaction struct {
 	id    queue.ID
 
 	recipients []recipient
-	named      int // how many of them the client named
+	named      int            // how many of them the client named
 	seen       map[string]int // index in recipients
 	order      []int          // of each RCPT that was taken; only with PerRecipient
 	arrived    time.Time
@@ -35,8 +35,7 @@ type Transaction struct {
 	headCut   bool  // header is only the first headMax bytes of it
 	received  bool
 	messageID string
-	eightBit  bool   // the header has bytes above 127
-	mended    string // fields that a user's program forgot
+	eightBit  bool // the header has bytes above 127
 
 	// What rules and hooks want. See judge.go and edit.go.
 	early    bool        // connect, helo and mail were judged
