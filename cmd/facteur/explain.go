@@ -40,7 +40,12 @@ func (c *command) explainCommand() *cobra.Command {
 			if since > 0 {
 				q.Since = time.Now().Add(-since.Std())
 			}
-			found, err := journey.Search(cmd.Context(), vfs.OS{}, filepath.Join(cfg.DataDir, "journey"), q)
+			dir := filepath.Join(cfg.DataDir, "journey")
+			found, err := journey.Search(cmd.Context(), vfs.OS{}, dir, q)
+			if err == nil && len(found.Groups) == 0 { // what has just happened is not written down yet
+				time.Sleep(journey.Delay)
+				found, err = journey.Search(cmd.Context(), vfs.OS{}, dir, q)
+			}
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,13 +13,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"facteur/internal/app/sendmail"
 )
 
 func main() {
 	// Mail, keys and passwords are nobody else's, whatever the admin's shell says.
 	syscall.Umask(0o077)
 	c := &command{in: os.Stdin, out: os.Stdout, err: os.Stderr}
-	os.Exit(c.run(context.Background(), os.Args[1:]))
+	os.Exit(c.runAs(context.Background(), os.Args))
 }
 
 // command is one call of the program: where it reads and writes, and what all
@@ -42,8 +45,8 @@ func (c *command) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(c.err, "facteur: "+printable(line))
+	if status := c.exit("facteur", err); errors.As(err, new(*sendmail.Error)) {
+		return status
 	}
 	return 1
 }
@@ -60,7 +63,8 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
-		c.accountCommand(), c.domainCommand(), c.queueCommand(), c.explainCommand(), c.versionCommand(),
+		c.accountCommand(), c.domainCommand(), c.queueCommand(), c.explainCommand(),
+		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(),
 	)
 	return root
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func (c *command) queueCommand() *cobra.Command {
-	return group("queue", "The queue: mail on its way", c.queueList(), c.queueShow())
+	return group("queue", "The queue: mail on its way", c.queueList(), c.queueShow(), c.queueRetry())
 }
 
 func (c *command) queueList() *cobra.Command {
@@ -23,14 +23,16 @@ func (c *command) queueList() *cobra.Command {
 		Short: "List what is in the queue, as mailq does",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-				if c.json {
-					return o.Queue(ctx, func(e control.Entry) error { return printJSON(c, e) })
-				}
-				return mailq(ctx, o, c.out)
-			})
+			return c.withOffice(cmd.Context(), c.listQueue)
 		},
 	})
+}
+
+func (c *command) listQueue(ctx context.Context, o control.Office) error {
+	if c.json {
+		return o.Queue(ctx, func(e control.Entry) error { return printJSON(c, e) })
+	}
+	return mailq(ctx, o, c.out)
 }
 
 // The columns of mailq for long queue IDs, which scripts cut by position or by

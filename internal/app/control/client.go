@@ -92,6 +92,12 @@ func (c *client) Message(ctx context.Context, id ItemID) (io.ReadCloser, error) 
 	return c.post(ctx, "/queue/message", id)
 }
 
+// Retry implements Office.
+func (c *client) Retry(ctx context.Context, w Waiting) (n int, err error) {
+	err = c.call(ctx, "/queue/retry", w, &n)
+	return n, err
+}
+
 // call asks, and decodes the answer into out unless that is nil.
 func (c *client) call(ctx context.Context, path string, in, out any) error {
 	body, err := c.post(ctx, path, in)

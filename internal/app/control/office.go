@@ -54,6 +54,8 @@ type Office interface {
 	Entry(ctx context.Context, id ItemID) (Entry, error)
 	// Message is the bytes of an item. Close it.
 	Message(ctx context.Context, id ItemID) (io.ReadCloser, error)
+	// Retry makes what waits due now, and tells how many recipients that is.
+	Retry(ctx context.Context, w Waiting) (int, error)
 }
 
 // NewAccount is an account to be.
@@ -84,6 +86,12 @@ type DomainName struct {
 // ItemID is a queue ID as people see it.
 type ItemID struct {
 	ID string `json:"id"`
+}
+
+// Waiting says for what: a domain in any case and script, with a dot before it to
+// include those below it; "" for all.
+type Waiting struct {
+	Domain string `json:"domain"`
 }
 
 // Entry is an item of the queue as listings show it.

@@ -89,6 +89,7 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /queue", queueHandler(o))
 	mux.Handle("POST /queue/entry", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Entry(ctx, id) }))
 	mux.Handle("POST /queue/message", messageHandler(o))
+	mux.Handle("POST /queue/retry", ask(func(ctx context.Context, w Waiting) (any, error) { return o.Retry(ctx, w) }))
 	return mux
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"facteur/internal/app/config"
 	"facteur/internal/mail/address"
@@ -110,6 +111,22 @@ func (s *Stores) Message(ctx context.Context, id ItemID) (io.ReadCloser, error) 
 		return nil, err
 	}
 	return body.Open()
+}
+
+// Retry implements Office.
+func (s *Stores) Retry(ctx context.Context, w Waiting) (int, error) {
+	if w.Domain == "" {
+		return s.queue.Flush(ctx, "")
+	}
+	name, below := strings.CutPrefix(w.Domain, ".")
+	domain, err := address.CanonicalDomain(name)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a domain: %w", w.Domain, err)
+	}
+	if below {
+		domain = "." + domain
+	}
+	return s.queue.Flush(ctx, domain)
 }
 
 func (s *Stores) show(ctx context.Context, id ItemID) (*queue.Item, queue.Body, error) {

@@ -66,6 +66,9 @@ type Limits struct {
 	MaxSize int64
 }
 
+// Delay is after how long a step is written down, if the disk keeps up.
+const Delay = 2 * flushEvery
+
 const (
 	// flushEvery is how long steps are gathered before they are written, and so how
 	// old a journey may be to a reader.
