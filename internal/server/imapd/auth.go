@@ -156,6 +156,7 @@ func (s *session) letIn(method, user string) {
 	s.bad = 0
 	s.wire.loginBy = time.Time{}
 	s.dec.SetLimits(imap.AfterLogin())
+	s.wire.conn.Known()
 	s.emit(LoggedIn{who: s.who(), Method: method})
 }
 

@@ -120,5 +120,6 @@ func (s *session) logIn(mechanism string, c sasl.Credentials) *smtp.Reply {
 		return reply
 	}
 	s.account, s.mechanism = account, mechanism
+	s.conn.Known()
 	return replyAuthOk
 }
