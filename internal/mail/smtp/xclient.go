@@ -54,7 +54,7 @@ type Xclient struct {
 }
 
 var (
-	replyXclientSyntax = NewReply(501, "5.5.4", "Syntax: attribute=value …")
+	replyXclientSyntax = NewReply(501, "5.5.4", "Syntax: attribute=value ...")
 	replyXclientName   = NewReply(501, "5.5.4", "Bad attribute name")
 	replyXclientValue  = NewReply(501, "5.5.4", "Bad attribute value syntax")
 )

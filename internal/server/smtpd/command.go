@@ -2,8 +2,9 @@ package smtpd
 
 import (
 	"bytes"
-	"strconv"
+	"strings"
 
+	"facteur/internal/flow/intake"
 	"facteur/internal/mail/smtp"
 )
 
@@ -13,9 +14,9 @@ var (
 	replySenderOk    = smtp.NewReply(250, "2.1.0", "Ok")
 	replyRecipientOk = smtp.NewReply(250, "2.1.5", "Ok")
 	replyBye         = smtp.NewReply(221, "2.0.0", "Bye")
+	replyUnknown     = smtp.NewReply(500, "5.5.2", "Error: command not recognized")
 	replyNotSMTP     = smtp.NewReply(221, "2.7.0", "Error: this is an SMTP server. Goodbye.")
 	replyVrfy        = smtp.NewReply(252, "2.0.0", "Cannot verify the user; send mail to find out")
-	replyHelp        = smtp.NewReply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH")
 	replyStartData   = smtp.NewReply(354, "", "End data with <CR><LF>.<CR><LF>")
 	replyReadyTLS    = smtp.NewReply(220, "2.0.0", "Ready to start TLS")
 
@@ -23,6 +24,8 @@ var (
 	replyLineEnding  = smtp.NewReply(500, "5.5.2", "Error: bare <CR> or <LF>; lines end with <CR><LF>")
 	replyPipelining  = smtp.NewReply(503, "5.5.0", "Error: improper command pipelining")
 	replyNoArgs      = smtp.NewReply(501, "5.5.4", "Syntax error: no arguments allowed")
+	replyNoExpn      = smtp.NewReply(502, "5.5.1", "Error: EXPN is not offered: lists are nobody else's business")
+	replyLhlo        = smtp.NewReply(500, "5.5.1", "Error: this is LMTP; send LHLO")
 	replyHeloSyntax  = smtp.NewReply(501, "5.5.4", "Syntax: EHLO hostname")
 	replyVrfySyntax  = smtp.NewReply(501, "5.5.4", "Syntax: VRFY address")
 	replyNeedHelo    = smtp.NewReply(503, "5.5.1", "Error: send HELO/EHLO first")
@@ -37,14 +40,48 @@ var (
 	replyTLSActive   = smtp.NewReply(503, "5.5.1", "Error: TLS already active")
 )
 
-// verbHandlers obey one command each. args are valid until the handler reads
-// from the peer. A nil reply means that the handler answered, or ended the
-// session, itself.
-var verbHandlers = [smtp.NumVerbs]func(s *session, args []byte) *smtp.Reply{
-	smtp.EHLO: (*session).ehlo, smtp.HELO: (*session).heloVerb, smtp.MAIL: (*session).mailFrom,
-	smtp.RCPT: (*session).rcptTo, smtp.DATA: (*session).dataVerb, smtp.RSET: (*session).rset,
-	smtp.NOOP: (*session).noop, smtp.QUIT: (*session).quitVerb, smtp.VRFY: (*session).vrfy,
-	smtp.HELP: (*session).help, smtp.STARTTLS: (*session).startTLS, smtp.AUTH: (*session).auth,
+// handle obeys one command. args are valid until the handler reads from the peer.
+// A nil reply means that the handler answered, or ended the session, itself.
+func (s *session) handle(v smtp.Verb, args []byte) *smtp.Reply {
+	switch v {
+	case smtp.EHLO:
+		return s.ehlo(args)
+	case smtp.HELO:
+		return s.heloVerb(args)
+	case smtp.LHLO:
+		return s.lhlo(args)
+	case smtp.MAIL:
+		return s.mailFrom(args)
+	case smtp.RCPT:
+		return s.rcptTo(args)
+	case smtp.DATA:
+		return s.dataVerb(args)
+	case smtp.BDAT:
+		return s.bdat(args)
+	case smtp.RSET:
+		return s.rset(args)
+	case smtp.NOOP:
+		return s.noop(args)
+	case smtp.QUIT:
+		return s.quitVerb(args)
+	case smtp.VRFY:
+		return s.vrfy(args)
+	case smtp.EXPN:
+		return s.expn(args)
+	case smtp.HELP:
+		return s.help(args)
+	case smtp.STARTTLS:
+		return s.startTLS(args)
+	case smtp.AUTH:
+		return s.auth(args)
+	case smtp.ETRN:
+		return s.etrn(args)
+	case smtp.XCLIENT:
+		return s.xclient(args)
+	case smtp.XFORWARD:
+		return s.xforward(args)
+	}
+	return replyUnknown
 }
 
 // obey does what a line says.
@@ -52,26 +89,38 @@ func (s *session) obey(line []byte) {
 	s.announceConnect()
 	cmd, reply := smtp.ParseCommand(line)
 	if cmd.Verb == smtp.Unknown && s.helo == "" && notSMTP(line) {
-		s.tally.add(smtp.Unknown, false)
-		text := clean(line)
-		if s.last == "AUTH" { // refused, and the client sends its password all the same
-			text = ""
+		if s.otherProtocol(line); s.over {
+			return
 		}
-		s.quit("non-SMTP command", text, replyNotSMTP)
-		return
 	}
 	s.last = cmd.Verb.String()
 	switch {
 	case cmd.Verb == smtp.Unknown:
 		s.limits.unknown++
 	case reply == nil:
-		reply = verbHandlers[cmd.Verb](s, cmd.Args)
+		reply = s.handle(cmd.Verb, cmd.Args)
 	}
 	if reply == nil {
 		return
 	}
 	s.tally.add(cmd.Verb, reply.Code < 400)
 	s.settle(reply)
+}
+
+// otherProtocol is about a browser or worse (SMTP-014).
+func (s *session) otherProtocol(line []byte) {
+	text := clean(line)
+	if s.last == "AUTH" { // refused, and the client sends its password all the same
+		text = ""
+	}
+	s.remark(intake.NonSMTP)
+	switch s.rules.Screen.NonSMTP {
+	case Enforce:
+		s.barred = true
+	case Drop:
+		s.tally.add(smtp.Unknown, false)
+		s.quit("non-SMTP command", text, replyNotSMTP)
+	}
 }
 
 // settle sends a handler's reply and counts it.
@@ -119,53 +168,6 @@ func (s *session) improper() *smtp.Reply {
 	return replyPipelining
 }
 
-func (s *session) ehlo(args []byte) *smtp.Reply {
-	return s.greeted(args, true)
-}
-
-func (s *session) heloVerb(args []byte) *smtp.Reply {
-	return s.greeted(args, false)
-}
-
-// greeted takes HELO and EHLO, which also end a transaction (RFC 5321 §4.1.4).
-// Any name is taken, as many clients know no better; it is made harmless.
-func (s *session) greeted(args []byte, esmtp bool) *smtp.Reply {
-	if s.early() {
-		return s.improper()
-	}
-	s.limits.junk++
-	name := bytes.TrimSpace(args)
-	if len(name) == 0 || len(name) > 255 || !isASCII(name) {
-		return replyHeloSyntax
-	}
-	s.reset(transactionScope)
-	s.helo, s.esmtp = "", esmtp
-	p := s.peer()
-	p.Helo = neuter(string(name))
-	if reply := s.visit.Helo(s.ctx, p); reply != nil {
-		return reply
-	}
-	s.helo, s.esmtp = neuter(string(name)), esmtp
-	if esmtp {
-		return s.capabilities()
-	}
-	return &smtp.Reply{Code: 250, Lines: []string{s.srv.Hostname}}
-}
-
-// capabilities is the reply to EHLO.
-func (s *session) capabilities() *smtp.Reply {
-	size, _ := s.srv.desk.Limits()
-	lines := make([]string, 0, 10)
-	lines = append(lines, s.srv.Hostname, "PIPELINING", "SIZE "+strconv.FormatInt(size, 10))
-	if s.srv.TLS != nil && s.conn.TLS() == nil {
-		lines = append(lines, "STARTTLS")
-	}
-	if s.mayAuth() && s.secure() {
-		lines = append(lines, "AUTH PLAIN LOGIN")
-	}
-	return &smtp.Reply{Code: 250, Lines: append(lines, "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8")}
-}
-
 func (s *session) rset(args []byte) *smtp.Reply {
 	s.limits.junk++
 	if len(args) > 0 {
@@ -188,9 +190,9 @@ func (s *session) vrfy(args []byte) *smtp.Reply {
 	return replyVrfy
 }
 
-func (s *session) help([]byte) *smtp.Reply {
+func (s *session) expn([]byte) *smtp.Reply {
 	s.limits.junk++
-	return replyHelp
+	return replyNoExpn
 }
 
 func (s *session) quitVerb(args []byte) *smtp.Reply {
@@ -211,6 +213,16 @@ func neuter(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// neuterLine is neuter for texts that may have blanks and a host's punctuation.
+func neuterLine(s string) string { return strings.Map(printableASCII, s) }
+
+func printableASCII(r rune) rune {
+	if r < ' ' || r > '~' {
+		return '?'
+	}
+	return r
 }
 
 // clean is the beginning of what a peer sent, fit for a log line.

@@ -12,7 +12,10 @@ func (s *session) dataVerb(args []byte) *smtp.Reply {
 	if reply := s.mayData(args); reply != nil {
 		return reply
 	}
-	if s.early() {
+	if s.mail.Body == "BINARYMIME" {
+		return replyNeedBdat
+	}
+	if s.hasty() {
 		return s.improper()
 	}
 	if reply := s.tx.Data(s.ctx); reply != nil {
@@ -26,13 +29,7 @@ func (s *session) dataVerb(args []byte) *smtp.Reply {
 		s.lost(err)
 		return nil
 	}
-	s.last = "END-OF-MESSAGE"
-	if reply != nil {
-		s.rejected("END-OF-MESSAGE", s.mail.Sender, nil, reply)
-		s.reset(transactionScope)
-		return reply
-	}
-	return s.commit()
+	return s.end(reply)
 }
 
 func (s *session) mayData(args []byte) *smtp.Reply {
@@ -41,6 +38,8 @@ func (s *session) mayData(args []byte) *smtp.Reply {
 		return replyNoArgs
 	case s.tx == nil:
 		return replyNeedMail
+	case s.chunks != nil:
+		return replyOneWay
 	case s.tx.Recipients() == 0 && s.refused:
 		return replyNoRcpt
 	case s.tx.Recipients() == 0:
@@ -67,25 +66,52 @@ func (s *session) receive() (*smtp.Reply, error) {
 	}
 	if reply == nil {
 		// A desk that is content with half a message has not seen its end.
-		reply = smtp.NewReply(451, "4.3.0", "Error: message was not read to its end")
+		reply = replyNotRead
 	}
 	return reply, nil
 }
 
-// commit makes the message ours. From here on it is, whether the peer hears of
-// it or not (RFC 5321 §4.2.5).
-func (s *session) commit() *smtp.Reply {
-	tx := s.tx
-	id, reply := tx.Commit(s.ctx)
-	if reply != nil {
-		s.rejected("END-OF-MESSAGE", s.mail.Sender, nil, reply)
+// end answers for a message that was read to its end: the desk refused it, or it
+// becomes ours. From Commit on it is, whether the peer hears of it or not
+// (RFC 5321 §4.2.5).
+func (s *session) end(refusal *smtp.Reply) *smtp.Reply {
+	s.last = "END-OF-MESSAGE"
+	tx, taken := s.tx, s.taken
+	var id queue.ID
+	if refusal == nil {
+		id, refusal = tx.Commit(s.ctx)
+	}
+	if refusal != nil {
+		s.rejected("END-OF-MESSAGE", s.mail.Sender, nil, refusal)
 		s.reset(transactionScope)
-		return reply
+		return s.each(taken, func(int) *smtp.Reply { return refusal })
 	}
 	s.tx = nil // there is nothing left to abort
 	s.reset(transactionScope)
 	s.limits = counters{}
-	return queued(id)
+	accepted := queued(id)
+	if s.srv.Service != LMTP {
+		return accepted
+	}
+	answers := tx.Answers()
+	return s.each(taken, func(i int) *smtp.Reply {
+		if i < len(answers) && answers[i] != nil {
+			return answers[i]
+		}
+		return accepted
+	})
+}
+
+// each answers for every recipient where that is the custom (RFC 2033 §4.2), else
+// once. The last reply is returned.
+func (s *session) each(taken int, reply func(i int) *smtp.Reply) *smtp.Reply {
+	if s.srv.Service != LMTP {
+		taken = 1
+	}
+	for i := range taken - 1 {
+		s.answer(reply(i))
+	}
+	return reply(taken - 1)
 }
 
 func queued(id queue.ID) *smtp.Reply {

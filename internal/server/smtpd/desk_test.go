@@ -93,7 +93,15 @@ func (t *doubleTx) Recipient(_ context.Context, r smtp.Rcpt) *smtp.Reply {
 
 func (t *doubleTx) Data(context.Context) *smtp.Reply { return nil }
 
-func (t *doubleTx) Answers() []*smtp.Reply { return make([]*smtp.Reply, len(t.to)) }
+func (t *doubleTx) Answers() []*smtp.Reply {
+	all := make([]*smtp.Reply, len(t.to))
+	for i, to := range t.to {
+		if strings.HasPrefix(to, "full") {
+			all[i] = smtp.NewReply(452, "4.2.2", "<"+to+">: Mailbox is full")
+		}
+	}
+	return all
+}
 
 func (t *doubleTx) Recipients() int { return len(t.to) }
 

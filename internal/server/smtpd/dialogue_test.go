@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -91,6 +92,7 @@ type play struct {
 	desk   *double
 	log    *lines
 	config Config
+	rules  *Rules
 	remote netip.AddrPort
 	local  netip.AddrPort
 
@@ -104,7 +106,7 @@ type play struct {
 
 func newPlay(t *testing.T) *play {
 	return &play{t: t, desk: newDouble(), log: &lines{},
-		config: Config{Hostname: "mx.local.example"},
+		config: Config{Hostname: "mx.local.example", Crowd: NewCrowd()}, rules: testRules(),
 		remote: netip.MustParseAddrPort("192.0.2.1:4711"), local: netip.MustParseAddrPort("192.0.2.25:25")}
 }
 
@@ -149,7 +151,7 @@ func unescape(s string) string {
 func (p *play) do(words []string) {
 	switch words[0] {
 	case "service":
-		p.config.Service = map[string]Service{"smtp": SMTP, "submission": Submission, "submissions": Submissions}[words[1]]
+		p.config.Service = map[string]Service{"smtp": SMTP, "submission": Submission, "submissions": Submissions, "lmtp": LMTP}[words[1]]
 	case "tls":
 		p.config.TLS = testTLS()
 	case "auth":
@@ -166,8 +168,36 @@ func (p *play) do(words []string) {
 				return words[1]
 			}
 		}
-	case "connect":
+	case "tarpit":
+		p.rules.ErrorSleep = time.Second
+	case "rule":
+		p.set(words[1], words[2:])
+	case "flush": // domain n
+		n, _ := strconv.Atoi(words[2])
+		p.config.Flush = func(_ context.Context, domain string) (int, error) {
+			switch domain {
+			case words[1]:
+				return n, nil
+			case "broken.example":
+				return 0, errors.New("the queue is broken")
+			}
+			return 0, nil
+		}
+	case "remember":
+		seen := map[netip.Addr]bool{}
+		p.config.Seen, p.config.Passed = func(a netip.Addr) bool { return seen[a] }, func(a netip.Addr) { seen[a] = true }
+	case "from":
+		p.remote = netip.AddrPortFrom(netip.MustParseAddr(words[1]), 4711)
+	case "connect", "silently": // connect
+		p.hangUp()
 		p.connect()
+	case "slowly": // n, then a line sent n times, each after the answer to the one before
+		n, _ := strconv.Atoi(words[1])
+		for range n {
+			p.send(unescape(strings.Join(words[2:], " ")) + "\r\n")
+			time.Sleep(6 * time.Second)
+			p.listen()
+		}
 	case "repeat": // n, then a line sent n times
 		n, _ := strconv.Atoi(words[1])
 		p.send(strings.Repeat(unescape(strings.Join(words[2:], " "))+"\r\n", n))
@@ -187,8 +217,54 @@ func (p *play) do(words []string) {
 	}
 }
 
+// set changes a rule.
+func (p *play) set(name string, words []string) {
+	action := map[string]Action{"ignore": Ignore, "enforce": Enforce, "drop": Drop}
+	prefixes := func() (nets []netip.Prefix) {
+		for _, w := range words {
+			nets = append(nets, netip.MustParsePrefix(w))
+		}
+		return nets
+	}
+	switch r := p.rules; name {
+	case "withhold":
+		r.Withheld = words
+	case "messages":
+		r.MaxMessages, _ = strconv.Atoi(words[0])
+	case "trusted":
+		r.Trusted = prefixes()
+	case "exempt":
+		r.Exempt = prefixes()
+	case "xclient":
+		r.XclientHosts = prefixes()
+	case "xforward":
+		r.XforwardHosts = prefixes()
+	case "etrn":
+		r.Etrn = map[string]Who{"known": Known, "nobody": Nobody, "anybody": Anybody}[words[0]]
+		r.EtrnDomains = words[1:]
+	case "greet":
+		r.Screen.Wait, r.Screen.Greet = 6*time.Second, action[words[0]]
+		r.Screen.Teaser = strings.Join(words[1:], " ")
+	case "non-smtp":
+		r.Screen.NonSMTP = action[words[0]]
+	case "bare-newline":
+		r.Screen.BareNewline = action[words[0]]
+	case "pipelining":
+		r.Screen.Pipelining = action[words[0]]
+	case "rates":
+		r.Rates.Messages, _ = strconv.Atoi(words[0])
+		r.Rates.Recipients, _ = strconv.Atoi(words[1])
+	case "guesses":
+		r.Rates.Guesses, _ = strconv.Atoi(words[0])
+		r.Rates.DomainGuesses, _ = strconv.Atoi(words[1])
+	default:
+		p.t.Fatalf("script: what is the rule %q?", name)
+	}
+}
+
 func (p *play) connect() {
 	p.config.Events = p.log
+	p.config.Rules = func() *Rules { return p.rules }
 	srv := newServer(p.config, p.desk)
 	client, server := net.Pipe()
 	c := listen.NewConn(server)

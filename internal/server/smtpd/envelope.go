@@ -9,8 +9,11 @@ func (s *session) mailFrom(args []byte) *smtp.Reply {
 	if reply := s.mayMail(); reply != nil {
 		return reply
 	}
-	mail, reply := smtp.ParseMail(string(args), s.offer())
+	mail, reply := smtp.ParseMail(string(args), &s.offered)
 	if reply != nil {
+		return reply
+	}
+	if reply := s.oneMore(); reply != nil || s.over {
 		return reply
 	}
 	s.mail = mail
@@ -21,7 +24,20 @@ func (s *session) mailFrom(args []byte) *smtp.Reply {
 		return reply
 	}
 	s.tx = tx
+	s.mails++
 	return replySenderOk
+}
+
+// oneMore tells why a client gets no further transaction now.
+func (s *session) oneMore() *smtp.Reply {
+	switch {
+	case s.mails >= s.rules.MaxMessages: // RFC 9422 §4.1
+		s.quit("too many messages", "", s.srv.goodbye("4.7.0", "Error: too many messages in one session; connect again"))
+		return nil
+	case s.tooMuchMail():
+		return smtp.NewReply(450, "4.7.1", "Error: too much mail from "+s.addr.String())
+	}
+	return nil
 }
 
 // mayMail tells what stands in the way of a transaction.
@@ -31,7 +47,7 @@ func (s *session) mayMail() *smtp.Reply {
 		return replyNeedHelo
 	case s.tx != nil:
 		return replyNested
-	case s.srv.Service == SMTP:
+	case !s.submission(), s.srv.Service == Local, s.srv.Device != nil:
 		return nil
 	case !s.secure():
 		return replyNeedTLS
@@ -45,24 +61,53 @@ func (s *session) rcptTo(args []byte) *smtp.Reply {
 	if s.tx == nil {
 		return replyNeedMail
 	}
-	rcpt, reply := smtp.ParseRcpt(string(args), s.mail.UTF8, s.offer())
+	if s.chunks != nil {
+		return replyOneWay
+	}
+	rcpt, reply := smtp.ParseRcpt(string(args), s.mail.UTF8, &s.offered)
+	if reply == nil {
+		reply = s.mayRcpt()
+	}
 	if reply != nil {
-		s.refused = true
+		s.refused = s.refused || reply != replyTooManyRcpt
 		return reply
 	}
 	before := s.tx.Recipients()
-	if _, most := s.srv.desk.Limits(); before >= most || s.repeated >= most {
-		return replyTooManyRcpt
-	}
 	if reply = s.tx.Recipient(s.ctx, rcpt); reply != nil {
 		s.refused = true
 		s.rejected("RCPT", s.mail.Sender, &rcpt.To, reply)
-		return reply
+		if unknownRecipient(reply) {
+			s.guessed(rcpt.To.Domain)
+		}
+		return s.unlessOver(reply)
 	}
+	s.taken++
 	if s.tx.Recipients() == before { // cheap, but not for ever (SMTP-031)
 		s.repeated++
 	}
 	return replyRecipientOk
+}
+
+// mayRcpt tells what stands in the way of a recipient, whoever he is.
+func (s *session) mayRcpt() *smtp.Reply {
+	_, most := s.srv.desk.Limits()
+	switch {
+	case s.barred:
+		return replyBarred
+	case s.tx.Recipients() >= most, s.repeated >= most:
+		return replyTooManyRcpt
+	case s.tooManyRecipients():
+		return smtp.NewReply(450, "4.7.1", "Error: too many recipients from "+s.addr.String())
+	}
+	return nil
+}
+
+// unlessOver is the reply, or nil where the session ended with another.
+func (s *session) unlessOver(reply *smtp.Reply) *smtp.Reply {
+	if s.over {
+		return nil
+	}
+	return reply
 }
 
 // rejected tells of a refusal by the desk.

@@ -1,10 +1,12 @@
 package smtpd
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
@@ -22,20 +24,33 @@ type Client struct {
 }
 
 // String is name[address], as Postfix writes it.
-func (c Client) String() string { return c.Name + "[" + c.Addr.String() + "]" }
+func (c Client) String() string {
+	if !c.Addr.IsValid() {
+		return "localhost[unix]"
+	}
+	return c.Name + "[" + c.Addr.String() + "]"
+}
 
 func (c Client) attrs() []slog.Attr {
 	return []slog.Attr{slog.String("client", c.Addr.String()), slog.String("client_name", c.Name),
 		slog.String("session", c.Session)}
 }
 
-func (s *session) client() Client { return Client{s.name.get(), s.conn.Remote.Addr(), s.id} }
+func (s *session) client() Client { return Client{s.name.get(), s.addr, s.id} }
 
 // announceConnect tells of the connection, once, as soon as its name matters.
 func (s *session) announceConnect() {
 	if !s.tally.announced {
 		s.tally.announced = true
 		s.srv.Events.Emit(Connected{Client: s.client(), Service: s.srv.Service})
+		s.announceTLS()
+	}
+}
+
+// announceTLS tells how the session is encrypted.
+func (s *session) announceTLS() {
+	if state := s.conn.TLS(); state != nil {
+		s.srv.Events.Emit(Encrypted{Client: s.client(), State: state})
 	}
 }
 
@@ -70,8 +85,9 @@ func (t *tally) add(v smtp.Verb, ok bool) {
 }
 
 // tallyOrder is Postfix's.
-var tallyOrder = [...]smtp.Verb{smtp.HELO, smtp.EHLO, smtp.STARTTLS, smtp.AUTH, smtp.MAIL, smtp.RCPT, smtp.DATA,
-	smtp.RSET, smtp.NOOP, smtp.VRFY, smtp.HELP, smtp.QUIT, smtp.Unknown}
+var tallyOrder = [...]smtp.Verb{smtp.HELO, smtp.EHLO, smtp.LHLO, smtp.STARTTLS, smtp.XCLIENT, smtp.XFORWARD, smtp.AUTH,
+	smtp.MAIL, smtp.RCPT, smtp.DATA, smtp.BDAT, smtp.RSET, smtp.NOOP, smtp.VRFY, smtp.EXPN, smtp.ETRN, smtp.HELP,
+	smtp.QUIT, smtp.Unknown}
 
 // String is "ehlo=1 mail=1 rcpt=1/2 … commands=4/5": good ones of all.
 func (t *tally) String() string {
@@ -224,4 +240,88 @@ func (e TLSFailed) Record() (string, []slog.Attr) {
 // Line implements event.Event.
 func (e TLSFailed) Line() (string, string) {
 	return program, fmt.Sprintf("SSL_accept error from %s: %v", e.Client, e.Err)
+}
+
+// Encrypted: TLS is on.
+type Encrypted struct {
+	Client Client
+	State  *tls.ConnectionState
+}
+
+// Level implements event.Event.
+func (Encrypted) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Encrypted) Record() (string, []slog.Attr) {
+	return "encrypted", append(e.Client.attrs(), slog.String("tls_version", tls.VersionName(e.State.Version)),
+		slog.String("tls_cipher", tls.CipherSuiteName(e.State.CipherSuite)), slog.String("peer", e.peer()))
+}
+
+// Line implements event.Event.
+func (e Encrypted) Line() (string, string) {
+	cipher := tls.CipherSuiteName(e.State.CipherSuite)
+	bits := "256/256"
+	if strings.Contains(cipher, "AES_128") {
+		bits = "128/128"
+	}
+	return program, fmt.Sprintf("%s TLS connection established from %s: %s with cipher %s (%s bits)", e.peer(), e.Client,
+		strings.Replace(tls.VersionName(e.State.Version), "TLS 1", "TLSv1", 1), cipher, bits)
+}
+
+// peer is what is known of the client's certificate, in Postfix's words.
+func (e Encrypted) peer() string {
+	switch {
+	case len(e.State.VerifiedChains) > 0:
+		return "Trusted"
+	case len(e.State.PeerCertificates) > 0:
+		return "Untrusted"
+	}
+	return "Anonymous"
+}
+
+// PreGreeted: a client talked before the banner.
+type PreGreeted struct {
+	Client Client
+	Bytes  int
+	After  time.Duration
+	Text   string // made harmless
+}
+
+// Level implements event.Event.
+func (PreGreeted) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e PreGreeted) Record() (string, []slog.Attr) {
+	return "talked before the banner", append(e.Client.attrs(), slog.Int("bytes", e.Bytes),
+		slog.Duration("after", e.After), slog.String("text", e.Text))
+}
+
+// Line implements event.Event: postscreen's words.
+func (e PreGreeted) Line() (string, string) {
+	return "postfix/postscreen", fmt.Sprintf("PREGREET %d after %.2g from [%s]: %s", e.Bytes, e.After.Seconds(), e.Client.Addr, e.Text)
+}
+
+// Guessing: a client, or all clients at one domain, named too many mailboxes that
+// do not exist. It is told once in an hour.
+type Guessing struct {
+	Client Client
+	Domain string // "" when it is about the client
+	Limit  int    // unknown recipients in an hour
+}
+
+// Level implements event.Event.
+func (Guessing) Level() slog.Level { return slog.LevelWarn }
+
+// Record implements event.Event.
+func (e Guessing) Record() (string, []slog.Attr) {
+	return "too many unknown recipients", append(e.Client.attrs(), slog.String("domain", e.Domain), slog.Int("limit", e.Limit))
+}
+
+// Line implements event.Event.
+func (e Guessing) Line() (string, string) {
+	if e.Domain != "" {
+		return program, fmt.Sprintf("warning: more than %d unknown recipients in an hour at %s, the last from %s: addresses are being guessed",
+			e.Limit, e.Domain, e.Client)
+	}
+	return program, fmt.Sprintf("warning: more than %d unknown recipients in an hour from %s: addresses are being guessed", e.Limit, e.Client)
 }

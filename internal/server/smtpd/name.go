@@ -43,3 +43,16 @@ func (n *reverseName) get() string {
 	n.name = neuter(n.name)
 	return n.name
 }
+
+// set is the name, whatever a look-up may say.
+func (n *reverseName) set(name string) {
+	n.stop()
+	*n = reverseName{name: neuter(name)}
+}
+
+// stop gives the look-up up.
+func (n *reverseName) stop() {
+	if n.cancel != nil {
+		n.cancel()
+	}
+}

@@ -29,6 +29,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/intake"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
 )
 
@@ -43,29 +44,44 @@ const (
 	Submission
 	// Submissions is Submission with TLS from the first byte (port 465).
 	Submissions
+	// LMTP takes mail for our own mailboxes from a server of ours (RFC 2033): each
+	// recipient gets an answer of his own.
+	LMTP
+	// Local takes mail from programs of this machine over a Unix socket: the system
+	// says who they are.
+	Local
 )
 
 // String is the name of the service in the settings.
 func (s Service) String() string {
-	return [...]string{"smtp", "submission", "submissions"}[s]
+	return [...]string{"smtp", "submission", "submissions", "lmtp", "local"}[s]
 }
 
-// Limits of a session that are not the desk's. What stands in one session is no
+// protocol is how it calls itself in the banner.
+func (s Service) protocol() string {
+	if s == LMTP {
+		return "LMTP"
+	}
+	return "ESMTP"
+}
+
+// Limits of a session that nobody needs to set. What stands in one session is no
 // attack; what never ends is.
 const (
 	maxLine = 2048 // octets of a command or SASL line, CRLF included
 
-	// Errors, junk (commands that move nothing) and unknown verbs that a peer
-	// may afford between two messages (Postfix's smtpd_hard_error_limit and
-	// smtpd_junk_command_limit).
-	maxErrors  = 20
-	maxJunk    = 100
+	// maxUnknown is how many unknown verbs a peer may afford between two messages.
 	maxUnknown = 5
 	// maxOvershoot is how many recipients over the limit get their 452 before
 	// the connection is closed (RFC 5321 §4.5.3.1.10).
 	maxOvershoot = 1000
+	// Unknown recipients in a session: after the first few each costs time, after
+	// the others the session (ABU-001).
+	freeGuesses = 3
+	maxGuesses  = 15
 
 	commandTimeout = 5 * time.Minute // RFC 5321 §4.5.3.2.7
+	stressTimeout  = 10 * time.Second
 	goodbyeTimeout = 5 * time.Second // to get a last line out
 	nameTimeout    = 3 * time.Second // for the reverse look-up
 	minDataRate    = 500             // bytes a second; slower peers run out of time
@@ -82,12 +98,30 @@ type Config struct {
 	// TLS is for STARTTLS; nil: not offered. (Submissions gets its TLS from
 	// package listen.)
 	TLS *tls.Config
+	// Device makes this the door of devices that can't log in or encrypt: the desk
+	// knows what they may. nil for any other.
+	Device *intake.Device
 	// AuthOnSMTP offers AUTH on the service SMTP too, under TLS.
 	AuthOnSMTP bool
 	// ReverseName looks up the name of a client; it returns "" or "unknown"
 	// when there is none. nil: no client has a name. It runs beside the
 	// dialogue and is given up after three seconds.
 	ReverseName func(ctx context.Context, a netip.Addr) string
+	// Rules are asked for at the beginning of each session; nil: DefaultRules.
+	Rules func() *Rules
+	// Crowd counts over all sessions, of all doors that have the same; nil: nothing
+	// is counted.
+	Crowd *Crowd
+	// Seen tells a client that was silent before the banner not long ago, and Passed
+	// that one was. nil: nobody is remembered.
+	Seen   func(a netip.Addr) bool
+	Passed func(a netip.Addr)
+	// Flush makes the mail waiting for a domain due, and tells how many messages
+	// that were (ETRN); nil: there is no ETRN.
+	Flush func(ctx context.Context, domain string) (int, error)
+	// UserName is the name of a user of this machine, or "" (the service Local);
+	// nil: they have none.
+	UserName func(uid uint32) string
 	// Events takes what is to be told; nil discards it.
 	Events event.Sink
 }
@@ -95,8 +129,9 @@ type Config struct {
 // Server is a door. Its Serve is the handler for package listen.
 type Server struct {
 	Config
-	desk desk
-	pool sync.Pool // of *session
+	desk   desk
+	banner *smtp.Reply
+	pool   sync.Pool // of *session
 }
 
 // New makes a door in front of a desk.
@@ -106,7 +141,12 @@ func newServer(c Config, d desk) *Server {
 	if c.Events == nil {
 		c.Events = event.Discard
 	}
+	if c.Rules == nil {
+		r := DefaultRules()
+		c.Rules = func() *Rules { return r }
+	}
 	s := &Server{Config: c, desk: d}
+	s.banner = &smtp.Reply{Code: 220, Lines: []string{c.Hostname + " " + c.Service.protocol() + " facteur"}}
 	s.pool.New = func() any {
 		return &session{in: bufio.NewReaderSize(nil, readBuffer), out: make([]byte, 0, 1024)}
 	}
@@ -121,7 +161,7 @@ func (srv *Server) Serve(ctx context.Context, c *listen.Conn) {
 		if whole {
 			srv.pool.Put(s)
 		} else { // a panic: nothing of it is kept
-			s.reset(sessionScope)
+			s.reset(visitScope)
 		}
 	}()
 	s.open(ctx, srv, c)

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"facteur/internal/flow/intake"
@@ -26,26 +28,41 @@ type session struct {
 	data smtp.Data
 
 	over   bool   // the session is to end
-	err    error  // what the connection failed with
+	abrupt bool   // and not by the peer's wish: he may be sending still
 	last   string // the command, for the log: "CONNECT", "RCPT", "END-OF-MESSAGE"
 	name   reverseName
 	tally  tally
 	limits counters
 
-	// The command's time. waiting: its deadline is set. inData: it moves on.
-	waiting, inData bool
-	deadline        time.Time
-	got             int // bytes since deadline was set
+	// The command's time. waiting: its deadline is set. inData: it moves on. silent:
+	// replies wait (the peer is listened to, and not answered).
+	waiting, inData, silent bool
+	deadline                time.Time
+	got                     int // bytes since deadline was set
+
+	// Who the peer is: his address, or the one that he speaks for (XCLIENT), and on
+	// a Unix socket the user.
+	addr    netip.Addr
+	user    *intake.LocalUser
+	rules   *Rules
+	remarks []intake.Remark
+	barred  bool // his recipients are refused, for what he did
+	guesses int  // recipients that do not exist
+	mails   int  // transactions
 
 	// What the peer said. See reset.
+	visit              visit // nil until the banner is due
 	helo               string
-	esmtp              bool   // EHLO, not HELO
-	account, mechanism string // after AUTH
+	esmtp              bool            // EHLO or LHLO, not HELO
+	offered            smtp.Extensions // what the greeting was answered with
+	account, mechanism string          // after AUTH
+	forward            *intake.Forwarded
 	mail               smtp.Mail
-	visit              visit       // nil until the first greeting is due
 	tx                 transaction // nil outside a transaction
 	refused            bool        // a recipient of this transaction was refused
-	repeated           int         // recipients of this transaction that were there before
+	taken              int         // RCPT that were answered with 250
+	repeated           int         // those among them that were there before
+	chunks             *chunks     // nil unless the message comes by BDAT
 }
 
 // counters are what limits are about; they start again after a message.
@@ -56,7 +73,8 @@ type scope uint8
 
 const (
 	transactionScope scope = iota // RSET, a new greeting, the end of a message
-	sessionScope                  // STARTTLS, the end of the connection
+	sessionScope                  // STARTTLS
+	visitScope                    // XCLIENT, the end of the connection
 )
 
 // reset is where everything is forgotten that a peer told us.
@@ -64,18 +82,24 @@ func (s *session) reset(sc scope) {
 	if s.tx != nil {
 		s.tx.Abort()
 	}
-	s.tx, s.mail, s.refused, s.repeated = nil, smtp.Mail{}, false, 0
+	s.tx, s.mail, s.refused, s.taken, s.repeated, s.chunks = nil, smtp.Mail{}, false, 0, 0, nil
+	s.forward = nil
 	s.data.Reset(nil, 0)
-	if sc == sessionScope {
-		s.helo, s.esmtp, s.account, s.mechanism = "", false, "", ""
+	if sc >= sessionScope {
+		s.helo, s.esmtp, s.account, s.mechanism, s.offered = "", false, "", "", smtp.Extensions{}
+	}
+	if sc >= visitScope && s.visit != nil {
+		s.visit.Close()
+		s.visit = nil
 	}
 }
 
 // open makes a session ready for a connection.
 func (s *session) open(ctx context.Context, srv *Server, c *listen.Conn) {
-	*s = session{srv: srv, id: newID(), ctx: ctx, conn: c, in: s.in, out: s.out[:0], last: "CONNECT"}
+	*s = session{srv: srv, id: newID(), ctx: ctx, conn: c, in: s.in, out: s.out[:0], last: "CONNECT",
+		addr: c.Remote.Addr(), rules: srv.Rules()}
 	s.in.Reset(s)
-	s.name.start(ctx, srv.ReverseName, c.Remote.Addr())
+	s.name.start(ctx, srv.ReverseName, s.addr)
 }
 
 // newID names a connection, among all of the days that journeys are kept. It has
@@ -88,22 +112,25 @@ func (s *session) close() {
 	s.flush() //nolint:errcheck // the connection is over in any case
 	s.announceConnect()
 	s.srv.Events.Emit(Disconnected{Client: s.client(), tally: s.tally})
-	s.reset(sessionScope)
+	s.reset(visitScope)
+	if s.abrupt {
+		s.conn.HangUp() //nolint:errcheck // it is closed, however that went
+	}
 	*s = session{in: s.in, out: s.out[:0]}
 	s.in.Reset(nil)
 }
 
 // serve is the dialogue.
 func (s *session) serve() {
-	v, refusal := s.srv.desk.Connect(s.ctx, s.newcomer())
-	if refusal != nil {
-		s.over = true
-		s.answer(refusal)
+	if !s.admit() {
 		return
 	}
-	defer v.Close()
-	s.visit = v
-	s.answer(&smtp.Reply{Code: 220, Lines: []string{s.srv.Hostname + " ESMTP facteur"}})
+	if s.stranger() {
+		s.screen()
+	}
+	if !s.over {
+		s.greet()
+	}
 	for !s.over {
 		line, err := s.readLine()
 		if err != nil {
@@ -112,6 +139,51 @@ func (s *session) serve() {
 		}
 		s.obey(line)
 	}
+}
+
+// Replies to those who are not let in.
+var (
+	replyStrangerLMTP = smtp.NewReply(554, "5.7.1", "Error: LMTP is for the servers of this site only")
+	replyNobody       = smtp.NewReply(421, "4.3.0", "Error: the system does not say who you are")
+)
+
+// admit looks at who is there, where the service is not for everybody.
+func (s *session) admit() bool {
+	switch s.srv.Service {
+	case LMTP:
+		if s.conn.Remote.IsValid() && !s.rules.LMTPStrangers && !s.trusted() {
+			s.turnAway("LMTP from a stranger", replyStrangerLMTP)
+		}
+	case Local:
+		cred, err := s.conn.Peercred()
+		if err != nil {
+			s.turnAway("no credentials: "+err.Error(), replyNobody)
+			break
+		}
+		s.user = &intake.LocalUser{UID: cred.UID}
+		if s.srv.UserName != nil {
+			s.user.Name = s.srv.UserName(cred.UID)
+		}
+	}
+	return !s.over
+}
+
+// turnAway ends a session that has not begun.
+func (s *session) turnAway(reason string, r *smtp.Reply) {
+	s.quit(reason, "", r)
+}
+
+// greet opens a visit at the desk and answers with the banner, or with what the
+// desk has against the client.
+func (s *session) greet() {
+	v, refusal := s.srv.desk.Connect(s.ctx, s.newcomer())
+	if refusal != nil {
+		s.over, s.abrupt = true, true
+		s.answer(refusal)
+		return
+	}
+	s.visit = v
+	s.answer(s.srv.banner)
 }
 
 // readLine waits for a line; its time starts anew.
@@ -126,8 +198,10 @@ func (s *session) Read(p []byte) (int, error) {
 	if err := s.await(); err != nil {
 		return 0, err
 	}
-	if err := s.flush(); err != nil {
-		return 0, err
+	if !s.silent {
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
 	}
 	n, err := s.conn.Read(p)
 	s.got += n
@@ -143,12 +217,21 @@ func (s *session) await() error {
 	case s.inData:
 		s.extend()
 	case !s.waiting:
-		if !s.conn.Idle(commandTimeout) {
+		if !s.conn.Idle(s.patience()) {
 			return errDraining
 		}
 		s.waiting = true
 	}
 	return nil
+}
+
+// patience is how long a command may take. Under stress, whoever says nothing soon
+// makes room (Postfix's smtpd_timeout).
+func (s *session) patience() time.Duration {
+	if s.conn.Stress() && !s.spared() {
+		return stressTimeout
+	}
+	return commandTimeout
 }
 
 // extend gives a peer in DATA a second more for each minDataRate bytes, so that
@@ -199,7 +282,7 @@ func (s *session) badLine(err error) {
 		s.fault(replyLineTooLong)
 	case smtp.ErrLineEnding:
 		s.tally.add(smtp.Unknown, false)
-		s.fault(replyLineEnding)
+		s.bareNewline()
 	case smtp.ErrLineEndless:
 		s.quit("line without end", "", replyLineTooLong)
 	default:
@@ -207,16 +290,29 @@ func (s *session) badLine(err error) {
 	}
 }
 
-// fault answers with an error and ends the session when there were too many.
+// fault answers with an error, the later the more there were, and ends the session
+// when there were too many.
 func (s *session) fault(r *smtp.Reply) {
-	s.answer(r)
 	s.limits.errors++
+	if s.limits.errors > s.rules.SoftErrors && !s.spared() {
+		s.tarpit(s.rules.ErrorSleep)
+	}
+	if s.over {
+		return
+	}
+	s.answer(r)
 	s.checkLimits()
 }
 
 func (s *session) checkLimits() {
-	l := &s.limits
-	if !s.over && (l.errors >= maxErrors || l.junk > maxJunk || l.unknown > maxUnknown || l.overshoot >= maxOvershoot) {
+	if s.over {
+		return
+	}
+	l, hard, junk := &s.limits, s.rules.HardErrors, s.rules.Junk
+	if (l.errors > 0 || l.junk > 1) && s.conn.Stress() && !s.spared() {
+		hard, junk = 1, 1 // Postfix's ${stress?{1}:{20}}
+	}
+	if l.errors >= hard || l.junk > junk || l.unknown > maxUnknown || l.overshoot >= maxOvershoot {
 		s.quit("too many errors", "", s.srv.goodbye("4.7.0", "Error: too many errors"))
 	}
 }
@@ -226,7 +322,7 @@ func (s *session) checkLimits() {
 func (s *session) lost(err error) {
 	switch {
 	case err == errDraining, errors.Is(err, os.ErrDeadlineExceeded) && s.conn.Draining():
-		s.over = true
+		s.over, s.abrupt = true, true
 		s.answer(s.srv.goodbye("4.3.2", "Service shutting down"))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.quit("timeout", "", s.srv.goodbye("4.4.2", "Error: timeout exceeded"))
@@ -241,6 +337,7 @@ func (s *session) lost(err error) {
 func (s *session) quit(reason, text string, r *smtp.Reply) {
 	s.over = true
 	if r != nil {
+		s.abrupt = true
 		s.answer(r)
 	}
 	s.announceConnect()
@@ -257,26 +354,36 @@ func (s *session) newcomer() intake.Peer {
 	if s.srv.desk.WantsName() {
 		return s.peer()
 	}
-	return intake.Peer{Addr: s.conn.Remote.Addr(), TLS: s.conn.TLS(), Submission: s.srv.Service != SMTP, Session: s.id}
+	return intake.Peer{Addr: s.addr, TLS: s.conn.TLS(), Submission: s.submission(), Session: s.id,
+		Service: s.srv.Service.String(), Server: s.conn.Local, PerRecipient: s.srv.Service == LMTP, User: s.user, Remarks: s.remarks, Device: s.srv.Device}
 }
 
 // peer is how the desk sees the session.
 func (s *session) peer() intake.Peer {
 	return intake.Peer{
-		Addr: s.conn.Remote.Addr(), Name: s.name.get(), Helo: s.helo, Protocol: s.protocol(),
-		TLS: s.conn.TLS(), Account: s.account, Mechanism: s.mechanism, Submission: s.srv.Service != SMTP,
-		Session: s.id,
+		Addr: s.addr, Name: s.name.get(), Helo: s.helo, Protocol: s.protocol(),
+		TLS: s.conn.TLS(), Account: s.account, Mechanism: s.mechanism, Submission: s.submission(),
+		Session: s.id, PerRecipient: s.srv.Service == LMTP, User: s.user, Remarks: s.remarks, Forwarded: s.forward,
+		Device: s.srv.Device, Service: s.srv.Service.String(), Port: s.port(), Server: s.conn.Local,
 	}
+}
+
+// port is the client's; 0 where another server speaks for him (XCLIENT).
+func (s *session) port() uint16 {
+	if s.conn.Remote.Addr() != s.addr {
+		return 0
+	}
+	return s.conn.Remote.Port()
 }
 
 // protocol is the "with" of Received: the names of RFC 3848 and RFC 6531 §4.3.
 func (s *session) protocol() string {
+	name := s.srv.Service.protocol()
 	if !s.esmtp {
 		return "SMTP"
 	}
-	name := "ESMTP"
 	if s.mail.UTF8 {
-		name = "UTF8SMTP"
+		name = "UTF8" + strings.TrimPrefix(name, "E")
 	}
 	if s.conn.TLS() != nil {
 		name += "S"
@@ -289,7 +396,3 @@ func (s *session) protocol() string {
 
 // secure tells that nobody can listen in: TLS, or both ends on this machine.
 func (s *session) secure() bool { return s.conn.TLS() != nil || s.conn.Loopback() }
-
-// early tells that the peer sent more than it may have seen the answer to: it
-// does not do SMTP but plays it back (RFC 2920 §3.1).
-func (s *session) early() bool { return s.account == "" && s.in.Buffered() > 0 }

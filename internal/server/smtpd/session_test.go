@@ -51,6 +51,19 @@ func (*wire) SetDeadline(time.Time) error      { return nil }
 func (*wire) SetReadDeadline(time.Time) error  { return nil }
 func (*wire) SetWriteDeadline(time.Time) error { return nil }
 
+// testRules are the defaults, without what takes time.
+func testRules() *Rules {
+	r := DefaultRules()
+	r.Screen.Wait, r.ErrorSleep = 0, 0
+	return r
+}
+
+// What the default rules allow.
+const (
+	maxErrors = 20
+	maxJunk   = 100
+)
+
 // talk runs a session over segments.
 func talk(d desk, c Config, segments ...string) *wire {
 	return talkFrom(d, c, "192.0.2.1:4711", segments...)
@@ -66,6 +79,9 @@ func talkFrom(d desk, c Config, remote string, segments ...string) *wire {
 	conn.Remote = netip.MustParseAddrPort(remote)
 	conn.Local = conn.Remote
 	c.Hostname = "mx.local.example"
+	if c.Rules == nil {
+		c.Rules = testRules
+	}
 	newServer(c, d).Serve(context.Background(), conn)
 	return w
 }

@@ -29,6 +29,7 @@ func (s *session) startTLS(args []byte) *smtp.Reply {
 		s.srv.Events.Emit(TLSFailed{Client: s.client(), Err: err})
 		return nil
 	}
+	s.announceTLS()
 	s.reset(sessionScope)
 	if s.in.Buffered() > 0 {
 		panic("smtpd: plaintext was kept across STARTTLS")
