@@ -14,7 +14,7 @@ import (
 )
 
 func (c *command) queueCommand() *cobra.Command {
-	return group("queue", "The queue: mail on its way", c.queueList(), c.queueShow(), c.queueRetry())
+	return group("queue", "The queue: mail on its way", c.queueList(), c.queueShow(), c.queueRelease(), c.queueRetry())
 }
 
 func (c *command) queueList() *cobra.Command {

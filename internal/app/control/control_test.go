@@ -89,6 +89,15 @@ func testOffice(t *testing.T, o Office, stores *Stores) {
 	if len(accounts) != 1 || accounts[0].Address != "alice@example.org" || accounts[0].Quota != 5<<20 {
 		t.Errorf("%+v", accounts)
 	}
+	must(t, o.Grant(ctx, Permission{"Alice@example.org", "Sales@example.org"}))
+	must(t, o.Grant(ctx, Permission{"alice@example.org", "@shop.example"}))
+	must(t, o.Revoke(ctx, Permission{"alice@example.org", "@SHOP.example"}))
+	for _, name := range []string{"", "alice@example.org"} {
+		grants, err := o.Grants(ctx, AccountName{name})
+		if must(t, err); fmt.Sprint(grants) != "[{alice@example.org sales@example.org}]" {
+			t.Errorf("grants of %q: %v", name, grants)
+		}
+	}
 	domains, err := o.Domains(ctx)
 	must(t, err)
 	if got := fmt.Sprint(domains); got != "[{example.net database} {example.org file}]" {
@@ -104,6 +113,9 @@ func testOffice(t *testing.T, o Office, stores *Stores) {
 		"carol@example.org: there is no such account":                               o.RemoveAccount(ctx, Removal{Address: "carol@example.org"}),
 		`"x" is not a queue ID (hexadecimal digits are expected)`:                   second(o.Entry(ctx, ItemID{"x"})),
 		"ABC: no such item in the queue":                                            second(o.Entry(ctx, ItemID{"ABC"})),
+		"nobody@example.org: there is no such account":                              o.Grant(ctx, Permission{"nobody@example.org", "x@example.org"}),
+		"alice@example.org: the account has no such grant":                          o.Revoke(ctx, Permission{"alice@example.org", "x@example.org"}),
+		"ABE: no such item in the queue":                                            second(o.Release(ctx, ItemID{"ABE"})),
 		"ABD: no such item in the queue":                                            second(o.Message(ctx, ItemID{"ABD"})),
 	} {
 		if got := fmt.Sprint(err); got != want {

@@ -42,6 +42,11 @@ type Office interface {
 	SetPassword(ctx context.Context, p NewPassword) error
 	// RemoveAccount removes an account; its mail only when told.
 	RemoveAccount(ctx context.Context, r Removal) error
+	// Grants lists what an account, or all accounts, may send as.
+	Grants(ctx context.Context, n AccountName) ([]directory.Grant, error)
+	// Grant lets an account send as an address; Revoke takes that back.
+	Grant(ctx context.Context, p Permission) error
+	Revoke(ctx context.Context, p Permission) error
 	// Domains lists all domains by name.
 	Domains(ctx context.Context) ([]directory.Domain, error)
 	// AddDomain declares a domain in the database.
@@ -54,6 +59,8 @@ type Office interface {
 	Entry(ctx context.Context, id ItemID) (Entry, error)
 	// Message is the bytes of an item. Close it.
 	Message(ctx context.Context, id ItemID) (io.ReadCloser, error)
+	// Release lets go what is held of an item.
+	Release(ctx context.Context, id ItemID) (Released, error)
 	// Retry makes what waits due now, and tells how many recipients that is.
 	Retry(ctx context.Context, w Waiting) (int, error)
 }

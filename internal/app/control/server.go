@@ -83,12 +83,16 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /accounts/add", change(events, "account added", o.AddAccount, func(a NewAccount) string { return a.Address }))
 	mux.Handle("POST /accounts/passwd", change(events, "password changed", o.SetPassword, func(p NewPassword) string { return p.Address }))
 	mux.Handle("POST /accounts/remove", change(events, "account removed", o.RemoveAccount, func(r Removal) string { return r.Address }))
+	mux.Handle("POST /grants", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Grants(ctx, n) }))
+	mux.Handle("POST /grants/add", change(events, "sender address granted", o.Grant, Permission.what))
+	mux.Handle("POST /grants/remove", change(events, "sender address revoked", o.Revoke, Permission.what))
 	mux.Handle("POST /domains", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Domains(ctx) }))
 	mux.Handle("POST /domains/add", change(events, "domain added", o.AddDomain, func(d DomainName) string { return d.Name }))
 	mux.Handle("POST /domains/remove", change(events, "domain removed", o.RemoveDomain, func(d DomainName) string { return d.Name }))
 	mux.Handle("POST /queue", queueHandler(o))
 	mux.Handle("POST /queue/entry", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Entry(ctx, id) }))
 	mux.Handle("POST /queue/message", messageHandler(o))
+	mux.Handle("POST /queue/release", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Release(ctx, id) }))
 	mux.Handle("POST /queue/retry", ask(func(ctx context.Context, w Waiting) (any, error) { return o.Retry(ctx, w) }))
 	return mux
 }

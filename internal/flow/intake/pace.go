@@ -158,7 +158,6 @@ What came beyond them is held in the queue. If it is good mail, let it go:
 If it is not, somebody may know the password of the account:
 
     facteur account passwd %s
-    facteur queue delete ID
 
 This is told once a day.
 `, who, hour, day, rules.Pace.PerHour, rules.Pace.PerDay, who), "\n", "\r\n")
