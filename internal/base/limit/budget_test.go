@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -183,5 +184,20 @@ func TestConnectionsFor(t *testing.T) {
 	}
 	if n, err := RaiseFiles(); err != nil || n < 64 {
 		t.Errorf("ABU-006: %d, %v", n, err)
+	}
+}
+
+func TestLimitMemory(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	t.Setenv("GOMEMLIMIT", "")
+	LimitMemory(256 << 20)
+	if got := debug.SetMemoryLimit(-1); got != 192<<20 {
+		t.Errorf("FLT-012: the collector has %d MB", got>>20)
+	}
+	t.Setenv("GOMEMLIMIT", "1GiB")
+	LimitMemory(128 << 20)
+	if got := debug.SetMemoryLimit(-1); got != 192<<20 {
+		t.Errorf("FLT-012: the admin's own limit is overruled: %d MB", got>>20)
 	}
 }
