@@ -77,6 +77,10 @@ func (a *App) setLimits(c *config.Config) {
 	}
 }
 
+func (a *App) note(program, text string) {
+	a.events.Emit(event.Note{Program: program, Text: text})
+}
+
 func (a *App) warn(program, text string) {
 	a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: program, Text: text})
 }
@@ -117,7 +121,7 @@ func (a *App) answers(c *config.Config) (map[conf.Socket]answer, error) {
 func (a *App) bind(c *config.Config, answers map[conf.Socket]answer) (map[conf.Socket]*door, error) {
 	fresh := make(map[conf.Socket]*door)
 	for _, l := range c.Listen {
-		if a.doors.open[l.Address] != nil || fresh[l.Address] != nil {
+		if a.doors.open[l.Address] != nil || fresh[l.Address] != nil || !a.bindable(l) {
 			continue
 		}
 		listener, err := open(l)
@@ -185,9 +189,10 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 	}
 	service := map[config.Service]smtpd.Service{
 		config.SMTP: smtpd.SMTP, config.Submission: smtpd.Submission, config.Submissions: smtpd.Submissions,
+		config.LMTP: smtpd.LMTP, config.Local: smtpd.Local,
 	}[l.Service]
 	x.handler = smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: tls, ReverseName: a.names.of, Events: a.events,
+		Hostname: c.Hostname, Service: service, TLS: tls, ReverseName: a.names.of, UserName: userName, Events: a.events,
 	}, a.desk).Serve
 	return x, nil
 }

@@ -63,7 +63,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 	if errs := c.Check(); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	if len(c.Listen) != 5 || c.Outbound.AllowPrivate || c.DNS.TrustAD {
+	if len(c.Listen) != 6 || c.Outbound.AllowPrivate || c.DNS.TrustAD {
 		t.Errorf("%+v", c)
 	}
 	for _, n := range c.TrustedNetworks {
@@ -127,7 +127,8 @@ func TestCheck(t *testing.T) {
 		{"domain is no name", host + "[[domain]]\nname='[192.0.2.1]'", `f:3:6: domain[0].name: "[192.0.2.1]" is not a domain name`},
 		{"no listener", host + "listen = []", `f:2:1: listen: there is none; a server that listens nowhere receives nothing`},
 		{"listener twice (MAP-012)", host + "[[listen]]\nservice='smtp'\naddress=':25'\n[[listen]]\nservice='imap'\naddress=':25'", `f:7:9: listen[1].address: another listener already has :25`},
-		{"listener without a service", host + "[[listen]]\naddress=':25'", `f:2:3: listen[0].service: is missing; expected "smtp", "submission", "submissions", "imap" or "imaps"`},
+		{"listener without a socket", host + "[[listen]]\nservice='local'\naddress='127.0.0.1:25'", `f:4:9: listen[0].address: the service "local" needs a Unix socket, such as "unix:/run/facteur/sendmail.sock"`},
+		{"listener without a service", host + "[[listen]]\naddress=':25'", `f:2:3: listen[0].service: is missing; expected "smtp", "submission", "submissions", "lmtp", "local", "imap" or "imaps"`},
 		{"listener on a name", host + "[[listen]]\nservice='smtp'\naddress='mx.example:25'", `f:4:9: listen[0].address: expected an IP address before the port, found "mx.example"`},
 		{"certificate missing", host + "[tls]\ncertificate=['/nowhere/c']\nkey=['" + key + "']", `f:3:14: tls.certificate[0]: stat /nowhere/c: no such file or directory`},
 		{"key missing", host + "[tls]\ncertificate=['" + cert + "']\nkey=['/nowhere/k']", `f:4:6: tls.key[0]: stat /nowhere/k: no such file or directory`},
@@ -157,7 +158,7 @@ func TestCheck(t *testing.T) {
 func TestServicesToCome(t *testing.T) {
 	t.Parallel()
 	_, err := Parse("f", []byte("[[listen]]\nservice = 'pop3'"))
-	if got := fmt.Sprint(err); got != `f:2:11: listen[0].service: the service "pop3" is not built yet; expected "smtp", "submission", "submissions", "imap" or "imaps"` {
+	if got := fmt.Sprint(err); got != `f:2:11: listen[0].service: the service "pop3" is not built yet; expected "smtp", "submission", "submissions", "lmtp", "local", "imap" or "imaps"` {
 		t.Error(got)
 	}
 }

@@ -16,14 +16,17 @@ import (
 type Listener struct {
 	// What is spoken there: "smtp" (mail from other servers), "submission" (mail
 	// from users, STARTTLS and log-in required), "submissions" (the same under TLS
-	// from the first byte), "imap" (STARTTLS), "imaps" (TLS from the first byte).
-	// Who connects over loopback may log in without TLS.
+	// from the first byte), "lmtp" (mail for mailboxes here, from another server of
+	// yours), "local" (mail from programs of this machine, by the command sendmail),
+	// "imap" (STARTTLS), "imaps" (TLS from the first byte). Who connects over loopback
+	// may log in without TLS.
 	Service Service `toml:"service"`
 	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
 	// addresses. Without a port, the usual one of the service. Or a Unix socket,
 	// "unix:/run/facteur/smtp.sock".
 	Address conf.Socket `toml:"address"`
-	// Who may connect to a Unix socket, as a file mode; empty: "0660".
+	// Who may connect to a Unix socket, as a file mode; empty: "0660", and
+	// "0666" for the service "local".
 	Mode conf.Mode `toml:"mode"`
 	// Whether a proxy (haproxy, nginx) stands before this listener and says in a PROXY
 	// header, version 1 or 2, for whom it connects. Then nobody else may connect.
@@ -52,12 +55,15 @@ type Listener struct {
 }
 
 // SocketMode is the mode of a Unix socket. By default our group may connect: that is
-// where other mail programs are put.
+// where other mail programs are put. To the service "local" everybody may.
 func (l Listener) SocketMode() fs.FileMode {
-	if l.Mode == 0 {
-		return 0o660
+	switch {
+	case l.Mode != 0:
+		return fs.FileMode(l.Mode)
+	case l.Service == Local:
+		return localMode
 	}
-	return fs.FileMode(l.Mode)
+	return 0o660
 }
 
 // DevicePace is how many messages one device may send in an hour.
@@ -77,7 +83,7 @@ func standardListeners() []Listener {
 	for _, s := range []Service{SMTP, Submission, Submissions, IMAP, IMAPS} {
 		out = append(out, Listener{Service: s, Address: conf.Socket{HostPort: conf.HostPort{Port: s.Port()}}})
 	}
-	return out
+	return append(out, standardLocal())
 }
 
 func (k *checker) listeners() {
@@ -98,6 +104,7 @@ func (k *checker) listeners() {
 			k.failf(key+".address", "another listener already has %s", address)
 		}
 		seen[address] = true
+		k.local(key, l)
 		k.proxies(key, l)
 		k.devices(key, l)
 	}

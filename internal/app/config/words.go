@@ -17,21 +17,23 @@ const (
 	Submissions Service = "submissions"
 	IMAP        Service = "imap"
 	IMAPS       Service = "imaps"
+	LMTP        Service = "lmtp"
+	Local       Service = "local"
 )
 
 // planned are services that the settings file will know; naming one is no typing
 // error, and the message should not say that it is.
-var planned = []string{"lmtp", "pop3", "pop3s", "sieve", "http", "https"}
+var planned = []string{"pop3", "pop3s", "sieve", "http", "https"}
 
 // Form says what a service may be.
-func (Service) Form() string { return oneOf(SMTP, Submission, Submissions, IMAP, IMAPS) }
+func (Service) Form() string { return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS) }
 
 // UnmarshalText takes the name of a service.
 func (s *Service) UnmarshalText(text []byte) error {
 	if slices.Contains(planned, string(text)) {
 		return fmt.Errorf("the service %q is not built yet; expected %s", text, s.Form())
 	}
-	return choose(s, text, SMTP, Submission, Submissions, IMAP, IMAPS)
+	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS)
 }
 
 // Port is the usual port of the service.
@@ -45,6 +47,8 @@ func (s Service) Port() uint16 {
 		return 143
 	case IMAPS:
 		return 993
+	case LMTP:
+		return 24
 	}
 	return 25
 }

@@ -37,6 +37,9 @@ const (
 	imapsPort       = 2993
 )
 
+// socketPathMax is the longest path of a Unix socket.
+const socketPathMax = 103
+
 // password is that of all accounts: the demo listens on loopback only.
 const password = "facteur"
 
@@ -85,14 +88,14 @@ func settings(dir string) (*config.Config, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(file, []byte(toml()), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(toml(dir)), 0o600); err != nil {
 			return nil, err
 		}
 	}
 	return config.Load(file)
 }
 
-func toml() string {
+func toml(dir string) string {
 	var b strings.Builder
 	b.WriteString(`# The settings of the demo. Try changing them: a SIGHUP makes the server read them again.
 hostname = "mail.example.org"
@@ -112,6 +115,9 @@ name = "example.net"
 		{config.IMAP, imapPort}, {config.IMAPS, imapsPort},
 	} {
 		fmt.Fprintf(&b, "\n[[listen]]\nservice = %q\naddress = %q\n", l.service, loopback(l.port))
+	}
+	if path, err := filepath.Abs(filepath.Join(dir, "sendmail.sock")); err == nil && len(path) <= socketPathMax {
+		fmt.Fprintf(&b, "\n# For the command sendmail: FACTEUR_SENDMAIL_SOCKET=%[2]s.\n[[listen]]\nservice = %[1]q\naddress = \"unix:%[2]s\"\n", config.Local, path)
 	}
 	fmt.Fprintf(&b, `
 # The outside world of the demo: its name server, and the port of its mail host.

@@ -436,24 +436,3 @@ func (d deadlined) Write(p []byte) (int, error) {
 	d.SetWriteDeadline(time.Now().Add(replyTimeout))
 	return d.Conn.Write(p)
 }
-
-// Relay speaks SMTP on in and out (-bs): all of it is between the caller's program and
-// the server.
-func Relay(ctx context.Context, socket string, in io.Reader, out io.Writer) error {
-	d := net.Dialer{Timeout: dialTimeout}
-	conn, err := d.DialContext(ctx, "unix", socket)
-	if err != nil {
-		err = down(socket, err)
-		out.Write(smtp.NewReply(421, "4.3.2", err.Error()).AppendTo(nil))
-		return err
-	}
-	defer conn.Close()
-	go func() {
-		io.Copy(conn, in)
-		conn.(*net.UnixConn).CloseWrite()
-	}()
-	if _, err := io.Copy(out, conn); err != nil {
-		return failf(TempFail, "the conversation with the mail system broke off: %v", err)
-	}
-	return nil
-}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -37,11 +38,18 @@ func play(t *testing.T, answers map[string]string) (socket string, heard func() 
 		}
 		fmt.Fprint(c, banner+"\r\n")
 		data := false
-		for in := bufio.NewScanner(c); in.Scan(); {
+		in := bufio.NewScanner(c)
+		in.Buffer(nil, 1<<20)
+		for in.Scan() {
 			line := in.Text()
 			all.WriteString(line + "\n")
 			verb, _, _ := strings.Cut(line, ":")
 			switch {
+			case strings.HasPrefix(line, "BDAT"):
+				in.Scan()
+				all.WriteString(in.Text() + "\n")
+				in.Scan()
+				all.WriteString(in.Text() + "\n")
 			case data && line != ".":
 				continue
 			case data:
@@ -183,6 +191,27 @@ func TestParts(t *testing.T) {
 	}
 	if said := heard(); strings.Contains(said, "DATA") {
 		t.Error("one was refused, and others got the letter")
+	}
+}
+
+// A dialogue from a file is spoken step by step, with the lines of files, and the
+// bytes of BDAT as they are.
+func TestRelayFromAFile(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"EHLO x\nMAIL FROM:<a@b>\nDATA\nhello\n..\n.\nQUIT\n":    "EHLO x|MAIL FROM:<a@b>|DATA|hello|..|.|QUIT|",
+		"EHLO x\r\nDATA\r\nhello\r\n.\r\nNOOP":                   "EHLO x|DATA|hello|.|NOOP|",
+		"DATA\n" + strings.Repeat("x", 100_000) + ".\n.\nQUIT\n": "DATA|" + strings.Repeat("x", 100_000) + ".|.|QUIT|",
+		"BDAT 6 LAST\r\na\r\n.\r\nQUIT\r\n":                      "BDAT 6 LAST|a|.|QUIT|",
+		"DATA\ncut off":                                          "DATA|",
+		"QUIT\nNOOP\n":                                           "QUIT|",
+		"":                                                       "",
+	} {
+		socket, heard := play(t, nil)
+		err := Relay(t.Context(), socket, strings.NewReader(in), io.Discard)
+		if said := strings.ReplaceAll(heard(), "\n", "|"); err != nil || said != want {
+			t.Errorf("%.60q: %v, said %.60q", in, err, said)
+		}
 	}
 }
 

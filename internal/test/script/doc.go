@@ -14,7 +14,7 @@
 //	logged REGEXP                wait until the server's log has it
 //
 // exec, stdin, stdout, stderr, grep, exists, cmp and the rest are testscript's
-// own; facteur is on the PATH.
+// own; facteur is on the PATH, and $FACTEUR is where.
 //
 // Each story has an internet of its own (package sim): accept.example takes
 // all mail, reject.example knows nobody, defer.example says "later". In every

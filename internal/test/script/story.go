@@ -40,6 +40,7 @@ func Setup(env *testscript.Env) error {
 	s := &story{t: t, bin: interop.Binary(t), world: world}
 	env.Values[storyKey{}] = s
 	env.Setenv("PATH", filepath.Dir(s.bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env.Setenv("FACTEUR", s.bin)
 	for _, name := range []string{"SMTP", "SUBMISSION", "IMAP"} {
 		env.Setenv(name, interop.Loopback(interop.FreePort(t)))
 	}
