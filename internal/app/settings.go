@@ -11,6 +11,7 @@ import (
 	"facteur/internal/flow/intake"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
+	"facteur/internal/server/smtpd"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/list"
 )
@@ -20,6 +21,7 @@ import (
 type settings struct {
 	config   *config.Config
 	rules    *intake.Rules
+	sessions *smtpd.Rules
 	schedule deliver.Schedule
 	outbound *deliver.Outbound
 	// lists are what the rules ask, policies the servers beside them; see govern.
@@ -28,7 +30,7 @@ type settings struct {
 }
 
 func translate(c *config.Config) *settings {
-	return &settings{config: c, rules: rules(c), schedule: schedule(c), outbound: outbound(c)}
+	return &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c)}
 }
 
 // home is the domain of the bare postmaster address.

@@ -27,6 +27,8 @@ func (c *Config) Check() []error {
 	k.schedule()
 	k.limits()
 	k.journey()
+	k.session()
+	k.preGreet()
 	k.dataDir()
 	return k.errs
 }

@@ -68,6 +68,10 @@ type Config struct {
 	DNS DNS `toml:"dns"`
 	// What one client and all clients may use.
 	Limits Limits `toml:"limits"`
+	// What a client may do in an SMTP session.
+	Session Session `toml:"session"`
+	// Tests of strangers before they are greeted.
+	PreGreet PreGreet `toml:"pregreet"`
 	// What an account may keep.
 	Mailbox Mailbox `toml:"mailbox"`
 	// How long it can be explained what happened to a message.
@@ -205,6 +209,8 @@ func Default() *Config {
 		Mailbox:    Mailbox{DefaultQuota: 10 << 30},
 		Access:     defaultAccess(),
 		Submission: defaultSubmission(),
+		Session:    defaultSession(),
+		PreGreet:   defaultPreGreet(),
 		Journey:    defaultJourney(),
 		Log:        Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}

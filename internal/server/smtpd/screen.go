@@ -94,6 +94,9 @@ func (s *session) remark(r intake.Remark) {
 		}
 	}
 	s.remarks = append(s.remarks[:len(s.remarks):len(s.remarks)], r)
+	if s.srv.Remarked != nil && !s.spared() {
+		s.srv.Remarked(s.addr, r)
+	}
 }
 
 // bareNewline is about a command line with an ending of its own. It is never

@@ -116,6 +116,8 @@ type Config struct {
 	// that one was. nil: nobody is remembered.
 	Seen   func(a netip.Addr) bool
 	Passed func(a netip.Addr)
+	// Remarked hears of what strangers do that is odd; nil: nobody does.
+	Remarked func(a netip.Addr, r intake.Remark)
 	// Flush makes the mail waiting for a domain due, and tells how many messages
 	// that were (ETRN); nil: there is no ETRN.
 	Flush func(ctx context.Context, domain string) (int, error)
