@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
@@ -125,9 +124,6 @@ type Rules struct {
 	SenderLogins func(ctx context.Context, address string) lookup.Answer[string]
 	// CheckFrom: what our users write into From has to be theirs, too.
 	CheckFrom bool
-	// MaxHold is how long a message may be kept back for a user (RFC 4865), and
-	// MinBy the shortest time in which delivery may be asked for (RFC 2852).
-	MaxHold, MinBy time.Duration
 	// Pace is what one account may send; nil without limits.
 	Pace *Pace
 }
@@ -175,28 +171,6 @@ func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.
 func (d *Desk) Limits() (size int64, recipients int) {
 	r := d.rules()
 	return r.SizeLimit, r.Recipients
-}
-
-// Offers is what the door may announce to a peer beyond that.
-type Offers struct {
-	// MaxHold is how long a message may be kept back (RFC 4865); 0: not offered.
-	MaxHold time.Duration
-	// MinBy is the shortest time for BY (RFC 2852), Priority that MT-PRIORITY (RFC
-	// 6710) is heeded.
-	MinBy    time.Duration
-	Priority bool
-}
-
-// Offers tells what a peer may ask for. Strangers may not keep mail here for
-// later, nor go before others.
-func (d *Desk) Offers(p Peer) Offers {
-	rules := d.rules()
-	o := Offers{MinBy: rules.MinBy}
-	p.Trusted = rules.trusts(&p)
-	if p.insider() {
-		o.MaxHold, o.Priority = rules.MaxHold, true
-	}
-	return o
 }
 
 // Authenticate checks a password and gives the name of the account.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
@@ -39,20 +38,11 @@ func (t *Transaction) senderAllowed(ctx context.Context) *smtp.Reply {
 	return nil
 }
 
-// termsAllowed checks what is asked for with the message against Offers.
+// termsAllowed: strangers may not keep their mail here for later. For how long our
+// own users may is the door's to say, which announces it.
 func (t *Transaction) termsAllowed() *smtp.Reply {
-	hold := t.mail.Hold.For
-	if !t.mail.Hold.Until.IsZero() {
-		hold = time.Until(t.mail.Hold.Until)
-	}
-	switch {
-	case t.mail.Hold != smtp.Hold{} && !t.peer.insider():
+	if t.mail.Hold != (smtp.Hold{}) && !t.peer.insider() {
 		return smtp.NewReply(550, "5.7.1", "Mail is held for later for users who logged in only")
-	case hold > t.rules.MaxHold:
-		return smtp.NewReply(501, "5.5.4", fmt.Sprintf("Mail is held for %d seconds at most", int(t.rules.MaxHold.Seconds())))
-	case t.mail.By.Given && t.mail.By.Return && t.mail.By.Within < t.rules.MinBy:
-		// RFC 2852 §4: a time that can't be kept is refused now.
-		return smtp.NewReply(501, "5.5.4", fmt.Sprintf("Delivery takes %d seconds at least", int(t.rules.MinBy.Seconds())))
 	}
 	return nil
 }
