@@ -12,7 +12,7 @@ type Limits struct {
 	// smtpd_client_event_limit_exceptions.
 	Exempt []conf.Prefix `toml:"exempt"`
 	// The most connections at a time, to all services together. A tenth of them, 100
-	// at most, is kept for trusted and exempt networks and this machine; of the rest
+	// at most, is kept for trusted and exempt networks and for Unix sockets; of the rest
 	// one service gets three quarters at most, so that a flood at one door leaves the
 	// others open. Before nobody more finds room, clients get shorter times.
 	Connections int `toml:"connections"`

@@ -25,8 +25,8 @@ type Rules struct {
 	RateTime time.Duration
 	// Exempt networks are spared both.
 	Exempt []netip.Prefix
-	// Favoured networks, and this machine itself, find room in the reserve when
-	// everybody else is turned away.
+	// Favoured networks, and who comes by a Unix socket, find room in the reserve
+	// when everybody else is turned away.
 	Favoured []netip.Prefix
 }
 
@@ -37,11 +37,11 @@ const (
 	DefaultRateTime  = time.Minute
 )
 
-// DefaultRules spare this machine.
+// DefaultRules spare and favour this machine.
 func DefaultRules() Rules {
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	return Rules{
-		PerClient: DefaultPerClient, Rate: DefaultRate, RateTime: DefaultRateTime,
-		Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		PerClient: DefaultPerClient, Rate: DefaultRate, RateTime: DefaultRateTime, Exempt: here, Favoured: here,
 	}
 }
 
@@ -113,10 +113,8 @@ func (g *Gate) Watch(ctx context.Context, events event.Sink) {
 	}
 }
 
-// favours tells who may use the reserve. A Unix socket is this machine.
-func (r *Rules) favours(a netip.Addr) bool {
-	return !a.IsValid() || a.IsLoopback() || limit.Contains(r.Favoured, a)
-}
+// favours tells who may use the reserve. A Unix socket has no address.
+func (r *Rules) favours(a netip.Addr) bool { return !a.IsValid() || limit.Contains(r.Favoured, a) }
 
 // spares tells who is not counted as a client.
 func (r *Rules) spares(a netip.Addr) bool { return !a.IsValid() || limit.Contains(r.Exempt, a) }
