@@ -42,11 +42,12 @@ type corridor struct {
 	events   event.Sink // of the dispatcher
 	peers    int        // that have been started
 	roots    *x509.CertPool
+	tune     func(*Outbound)
 }
 
 func newCorridor(t testing.TB) *corridor {
 	t.Helper()
-	c := &corridor{t: t, hostname: "mail.example.org", dir: t.TempDir(), fs: vfs.OS{}, events: event.Discard, schedule: Schedule{
+	c := &corridor{t: t, tune: func(*Outbound) {}, hostname: "mail.example.org", dir: t.TempDir(), fs: vfs.OS{}, events: event.Discard, schedule: Schedule{
 		MinimalBackoff: 50 * time.Millisecond, MaximalBackoff: 100 * time.Millisecond,
 		Lifetime: time.Hour, BounceLifetime: time.Hour}}
 	var err error
@@ -79,9 +80,11 @@ func (c *corridor) dispatcher() *Dispatcher {
 		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
 		Outbound: func() *Outbound {
-			return &Outbound{Port: c.world.Port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,
+			out := &Outbound{Port: c.world.Port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,
 				ReuseCount: 10, ReuseTime: time.Minute, IdleTime: 50 * time.Millisecond,
 				DestinationConcurrency: 2, Concurrency: 5, Roots: c.roots, Self: dns.Self{Names: []string{"mail.example.org"}}}
+			c.tune(out)
+			return out
 		},
 		Events: c.events,
 	})
@@ -426,5 +429,20 @@ func TestAFailingDiskDefers(t *testing.T) {
 	c.await("the queue is empty", c.empty)
 	if len(c.letters("bob")) != 1 {
 		t.Error("bob's letter is lost")
+	}
+}
+
+// TestTheSecondMailHost takes what the first does not: one that refuses to talk, one
+// that is not there.
+func TestTheSecondMailHost(t *testing.T) {
+	c := newCorridor(t)
+	c.peer("rude.test", sim.Peer{Faults: []sim.Fault{{At: "greeting", Raw: "554 5.7.1 Go away\r\n"}}})
+	good := c.peer("good.test", sim.Peer{})
+	check(t, c.world.DNS.Load("d.test. MX 10 mx.rude.test.\nd.test. MX 20 mx.absent.test.\nd.test. MX 30 mx.good.test.\nmx.absent.test. A 127.0.0.99\n"))
+	c.run()
+	c.post("alice@example.org", "alice@example.org", letterText, "x@d.test")
+	c.await("the queue is empty", c.empty)
+	if got := good.Taken(); len(got) != 1 || len(c.letters("alice")) != 0 {
+		t.Errorf("%d arrived, %s", len(got), c.letters("alice"))
 	}
 }

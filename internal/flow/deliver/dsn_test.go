@@ -311,6 +311,33 @@ func TestOneNoticeForManyPlaces(t *testing.T) {
 	}
 }
 
+// A failure that waits for others is settled before the server ends.
+func TestFailuresAreSettledBeforeTheEnd(t *testing.T) {
+	c := newCorridor(t)
+	it := fromAlice()
+	it.EnvelopeID = "end"
+	id := c.put(it, letterText, to(t, "x@reject.example", 0), to(t, "x@accept.example", 0))
+	d := c.dispatcher()
+	items, _, err := c.queue.Claim(t.Context(), time.Now(), 1, queue.Except{})
+	check(t, err)
+	attempts := split(items[0], time.Now())
+	attempts[0].round = &round{clerk: d.clerk, ctx: context.Background(), item: items[0], open: 2}
+	check(t, d.clerk.conclude(t.Context(), attempts[0], attempts[0].all(smtp.NewReply(550, "5.1.1", "No"), "No")))
+	depth := func() string {
+		items, recipients, err := c.queue.Depth(context.Background())
+		return fmt.Sprint(items, recipients, err)
+	}
+	if got := depth(); got != "1 2 <nil>" {
+		t.Errorf("settled too early: %s", got)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	check(t, d.Run(over, time.Second))
+	if got, _, err := c.queue.Show(context.Background(), id); err != nil || len(got.Recipients) != 1 || depth() != "2 2 <nil>" {
+		t.Errorf("INV-04: %+v, %v, %s", got, err, depth())
+	}
+}
+
 // tried tells that all of the first n domains have been looked up.
 func (c *corridor) tried(n int) bool {
 	asked := 0

@@ -155,7 +155,7 @@ func (f *finder) viaSmarthost(ctx context.Context, out *Outbound, n need) (*smtp
 func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Target, n need) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
 	for _, t := range targets {
 		conn, r, said := f.dial(ctx, out, t, n)
-		if reply == nil || r.Temporary() {
+		if conn == nil && (reply == nil || r.Temporary()) {
 			reply, text = r, said
 		}
 		if conn != nil {

@@ -103,6 +103,64 @@ func TestRequireTLS(t *testing.T) {
 	}
 }
 
+// one makes all mail for a destination take turns on one connection.
+func one(o *Outbound) { o.DestinationConcurrency, o.IdleTime = 1, 5*time.Second }
+
+// What goes under REQUIRETLS takes neither a connection that has proved nothing, nor
+// its neighbours along when it fails.
+func TestRequireTLSBesideOtherMail(t *testing.T) {
+	for name, proved := range map[string]bool{"a host that can": true, "a host with a wrong name": false} {
+		t.Run(name, func(t *testing.T) {
+			c, book := newCorridor(t), &record{}
+			c.tune, c.events = one, book
+			host := "mx.d.test"
+			if !proved {
+				host = "evil.test"
+			}
+			peer := c.peer("d.test", sim.Peer{TLS: c.certificate(host), Offer: []string{"REQUIRETLS"}})
+			var ids []queue.ID
+			for i := range 4 {
+				it := fromAlice()
+				it.RequireTLS = i%2 == 1
+				ids = append(ids, c.put(it, letterText, to(t, "x@d.test", 0)))
+			}
+			c.run()
+			want := 4
+			if !proved {
+				want = 2
+			}
+			got := peer.Await(want, 20*time.Second)
+			c.await("all is tried", func() bool { return c.idle(1) })
+			if len(got) != want || len(c.letters("alice")) != 0 {
+				t.Errorf("%d arrived: %s", len(got), c.letters("alice"))
+			}
+			for _, id := range []queue.ID{ids[0], ids[2]} {
+				for _, l := range book.of(id) {
+					if strings.Contains(l, "status=deferred") {
+						t.Errorf("held up by its neighbour: %s", l)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A message with REQUIRETLS goes to the mail host that can, though it is not the best.
+func TestRequireTLSFindsTheHostThatCan(t *testing.T) {
+	c := newCorridor(t)
+	c.peer("plain.test", sim.Peer{})
+	good := c.peer("good.test", sim.Peer{TLS: c.certificate("mx.good.test"), Offer: []string{"REQUIRETLS"}})
+	check(t, c.world.DNS.Load("d.test. MX 10 mx.plain.test.\nd.test. MX 20 mx.good.test.\n"))
+	it := fromAlice()
+	it.RequireTLS = true
+	id := c.put(it, letterText, to(t, "x@d.test", 0))
+	c.run()
+	told := c.ended(id)
+	if len(good.Taken()) != 1 || told != "" {
+		t.Errorf("%+v %s", good.Taken(), told)
+	}
+}
+
 // RFC 8689 §5: the notice travels under TLS itself; and one for which there is no
 // such road is dropped, not sent in clear. Other mail on the same road is not touched.
 func TestNoticeOfRequireTLS(t *testing.T) {
