@@ -5,6 +5,20 @@
 //	queue.Claim → Dispatcher → local  → maildir            → clerk → queue.Settle
 //	                         → remote → dns, smtpc         → clerk
 //
+// # What the envelope asks for
+//
+// NOTIFY, RET, ENVID and ORCPT are kept as RFC 3461 wants it, for senders who may be
+// told at all (see package bounce). REQUIRETLS: TLS with a certificate that is valid
+// for the mail host's name, and REQUIRETLS offered by it (RFC 8689), else 5.7.30;
+// that the name came from the right MX record is for MTA-STS and DANE to prove. The
+// field TLS-Required: No changes nothing, for TLS that nobody required is
+// opportunistic. BY with "R": tried until then, then returned with 5.4.7, and never
+// given to a host without DELIVERBY; with "N": told once, and tried further
+// (RFC 2852). A mailbox here meets all of these.
+//
+// A letter that says Delivered-To of the mailbox that it goes to has been there, and
+// comes back with 5.4.6 (LOOP-002).
+//
 // Nothing here is durable. A crash loses leases only: the queue hands the same
 // recipients out again. What an attempt may have done by then is in the package
 // docs of queue (remote: one extra copy) and maildir (local: none).

@@ -449,3 +449,22 @@ func fastest(f func([]byte), b []byte) time.Duration {
 	}
 	return best
 }
+
+// RFC 6533 §4: a header in UTF-8 goes back by its own type to who reads it, and by the
+// old one to the others; in 7 bits to both.
+func TestHeaderInUTF8(t *testing.T) {
+	for _, utf8 := range []bool{false, true} {
+		r := example()
+		r.UTF8, r.Original = utf8, []byte("Subject: déjà\r\n\r\nbody\r\n")
+		_, parts := open(t, Build(r))
+		want := map[bool]string{false: "text/rfc822-headers", true: "message/global-headers"}[utf8]
+		if got := parts[2].Type; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	r := example()
+	r.UTF8 = true
+	if _, parts := open(t, Build(r)); parts[2].Type != "text/rfc822-headers" {
+		t.Error("a header in ASCII needs no new type")
+	}
+}

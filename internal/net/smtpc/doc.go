@@ -8,7 +8,14 @@
 // Where the peer offers PIPELINING, MAIL, all RCPT and DATA go out together;
 // else each command waits for its reply. Lines end in CRLF and only in CRLF,
 // whatever the body holds: a bare CR or LF in it becomes CRLF, so that no host
-// behind the next one can see another end of the message than we do.
+// behind the next one can see another end of the message than we do. A binary
+// message (RFC 3030) goes by BDAT, byte for byte, or not at all: its end is told by
+// its length.
+//
+// What the envelope asks for (RFC 3461, 6710, 2852) is told to peers that offer it.
+// What it demands (REQUIRETLS, DELIVERBY with "R", BINARYMIME, SMTPUTF8) and a peer
+// does not offer is an obstacle: nothing is converted, and nothing is tried in the
+// hope that it works. See Conn.Fit for demands that a message turns out not to have.
 //
 // # Results
 //
@@ -16,7 +23,8 @@
 // it came. Delivered needs two yeses, the recipient's own and that to the end of
 // the data. What was made up here because there was no reply, or none that can be
 // used, has Err set, and is temporary, except where the message can not go to this
-// peer at all (ErrTooLarge, ErrNeeds8Bit, ErrNeedsUTF8, ErrAddress).
+// peer at all (ErrTooLarge, ErrNeeds8Bit, ErrNeedsUTF8, ErrNeedsBinary, ErrNeedsTLS,
+// ErrDeadline, ErrAddress).
 //
 // A peer that breaks the protocol is not believed in anything: one reply too many
 // or too few, and every recipient of the transaction is deferred, even those for

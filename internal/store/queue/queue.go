@@ -7,6 +7,8 @@
 // queue.db: a row in item for the envelope, a row in recipient for each
 // forward-path, and the bytes in body, up to 128 KiB. Larger bytes are in
 // queue/<ID>, written, flushed and renamed before the row that speaks of them.
+// What few messages have (DSN, REQUIRETLS, DELIVERBY, …) is in a column that is empty
+// for the others; see options.go.
 //
 // # States of a recipient
 //
