@@ -120,7 +120,7 @@ func open(b *testing.B, which string, setup interop.Setup) interop.Post {
 }
 
 func (l load) send(b *testing.B, source string, post interop.Post, letters int) {
-	args := []string{"-s", strconv.Itoa(connections), "-m", strconv.Itoa(letters), "-l", strconv.Itoa(letterSize), "-f", "bob@example.net", "-t", l.to}
+	args := []string{"-s", strconv.Itoa(connections), "-m", strconv.Itoa(letters), "-l", strconv.Itoa(number("FACTEUR_BENCH_SIZE", letterSize)), "-f", "bob@example.net", "-t", l.to}
 	if l.keep {
 		args = append(args, "-d")
 	}

@@ -13,13 +13,32 @@ import (
 // leaves. strace writes them down in the order in which they end.
 func TestDurableBeforeReply(t *testing.T) {
 	t.Parallel()
+	t.Run("DATA", func(t *testing.T) {
+		durable(t, "smtp", "EHLO", func(say func(line, want string), letter string) {
+			say("DATA", "354")
+			say(letter+".", "250")
+		})
+	})
+	t.Run("BDAT LAST", func(t *testing.T) {
+		durable(t, "smtp", "EHLO", func(say func(line, want string), letter string) {
+			// say ends each with CRLF, which is the end of a line of the letter.
+			head, body, _ := strings.Cut(letter, "\r\n")
+			say(fmt.Sprintf("BDAT %d\r\n%s", len(head)+2, head), "250")
+			say(fmt.Sprintf("BDAT %d LAST\r\n%s", len(body), strings.TrimSuffix(body, "\r\n")), "250")
+		})
+	})
+}
+
+// durable sends letters to a server that is watched by strace.
+func durable(t *testing.T, service, hello string, content func(say func(line, want string), letter string)) {
+	t.Parallel()
 	strace := Need(t, "strace")
-	f := NewFacteur(t, Setup{Accounts: []string{alice}, Services: []string{"smtp"}})
+	f := NewFacteur(t, Setup{Accounts: []string{alice}, Services: []string{service}})
 	trace := filepath.Join(t.TempDir(), "trace")
 	f.process = Spawn(t, nil, strace, "-f", "-y", "-s", "100", "-e", "trace=read,write,fsync,fdatasync,syncfs", "-o", trace,
 		f.bin, "serve", "-c", f.Config())
-	WaitBanner(t, f.Addr("smtp"), "220", f.process)
-	s := dialSMTP(t, f)
+	WaitBanner(t, f.Addr(service), "220", f.process)
+	s := dialService(t, f, service)
 	say := func(line, want string) {
 		t.Helper()
 		fmt.Fprintf(s.conn, "%s\r\n", line)
@@ -27,13 +46,12 @@ func TestDurableBeforeReply(t *testing.T) {
 			t.Fatalf("%s: %s", line, reply)
 		}
 	}
-	say("EHLO client.test", "250")
+	say(hello+" client.test", "250")
 	const letters = 5
 	for n := range letters {
 		say("MAIL FROM:<bob@example.net>", "250")
 		say("RCPT TO:<"+alice+">", "250")
-		say("DATA", "354")
-		say(fmt.Sprintf("Subject: %d\r\n\r\nend-of-letter\r\n.", n), "250")
+		content(say, fmt.Sprintf("Subject: %d\r\n\r\nend-of-letter\r\n", n))
 	}
 	say("QUIT", "221")
 	WaitUntil(t, "the trace of the last reply", func() bool {
@@ -47,6 +65,7 @@ func TestDurableBeforeReply(t *testing.T) {
 
 var (
 	synced = regexp.MustCompile(`(fsync|fdatasync|syncfs)(\(\d+<[^>]*queue\.db[^>]*>\)| resumed>.*\)) += 0`)
+	ending = regexp.MustCompile(`read(\(| resumed>).*end-of-letter\\r\\n(\.\\r\\n)?"`)
 	begun  = regexp.MustCompile(`(fsync|fdatasync|syncfs)\(\d+<[^>]*queue\.db[^>]*> <unfinished`)
 )
 
@@ -63,7 +82,7 @@ func syncedReplies(t *testing.T, trace string) (count int) {
 	for line := range strings.Lines(string(text)) {
 		thread, _, _ := strings.Cut(line, " ")
 		switch {
-		case strings.Contains(line, `end-of-letter\r\n.\r\n"`):
+		case ending.MatchString(line):
 			ended, durable = true, false
 			clear(started) // what was under way before may not cover this letter
 		case begun.MatchString(line):

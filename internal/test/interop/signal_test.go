@@ -56,7 +56,12 @@ type smtpSession struct {
 
 func dialSMTP(t *testing.T, post Post) *smtpSession {
 	t.Helper()
-	conn, err := net.Dial("tcp", post.Addr("smtp"))
+	return dialService(t, post, "smtp")
+}
+
+func dialService(t *testing.T, post Post, service string) *smtpSession {
+	t.Helper()
+	conn, err := net.Dial("tcp", post.Addr(service))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,53 +85,71 @@ func (s *smtpSession) reply() string {
 	}
 }
 
-// SMTP-045: SIGTERM while 100 clients are in DATA. Each gets its 250, an
-// error, or a closed connection; what got 250 is there afterwards, once.
+// SMTP-045: SIGTERM while 100 clients are in DATA, and while 100 are in BDAT. Each
+// gets its 250, an error, or a closed connection; what got 250 is there
+// afterwards, once.
 func TestStopInData(t *testing.T) {
 	t.Parallel()
 	eachPost(t, Setup{Accounts: []string{alice}}, func(t *testing.T, post Post) {
-		book := ledger.NewBook(nil)
-		to := []ledger.Recipient{{Address: alice, Want: ledger.Local}}
-		var sessions []*smtpSession
-		var letters []ledger.Letter
-		for n := range 100 {
-			letter := ledger.Letter{ID: fmt.Sprintf("stop-%d", n), From: "bob@example.net", Size: 20_000}
-			book.Open(letter, to)
-			s := dialSMTP(t, post)
-			half := letter.Bytes()[:letter.Size/2]
-			fmt.Fprintf(s.conn, "EHLO client.test\r\n")
-			s.reply()
-			for _, command := range []string{"MAIL FROM:<bob@example.net>", "RCPT TO:<" + alice + ">", "DATA"} {
-				fmt.Fprintf(s.conn, "%s\r\n", command)
-				if reply := s.reply(); reply == "" || reply[0] > '3' {
-					t.Fatalf("%s: %s", command, reply)
-				}
-			}
-			s.conn.Write(stuff(half))
-			sessions, letters = append(sessions, s), append(letters, letter)
-		}
-		var clients sync.WaitGroup
-		stopping := make(chan struct{})
-		for n, s := range sessions {
-			clients.Go(func() {
-				<-stopping
-				time.Sleep(time.Duration(n) * 5 * time.Millisecond)
-				s.conn.Write(stuff(letters[n].Bytes())[len(stuff(letters[n].Bytes()[:letters[n].Size/2])):])
-				s.conn.Write([]byte(".\r\n"))
-				book.Close(letters[n].ID, to, answer(s.reply()))
-			})
-		}
-		close(stopping)
-		post.Stop()
-		clients.Wait()
-		post.Start()
-		WaitUntil(t, "the queue to be empty", func() bool { n, err := post.Queued(); return err == nil && n == 0 })
-		t.Logf("answers seen: %v", book.Count())
-		if _, isFacteur := post.(*Facteur); isFacteur && book.Count()[ledger.Unknown] > 0 {
-			t.Errorf("%d clients saw neither 250 nor 421", book.Count()[ledger.Unknown])
-		}
-		balance(t, book, post, nil)
+		stopInside(t, post, func(letter []byte) (command, want, half, rest string) {
+			begin, all := string(stuff(letter[:len(letter)/2])), string(stuff(letter))
+			return "DATA\r\n", "354", begin, all[len(begin):] + ".\r\n"
+		})
 	})
+}
+
+func TestStopInBDAT(t *testing.T) {
+	t.Parallel()
+	eachPost(t, Setup{Accounts: []string{alice}}, func(t *testing.T, post Post) {
+		stopInside(t, post, func(letter []byte) (command, want, half, rest string) {
+			third := len(letter) / 3
+			chunk := fmt.Sprintf("BDAT %d\r\n%s", third, letter[:third])
+			last := fmt.Sprintf("BDAT %d LAST\r\n%s", len(letter)-third, letter[third:])
+			return chunk, "250", last[:len(last)/2], last[len(last)/2:]
+		})
+	})
+}
+
+// stopInside sends half of the content of a hundred letters, stops the server, and
+// then sends the rest. cut makes of a letter what begins its content, how that is
+// answered, and what follows in two halves.
+func stopInside(t *testing.T, post Post, cut func(letter []byte) (command, want, half, rest string)) {
+	t.Helper()
+	book := ledger.NewBook(nil)
+	to := []ledger.Recipient{{Address: alice, Want: ledger.Local}}
+	var clients sync.WaitGroup
+	stopping := make(chan struct{})
+	for n := range 100 {
+		letter := ledger.Letter{ID: fmt.Sprintf("stop-%d", n), From: "bob@example.net", Size: 20_000}
+		book.Open(letter, to)
+		s := dialSMTP(t, post)
+		command, want, half, rest := cut(letter.Bytes())
+		for _, step := range []struct{ command, reply string }{
+			{"EHLO client.test\r\n", "250"}, {"MAIL FROM:<bob@example.net> BODY=8BITMIME\r\n", "250"}, {"RCPT TO:<" + alice + ">\r\n", "250"}, {command, want},
+		} {
+			fmt.Fprint(s.conn, step.command)
+			if reply := s.reply(); !strings.HasPrefix(reply, step.reply) {
+				t.Fatalf("%.40s: %s", step.command, reply)
+			}
+		}
+		fmt.Fprint(s.conn, half)
+		clients.Go(func() {
+			<-stopping
+			time.Sleep(time.Duration(n) * 5 * time.Millisecond)
+			fmt.Fprint(s.conn, rest)
+			book.Close(letter.ID, to, answer(s.reply()))
+		})
+	}
+	close(stopping)
+	post.Stop()
+	clients.Wait()
+	post.Start()
+	WaitUntil(t, "the queue to be empty", func() bool { n, err := post.Queued(); return err == nil && n == 0 })
+	t.Logf("answers seen: %v", book.Count())
+	if _, isFacteur := post.(*Facteur); isFacteur && book.Count()[ledger.Unknown] > 0 {
+		t.Errorf("%d clients saw neither 250 nor 421", book.Count()[ledger.Unknown])
+	}
+	balance(t, book, post, nil)
 }
 
 // stuff doubles the dots, as RFC 5321 §4.5.2 has it.
