@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -17,17 +19,20 @@ import (
 	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
 	"facteur/internal/base/limit"
+	"facteur/internal/flow/intake"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/certs"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
 	"facteur/internal/server/smtpd"
+	"facteur/internal/store/reputation"
 )
 
 // doors are the listeners of the house, and what they share.
 type doors struct {
 	gate   *listen.Gate
 	budget *limit.Budget
+	crowd  *smtpd.Crowd
 	files  int // that the process may open
 
 	mu     sync.Mutex
@@ -53,7 +58,7 @@ func (a *App) openDoors(c *config.Config) error {
 	if err != nil {
 		a.warn("facteur/master", fmt.Sprintf("the limit of open files stays at %d: %v", files, err))
 	}
-	a.doors = &doors{files: files, open: make(map[conf.Socket]*door)}
+	a.doors = &doors{files: files, crowd: smtpd.NewCrowd(), open: make(map[conf.Socket]*door)}
 	a.doors.budget = limit.NewBudget(a.ceilings(c), func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
 	a.doors.gate = listen.NewGate(a.doors.budget, gateRules(c))
 	a.setLimits(c)
@@ -187,14 +192,31 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 	x.options.Busy = func(why string) []byte {
 		return smtp.NewReply(421, "4.7.0", c.Hostname+" Error: "+why).AppendTo(nil)
 	}
+	var err error
+	x.handler, err = a.smtpd(c, l, tls)
+	return x, err
+}
+
+// smtpd is what answers where SMTP or LMTP is spoken.
+func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (listen.Handler, error) {
+	device, err := device(l)
+	if err != nil {
+		return nil, err
+	}
 	service := map[config.Service]smtpd.Service{
 		config.SMTP: smtpd.SMTP, config.Submission: smtpd.Submission, config.Submissions: smtpd.Submissions,
 		config.LMTP: smtpd.LMTP, config.Local: smtpd.Local,
 	}[l.Service]
-	x.handler = smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: tls, ReverseName: a.names.of, UserName: userName, Events: a.events,
-	}, a.desk).Serve
-	return x, nil
+	return smtpd.New(smtpd.Config{
+		Hostname: c.Hostname, Service: service, TLS: tls, Device: device,
+		ReverseName: a.names.of, UserName: userName, Crowd: a.doors.crowd,
+		Seen:     func(client netip.Addr) bool { return a.reputation.Passed(client, reputation.PreGreet) },
+		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },
+		Remarked: func(client netip.Addr, r intake.Remark) { a.reputation.Remark(client, string(r)) },
+		Rules:    func() *smtpd.Rules { return a.settings.Load().sessions },
+		Flush:    a.queue.Flush,
+		Events:   a.events,
+	}, a.desk).Serve, nil
 }
 
 // tlsPolicy is how a listener speaks TLS.
@@ -204,6 +226,14 @@ func tlsPolicy(l config.Listener) certs.Policy {
 		p.Ciphers = append(p.Ciphers, c.ID())
 	}
 	return p
+}
+
+// device is what a listener for devices allows; nil for any other.
+func device(l config.Listener) (*intake.Device, error) {
+	if !l.Device() {
+		return nil, nil
+	}
+	return intake.NewDevice(prefixes(l.DeviceClients), l.DeviceSenders, l.DeviceRecipients, l.DevicePace())
 }
 
 // serve begins to accept everywhere. A listener that breaks is given to stop.
