@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"fmt"
 	"strings"
 
 	"facteur/internal/base/event"
@@ -99,4 +100,24 @@ func (e TLSFailed) Step() event.Step {
 	return s
 }
 
-var _ = []event.Stepper{Connected{}, Rejected{}, Dropped{}, AuthFailed{}, TLSFailed{}}
+// Step implements event.Stepper.
+func (e PreGreeted) Step() event.Step {
+	s := e.Client.step(event.Judged)
+	s.Rule = "pregreet"
+	s.Sentence = fmt.Sprintf("%s spoke before it was greeted, which mail servers don't do (%.1f s after it connected): %s",
+		s.Client, e.After.Seconds(), e.Text)
+	return s
+}
+
+// Step implements event.Stepper. What is about a domain is about no connection.
+func (e Guessing) Step() event.Step {
+	if e.Domain != "" {
+		return event.Step{}
+	}
+	s := e.Client.step(event.Judged)
+	s.Rule = "guessing"
+	s.Sentence = fmt.Sprintf("%s named more than %d recipients in an hour that do not exist: it guesses addresses.", s.Client, e.Limit)
+	return s
+}
+
+var _ = []event.Stepper{Connected{}, Rejected{}, Dropped{}, AuthFailed{}, TLSFailed{}, PreGreeted{}, Guessing{}}

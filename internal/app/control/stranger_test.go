@@ -1,0 +1,85 @@
+package control
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"facteur/internal/store/queue"
+)
+
+// Whoever is neither root nor the server's user is not answered, not even where a
+// mistake has opened the directory and the socket (LOC-013).
+func TestLOC013Stranger(t *testing.T) {
+	t.Parallel()
+	if path := os.Getenv("FACTEUR_STRANGER"); path != "" {
+		stranger(t, path)
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	cfg := settings(t)
+	running(t, cfg)
+	socket := filepath.Join(cfg.DataDir, socketName)
+	for dir := cfg.DataDir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		must(t, os.Chmod(dir, 0o755))
+	}
+	must(t, os.Chmod(socket, 0o666))
+	// The test binary lies where only root may look.
+	self, err := os.ReadFile("/proc/self/exe")
+	must(t, err)
+	program := filepath.Join(filepath.Dir(cfg.DataDir), "stranger")
+	must(t, os.WriteFile(program, self, 0o755))
+	cmd := exec.Command(program, "-test.run", "^TestLOC013Stranger$", "-test.v")
+	cmd.Dir, cmd.Env = filepath.Dir(program), append(os.Environ(), "FACTEUR_STRANGER="+socket)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the stranger heard nothing") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	_, err = office(t, cfg).Domains(t.Context())
+	must(t, err)
+}
+
+// stranger is the other user's half.
+func stranger(t *testing.T, path string) {
+	c, err := net.Dial("unix", path)
+	must(t, err)
+	defer c.Close()
+	c.Write([]byte("POST /domains HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"))
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Fatal("the stranger was answered")
+	}
+	t.Log("the stranger heard nothing")
+}
+
+// What waits is tried again when somebody asks for it, and for nothing else.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	stores := running(t, cfg)
+	o := office(t, cfg)
+	testQueue(t, o, stores.queue)
+	claimed, _, err := stores.queue.Claim(t.Context(), time.Now(), 10, queue.Except{})
+	must(t, err)
+	for _, it := range claimed {
+		_, err := stores.queue.Settle(t.Context(), queue.Settlement{Item: it.ID, Outcomes: []queue.Outcome{{N: 1, Due: it.Arrived.AddDate(1, 0, 0), Reply: "451 later"}}})
+		must(t, err)
+	}
+	for _, c := range []struct {
+		domain string
+		want   int
+	}{{"elsewhere.example", 0}, {"emote.example", 0}, {".EXAMPLE", 3}, {"remote.example", 0}} {
+		if n, err := o.Retry(t.Context(), Waiting{c.domain}); err != nil || n != c.want {
+			t.Errorf("%s: %d, %v", c.domain, n, err)
+		}
+	}
+	if _, err := o.Retry(t.Context(), Waiting{"a b"}); err == nil || !strings.Contains(err.Error(), "is not a domain") {
+		t.Error(err)
+	}
+}
