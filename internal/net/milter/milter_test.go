@@ -443,6 +443,38 @@ func TestDownAndHanging(t *testing.T) {
 	})
 }
 
+// A milter that comes back is told anew what it missed.
+func TestComesBack(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "s")
+	s := NewSession(Config{Network: "unix", Address: socket})
+	defer s.Close()
+	if _, err := s.Connect(t.Context(), client, nil); err == nil {
+		t.Fatal("connected to nobody")
+	}
+	if _, err := s.Helo(t.Context(), "me.example", nil); err == nil {
+		t.Fatal("a verdict from nobody")
+	}
+	s.Reset()
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d := &double{Listener: l, version: 6, actions: allActions}
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			d.serve(c)
+		}
+	}()
+	if v, err := s.Mail(t.Context(), []string{"<>"}, nil); err != nil || v.Kind != Continue {
+		t.Fatal(v, err)
+	}
+	if got, want := d.told(false), "Cclient.example|4\x10\xe1192.0.2.1|\nHme.example|\nM<>|\n"; got != want {
+		t.Errorf("heard %q, want %q", got, want)
+	}
+}
+
 // A connection can serve one dialogue after another (SMFIC_QUIT_NC).
 func TestNext(t *testing.T) {
 	t.Parallel()
