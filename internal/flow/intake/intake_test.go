@@ -104,6 +104,7 @@ func TestWhoMaySendWhere(t *testing.T) {
 		{"REL-001 a stranger to elsewhere", "x@accept.example", "554 5.7.1", stranger},
 		{"REL-004 a quoted @", `"x@accept.example"@example.org`, "550 5.1.1", stranger},
 		{"REL-004 a quoted @ elsewhere", `"alice@example.org"@accept.example`, "554 5.7.1", stranger},
+		{"REL-005 our own address as a literal", "alice@[192.0.2.25]", "554 5.7.1", stranger},
 		{"REL-005 an address literal", "alice@[127.0.0.1]", "554 5.7.1", stranger},
 		{"REL-006 a homograph", "alice@examplе.org", "554 5.7.1", stranger}, // Cyrillic е
 		{"an unknown user", "nobody@example.org", "550 5.1.1", stranger},

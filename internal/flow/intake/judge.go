@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/rule"
@@ -23,8 +24,15 @@ type subject struct {
 	rcpt  *smtp.Rcpt   // nil but at RCPT
 }
 
+// judgement is how long the rules and hooks of one stage may take, all together: a
+// client waits ten minutes for the answer to its message (RFC 5321 §4.5.3.2.6), five
+// for that to a command, and many less.
+const judgement = 60 * time.Second
+
 // judge asks the rules and then the hooks of a stage. A reply refuses.
 func (v *Visit) judge(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	ctx, cancel := context.WithTimeout(ctx, judgement)
+	defer cancel()
 	if s.rules.Access.Has(stage) {
 		if reply := v.obey(ctx, stage, s); reply != nil {
 			return reply
@@ -159,16 +167,17 @@ func (v *Visit) ask(ctx context.Context, stage rule.Stage, s subject) *smtp.Repl
 		}
 		return v.client
 	case rule.Helo:
+		if reply := v.ask(ctx, rule.Connect, s); reply != nil {
+			return reply
+		}
 		if v.helo == nil || *v.helo != s.peer.Helo {
 			helo := s.peer.Helo
 			v.helo, v.greeting = &helo, v.askEach(ctx, stage, s)
 		}
 		return v.greeting
 	case rule.Mail:
-		for _, earlier := range []rule.Stage{rule.Connect, rule.Helo} {
-			if reply := v.ask(ctx, earlier, s); reply != nil {
-				return reply
-			}
+		if reply := v.ask(ctx, rule.Helo, s); reply != nil {
+			return reply
 		}
 	}
 	return v.askEach(ctx, stage, s)

@@ -13,10 +13,6 @@ import (
 	"facteur/internal/store/queue"
 )
 
-// judgement is how long rules and hooks may take for one message, all together: a
-// client waits ten minutes for the answer (RFC 5321 §4.5.3.2.6), and many less.
-const judgement = 60 * time.Second
-
 // Receive reads the message to its end; nil means kept, though not yet durable.
 // Whatever is refused here has been read: the session stays in step. When r fails
 // with an error that knows its own reply, that is the answer.
@@ -58,8 +54,6 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 		return reply
 	}
 	if t.rules.asks(rule.End) {
-		ctx, cancel := context.WithTimeout(ctx, judgement)
-		defer cancel()
 		if reply := t.judge(ctx, rule.End, nil); reply != nil {
 			return reply
 		}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -124,7 +125,7 @@ func (e Ruled) Step() event.Step {
 		return event.Step{}
 	}
 	s := e.Peer.step(event.Judged, e.ID)
-	s.Rule = e.By
+	s.Rule = cmp.Or(e.Rule, e.By)
 	if e.From != nil {
 		s.Sender = e.From.String()
 	}

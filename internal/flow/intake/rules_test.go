@@ -317,7 +317,8 @@ func TestTagsAreOfOneMessage(t *testing.T) {
 	}
 }
 
-// TestJudgementHasAnEnd: SMTP-041.
+// TestJudgementHasAnEnd: SMTP-041. Nobody waits longer for a hook than for the sum of
+// its patience, and then comes again.
 func TestJudgementHasAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &adviser{answer: func(ctx context.Context, stage rule.Stage, q *Question) Advice {
@@ -328,6 +329,28 @@ func TestJudgementHasAnEnd(t *testing.T) {
 			return Advice{}
 		}}
 		d := New(func() *Rules { return &Rules{Hooks: []Hook{slow}, SizeLimit: 1000, Recipients: 1} }, nil, nil, nil, nil, event.Discard)
+		v, _ := d.Connect(context.Background(), stranger)
+		tx := &Transaction{desk: d, visit: v, rules: d.rules(), peer: stranger, received: true, spool: &queue.Spool{}}
+		begin := time.Now()
+		if reply := tx.judgeMessage(context.Background()); code(reply) != "451 4.3.0" || time.Since(begin) != judgement {
+			t.Errorf("SMTP-041: %v after %v", reply, time.Since(begin))
+		}
+	})
+}
+
+// TestSleepingRulesHaveAnEnd: SMTP-041, INV-16. So many pauses are too many.
+func TestSleepingRulesHaveAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleep := strings.TrimSuffix(strings.Repeat("sleep 10s; ", 20), "; ")
+		var list []rule.Rule
+		for i := range 5 {
+			list = append(list, rule.Rule{Name: fmt.Sprint(i), Stage: "end", Then: strings.Split(sleep, "; ")})
+		}
+		set, errs := rule.Compile(list, nil, rule.Sources{})
+		if len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		d := New(func() *Rules { return &Rules{Access: set} }, nil, nil, nil, nil, event.Discard)
 		v, _ := d.Connect(context.Background(), stranger)
 		tx := &Transaction{desk: d, visit: v, rules: d.rules(), peer: stranger, received: true, spool: &queue.Spool{}}
 		begin := time.Now()

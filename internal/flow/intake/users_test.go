@@ -327,3 +327,81 @@ func TestTrustIsByAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestSourceRoutes: REL-003. What the route says goes, and what is left is judged.
+func TestSourceRoutes(t *testing.T) {
+	c := newCounter(t, 0)
+	for path, want := range map[string]string{
+		"<@a.example,@example.org:x@accept.example>": "554 5.7.1",
+		"<@example.org:x@accept.example>":            "554 5.7.1",
+		"<@accept.example:alice@example.org>":        "ok",
+	} {
+		to, _, err := address.ParsePath(path)
+		must(t, err)
+		tx, _ := c.Begin(context.Background(), stranger, smtp.Mail{})
+		if reply := tx.Recipient(context.Background(), smtp.Rcpt{To: to}); code(reply) != want {
+			t.Errorf("REL-003 %s: %v", path, reply)
+		}
+	}
+}
+
+// TestOneMailboxOneName: REL-020. No spelling of an account gets around its paces, its
+// rules or the count of its copies.
+func TestOneMailboxOneName(t *testing.T) {
+	c := newCounter(t, 0)
+	c.with(func(r *Rules) { r.Pace = &Pace{PerHour: 2, PerDay: 100} })
+	c.govern(t, [3]string{"rcpt", `recipient.address == "bob@example.org" && sender.user == "alice"`, "reject 550 5.7.1 no"})
+	for _, from := range []string{"Alice@example.org", "alice+x@EXAMPLE.org", `"alice"@example.org`} {
+		for _, to := range []string{"bob@example.org", "BOB@Example.ORG", `"bob"@example.org`} {
+			if _, reply := c.offer(t, stranger, smtp.Mail{Sender: addr(t, from)}, to); code(reply) != "550 5.7.1" {
+				t.Errorf("REL-020 %s → %s: %v", from, to, reply)
+			}
+		}
+	}
+	for i, account := range []string{"alice@example.org", "ALICE@example.org", "Alice@Example.Org"} {
+		_, answer, _ := c.talk(t, insider(account), smtp.Mail{}, text, "x@accept.example")
+		if (answer != "") != (i == 2) {
+			t.Errorf("REL-020 %s, letter %d: %q", account, i, answer)
+		}
+	}
+}
+
+// BenchmarkDesk is one letter at the desk up to its commit: without rules, and with
+// as many as a usual site has.
+func BenchmarkDesk(b *testing.B) {
+	for _, x := range []struct {
+		name  string
+		rules [][3]string
+	}{{"without rules", nil}, {"five rules", [][3]string{
+		{"connect", `client.in("198.51.100.0/24")`, "reject"}, {"helo", "!fqdn(helo) && helo != 'h'", "reject"},
+		{"mail", `sender.domain == "spam.example"`, "reject"}, {"rcpt", `recipient.user == "service.intra"`, "reject"},
+		{"end", `header("Subject") contains "winner"`, "hold"}}}} {
+		b.Run(x.name, func(b *testing.B) {
+			c := newCounter(b, 0)
+			c.with(func(r *Rules) { r.DelayReject = true })
+			if x.rules != nil {
+				c.govern(b, x.rules...)
+				c.with(func(r *Rules) { r.DelayReject = true })
+			}
+			ctx, to := context.Background(), addr(b, "alice@example.org")
+			v, _ := c.Connect(ctx, stranger)
+			b.ReportAllocs()
+			for b.Loop() {
+				tx, reply := v.Begin(ctx, stranger, smtp.Mail{})
+				if reply == nil {
+					reply = tx.Recipient(ctx, smtp.Rcpt{To: to})
+				}
+				if reply == nil {
+					reply = tx.Data(ctx)
+				}
+				if reply == nil {
+					reply = tx.Receive(ctx, strings.NewReader(text))
+				}
+				if reply != nil {
+					b.Fatal(reply)
+				}
+				tx.Abort()
+			}
+		})
+	}
+}
