@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -30,6 +29,7 @@ import (
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
+	"facteur/internal/flow/login"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
@@ -64,6 +64,8 @@ type App struct {
 	names      *names
 	router     *route.Router
 	desk       *intake.Desk
+	logins     atomic.Pointer[login.Rules]
+	gate       *login.Gate
 	dispatch   *deliver.Dispatcher
 	doors      *doors
 	office     *control.Server
@@ -165,22 +167,6 @@ func (a *App) arrived(home string, bytes int64) {
 
 func owner(account directory.Account) mailbox.Owner {
 	return mailbox.Owner{Address: account.Address, Home: account.Home, Quota: account.Quota}
-}
-
-// login opens the mailboxes of whoever knows the password.
-func (a *App) login(ctx context.Context, peer netip.Addr, user, password string) lookup.Answer[*mailbox.Account] {
-	answer := a.directory.Authenticate(ctx, user, password)
-	switch answer.State() {
-	case lookup.NotFound:
-		return lookup.No[*mailbox.Account](answer.Err())
-	case lookup.TryAgain:
-		return lookup.Later[*mailbox.Account](answer.Err())
-	}
-	box, err := a.mailboxes.Open(ctx, owner(answer.Value()))
-	if err != nil {
-		return lookup.Later[*mailbox.Account](err)
-	}
-	return lookup.Yes(box)
 }
 
 // warnWithoutPostmaster tells of a mailbox that the world may rely on.

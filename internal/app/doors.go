@@ -176,7 +176,7 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 		Service: string(l.Service), Gate: a.doors.gate, Events: a.events,
 		Proxied: l.ProxyProtocol, Proxies: prefixes(l.ProxyNetworks),
 	}}
-	tls := a.certs.For(string(l.Service), tlsPolicy(l))
+	tls := a.certs.For(string(l.Service), asking(c, l.Service, tlsPolicy(l)))
 	if l.Service.ImplicitTLS() {
 		x.options.TLS = tls
 	}
@@ -185,7 +185,7 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 		x.options.Busy = func(why string) []byte { return []byte("* BYE [UNAVAILABLE] Not now: " + why + "\r\n") }
 		x.handler = imapd.New(imapd.Config{
 			Hostname: c.Hostname, Version: build.This().Version, TLS: tls,
-			MaxMessage: int64(c.MessageSizeLimit), Login: a.login, Events: a.events,
+			MaxMessage: int64(c.MessageSizeLimit), Gate: a.gate, Open: a.open, Events: a.events,
 		}).Serve
 		return x, nil
 	}
@@ -208,7 +208,7 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 		config.LMTP: smtpd.LMTP, config.Local: smtpd.Local,
 	}[l.Service]
 	return smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: tls, Device: device,
+		Hostname: c.Hostname, Service: service, TLS: tls, Gate: a.gate, Device: device,
 		ReverseName: a.names.of, UserName: userName, Crowd: a.doors.crowd,
 		Seen:     func(client netip.Addr) bool { return a.reputation.Passed(client, reputation.PreGreet) },
 		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },

@@ -23,6 +23,10 @@ func (a *App) Reload(c *config.Config) error {
 	if a.doors.open == nil {
 		return errors.New("the server is stopping; its settings stay as they are")
 	}
+	logins, err := loginRules(c)
+	if err != nil {
+		return err
+	}
 	answers, err := a.answers(c)
 	if err != nil {
 		return err
@@ -47,6 +51,7 @@ func (a *App) Reload(c *config.Config) error {
 	a.settings.Swap(next).dismiss()
 	a.journey.Configure(journeyLimits(c))
 	a.setLimits(c)
+	a.setLogin(c, logins)
 	a.doors.renew(c, answers)
 	a.replace(c, fresh)
 	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
@@ -64,6 +69,7 @@ func fixed(old, c *config.Config) error {
 		{"hostname", old.Hostname, c.Hostname},
 		{"data_dir", old.DataDir, c.DataDir},
 		{"dns", fmt.Sprint(old.DNS), fmt.Sprint(c.DNS)},
+		{"auth.failure_time_unit", old.Auth.FailureTimeUnit.Std().String(), c.Auth.FailureTimeUnit.Std().String()},
 	} {
 		if f.old != f.new {
 			return fmt.Errorf("%s: %s can't change while the server runs; restart it for that", c.Path(), f.key)

@@ -26,6 +26,7 @@ func (c *Config) Check() []error {
 	k.outbound()
 	k.schedule()
 	k.limits()
+	k.auth()
 	k.journey()
 	k.session()
 	k.preGreet()

@@ -72,6 +72,10 @@ type Config struct {
 	Session Session `toml:"session"`
 	// Tests of strangers before they are greeted.
 	PreGreet PreGreet `toml:"pregreet"`
+	// How people log in.
+	Auth Auth `toml:"auth"`
+	// Certificates that stand for an account, each by itself.
+	ClientCertificates []ClientCertificate `toml:"client_certificate"`
 	// What an account may keep.
 	Mailbox Mailbox `toml:"mailbox"`
 	// How long it can be explained what happened to a message.
@@ -206,6 +210,7 @@ func Default() *Config {
 			MinimumFree:          100 << 20,
 		},
 		Limits:     defaultLimits(),
+		Auth:       defaultAuth(),
 		Mailbox:    Mailbox{DefaultQuota: 10 << 30},
 		Access:     defaultAccess(),
 		Submission: defaultSubmission(),

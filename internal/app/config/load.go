@@ -96,6 +96,7 @@ func (c *Config) complete() {
 			files[i] = from(dir, files[i])
 		}
 	}
+	c.Auth.complete(dir)
 	if c.Log.Destination != "stderr" {
 		c.Log.Destination = from(dir, c.Log.Destination)
 	}

@@ -36,6 +36,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return nil, nil, errors.Join(err, database.Close())
 	}
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
+	d.Keep(cfg.KeyKinds())
 	return NewStores(d, q), func() error { return errors.Join(q.Close(), database.Close()) }, nil
 }
 

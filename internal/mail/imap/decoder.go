@@ -18,7 +18,7 @@ type Limits struct {
 
 // BeforeLogin are the limits for a client that nobody knows yet.
 func BeforeLogin() Limits {
-	return Limits{Line: 8 << 10, Literals: 16, LiteralBytes: 8 << 10, Depth: 1, Terms: 1}
+	return Limits{Line: 12 << 10, Literals: 16, LiteralBytes: 8 << 10, Depth: 1, Terms: 1}
 }
 
 // AfterLogin are the limits for a user of ours.

@@ -24,6 +24,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"sync"
@@ -109,6 +110,15 @@ func (i Info) Warning(now time.Time) string {
 		return fmt.Sprintf("the certificate for %s expires on %s", names, day)
 	}
 	return ""
+}
+
+// Leaves are the certificates in use, without their chains.
+func (s *Store) Leaves() []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, c := range *s.current.Load() {
+		out = append(out, c.Leaf)
+	}
+	return out
 }
 
 // Infos describes all certificates in use, in their order.

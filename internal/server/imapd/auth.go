@@ -5,35 +5,40 @@ import (
 	"errors"
 	"time"
 
-	"facteur/internal/base/lookup"
+	"facteur/internal/flow/login"
 	"facteur/internal/mail/imap"
 	"facteur/internal/mail/sasl"
-	"facteur/internal/store/mailbox"
+	"facteur/internal/store/directory"
 )
 
-// authFailures is what a session remembers of failed log-ins, for the delay and
-// for the log.
+// authFailures is what a session remembers of failed log-ins, for its end and for
+// the log.
 type authFailures struct {
 	count        int
 	user, method string // of the last one
 }
 
 // maxResponse is the longest line of a SASL exchange, in octets.
-const maxResponse = 4 << 10
+const maxResponse = 12 << 10
 
 const (
 	errPrivacy    = refusal("[PRIVACYREQUIRED] Only under TLS")
 	errAuthFailed = refusal("[AUTHENTICATIONFAILED] Authentication failed")
 	errAuthLater  = refusal("[UNAVAILABLE] Authentication is out of order; try again later")
+	errLimited    = refusal("[UNAVAILABLE] Too many failed log-ins; try again later")
+	errProxy      = refusal("[AUTHORIZATIONFAILED] Authorization as another user is not supported")
+	errBinding    = refusal("[AUTHENTICATIONFAILED] The TLS connection is not the one that the client sees")
+	errMechanism  = refusal("[CANNOT] Unknown mechanism")
 )
 
 func (s *session) canStartTLS() bool {
 	return s.server.config.TLS != nil && s.wire.conn.TLS() == nil
 }
 
-// mayLogin says whether a password is safe on this connection.
-func (s *session) mayLogin() bool {
-	return s.wire.conn.TLS() != nil || s.wire.conn.Loopback()
+// applicant is how the gate sees the session.
+func (s *session) applicant() login.Peer {
+	c := s.wire.conn
+	return login.Peer{Addr: c.Remote.Addr(), TLS: c.TLS(), Loopback: c.Loopback()}
 }
 
 // startTLS ends the session if the client, or somebody in between, sent more
@@ -64,54 +69,56 @@ func (s *session) startTLS(ctx context.Context, c imap.Command) (string, error) 
 var errAnswered = errors.New("answered")
 
 func (s *session) login(ctx context.Context, c imap.Command) (string, error) {
-	if !s.mayLogin() {
-		return "", errPrivacy
-	}
 	a := c.Args.(imap.Login)
-	return s.check(ctx, "PLAIN", sasl.Credentials{User: a.User, Password: a.Password})
+	account, r := s.server.config.Gate.Password(ctx, s.applicant(), a.User, a.Password)
+	if r != nil {
+		return "", s.refused("PLAIN", r)
+	}
+	return s.letIn(ctx, "PLAIN", a.User, account)
 }
 
 // authenticate runs a SASL exchange (RFC 9051 §6.2.2).
 func (s *session) authenticate(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Authenticate)
-	var cred sasl.Credentials
-	mech := sasl.NewServer(a.Mechanism, sasl.Judge{Password: func(c sasl.Credentials) error { cred = c; return nil }})
-	if mech == nil {
-		return "", refusal("[CANNOT] Unknown mechanism")
+	x, r := s.server.config.Gate.Begin(ctx, s.applicant(), a.Mechanism)
+	if r != nil {
+		return "", s.refused(a.Mechanism, r)
 	}
-	if !s.mayLogin() {
-		return "", errPrivacy
-	}
-	if err := s.exchange(mech, a); err != nil {
+	defer x.Close()
+	if r, err := s.exchange(x, a); r != nil || err != nil {
+		if r != nil {
+			err = s.refused(x.Mechanism(), r)
+		}
 		return "", err
 	}
-	return s.check(ctx, a.Mechanism, cred)
+	return s.letIn(ctx, x.Mechanism(), x.User(), x.Account())
 }
 
-// exchange asks until the mechanism has what it wants. Its errors are the
-// client's, but for those of the stream, which end the session.
-func (s *session) exchange(mech sasl.Server, a imap.Authenticate) error {
+// exchange asks until the mechanism has what it wants. An error is one of the
+// stream, which ends the session.
+func (s *session) exchange(x *login.Exchange, a imap.Authenticate) (r *login.Refusal, err error) {
 	var response []byte
-	var err error
 	if a.HasInitial {
-		response, err = sasl.Decode([]byte(a.Initial))
-	}
-	for err == nil {
-		challenge, done, e := mech.Next(response)
-		if err = e; err == nil && done {
-			return nil
-		}
-		if err == nil {
-			response, err = s.ask(challenge)
+		if response, err = sasl.Decode([]byte(a.Initial)); err != nil {
+			return x.Fail(err), nil
 		}
 	}
-	if s.over == nil {
-		err = &imap.SyntaxError{Text: "AUTHENTICATE: " + err.Error()}
+	for {
+		challenge, done, r := x.Next(response)
+		if r != nil || done {
+			return r, nil
+		}
+		line, err := s.ask(challenge)
+		if err != nil {
+			return nil, err
+		}
+		if response, err = sasl.Decode(line); err != nil {
+			return x.Fail(err), nil
+		}
 	}
-	return err
 }
 
-// ask sends a challenge and reads the response.
+// ask sends a challenge and reads the line of the response.
 func (s *session) ask(challenge []byte) ([]byte, error) {
 	s.enc.Raw("+ " + sasl.Encode(challenge) + "\r\n")
 	err := s.enc.Flush()
@@ -124,51 +131,48 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 	}
 	if err != nil {
 		s.over = err
-		return nil, err
 	}
-	return sasl.Decode(line)
+	return line, err
 }
 
-// check asks whether the password is right, and lets the user in.
-func (s *session) check(ctx context.Context, method string, c sasl.Credentials) (string, error) {
-	answer := lookup.No[*mailbox.Account](nil)
-	if c.User != "" && c.Password != "" { // an empty password proves nothing to some directories, and lets in
-		answer = s.server.config.Login(ctx, s.wire.conn.Remote.Addr(), c.User, c.Password)
+// letIn opens the mailboxes.
+func (s *session) letIn(ctx context.Context, method, user string, account directory.Account) (string, error) {
+	box, err := s.server.config.Open(ctx, account)
+	if err != nil {
+		return "", s.refused(method, &login.Refusal{Reason: login.Later, User: user, Err: err})
 	}
-	if answer.State() == lookup.Found {
-		s.letIn(method, c.User)
-		s.account = answer.Value()
-		return "[CAPABILITY " + s.capabilities() + "] Logged in", nil
-	}
-	attempt := s.who()
-	attempt.User = c.User
-	if answer.State() == lookup.TryAgain {
-		s.emit(AuthFailed{who: attempt, Method: method, Why: answer.Err()})
-		return "", errAuthLater
-	}
-	s.emit(AuthFailed{who: attempt, Method: method})
-	s.failures = authFailures{s.failures.count + 1, c.User, method}
-	return "", s.punish(ctx)
-}
-
-func (s *session) letIn(method, user string) {
-	s.user = user
-	s.bad = 0
+	s.account, s.user, s.bad = box, user, 0
 	s.wire.loginBy = time.Time{}
 	s.dec.SetLimits(imap.AfterLogin())
 	s.wire.conn.Known()
 	s.emit(LoggedIn{who: s.who(), Method: method})
+	return "[CAPABILITY " + s.capabilities() + "] Logged in", nil
 }
 
-// punish makes guessing slow. The wait is the same for a wrong user and a wrong
-// password.
-func (s *session) punish(ctx context.Context) error {
-	select {
-	case <-time.After(failureDelay):
-	case <-ctx.Done():
+// refused makes the answer of a refusal, and tells the log of those who tried. The
+// gate has made them wait.
+func (s *session) refused(method string, r *login.Refusal) error {
+	attempt := s.who()
+	attempt.User = r.User
+	switch r.Reason {
+	case login.Wrong, login.Binding:
+		s.emit(AuthFailed{who: attempt, Method: method})
+		s.failures = authFailures{s.failures.count + 1, r.User, method}
+		if s.failures.count >= maxAuthFailures && s.over == nil {
+			s.over = errTooManyFailures
+		}
+	case login.Later, login.Limited:
+		s.emit(AuthFailed{who: attempt, Method: method, Why: r})
+	case login.Canceled:
+		return &imap.SyntaxError{Text: "AUTHENTICATE: " + sasl.ErrCanceled.Error()}
+	case login.Malformed:
+		return &imap.SyntaxError{Text: "AUTHENTICATE: " + sasl.ErrSyntax.Error()}
 	}
-	if s.failures.count >= maxAuthFailures && s.over == nil {
-		s.over = errTooManyFailures
-	}
-	return errAuthFailed
+	return authAnswers[r.Reason]
+}
+
+// authAnswers are what is said of each refusal.
+var authAnswers = [...]refusal{
+	login.Wrong: errAuthFailed, login.Later: errAuthLater, login.Limited: errLimited, login.Proxy: errProxy,
+	login.Binding: errBinding, login.NeedsTLS: errPrivacy, login.Unknown: errMechanism,
 }

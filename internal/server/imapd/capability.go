@@ -19,10 +19,13 @@ func (s *session) capabilities() string {
 	if s.canStartTLS() {
 		text += " STARTTLS"
 	}
-	if s.mayLogin() {
-		return text + " AUTH=PLAIN AUTH=LOGIN"
+	for _, m := range s.server.config.Gate.Mechanisms(s.applicant()) {
+		text += " AUTH=" + m
 	}
-	return text + " LOGINDISABLED"
+	if !s.server.config.Gate.TakesPasswords(s.applicant()) {
+		text += " LOGINDISABLED"
+	}
+	return text
 }
 
 func (s *session) capability(context.Context, imap.Command) (string, error) {

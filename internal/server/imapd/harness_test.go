@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"math/big"
 	"net"
 	"net/netip"
@@ -20,10 +19,12 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
-	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
+	"facteur/internal/flow/login"
 	"facteur/internal/server/listen"
+	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/test/people"
 )
 
 // house is a server on loopback over the real store, with the user alice whose
@@ -62,7 +63,7 @@ func open(t testing.TB, change func(*Config)) *house {
 	if err := os.MkdirAll(h.owner.Home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Hostname: "mail.example.org", Version: "test", MaxMessage: 1 << 20, Events: h.events, Login: h.login}
+	c := Config{Hostname: "mail.example.org", Version: "test", MaxMessage: 1 << 20, Events: h.events, Gate: gate(), Open: h.mailboxes}
 	if change != nil {
 		change(&c)
 	}
@@ -96,18 +97,18 @@ func (h *house) checkStore(t testing.TB) {
 	h.store.Close()
 }
 
-func (h *house) login(ctx context.Context, _ netip.Addr, user, password string) lookup.Answer[*mailbox.Account] {
-	switch {
-	case user == "slow":
-		return lookup.Later[*mailbox.Account](errors.New("directory is down"))
-	case user != "alice" || password != "secret":
-		return lookup.No[*mailbox.Account](nil)
-	}
-	a, err := h.store.Open(ctx, h.owner)
-	if err != nil {
-		return lookup.Later[*mailbox.Account](err)
-	}
-	return lookup.Yes(a)
+// gate knows alice.
+func gate(changes ...func(*login.Rules)) *login.Gate {
+	return people.Gate(map[string]string{"alice": "secret"}, func(r *login.Rules) {
+		r.Limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		for _, change := range changes {
+			change(r)
+		}
+	})
+}
+
+func (h *house) mailboxes(ctx context.Context, _ directory.Account) (*mailbox.Account, error) {
+	return h.store.Open(ctx, h.owner)
 }
 
 // client is one connection, line by line.

@@ -3,12 +3,12 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
-	"net/netip"
 	"time"
 
 	"facteur/internal/base/event"
-	"facteur/internal/base/lookup"
+	"facteur/internal/flow/login"
 	"facteur/internal/server/listen"
+	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 )
 
@@ -22,8 +22,10 @@ type Config struct {
 	TLS *tls.Config
 	// MaxMessage is the largest message that APPEND takes, in octets.
 	MaxMessage int64
-	// Login answers with the mailboxes of a user. Each session closes what it got.
-	Login func(ctx context.Context, peer netip.Addr, user, password string) lookup.Answer[*mailbox.Account]
+	// Gate lets users in.
+	Gate *login.Gate
+	// Open opens the mailboxes of one. Each session closes what it got.
+	Open func(ctx context.Context, account directory.Account) (*mailbox.Account, error)
 	// Events hears of log-ins, log-outs and failures.
 	Events event.Sink
 }
@@ -36,11 +38,11 @@ func New(c Config) *Server { return &Server{c} }
 
 // The waits of a session.
 const (
-	loginTime    = time.Minute      // from the connection to the log-in
-	idleTime     = 30 * time.Minute // without a word from the client: RFC 9051 §5.4
-	stallTime    = 5 * time.Minute  // for a client that takes nothing (ATTACKS IMAP-006)
-	failureDelay = 2 * time.Second  // before an unsuccessful log-in is answered
-	stillHere    = 2 * time.Minute  // between signs of life in IDLE
+	loginTime = time.Minute      // from the connection to the log-in
+	idleTime  = 30 * time.Minute // without a word from the client: RFC 9051 §5.4
+	stallTime = 5 * time.Minute  // for a client that takes nothing (ATTACKS IMAP-006)
+	byeTime   = 2 * time.Second  // to get a last line out
+	stillHere = 2 * time.Minute  // between signs of life in IDLE
 )
 
 // How often a client may err.

@@ -101,6 +101,6 @@ func (w *wire) startTLS(c *tls.Config) error {
 
 // lastWords bounds what a client that is being put off may cost.
 func (w *wire) lastWords() {
-	w.conn.Busy(failureDelay)
+	w.conn.Busy(byeTime)
 	w.w.Flush()
 }

@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"strings"
 
+	"facteur/internal/flow/login"
 	"facteur/internal/mail/sasl"
 	"facteur/internal/mail/smtp"
 )
+
+// maxAuthLine is how long a line of AUTH may be, the command with its initial
+// response or a later response, in octets with CRLF (RFC 4954 §4).
+const maxAuthLine = 12288
 
 // Replies of AUTH (RFC 4954 §6).
 var (
@@ -20,10 +25,42 @@ var (
 	replyAuthData     = smtp.NewReply(501, "5.5.2", "Error: malformed authentication response")
 	replyAuthCanceled = smtp.NewReply(501, "5.7.0", "Authentication aborted")
 	replyAuthProxy    = smtp.NewReply(535, "5.7.8", "Error: authorization as another user is not supported")
+	replyAuthWrong    = smtp.NewReply(535, "5.7.8", "Error: authentication failed: wrong user name or password")
+	replyAuthBinding  = smtp.NewReply(535, "5.7.8", "Error: authentication failed: the TLS connection is not the one that the client sees")
+	replyAuthLater    = smtp.NewReply(454, "4.7.0", "Temporary authentication failure")
+	replyAuthLimited  = smtp.NewReply(454, "4.7.0", "Error: too many failed log-ins; try again later")
 )
 
+// authReplies are what is said of each refusal.
+var authReplies = [...]*smtp.Reply{
+	login.Wrong: replyAuthWrong, login.Later: replyAuthLater, login.Limited: replyAuthLimited,
+	login.Canceled: replyAuthCanceled, login.Malformed: replyAuthData, login.Proxy: replyAuthProxy,
+	login.Binding: replyAuthBinding, login.NeedsTLS: replyAuthNeedTLS, login.Unknown: replyAuthUnknown,
+}
+
 // mayAuth tells whether this door is for people who log in.
-func (s *session) mayAuth() bool { return s.srv.Service != SMTP || s.srv.AuthOnSMTP }
+func (s *session) mayAuth() bool {
+	return s.srv.Gate != nil && (s.srv.Service != SMTP || s.srv.AuthOnSMTP)
+}
+
+// applicant is how the gate sees the session.
+func (s *session) applicant() login.Peer {
+	return login.Peer{Addr: s.conn.Remote.Addr(), TLS: s.conn.TLS(), Loopback: s.conn.Loopback()}
+}
+
+// mechanisms are those offered in this session.
+func (s *session) mechanisms() []string {
+	if !s.mayAuth() {
+		return nil
+	}
+	return s.srv.Gate.Mechanisms(s.applicant())
+}
+
+// mayBeLong tells of a line that it may be longer than others.
+func (s *session) mayBeLong(line []byte) bool {
+	const verb = "AUTH "
+	return s.mayAuth() && s.secure() && len(line) > len(verb) && strings.EqualFold(string(line[:len(verb)]), verb)
+}
 
 func (s *session) auth(args []byte) *smtp.Reply {
 	if reply := s.authState(); reply != nil {
@@ -36,24 +73,19 @@ func (s *session) auth(args []byte) *smtp.Reply {
 	if len(word) == 0 {
 		return replyAuthSyntax
 	}
-	name := strings.ToUpper(string(word)) // args do not survive the exchange
-	var cred sasl.Credentials
-	mechanism := sasl.NewServer(name, sasl.Judge{Password: func(c sasl.Credentials) error { cred = c; return nil }})
-	if mechanism == nil {
-		return replyAuthUnknown
+	exchange, refusal := s.srv.Gate.Begin(s.ctx, s.applicant(), string(word))
+	if refusal != nil {
+		return authReplies[refusal.Reason]
 	}
+	defer exchange.Close()
 	var response []byte
 	if given {
 		var err error
 		if response, err = sasl.Decode(initial); err != nil {
-			return authFault(err)
+			return s.authRefused(exchange, exchange.Fail(err))
 		}
 	}
-	reply := s.exchange(mechanism, response)
-	if reply != nil || s.over {
-		return reply
-	}
-	return s.logIn(name, cred)
+	return s.exchange(exchange, response)
 }
 
 // authState tells what stands in the way of AUTH.
@@ -75,51 +107,48 @@ func (s *session) authState() *smtp.Reply {
 	return nil
 }
 
-// exchange runs a mechanism until it has credentials. When the connection fails
-// it returns no reply and the session is over.
-func (s *session) exchange(m sasl.Server, response []byte) *smtp.Reply {
+// exchange runs a mechanism to its end. When the connection fails it returns no
+// reply and the session is over.
+func (s *session) exchange(x *login.Exchange, response []byte) *smtp.Reply {
 	for {
-		challenge, done, err := m.Next(response)
+		challenge, done, refusal := x.Next(response)
 		switch {
-		case err != nil:
-			return authFault(err)
+		case refusal != nil:
+			return s.authRefused(x, refusal)
 		case done:
-			return nil
+			s.account, s.mechanism = x.Account().Address, x.Mechanism()
+			s.conn.Known()
+			return replyAuthOk
 		}
 		s.answer(&smtp.Reply{Code: 334, Lines: []string{sasl.Encode(challenge)}})
-		line, err := s.readLine()
+		line, err := s.readResponse()
 		switch err {
 		case nil:
+			response, err = sasl.Decode(line)
 		case smtp.ErrLineTooLong, smtp.ErrLineEnding:
-			return replyAuthData
+			err = sasl.ErrSyntax
 		default:
 			s.badLine(err)
 			return nil
 		}
-		if response, err = sasl.Decode(line); err != nil {
-			return authFault(err)
+		if err != nil {
+			return s.authRefused(x, x.Fail(err))
 		}
 	}
 }
 
-func authFault(err error) *smtp.Reply {
-	switch err {
-	case sasl.ErrCanceled:
-		return replyAuthCanceled
-	case sasl.ErrProxy:
-		return replyAuthProxy
-	}
-	return replyAuthData
+// readResponse waits for a line that is no command; its time starts anew.
+func (s *session) readResponse() ([]byte, error) {
+	s.waiting = false
+	return smtp.ReadLine(s.in, maxAuthLine)
 }
 
-// logIn asks the desk. The password goes nowhere else.
-func (s *session) logIn(mechanism string, c sasl.Credentials) *smtp.Reply {
-	account, reply := s.srv.desk.Authenticate(s.ctx, s.peer(), c.User, c.Password)
-	if reply != nil {
-		s.srv.Events.Emit(AuthFailed{Client: s.client(), Mechanism: mechanism, User: clean([]byte(c.User)), Reply: reply})
-		return reply
+// authRefused tells the log of an attempt that failed, and finds the reply. What
+// the client gave up or garbled proves nothing.
+func (s *session) authRefused(x *login.Exchange, r *login.Refusal) *smtp.Reply {
+	reply := authReplies[r.Reason]
+	if r.Reason != login.Canceled && r.Reason != login.Malformed && r.Reason != login.Proxy {
+		s.srv.Events.Emit(AuthFailed{Client: s.client(), Mechanism: x.Mechanism(), User: clean([]byte(r.User)), Reply: reply, Why: r.Err})
 	}
-	s.account, s.mechanism = account, mechanism
-	s.conn.Known()
-	return replyAuthOk
+	return reply
 }

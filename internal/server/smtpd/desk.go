@@ -16,7 +16,6 @@ type desk interface {
 	// has to wait for it.
 	WantsName() bool
 	Connect(ctx context.Context, p intake.Peer) (visit, *smtp.Reply)
-	Authenticate(ctx context.Context, p intake.Peer, user, password string) (account string, reply *smtp.Reply)
 	Limits() (size int64, recipients int)
 }
 

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/intake"
+	"facteur/internal/flow/login"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
+	"facteur/internal/test/people"
 )
 
 // double is a desk without a store: it remembers what it was handed. Its
@@ -65,14 +68,15 @@ func (d *double) Begin(_ context.Context, p intake.Peer, m smtp.Mail) (transacti
 	return &doubleTx{desk: d, letter: letter{from: m.Sender.String()}}, nil
 }
 
-func (d *double) Authenticate(_ context.Context, _ intake.Peer, user, password string) (string, *smtp.Reply) {
-	switch {
-	case user == "alice@local.example" && password == "secret":
-		return user, nil
-	case user == "later@local.example":
-		return "", smtp.NewReply(454, "4.7.0", "Temporary authentication failure")
-	}
-	return "", smtp.NewReply(535, "5.7.8", "Error: authentication failed")
+// testGate knows alice. It makes nobody wait, and spares loopback.
+func testGate(changes ...func(*login.Rules)) *login.Gate {
+	return people.Gate(map[string]string{"alice@local.example": "secret"}, func(r *login.Rules) {
+		r.Delay, r.Hostname = 0, "mx.local.example"
+		r.Limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		for _, change := range changes {
+			change(r)
+		}
+	})
 }
 
 func (t *doubleTx) Recipient(_ context.Context, r smtp.Rcpt) *smtp.Reply {

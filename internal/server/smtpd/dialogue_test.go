@@ -106,7 +106,7 @@ type play struct {
 
 func newPlay(t *testing.T) *play {
 	return &play{t: t, desk: newDouble(), log: &lines{},
-		config: Config{Hostname: "mx.local.example", Crowd: NewCrowd()}, rules: testRules(),
+		config: Config{Hostname: "mx.local.example", Crowd: NewCrowd(), Gate: testGate()}, rules: testRules(),
 		remote: netip.MustParseAddrPort("192.0.2.1:4711"), local: netip.MustParseAddrPort("192.0.2.25:25")}
 }
 

@@ -200,6 +200,7 @@ type AuthFailed struct {
 	Mechanism string
 	User      string
 	Reply     *smtp.Reply
+	Why       error // where the reply does not say all, or nil
 }
 
 // Level implements event.Event.
@@ -207,8 +208,12 @@ func (AuthFailed) Level() slog.Level { return slog.LevelWarn }
 
 // Record implements event.Event.
 func (e AuthFailed) Record() (string, []slog.Attr) {
-	return "authentication failed", append(e.Client.attrs(), slog.String("mechanism", e.Mechanism),
+	attrs := append(e.Client.attrs(), slog.String("mechanism", e.Mechanism),
 		slog.String("user", e.User), slog.String("reply", e.Reply.Error()))
+	if e.Why != nil {
+		attrs = append(attrs, slog.Any("error", e.Why))
+	}
+	return "authentication failed", attrs
 }
 
 // Line implements event.Event. When nobody could tell whether the password was
@@ -218,6 +223,9 @@ func (e AuthFailed) Line() (string, string) {
 	why := e.Reply.Text()
 	if e.Reply.Temporary() {
 		why = "Connection lost to authentication server"
+		if e.Why != nil {
+			why += " (" + e.Why.Error() + ")"
+		}
 	}
 	return program, fmt.Sprintf("warning: %s: SASL %s authentication failed: %s, sasl_username=%s",
 		e.Client, e.Mechanism, why, e.User)

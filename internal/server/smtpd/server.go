@@ -29,6 +29,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/intake"
+	"facteur/internal/flow/login"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
 )
@@ -103,6 +104,8 @@ type Config struct {
 	Device *intake.Device
 	// AuthOnSMTP offers AUTH on the service SMTP too, under TLS.
 	AuthOnSMTP bool
+	// Gate lets people in; nil: there is no AUTH.
+	Gate *login.Gate
 	// ReverseName looks up the name of a client; it returns "" or "unknown"
 	// when there is none. nil: no client has a name. It runs beside the
 	// dialogue and is given up after three seconds.

@@ -189,7 +189,11 @@ func (s *session) greet() {
 // readLine waits for a line; its time starts anew.
 func (s *session) readLine() ([]byte, error) {
 	s.waiting = false
-	return smtp.ReadLine(s.in, maxLine)
+	line, err := smtp.ReadLine(s.in, maxAuthLine)
+	if len(line) > maxLine-len("\r\n") && !s.mayBeLong(line) {
+		return nil, smtp.ErrLineTooLong
+	}
+	return line, err
 }
 
 // Read is where the session waits for the peer, and so where gathered replies

@@ -79,6 +79,7 @@ func talkFrom(d desk, c Config, remote string, segments ...string) *wire {
 	conn.Remote = netip.MustParseAddrPort(remote)
 	conn.Local = conn.Remote
 	c.Hostname = "mx.local.example"
+	c.Gate = testGate()
 	if c.Rules == nil {
 		c.Rules = testRules
 	}

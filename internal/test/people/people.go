@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"facteur/internal/base/limit"
@@ -15,8 +16,8 @@ import (
 	"facteur/internal/store/directory"
 )
 
-// Slow is the name of whom nobody can tell anything.
-const Slow = "slow"
+// slow is the name of whom nobody can tell anything: "slow", or "later" at any domain.
+func slow(name string) bool { return name == "slow" || strings.HasPrefix(name, "later@") }
 
 // Mechanisms are all that need nothing but a password.
 func Mechanisms() []string {
@@ -41,12 +42,11 @@ var (
 	errDown   = errors.New("directory is down")
 )
 
-// Accounts are those of names and passwords. Slow is somebody whom nobody can tell
-// anything about.
+// Accounts are those of names and passwords.
 func Accounts(passwords map[string]string) login.Accounts {
 	of := func(name string) lookup.Answer[directory.Account] {
 		switch _, there := passwords[name]; {
-		case name == Slow:
+		case slow(name):
 			return lookup.Later[directory.Account](errDown)
 		case !there:
 			return lookup.No[directory.Account](errNobody)
@@ -61,7 +61,7 @@ func Accounts(passwords map[string]string) login.Accounts {
 			return lookup.No[directory.Account](errNobody)
 		},
 		Keys: func(_ context.Context, name string, h sasl.Hash) (sasl.Keys, directory.Holder, error) {
-			if name == Slow {
+			if slow(name) {
 				return sasl.Keys{}, directory.Holder{}, errDown
 			}
 			password, there := passwords[name]
