@@ -40,7 +40,13 @@ var authReplies = [...]*smtp.Reply{
 
 // mayAuth tells whether this door is for people who log in.
 func (s *session) mayAuth() bool {
-	return s.srv.Gate != nil && (s.srv.Service != SMTP || s.srv.AuthOnSMTP)
+	switch s.srv.Service {
+	case SMTP:
+		return s.srv.Gate != nil && s.srv.AuthOnSMTP
+	case LMTP, Local:
+		return false
+	}
+	return s.srv.Gate != nil
 }
 
 // applicant is how the gate sees the session.
