@@ -27,6 +27,12 @@ func TestDurableBeforeReply(t *testing.T) {
 			say(fmt.Sprintf("BDAT %d LAST\r\n%s", len(body), strings.TrimSuffix(body, "\r\n")), "250")
 		})
 	})
+	t.Run("LMTP", func(t *testing.T) {
+		durable(t, "lmtp", "LHLO", func(say func(line, want string), letter string) {
+			say("DATA", "354")
+			say(letter+".", "250")
+		})
+	})
 }
 
 // durable sends letters to a server that is watched by strace.

@@ -2,8 +2,10 @@ package interop
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,7 +30,9 @@ func NewFacteur(t testing.TB, setup Setup) *Facteur {
 	setup = setup.withDefaults()
 	f := &Facteur{t: t, bin: Binary(t), dir: Room(t), ports: make(map[string]int)}
 	for _, service := range setup.Services {
-		f.ports[service] = FreePort(t)
+		if service != local {
+			f.ports[service] = FreePort(t)
+		}
 	}
 	WriteFile(t, f.Config(), f.toml(setup))
 	for _, address := range setup.Accounts {
@@ -47,13 +51,39 @@ func (f *Facteur) toml(setup Setup) string {
 		fmt.Fprintf(&b, "\n[[domain]]\nname = %q\n", domain)
 	}
 	for _, service := range setup.Services {
-		fmt.Fprintf(&b, "\n[[listen]]\nservice = %q\naddress = %q\n", service, f.Addr(service))
+		address := "unix:" + f.Socket()
+		if service != local {
+			address = f.Addr(service)
+		}
+		fmt.Fprintf(&b, "\n[[listen]]\nservice = %q\naddress = %q\n", service, address)
 	}
 	if setup.Smarthost != "" {
 		fmt.Fprintf(&b, "\n[outbound]\nsmarthost = [%q]\n", setup.Smarthost)
 	}
 	fmt.Fprintf(&b, "\n[limits]\nexempt = [%q]\n", setup.Trusted)
 	return b.String() + "\n" + setup.Config
+}
+
+// local is the service for programs of this machine: it has a socket, no port.
+const local = "local"
+
+// Socket is where the service "local" listens.
+func (f *Facteur) Socket() string { return filepath.Join(f.dir, "sendmail.sock") }
+
+// Sendmail hands a message to the server as "facteur sendmail" does, and tells its
+// exit code.
+func (f *Facteur) Sendmail(from string, to []string, message string) (out string, code int) {
+	f.t.Helper()
+	env := []string{"FACTEUR_SENDMAIL_SOCKET=" + f.Socket()}
+	out, err := TryRunEnv(f.t, env, message, f.bin, append([]string{"sendmail", "-i", "-f", from, "--"}, to...)...)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		code = -1
+	}
+	return out, code
 }
 
 // Config is the path of facteur.toml.

@@ -30,6 +30,9 @@ var recipients = []ledger.Recipient{
 	{Address: "refused@remote.test", Want: ledger.Bounced},
 }
 
+// everyDoor is where letters come in, and where they are read.
+var everyDoor = []string{"smtp", "lmtp", "local", "imap"}
+
 func accounts() []string {
 	list := []string{sender}
 	for _, r := range recipients {
@@ -58,6 +61,7 @@ func kills(t *testing.T, everyday int) int {
 // moments under load, and the ledger balances.
 func TestKillFacteur(t *testing.T) {
 	stage(t, kills(t, 15), (*scene).kill, ledger.Options{}, func(setup interop.Setup) interop.Post {
+		setup.Services = everyDoor
 		return interop.NewFacteur(t, setup)
 	})
 }
@@ -66,6 +70,7 @@ func TestKillFacteur(t *testing.T) {
 // twice anywhere.
 func TestRestartFacteur(t *testing.T) {
 	stage(t, 4, (*scene).stop, ledger.Options{}, func(setup interop.Setup) interop.Post {
+		setup.Services = everyDoor
 		return interop.NewFacteur(t, setup)
 	})
 }
@@ -159,15 +164,50 @@ func (s *scene) load(seed uint64, times int, down func(*scene)) {
 		Book: s.book, Addr: s.post.Addr("smtp"), From: sender, Recipients: recipients,
 		Connections: 16, PerSecond: 200, Seed: seed, Run: fmt.Sprintf("k%d", seed%1000),
 	}
+	if f, ok := s.post.(*interop.Facteur); ok {
+		driver.LMTP = f.Addr("lmtp")
+		driver.Sendmail = func(from string, to []string, letter []byte) ledger.Answer { return command(f, from, to, letter) }
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); driver.Send(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer func() {
+		cancel()
+		<-done
+		s.doors(driver)
+	}()
 	for range times {
 		time.Sleep(time.Duration(20+s.random.IntN(700)) * time.Millisecond)
 		down(s)
 		s.post.Start()
 	}
 	time.Sleep(300 * time.Millisecond)
+}
+
+// doors asks that letters came in by every door that the server has.
+func (s *scene) doors(driver *ledger.Driver) {
+	s.t.Logf("accepted by: %v", driver.Doors())
+	want := []string{"DATA", "BDAT"}
+	if driver.LMTP != "" {
+		want = append(want, "LMTP", "sendmail")
+	}
+	for _, door := range want {
+		if driver.Doors()[door] == 0 {
+			s.t.Errorf("no letter was accepted by %s: this test has shown nothing about it", door)
+		}
+	}
+}
+
+// command hands a letter to "facteur sendmail". Its exit codes 75 and 76 may mean
+// that the connection was lost when the letter was complete already; the other
+// failures of sysexits(3) are refusals.
+func command(f *interop.Facteur, from string, to []string, letter []byte) ledger.Answer {
+	switch _, code := f.Sendmail(from, to, strings.ReplaceAll(string(letter), "\r\n", "\n")); {
+	case code == 0:
+		return ledger.Accepted
+	case code >= 64 && code <= 74:
+		return ledger.Refused
+	}
+	return ledger.Unknown
 }
 
 // drain waits until nothing is queued.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -38,7 +39,28 @@ type Driver struct {
 	// Run names this run in the ids of its letters.
 	Run string
 
-	next atomic.Int64
+	next  atomic.Int64
+	mu    sync.Mutex
+	doors map[string]int
+}
+
+// Doors tells how many letters were accepted by each way in: "DATA", "BDAT", "LMTP",
+// "sendmail".
+func (d *Driver) Doors() map[string]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.doors)
+}
+
+func (d *Driver) count(door string, answer Answer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.doors == nil {
+		d.doors = make(map[string]int)
+	}
+	if answer == Accepted {
+		d.doors[door]++
+	}
 }
 
 // clientPatience bounds the wait for any one answer. A server that takes
@@ -103,7 +125,9 @@ func (d *Driver) letter(c *client, random *rand.Rand) error {
 	to := d.draw(random)
 	if d.Sendmail != nil && random.IntN(25) == 0 {
 		d.Book.Open(letter, to)
-		d.Book.Close(letter.ID, to, d.Sendmail(letter.From, addresses(to), letter.Bytes()))
+		answer := d.Sendmail(letter.From, addresses(to), letter.Bytes())
+		d.Book.Close(letter.ID, to, answer)
+		d.count("sendmail", answer)
 		return nil
 	}
 	p := plan{
@@ -121,10 +145,16 @@ func (d *Driver) letter(c *client, random *rand.Rand) error {
 	}
 	d.Book.Open(letter, to)
 	taken, each, err := c.send(letter, to, p)
-	if c.lmtp {
+	switch {
+	case c.lmtp:
 		d.Book.CloseEach(letter.ID, taken, each)
-	} else {
+		d.count("LMTP", worst(each))
+	case p.chunk > 0:
 		d.Book.Close(letter.ID, taken, worst(each))
+		d.count("BDAT", worst(each))
+	default:
+		d.Book.Close(letter.ID, taken, worst(each))
+		d.count("DATA", worst(each))
 	}
 	return err
 }
