@@ -30,7 +30,7 @@ type Milter struct {
 	// How long one answer may take before the message; empty: 30s.
 	CommandTimeout conf.Duration `toml:"command_timeout"`
 	// How long one answer may take about the message itself; empty: 300s. Rules, policy
-	// servers and milters have 60 seconds together for a message, whatever stands here.
+	// servers and milters have 60 seconds together at each stage, whatever stands here.
 	ContentTimeout conf.Duration `toml:"content_timeout"`
 }
 
@@ -51,7 +51,8 @@ type Policy struct {
 	DefaultAction PolicyAction `toml:"default_action"`
 	// Whose mail it is asked about: "smtp", "submission", "lmtp" or "local". Empty: smtp.
 	Services []AskedService `toml:"services"`
-	// How long one question may take; empty: 100s.
+	// How long one question may take; empty: 100s. Rules, policy servers and milters have
+	// 60 seconds together at each stage, whatever stands here.
 	Timeout conf.Duration `toml:"timeout"`
 	// How often a question is put before the default action holds; 0: twice.
 	TryLimit int `toml:"try_limit"`

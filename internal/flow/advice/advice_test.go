@@ -259,6 +259,29 @@ func TestMilterHears(t *testing.T) {
 	}
 }
 
+// Programs of this machine are asked about when the settings say so; to a milter they
+// are localhost, as with Sendmail.
+func TestLocalPrograms(t *testing.T) {
+	t.Parallel()
+	h, local := newHouse(t), intake.Peer{User: &intake.LocalUser{UID: 1000, Name: "joe"}, Protocol: "ESMTP", Helo: "localhost", Service: "local", Session: "S2"}
+	for service, want := range map[string]bool{"local": true, "smtp": false} {
+		m := startMilter(t, nil)
+		h.fresh()
+		h.milters(TempFail, m.Addr())
+		h.rules.Hooks[0].(*Milter).cfg.Services = []string{service}
+		if where, reply, _, _ := h.talk(t, local, letter, "alice@example.org"); where != "" {
+			t.Fatal(where, reply)
+		}
+		heard := m.Heard()
+		if strings.Contains(heard, "\nClocalhost|4||127.0.0.1|\n") != want {
+			t.Errorf("%s: it heard\n%s", service, heard)
+		}
+		if want && !strings.Contains(heard, "|{daemon_name}|ORIGINATING|") {
+			t.Errorf("it is not told that the mail begins here:\n%s", heard)
+		}
+	}
+}
+
 // What a milter's verdict is to the client, at each stage.
 func TestMilterVerdicts(t *testing.T) {
 	t.Parallel()

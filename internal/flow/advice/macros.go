@@ -17,7 +17,7 @@ func (a *milterTalk) macros(q *intake.Question) milter.Macros {
 	return func(name string) string {
 		switch name {
 		case "j":
-			return a.hook.hostname
+			return a.hook.cfg.Hostname
 		case "v":
 			return "facteur"
 		case "i":
@@ -28,7 +28,7 @@ func (a *milterTalk) macros(q *intake.Question) milter.Macros {
 			if q.Peer.Submission || q.Peer.User != nil {
 				return "ORIGINATING" // by habit, how milters know mail that is to be signed
 			}
-			return a.hook.hostname
+			return a.hook.cfg.Hostname
 		default:
 			if v := clientMacro(name, q.Peer); v != "" {
 				return v

@@ -39,15 +39,14 @@ type MilterConfig struct {
 
 // Milter is the hook of one milter.
 type Milter struct {
-	cfg      MilterConfig
-	hostname string
-	queue    *queue.Queue
-	events   event.Sink
+	cfg    MilterConfig
+	queue  *queue.Queue
+	events event.Sink
 }
 
 // NewMilter makes the hook. New bodies go to spools of the queue.
 func NewMilter(cfg MilterConfig, q *queue.Queue, events event.Sink) *Milter {
-	return &Milter{cfg: cfg, hostname: cfg.Hostname, queue: q, events: events}
+	return &Milter{cfg: cfg, queue: q, events: events}
 }
 
 // Open implements intake.Hook.

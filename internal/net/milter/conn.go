@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
 )
 
@@ -267,7 +266,7 @@ func (c *Conn) Abort(ctx context.Context) error { return c.tell(ctx, cmdAbort) }
 func (c *Conn) Next(ctx context.Context) error {
 	if c.opts.version < 6 {
 		c.nc.Close()
-		return fmt.Errorf("version %s of the protocol keeps no connections", strconv.Itoa(int(c.opts.version)))
+		return fmt.Errorf("version %d of the protocol keeps no connections", c.opts.version)
 	}
 	return c.tell(ctx, cmdQuitNC)
 }

@@ -475,6 +475,47 @@ func TestComesBack(t *testing.T) {
 	}
 }
 
+// One that hung up between two messages is called again, and the message goes on.
+func TestHangsUpBetweenMessages(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d := &double{Listener: l, version: 6, actions: allActions}
+	conns := make(chan net.Conn, 2)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns <- c
+			go d.serve(c)
+		}
+	}()
+	s := NewSession(Config{Network: "tcp", Address: l.Addr().String()})
+	defer s.Close()
+	if step, v, err := dialogue(t.Context(), s, letter("x"), nil); err != nil || step != "" {
+		t.Fatal(step, v, err)
+	}
+	s.Reset()
+	(<-conns).Close()
+	for _, ask := range []func() (Verdict, error){
+		func() (Verdict, error) { return s.Mail(t.Context(), []string{"<>"}, nil) },
+		func() (Verdict, error) { return s.Rcpt(t.Context(), []string{"<a@b>"}, nil) },
+		func() (Verdict, error) { return s.Message(t.Context(), letter("y"), nil) },
+	} {
+		if v, err := ask(); err != nil || v.Kind != Continue {
+			t.Fatal(v, err)
+		}
+	}
+	if got := d.told(false); strings.Count(got, "Cclient.example") != 2 || strings.Count(got, "Hme.example") != 2 || !strings.HasSuffix(got, "By\nE\n") {
+		t.Errorf("heard %q", got)
+	}
+}
+
 // A connection can serve one dialogue after another (SMFIC_QUIT_NC).
 func TestNext(t *testing.T) {
 	t.Parallel()

@@ -3,12 +3,13 @@ package milter
 import (
 	"context"
 	"errors"
+	"syscall"
 	"time"
 )
 
 // Session is one SMTP dialogue as one milter sees it. It connects when it first
-// has something to tell. A milter that could not be reached, or that broke off, is
-// tried again after the next Reset: it hears of the client and its name then. Until
+// has something to tell. A milter that hung up between two messages is called again;
+// one that could not be reached, or broke off, is tried again after the next Reset: it hears of the client and its name then. Until
 // that each step gives the same error: there is no verdict. It belongs to one
 // goroutine.
 type Session struct {
@@ -93,7 +94,22 @@ func (s *Session) Mail(ctx context.Context, args []string, m Macros) (Verdict, e
 		}
 	}
 	s.mail = true
-	return s.within(s.conn.Mail(ctx, args, m))
+	v, err := s.conn.Mail(ctx, args, m)
+	if hungUp(err) {
+		// It was restarted, or tired of waiting, between two messages.
+		s.drop()
+		if v, err = s.open(ctx, m); err != nil || v.Kind != Continue {
+			s.mail = false
+			return v, err
+		}
+		v, err = s.conn.Mail(ctx, args, m)
+	}
+	return s.within(v, err)
+}
+
+// hungUp tells that the milter has closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, errTorn) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // Rcpt tells of a recipient, as Mail does of the sender.

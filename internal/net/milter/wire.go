@@ -86,10 +86,8 @@ func writePacket(w *bufio.Writer, code byte, parts ...[]byte) error {
 	for _, p := range parts {
 		w.Write(p)
 	}
-	if _, err := w.Write(nil); err != nil {
-		return err
-	}
-	return nil
+	_, err := w.Write(nil)
+	return err
 }
 
 // readHead reads the length of a packet's data, and its code.
