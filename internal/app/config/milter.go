@@ -76,8 +76,12 @@ func (MilterAction) Form() string {
 	return oneOf(MilterTempFail, MilterAccept, MilterReject, MilterQuarantine)
 }
 
-// UnmarshalText takes one of the choices.
+// UnmarshalText takes one of the choices, or nothing.
 func (a *MilterAction) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*a = ""
+		return nil
+	}
 	return choose(a, text, MilterTempFail, MilterAccept, MilterReject, MilterQuarantine)
 }
 
@@ -111,9 +115,9 @@ type PolicyAction string
 // Form says what may be written.
 func (PolicyAction) Form() string { return `an action such as "451 4.3.5 Try again later" or "DUNNO"` }
 
-// UnmarshalText takes what a policy server could say.
+// UnmarshalText takes what a policy server could say, or nothing.
 func (a *PolicyAction) UnmarshalText(text []byte) error {
-	if _, err := policy.ParseAction(string(text)); err != nil {
+	if _, err := policy.ParseAction(string(text)); err != nil && len(text) > 0 {
 		return fmt.Errorf("expected %s: %w", a.Form(), err)
 	}
 	*a = PolicyAction(text)

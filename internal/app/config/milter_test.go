@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -30,6 +31,18 @@ address = "unix:/run/postgrey.sock"
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	var show, diff bytes.Buffer
+	if err := errors.Join(c.WriteShow(&show), c.WriteDiff(&diff)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("f", show.Bytes())
+	if err != nil {
+		t.Fatalf("what is shown can't be read: %v\n%s", err, show.String())
+	}
+	var second bytes.Buffer
+	if again.WriteDiff(&second); second.String() != diff.String() {
+		t.Errorf("show loses something:\n%s\nbecame\n%s", diff.String(), second.String())
 	}
 	if m := c.Milters[0]; m.Address.Network != "tcp" || m.Address.Address != "localhost:8891" || m.Address.String() != "inet:localhost:8891" {
 		t.Errorf("%+v", m)
