@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/config"
+	"facteur/internal/base/event"
 	"facteur/internal/net/certs"
+	storelist "facteur/internal/store/list"
 )
 
 func (c *command) checkCommand() *cobra.Command {
@@ -23,6 +25,9 @@ func (c *command) checkCommand() *cobra.Command {
 			if err := c.checkCertificates(cfg); err != nil {
 				return err
 			}
+			if err := checkLists(cfg); err != nil {
+				return err
+			}
 			for _, w := range cfg.Warnings() {
 				fmt.Fprintln(c.err, "facteur: warning: "+printable(w))
 			}
@@ -30,6 +35,15 @@ func (c *command) checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// checkLists reads the lists that rules ask.
+func checkLists(cfg *config.Config) error {
+	lists, err := storelist.Open(cfg.ListSources(), event.Discard)
+	if err != nil {
+		return err
+	}
+	return lists.Close()
 }
 
 // checkCertificates reads the pairs as the server would; without any there is

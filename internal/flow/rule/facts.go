@@ -50,7 +50,7 @@ type Facts struct {
 	Hosted        func(domain string) (bool, error)             `expr:"hosted" doc:"hosted(domain): mail for the domain is received here"`
 	Known         func(key any) (bool, error)                   `expr:"known" doc:"known(sender): the address is elsewhere, or somebody here has it"`
 	Header        func(name string) string                      `expr:"header" stage:"end" doc:"header(\"Subject\"): the first field of the name, decoded; empty when there is none"`
-	Headers       func(name string) []string                    `expr:"headers" stage:"end" doc:"headers(\"Received\"): all fields of the name, decoded"`
+	Headers       func(name string) []string                    `expr:"headers" stage:"end" doc:"headers(\"Received\"): all fields of the name, decoded; the first 500 of them"`
 
 	// Message is what header and headers read.
 	Message message.Header `expr:"-"`
@@ -170,8 +170,12 @@ func (f *Facts) header(name string) string {
 	return message.DecodeText(f.Message.Get(name))
 }
 
+// maxFields bounds what an expression walks over, perhaps in a walk over the same.
+const maxFields = 500
+
 func (f *Facts) headers(name string) []string {
 	all := f.Message.All(name)
+	all = all[:min(len(all), maxFields)]
 	for i := range all {
 		all[i] = message.DecodeText(all[i])
 	}

@@ -113,50 +113,52 @@ func said(d Decision) string {
 func TestExpressions(t *testing.T) {
 	l := lists{"blocked": {"example.net": "REJECT", "10.0": "x"}, "senders": {"bob@": "OK"}, "none": {"<>": "y"}}
 	for when, want := range map[string]bool{
-		`client.address == "192.0.2.7"`:                         true,
-		`client.in("192.0.2.0/24", "2001:db8::/32")`:            true,
-		`client.in("192.0.3.0/24") || client.in("192.0.2.8")`:   false,
-		`in_net(client.address, "192.0.2.7")`:                   true,
-		`in_net("nonsense", "0.0.0.0/0")`:                       false,
-		`client.name endsWith ".example.net"`:                   true,
-		`client.name == helo && helo != "unknown"`:              true,
-		`tls.active && tls.version == "TLS 1.3"`:                true,
-		`tls.cert_name == "" && tls.fingerprint == ""`:          true,
-		`sender.address == "bob+news@mail.example.net"`:         true,
-		`sender.user == "bob" && sender.extension == "news"`:    true,
-		`sender.local == "bob+news"`:                            true,
-		`recipient.domain == "example.org" && recipients == 1`:  true,
-		`size > 1000 && size < 1M`:                              false, // no such number: see TestMistakes
-		`size > 1000 && size < 1_000_000`:                       true,
-		`header("subject") == "Café now"`:                       true,
-		`header("Subject") matches "(?i)caf. NOW"`:              true,
-		`len(headers("Received")) == 2`:                         true,
-		`any(headers("Received"), # == "b")`:                    true,
-		`header("X-None") == ""`:                                true,
-		`"pregreet" in remarks`:                                 true,
-		`"pipelining" in remarks`:                               false,
-		`account == "" && !trusted && !local && messages == 0`:  true,
-		`time.hour >= 0 && time.clock >= "00:00"`:               true,
-		`time.weekday in ["monday", "yesterday"] || true`:       true,
-		`in_list("blocked", sender)`:                            true,
-		`in_list("blocked", client)`:                            true,
-		`in_list("blocked", recipient)`:                         false,
-		`in_list("senders", sender)`:                            true,
-		`list_value("senders", sender) == "OK"`:                 true,
-		`list_value("senders", "nobody@x.example") == ""`:       true,
-		`valid_hostname(helo) && fqdn(helo)`:                    true,
-		`fqdn("localhost") || valid_hostname("a b")`:            false,
-		`fqdn("[192.0.2.1]") && valid_hostname("[IPv6:::1]")`:   true,
-		`valid_hostname("192.0.2.1") || fqdn("192.0.2.1")`:      false,
-		`resolves("example.org") && hosted("example.org")`:      true,
-		`resolves("nowhere.example") || resolves("..")`:         false,
-		`resolves("[192.0.2.1]")`:                               true,
-		`known(sender) && known("x@example.org")`:               true,
-		`known("ghost@example.org")`:                            false,
-		`let d = sender.domain; d == "mail.example.net"`:        true,
-		`protocol == "ESMTPS" && service == "smtp" && smtputf8`: false,
-		`tls.server == "" && tls.cipher startsWith "TLS_AES"`:   true,
-		`body_size == 1000 && len(tags) == 0`:                   true,
+		`client.address == "192.0.2.7"`:                                 true,
+		`client.in("192.0.2.0/24", "2001:db8::/32")`:                    true,
+		`client.in("192.0.3.0/24") || client.in("192.0.2.8")`:           false,
+		`in_net(client.address, "192.0.2.7")`:                           true,
+		`in_net("nonsense", "0.0.0.0/0")`:                               false,
+		`client.name endsWith ".example.net"`:                           true,
+		`client.name == helo && helo != "unknown"`:                      true,
+		`tls.active && tls.version == "TLS 1.3"`:                        true,
+		`tls.cert_name == "" && tls.fingerprint == ""`:                  true,
+		`sender.address == "bob+news@mail.example.net"`:                 true,
+		`sender.user == "bob" && sender.extension == "news"`:            true,
+		`sender.local == "bob+news"`:                                    true,
+		`recipient.domain == "example.org" && recipients == 1`:          true,
+		`size > 1000 && size < 1M`:                                      false, // no such number: see TestMistakes
+		`size > 1000 && size < 1_000_000`:                               true,
+		`header("subject") == "Café now"`:                               true,
+		`header("Subject") matches "(?i)caf. NOW"`:                      true,
+		`len(headers("Received")) == 2`:                                 true,
+		`any(headers("Received"), # == "b")`:                            true,
+		`header("X-None") == ""`:                                        true,
+		`"pregreet" in remarks`:                                         true,
+		`"pipelining" in remarks`:                                       false,
+		`account == "" && !trusted && !local && messages == 0`:          true,
+		`time.hour >= 0 && time.clock >= "00:00"`:                       true,
+		`time.weekday in ["monday", "yesterday"] || true`:               true,
+		`in_list("blocked", sender)`:                                    true,
+		`in_list("blocked", client)`:                                    true,
+		`in_list("blocked", recipient)`:                                 false,
+		`in_list("senders", sender)`:                                    true,
+		`list_value("senders", sender) == "OK"`:                         true,
+		`list_value("senders", "nobody@x.example") == ""`:               true,
+		`valid_hostname(helo) && fqdn(helo)`:                            true,
+		`fqdn("localhost") || valid_hostname("a b")`:                    false,
+		`fqdn("[192.0.2.1]") && valid_hostname("[IPv6:::1]")`:           true,
+		`valid_hostname("192.0.2.1") || fqdn("192.0.2.1")`:              false,
+		`resolves("example.org") && hosted("example.org")`:              true,
+		`resolves("nowhere.example") || resolves("..")`:                 false,
+		`resolves("[192.0.2.1]")`:                                       true,
+		`known(sender) && known("x@example.org")`:                       true,
+		`known("ghost@example.org")`:                                    false,
+		`let d = sender.domain; d == "mail.example.net"`:                true,
+		`protocol == "ESMTPS" && service == "smtp" && smtputf8`:         false,
+		`tls.server == "" && tls.cipher startsWith "TLS_AES"`:           true,
+		`count(headers("Received"), # != "") == 2 && lower("A") == "a"`: true,
+		`first(split(helo, ".")) == "mx7" && max(1, 2) == 2`:            true,
+		`body_size == 1000 && len(tags) == 0`:                           true,
 	} {
 		if strings.Contains(when, "1M") {
 			continue
@@ -206,6 +208,8 @@ func TestMistakes(t *testing.T) {
 		{Rule{Stage: "rcpt", When: `$env.Account == ""`, Then: []string{"hold"}}, "when", "$env can't be used", 1},
 		{Rule{Stage: "rcpt", When: `size < 1M`, Then: []string{"hold"}}, "when", "", 0},
 		{Rule{Stage: "rcpt", When: strings.Repeat("!", 600) + "trusted", Then: []string{"hold"}}, "when", "node", 0},
+		{Rule{Stage: "end", When: `replace(header("A"), "a", header("B")) == ""`, Then: []string{"hold"}}, "when", `unknown name "replace"`, 1},
+		{Rule{Stage: "end", When: `len(uniq(headers("A"))) > 1`, Then: []string{"hold"}}, "when", `unknown name "uniq"`, 5},
 		{Rule{Stage: "rcpt", When: "now().Hour() > 1", Then: []string{"hold"}}, "when", `unknown name "now"`, 1},
 		{Rule{Stage: "rcpt", Class: "reject", Then: []string{"hold"}}, "class", "no action", 0},
 		{Rule{Stage: "rcpt", Class: "loop", Then: []string{"class loop"}}, "class", `the class "loop" calls itself`, 0},
@@ -228,6 +232,20 @@ func TestMistakes(t *testing.T) {
 		if strings.Contains(e.Text, "rule.") || strings.Contains(e.Text, "\n") {
 			t.Errorf("speaks Go: %v", e)
 		}
+	}
+}
+
+// TestWorkIsBounded: INV-16. A header made of nothing but fields does not make a rule
+// walk for ever.
+func TestWorkIsBounded(t *testing.T) {
+	s := compile(t, nil, Rule{Stage: "end", When: `none(headers("x"), none(headers("X"), # == "z"))`, Then: []string{"tag x"}})
+	f := letter(t)
+	f.Message = message.Header(strings.Repeat("x:y\n", 60_000))
+	if n := len(f.Headers("X")); n != maxFields {
+		t.Errorf("%d fields", n)
+	}
+	if d := s.Judge(context.Background(), End, f); d.Err != nil {
+		t.Error(d.Err)
 	}
 }
 

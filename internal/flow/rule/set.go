@@ -241,12 +241,18 @@ func (s *Set) Any() bool {
 	return false
 }
 
+// builtins are the functions of expr-lang that rules have. The others make of a
+// short text a long one, compare all with all, or have a clock of their own.
+var builtins = [...]string{"all", "none", "any", "one", "count", "filter", "map", "find", "len", "first", "last",
+	"lower", "upper", "trim", "trimPrefix", "trimSuffix", "split", "indexOf", "int", "string", "abs", "min", "max"}
+
 // options are the language of expressions at a stage.
 func options(v *visitor) []expr.Option {
-	return []expr.Option{
-		expr.Env(&Facts{}), expr.AsBool(), expr.MaxNodes(maxNodes), expr.Patch(v),
-		// What depends on a clock of its own, or reaches into the machinery.
-		expr.DisableBuiltin("now"), expr.DisableBuiltin("date"), expr.DisableBuiltin("timezone"),
-		expr.DisableBuiltin("repeat"), expr.DisableBuiltin("fromJSON"), expr.DisableBuiltin("toJSON"), expr.DisableBuiltin("get"),
+	options := []expr.Option{
+		expr.Env(&Facts{}), expr.AsBool(), expr.MaxNodes(maxNodes), expr.Patch(v), expr.DisableAllBuiltins(),
 	}
+	for _, name := range builtins {
+		options = append(options, expr.EnableBuiltin(name))
+	}
+	return options
 }
