@@ -6,12 +6,12 @@
 // transaction as the end that it reports, with the null sender, and leaves by
 // the same corridor. Nobody is told who may not have sent the message: a bounce to
 // a forged address is itself spam, and so is a notice of success that somebody
-// asked for in another's name. So NOTIFY is kept for our own users and machines,
-// and the door offers DSN to them alone: what is offered is what is kept. There is
-// no notice about a notice.
+// asked for in another's name. So NOTIFY=SUCCESS is kept for our own users and
+// machines alone, and a door should offer DSN to nobody else (RFC 3461 §3: what is
+// offered is to be kept). There is no notice about a notice.
 //
-// Recipients whose fate is settled together share one notice. Those that are not
-// (of hosts that answer at different times) have one each.
+// One notice tells of all recipients of a message that are settled together; see
+// package deliver for which are.
 package bounce
 
 import (

@@ -154,6 +154,11 @@ func TestNotify(t *testing.T) {
 				if x.to == "x@dsn.test" {
 					c.passedOn(peer, asked)
 				}
+				// LOOP-007: a person decides about what failed for a sender who wanted to
+				// hear of it and may not be told.
+				if items, _, _ := c.queue.Depth(context.Background()); x.want == dsn.Failed && (items == 4) != stranger {
+					t.Errorf("%d items are left", items)
+				}
 			})
 		}
 	}

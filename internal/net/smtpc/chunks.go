@@ -133,18 +133,17 @@ type examiner struct {
 }
 
 func (x *examiner) see(n *nature, c byte) {
-	switch {
-	case c == '\n':
+	if c == '\n' {
 		n.text = n.text && x.cr
 		x.header = x.header && x.line > 0
 		x.line, x.cr = 0, false
 		return
-	case x.cr || c == 0:
-		n.text = false
-	case c >= 0x80:
+	}
+	if c >= 0x80 {
 		n.eightBit = true
 		n.header8Bit = n.header8Bit || x.header
 	}
+	n.text = n.text && !x.cr && c != 0
 	if x.cr = c == '\r'; !x.cr {
 		x.line++
 	}

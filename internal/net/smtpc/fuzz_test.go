@@ -1,13 +1,16 @@
 package smtpc
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
@@ -97,4 +100,34 @@ func TestTimeouts(t *testing.T) {
 			t.Errorf("stage %d has no time or no name", s)
 		}
 	}
+}
+
+// What examine calls text goes through DATA unchanged, and what it says does not
+// depend on how the bytes come in.
+func FuzzExamine(f *testing.F) {
+	f.Add("Subject: x\r\n\r\nbody\r\n.\r\n")
+	f.Add("a\rb\n\x00\r\n\xff")
+	f.Add("00\r\xff")
+	f.Add(strings.Repeat("x", 999) + "\r\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := examine(strings.NewReader(s))
+		singly, err2 := examine(iotest.OneByteReader(strings.NewReader(s)))
+		if err != nil || err2 != nil || got != singly {
+			t.Fatalf("%+v %v, byte by byte %+v %v", got, err, singly, err2)
+		}
+		high := strings.IndexFunc(s, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0
+		if got.eightBit != high || got.header8Bit && !got.eightBit {
+			t.Errorf("%q: %+v", s, got)
+		}
+		var sent bytes.Buffer
+		w := smtp.NewDotWriter(&sent)
+		w.Write([]byte(s))
+		w.Close()
+		var data smtp.Data
+		data.Reset(bufio.NewReader(&sent), 1<<40)
+		back, err := io.ReadAll(&data)
+		if got.text && (err != nil || string(back) != s) {
+			t.Errorf("%q is called text, and arrives as %q, %v", s, back, err)
+		}
+	})
 }
