@@ -524,3 +524,32 @@ func TestPolicyUnframeable(t *testing.T) {
 		t.Errorf("at %s: %v, asked %d times", where, reply, len(p.Asked()))
 	}
 }
+
+// Many visits at the same time: each milter talk is its own, and the connections of
+// the policy server are shared without a mix-up of answers.
+func TestManyVisits(t *testing.T) {
+	t.Parallel()
+	m := startMilter(t, map[byte]string{'E': sim.MilterPacket('h', "X-Seen\x00yes\x00") + sim.MilterPacket('c', "")})
+	p, err := sim.StartPolicy("127.0.0.1:0", func(q map[string]string) string {
+		return "PREPEND X-Session: " + q["instance"]
+	})
+	must(t, err)
+	defer p.Close()
+	h := newHouse(t)
+	h.policies(t, "451 4.3.5 broken", p.Addr())
+	h.milters(TempFail, m.Addr())
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			who := stranger
+			who.Session = fmt.Sprint("S", i)
+			for range 5 {
+				where, reply, _, kept := h.talk(t, who, letter, "alice@example.org")
+				if where != "" || strings.Count(kept, "X-Session: "+who.Session+".") != 4 || !strings.Contains(kept, "\r\nX-Seen: yes\r\n\r\nbody\r\n") {
+					t.Errorf("at %q: %v, kept %q", where, reply, kept)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
