@@ -207,11 +207,12 @@ func (c *chunks) broken() bool {
 	return c.err != nil && c.err != io.EOF && c.err != errCutShort && !errors.As(c.err, &fault)
 }
 
-// onlyQuit tells that nothing waits but a QUIT, which some clients send along with
-// their last chunk.
+// onlyQuit tells that nothing waits but a QUIT, or the beginning of one, which some
+// clients send along with their last chunk.
 func (s *session) onlyQuit() bool {
+	const quit = "QUIT\r\n"
 	rest, _ := s.in.Peek(s.in.Buffered())
-	return bytes.EqualFold(rest, []byte("QUIT\r\n"))
+	return len(rest) <= len(quit) && bytes.EqualFold(rest, []byte(quit[:len(rest)]))
 }
 
 // refuseChunk reads a chunk that nobody wants and answers for it.

@@ -165,6 +165,7 @@ func (s *session) improper() *smtp.Reply {
 		word = nil
 	}
 	s.quit("improper command pipelining", clean(word), nil)
+	s.abrupt = true
 	return replyPipelining
 }
 

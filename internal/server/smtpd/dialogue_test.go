@@ -229,6 +229,8 @@ func (p *play) set(name string, words []string) {
 	switch r := p.rules; name {
 	case "withhold":
 		r.Withheld = words
+	case "strict":
+		r.StrictEnvelopes = true
 	case "messages":
 		r.MaxMessages, _ = strconv.Atoi(words[0])
 	case "trusted":

@@ -68,6 +68,12 @@ func dial(t *testing.T, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return greet(t, c)
+}
+
+// greet waits for the banner.
+func greet(t *testing.T, c net.Conn) *client {
+	t.Helper()
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute))
 	p := &client{t, c, bufio.NewReader(c)}

@@ -1,6 +1,8 @@
 package smtpd
 
 import (
+	"bytes"
+
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 )
@@ -8,6 +10,9 @@ import (
 func (s *session) mailFrom(args []byte) *smtp.Reply {
 	if reply := s.mayMail(); reply != nil {
 		return reply
+	}
+	if s.rules.StrictEnvelopes && loose(args) {
+		return replyMailLoose
 	}
 	mail, reply := smtp.ParseMail(string(args), &s.offered)
 	if reply != nil {
@@ -57,12 +62,27 @@ func (s *session) mayMail() *smtp.Reply {
 	return nil
 }
 
+var (
+	replyMailLoose = smtp.NewReply(501, "5.5.4", "Syntax: MAIL FROM:<address>, without a blank after the colon")
+	replyRcptLoose = smtp.NewReply(501, "5.5.4", "Syntax: RCPT TO:<address>, without a blank after the colon")
+)
+
+// loose tells a path that does not follow its colon at once.
+func loose(args []byte) bool {
+	_, path, _ := bytes.Cut(args, []byte(":"))
+	return len(path) > 0 && path[0] != '<'
+}
+
 func (s *session) rcptTo(args []byte) *smtp.Reply {
 	if s.tx == nil {
 		return replyNeedMail
 	}
 	if s.chunks != nil {
 		return replyOneWay
+	}
+	if s.rules.StrictEnvelopes && loose(args) {
+		s.refused = true
+		return replyRcptLoose
 	}
 	rcpt, reply := smtp.ParseRcpt(string(args), s.mail.UTF8, &s.offered)
 	if reply == nil {

@@ -20,6 +20,9 @@ type Rules struct {
 	// MaxHold is the longest that a message is held back for its sender (RFC 4865);
 	// 0: it is not offered.
 	MaxHold time.Duration
+	// StrictEnvelopes refuses a blank between the colon and the path, which RFC 5321
+	// does not have and old devices send (Postfix's strict_rfc821_envelopes).
+	StrictEnvelopes bool
 	// Trusted networks may use what strangers may not: ETRN, LMTP, MT-PRIORITY.
 	Trusted []netip.Prefix
 	// Exempt networks are spared the tests before the banner, the tarpit and the

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,14 +124,28 @@ func TestSegments(t *testing.T) {
 	tails := []string{"a\r\n.\r\nNOOP\r\n", "a\n.\nMAIL FROM:<x@y>\r\n.\r\nNOOP\r\n", "a\r\n.\n.\r\n..\r\n\r\n.\r\nXYZZY\r\n",
 		strings.Repeat("x", 4094) + "\r\n.\r\nNOOP\r\n", "\r.\r\n\r\n.\r\r\n.\r\nRSET\r\n", "..\r\n.\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nobody@local.example>\r\nDATA\r\n",
 		"a\r\n.\r\nNOOP\nNOOP\r\n" + strings.Repeat("y", 3000) + "\r\nNOOP\r\n"}
-	head := []string{"EHLO x\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\nDATA\r\n"}
-	for _, tail := range tails {
+	data := []string{"EHLO x\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\nDATA\r\n"}
+	bdat := []string{"EHLO x\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\n"}
+	heads := slices.Repeat([][]string{data}, len(tails))
+	// The same for chunks, each with what follows it (SMTP-005).
+	for _, tail := range []string{"BDAT 9 LAST\r\na\n.\r\nQUIQUIT\r\n", "BDAT 5\r\na\n.\r\nBDAT 0\r\nNOOP\r\nBDAT 4 LAST\r\n\n.\n.QUIT\r\n",
+		"BDAT 4\r\n\r\n.\rBDAT 5\r\n\nRSETRSET\r\nBDAT 3 LAST\r\nabcDATA\r\nNOOP\r\n", "BDAT 4001\r\n" + strings.Repeat("\n.\r", 1333) + "\n.BDAT 2 LAST\r\nx\nNOOP\r\n",
+		"BDAT 5\r\nx\r\n.\rXYZZY\r\nMAIL FROM:<a@b>\r\nBDAT 1 LAST\r\n\nQUIT\r\n"} {
+		tails, heads = append(tails, tail), append(heads, bdat)
+	}
+	// Commands that come too early are another test's: whether they do depends on
+	// segments.
+	rules := testRules()
+	rules.Screen.Pipelining = Ignore
+	config := Config{Rules: func() *Rules { return rules }}
+	for i, tail := range tails {
+		head := heads[i]
 		desk := newDouble()
-		want := talk(desk, Config{}, append(head[:2:2], tail)...).written.String()
+		want := talk(desk, config, append(head[:2:2], tail)...).written.String()
 		kept := fmt.Sprint(desk.kept)
 		check := func(t interface{ Errorf(string, ...any) }, pieces []string) {
 			desk := newDouble()
-			got := talk(desk, Config{}, append(head[:2:2], pieces...)...).written.String()
+			got := talk(desk, config, append(head[:2:2], pieces...)...).written.String()
 			if got != want || fmt.Sprint(desk.kept) != kept {
 				t.Errorf("%.60q in %d pieces:\n got %q %v\nwant %q %s", tail, len(pieces), got, desk.kept, want, kept)
 			}
@@ -151,47 +166,71 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// model is RFC 5321 §4.1.4 as a table would say it.
+// model is RFC 5321 §4.1.4, RFC 3030 and RFC 2033 as a table would say it.
 type model struct {
 	greeted, mail, refused bool
 	rcpts                  int
+	chunks                 bool // the message comes by BDAT
+	given                  int
+	text                   string // of the chunks
 	junk, errors, unknown  int
 	over                   bool
-	submission, account    bool // a door for users; somebody logged in
+	closed                 bool // over without a 421
+	account                bool // somebody logged in
+	kept                   int
+	service                Service
 }
 
-// step gives the code that a command must get, and changes the state.
-func (m *model) step(cmd string) int {
-	verb, arg, _ := strings.Cut(strings.TrimSpace(cmd), " ")
-	code := m.code(verb, arg)
-	if code >= 400 {
+// reset ends the transaction.
+func (m *model) reset() {
+	m.mail, m.refused, m.rcpts, m.chunks, m.given, m.text = false, false, 0, false, 0, ""
+}
+
+// step gives the codes that a command must get, and changes the state.
+func (m *model) step(cmd string) []int {
+	line, data, _ := strings.Cut(cmd, "\r\n")
+	verb, arg, _ := strings.Cut(line, " ")
+	switch verb {
+	case "EHLO", "HELO", "LHLO", "RSET", "QUIT", "STARTTLS", "XCLIENT":
+		if m.chunks {
+			m.reset()
+		}
+	}
+	codes := []int{m.code(verb, arg)}
+	if verb == "BDAT" {
+		codes = m.bdat(arg, data)
+	}
+	m.judge(codes[len(codes)-1])
+	m.over = m.over || verb == "QUIT" && arg == ""
+	return codes
+}
+
+// judge counts a reply.
+func (m *model) judge(code int) {
+	if code >= 400 && code != 452 { // which has a counter of its own
 		m.errors++
 	}
-	m.over = verb == "QUIT" && arg == "" || m.errors >= maxErrors || m.junk > maxJunk || m.unknown > maxUnknown
-	return code
+	m.over = m.over || m.errors >= maxErrors || m.junk > maxJunk || m.unknown > maxUnknown
 }
 
 func (m *model) code(verb, arg string) int {
 	switch verb {
-	case "EHLO", "HELO":
-		m.junk++
-		if arg == "" {
-			return 501
-		}
-		m.greeted, m.mail, m.refused, m.rcpts = true, false, false, 0
-		return 250
+	case "EHLO", "HELO", "LHLO":
+		return m.greet(verb, arg)
 	case "MAIL":
 		return m.from(arg)
 	case "RCPT":
 		return m.to(arg)
 	case "DATA":
 		return m.data(arg)
+	case "BDAT":
+		return 0
 	case "RSET":
 		m.junk++
 		if arg != "" {
 			return 501
 		}
-		m.mail, m.refused, m.rcpts = false, false, 0
+		m.reset()
 		return 250
 	case "NOOP":
 		m.junk++
@@ -202,15 +241,46 @@ func (m *model) code(verb, arg string) int {
 	case "HELP":
 		m.junk++
 		return 214
+	case "EXPN", "ETRN":
+		m.junk++
+		return 502
 	case "QUIT":
 		return map[bool]int{true: 221, false: 501}[arg == ""]
 	case "AUTH":
 		return m.auth(arg)
 	case "STARTTLS":
 		return 502
+	case "XCLIENT":
+		switch {
+		case m.mail:
+			return 503
+		case arg == "ADDR=127.0.0.1":
+			return 220
+		}
+		return 501
+	case "XFORWARD":
+		return 550
 	}
 	m.unknown++
 	return 500
+}
+
+func (m *model) greet(verb, arg string) int {
+	switch {
+	case (verb == "LHLO") == (m.service == LMTP):
+	case verb == "LHLO":
+		m.unknown++
+		return 500
+	default:
+		return 500
+	}
+	m.junk++
+	if arg == "" {
+		return 501
+	}
+	m.reset()
+	m.greeted = true
+	return 250
 }
 
 const (
@@ -220,7 +290,7 @@ const (
 
 func (m *model) auth(arg string) int {
 	switch {
-	case !m.submission, !m.greeted, m.account, m.mail:
+	case m.service != Submissions, !m.greeted, m.account, m.mail:
 		return 503
 	case arg == goodPlain:
 		m.account = true
@@ -235,7 +305,7 @@ func (m *model) from(arg string) int {
 	switch {
 	case !m.greeted, m.mail:
 		return 503
-	case m.submission && !m.account:
+	case m.service == Submissions && !m.account:
 		return 530
 	case arg == "FROM:<a":
 		return 501
@@ -248,13 +318,12 @@ func (m *model) from(arg string) int {
 
 func (m *model) to(arg string) int {
 	switch {
-	case !m.mail:
+	case !m.mail, m.chunks:
 		return 503
 	case arg == "TO:<a":
 		m.refused = true
 		return 501
 	case m.rcpts >= 3:
-		m.errors-- // has a counter of its own
 		return 452
 	case strings.Contains(arg, "nobody"):
 		m.refused = true
@@ -272,6 +341,15 @@ func (m *model) data(arg string) int {
 	switch {
 	case arg != "":
 		return 501
+	case m.mail && m.chunks:
+		return 503
+	}
+	return m.ready()
+}
+
+// ready is 354 when a message may come.
+func (m *model) ready() int {
+	switch {
 	case !m.mail:
 		return 503
 	case m.rcpts == 0 && m.refused:
@@ -282,50 +360,86 @@ func (m *model) data(arg string) int {
 	return 354
 }
 
-// end is the code after the end of data.
-func (m *model) end(msg string) int {
-	m.mail, m.refused, m.rcpts = false, false, 0
-	switch {
-	case strings.Contains(msg, "spam"), strings.Contains(msg, "\n.\n"):
-		m.errors++
-		m.over = m.errors >= maxErrors
-		return 550
+// bdat takes a chunk with its bytes.
+func (m *model) bdat(arg, data string) []int {
+	last := strings.HasSuffix(arg, " LAST")
+	var size int
+	if n, err := fmt.Sscanf(arg, "%d", &size); n != 1 || err != nil || size < 0 {
+		m.closed, m.over = true, true
+		return []int{501}
 	}
-	m.junk, m.errors, m.unknown = 0, 0, 0
-	return 250
+	if !m.chunks {
+		if code := m.ready(); code != 354 {
+			return []int{code}
+		}
+	}
+	if size > 4000-m.given {
+		m.reset()
+		return []int{552}
+	}
+	if m.chunks && size == 0 && !last {
+		m.junk++
+	}
+	m.chunks, m.given, m.text = true, m.given+size, m.text+data
+	if last {
+		return m.end(strings.HasPrefix(m.text, "Subject: spam"))
+	}
+	return []int{250}
 }
 
-// TestRandomWalk is SMTP-029: random commands in every state get the reply that
+// end is the codes after the end of a message.
+func (m *model) end(refused bool) []int {
+	code, n := 250, 1
+	if m.service == LMTP {
+		n = m.rcpts
+	}
+	m.reset()
+	if refused {
+		code = 550
+	} else {
+		m.kept++
+		m.junk, m.errors, m.unknown = 0, 0, 0
+	}
+	return slices.Repeat([]int{code}, n)
+}
+
+// TestRandomWalk is SMTP-029: random commands in every state get the replies that
 // the model gives, and only what it says was accepted is kept.
 func TestRandomWalk(t *testing.T) {
-	commands := []string{"EHLO x", "HELO x", "EHLO", "MAIL FROM:<a@b>", "MAIL FROM:<>", "MAIL FROM:<a", "MAIL FROM:<bad@b>",
+	commands := []string{"EHLO x", "HELO x", "EHLO", "LHLO x", "MAIL FROM:<a@b>", "MAIL FROM:<>", "MAIL FROM:<a", "MAIL FROM:<bad@b>",
 		"RCPT TO:<c@local.example>", "RCPT TO:<c@local.example>", "RCPT TO:<nobody@local.example>", "RCPT TO:<c@foreign>", "RCPT TO:<a",
-		"DATA", "DATA", "DATA now", "RSET", "RSET now", "NOOP", "VRFY x", "VRFY", "HELP", "QUIT now", "QUIT", "AUTH " + goodPlain, "AUTH " + wrongPlain, "AUTH CRAM-MD5", "STARTTLS", "XYZZY"}
+		"DATA", "DATA", "DATA now", "RSET", "RSET now", "NOOP", "VRFY x", "VRFY", "HELP", "QUIT now", "QUIT", "AUTH " + goodPlain,
+		"AUTH " + wrongPlain, "AUTH CRAM-MD4", "STARTTLS", "XYZZY", "EXPN x", "ETRN example.org", "XFORWARD NAME=x",
+		"XCLIENT ADDR=127.0.0.1", "XCLIENT X=1", "BDAT 0", "BDAT 0 LAST", "BDAT 6\r\n\r\n.\r\n\x00", "BDAT 6 LAST\r\nQUIT\r\n",
+		"BDAT 15 LAST\r\nSubject: spam\r\n", "BDAT 3000\r\n" + strings.Repeat("x", 3000), "BDAT 4001 LAST\r\n" + strings.Repeat("y", 4001), "BDAT x"}
 	messages := []string{"Subject: a\r\n\r\na\r\n.\r\n", ".\r\n", "Subject: spam\r\n.\r\n", "a\n.\nb\r\n.\r\n"}
+	rules := testRules()
+	rules.XclientHosts = rules.Trusted
 	walk := func(t *rapid.T, service Service) {
-		m := model{submission: service != SMTP}
+		m := model{service: service}
 		var sent []string
 		want := []int{220}
-		kept := 0
 		steps := rapid.SliceOfN(rapid.SampledFrom(commands), 1, 150).Draw(t, "steps")
 		if rapid.Bool().Draw(t, "polite") {
-			steps = append([]string{"EHLO x", "AUTH " + goodPlain, "MAIL FROM:<a@b>"}, steps...)
+			steps = append([]string{"EHLO x", "LHLO x", "AUTH " + goodPlain, "MAIL FROM:<a@b>", "RCPT TO:<c@local.example>"}, steps...)
 		}
 		for _, cmd := range steps {
-			sent = append(sent, cmd+"\r\n")
-			code := m.step(cmd)
-			want = append(want, code)
-			if code == 354 {
+			line := cmd
+			if !strings.Contains(cmd, "\r\n") {
+				line += "\r\n"
+			}
+			sent = append(sent, line)
+			codes := m.step(cmd)
+			want = append(want, codes...)
+			if codes[0] == 354 {
 				msg := rapid.SampledFrom(messages).Draw(t, "message")
 				sent = append(sent, msg)
-				end := m.end(msg)
-				want = append(want, end)
-				if end == 250 {
-					kept++
-				}
+				codes = m.end(strings.Contains(msg, "spam") || strings.Contains(msg, "\n.\n") && !strings.HasPrefix(msg, "Subject: a"))
+				m.judge(codes[len(codes)-1])
+				want = append(want, codes...)
 			}
 			if m.over {
-				if want[len(want)-1] != 221 {
+				if want[len(want)-1] != 221 && !m.closed {
 					want = append(want, 421)
 				}
 				break
@@ -333,15 +447,16 @@ func TestRandomWalk(t *testing.T) {
 		}
 		desk := newDouble()
 		desk.recipients = 3
-		got := codes(t, talkFrom(desk, Config{Service: service}, "127.0.0.1:1", sent...))
-		if fmt.Sprint(got) != fmt.Sprint(want) || len(desk.kept) != kept || desk.open != 0 {
-			t.Fatalf("%v %q\n got %v, kept %d, open %d\nwant %v, kept %d", service, sent, got, len(desk.kept), desk.open, want, kept)
+		got := codes(t, talkFrom(desk, Config{Service: service, Rules: func() *Rules { return rules }}, "127.0.0.1:1", sent...))
+		if fmt.Sprint(got) != fmt.Sprint(want) || len(desk.kept) != m.kept || desk.open != 0 {
+			t.Fatalf("%v %q\n got %v, kept %d, open %d\nwant %v, kept %d", service, sent, got, len(desk.kept), desk.open, want, m.kept)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		for range 15 {
+		for range 10 {
 			walk(t, SMTP)
 			walk(t, Submissions)
+			walk(t, LMTP)
 		}
 	})
 }
@@ -413,37 +528,115 @@ func TestPanicForgets(t *testing.T) {
 	}
 }
 
-// FuzzSession plays anything at the door, line by line and as it comes.
+// states are beginnings of sessions, one for each state of the dialogue. The account
+// is there at submission only; the others refuse it and go on.
+var states = []string{
+	"",
+	"EHLO x\r\n|LHLO x\r\n",
+	"EHLO x\r\n|LHLO x\r\n|AUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\n",
+	"EHLO x\r\n|LHLO x\r\n|AUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\n|MAIL FROM:<a@b>\r\n",
+	"EHLO x\r\n|LHLO x\r\n|AUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\n|MAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\n",
+	"EHLO x\r\n|LHLO x\r\n|AUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\n|MAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\nDATA\r\n|Subject: x\r\n",
+	"EHLO x\r\n|LHLO x\r\n|AUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\n|MAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\nBDAT 12\r\nSubject: x\r\n",
+	"EHLO x\r\n|LHLO x\r\n|AUTH LOGIN\r\n",
+	"EHLO x\r\n|LHLO x\r\n|XCLIENT ADDR=192.0.2.7 NAME=x.example\r\n",
+}
+
+// FuzzSession plays anything at the door, from every state, line by line and as it
+// comes. (After STARTTLS a session is as a fresh one: FuzzSessionTLS.)
 func FuzzSession(f *testing.F) {
-	f.Add([]byte("EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n"), true)
-	f.Add([]byte("EHLO x\r\nAUTH LOGIN\r\nYWxpY2VAbG9jYWwuZXhhbXBsZQ==\r\nc2VjcmV0\r\nMAIL FROM:<a@b>\r\n"), true)
-	f.Add([]byte("EHLO x\r\nAUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\nMAIL FROM:<> SIZE=1\r\nRSET\r\n"), false)
-	f.Add([]byte("HELO x\nSTARTTLS\r\n"), false)
-	f.Fuzz(func(t *testing.T, script []byte, byLine bool) {
-		segments := []string{string(script)}
-		if byLine {
-			segments = strings.SplitAfter(string(script), "\n")
+	f.Add([]byte("EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n"), true, uint8(0))
+	f.Add([]byte("EHLO x\r\nAUTH LOGIN\r\nYWxpY2VAbG9jYWwuZXhhbXBsZQ==\r\nc2VjcmV0\r\nMAIL FROM:<a@b>\r\n"), true, uint8(0))
+	f.Add([]byte("EHLO x\r\nAUTH PLAIN AGFsaWNlQGxvY2FsLmV4YW1wbGUAc2VjcmV0\r\nMAIL FROM:<> SIZE=1\r\nRSET\r\n"), false, uint8(0))
+	f.Add([]byte("HELO x\nSTARTTLS\r\n"), false, uint8(1))
+	f.Add([]byte("BDAT 5\r\nab\r\n.BDAT 3 LAST\r\n\r\n\x00NOOP\r\n"), false, uint8(4))
+	f.Add([]byte("BDAT 0\r\nRCPT TO:<a@b>\r\nRSET\r\nBDAT 1 LAST\r\nx"), true, uint8(6))
+	f.Add([]byte(".\r\nMAIL FROM:<a@b>\r\n"), true, uint8(5))
+	f.Add([]byte("*\r\nXFORWARD NAME=x IDENT=+41\r\nETRN example.org\r\nHELP BDAT\r\n"), true, uint8(7))
+	f.Add([]byte("MAIL FROM:<a@b> RET=FULL ENVID=x BY=1;N\r\nRCPT TO:<c@local.example> NOTIFY=NEVER\r\nBDAT 99999999999999\r\n"), true, uint8(8))
+	rules := testRules()
+	rules.XclientHosts, rules.XforwardHosts = rules.Trusted, rules.Trusted
+	f.Fuzz(func(t *testing.T, script []byte, byLine bool, state uint8) {
+		var segments []string
+		if start := states[int(state)%len(states)]; start != "" {
+			segments = strings.Split(start, "|")
 		}
-		for _, service := range []Service{SMTP, Submissions} {
+		if byLine {
+			segments = append(segments, strings.SplitAfter(string(script), "\n")...)
+		} else {
+			segments = append(segments, string(script))
+		}
+		all := strings.Join(segments, "")
+		for _, service := range []Service{SMTP, Submissions, LMTP} {
 			desk, log := newDouble(), &lines{}
-			w := talkFrom(desk, Config{Service: service, Events: log}, "127.0.0.1:1", segments...)
-			all := codes(t, w)
-			if len(all) == 0 || all[0] != 220 || desk.open != 0 {
-				t.Fatalf("%v, %d open", all, desk.open)
-			}
-			for _, k := range desk.kept {
-				if strings.Contains(strings.ReplaceAll(k.body, "\r\n", ""), "\n") || k.body != "" && !strings.HasSuffix(k.body, "\r\n") {
-					t.Fatalf("kept %q", k.body)
-				}
-			}
-			if len(desk.kept) > bytes.Count(script, []byte("\r\n.\r\n")) {
-				t.Fatalf("kept %d messages of %q", len(desk.kept), script)
-			}
-			for _, l := range log.text {
-				if strings.ContainsAny(l, "\r\n\x00") {
-					t.Fatalf("log line %q", l)
-				}
-			}
+			w := talkFrom(desk, Config{Service: service, Events: log, Rules: func() *Rules { return rules }}, "127.0.0.1:1", segments...)
+			checkSession(t, all, w, desk, log)
 		}
 	})
+}
+
+// checkSession is what is true of any session.
+func checkSession(t *testing.T, script string, w *wire, desk *double, log *lines) {
+	t.Helper()
+	replies := codes(t, w)
+	if len(replies) == 0 || replies[0] != 220 || desk.open != 0 {
+		t.Fatalf("%v, %d open", replies, desk.open)
+	}
+	chunks := strings.Contains(strings.ToUpper(script), "BDAT ")
+	for _, k := range desk.kept {
+		if !chunks && (strings.Contains(strings.ReplaceAll(k.body, "\r\n", ""), "\n") || k.body != "" && !strings.HasSuffix(k.body, "\r\n")) {
+			t.Fatalf("kept %q", k.body)
+		}
+	}
+	if ends := strings.Count(script, "\r\n.\r\n") + strings.Count(strings.ToUpper(script), "LAST"); len(desk.kept) > ends {
+		t.Fatalf("kept %d messages of %q", len(desk.kept), script)
+	}
+	for _, l := range log.text {
+		if strings.ContainsAny(l, "\r\n\x00") {
+			t.Fatalf("log line %q", l)
+		}
+	}
+}
+
+// TestSessionDoubles: twice the commands take about twice the time, in every state.
+func TestSessionDoubles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	message := "MAIL FROM:<a@b> BODY=8BITMIME\r\nRCPT TO:<c@local.example>\r\nBDAT 5\r\n12345BDAT 5 LAST\r\n67890"
+	for name, unit := range map[string]string{
+		"messages": message, "recipients": "RCPT TO:<c@local.example>\r\n", "parameters": "MAIL FROM:<a@b> ENVID=" + strings.Repeat("+41", 30) + "\r\nRSET\r\n" + message,
+		"chunks": "BDAT 1\r\nx", "data": "some text\r\n.\r\n", "help": "HELP\r\n" + message,
+	} {
+		rules := testRules()
+		rules.MaxMessages = 1 << 30
+		rules.Screen.Pipelining = Ignore
+		run := func(n int) time.Duration {
+			desk := newDouble()
+			desk.size, desk.recipients = 1<<40, 1<<30
+			script := "EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@local.example>\r\n"
+			if name == "messages" || name == "parameters" || name == "help" {
+				script = "EHLO x\r\n"
+			}
+			script += strings.Repeat(unit, n)
+			best := time.Hour
+			for range 3 {
+				start := time.Now()
+				talkFrom(desk, Config{Rules: func() *Rules { return rules }}, "127.0.0.1:1", script)
+				best = min(best, time.Since(start))
+			}
+			return best
+		}
+		const n = 4000
+		a, b := run(n), run(2*n)
+		for range 10 {
+			if b < 3*a {
+				break
+			}
+			a, b = min(a, run(n)), min(b, run(2*n))
+		}
+		if b >= 3*a {
+			t.Errorf("%s: time grows faster than the session: %v, then %v", name, a, b)
+		}
+	}
 }
