@@ -16,7 +16,7 @@ func sessionRules(c *config.Config) *smtpd.Rules {
 		Etrn: map[config.ETRNClients]smtpd.Who{
 			config.ETRNKnown: smtpd.Known, config.ETRNAnybody: smtpd.Anybody, config.ETRNNobody: smtpd.Nobody,
 		}[s.ETRN],
-		LMTPStrangers: s.LMTPStrangers,
+		LMTPStrangers: s.LMTPStrangers, StrictEnvelopes: s.StrictRFC821Envelopes,
 		Screen: smtpd.Screen{
 			Wait: p.GreetWait.Std(), StressWait: p.StressGreetWait.Std(), Teaser: p.GreetBanner,
 			Greet: action(p.GreetAction), NonSMTP: action(p.NonSMTPCommandAction),

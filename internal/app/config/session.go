@@ -18,6 +18,9 @@ type Session struct {
 	// Extensions that are not offered, by their keywords in the reply to EHLO, such as
 	// "CHUNKING" or "DSN". Postfix calls this smtpd_discard_ehlo_keywords.
 	DiscardEHLOKeywords []string `toml:"discard_ehlo_keywords"`
+	// Whether a blank after "MAIL FROM:" and "RCPT TO:" is refused, which the standard
+	// does not have and old devices send. Postfix calls this strict_rfc821_envelopes.
+	StrictRFC821Envelopes bool `toml:"strict_rfc821_envelopes"`
 	// The most messages of one session; then the client has to connect again.
 	Messages int `toml:"messages"`
 	// Networks of proxies that may say who their client is (XCLIENT). Postfix calls
