@@ -75,7 +75,7 @@ type App struct {
 func New(cfg *config.Config, events event.Sink) (*App, error) {
 	a := &App{events: events}
 	a.settings.Store(translate(cfg))
-	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openAccess, a.openDoors, a.openOffice} {
+	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openAccess, a.openGate, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()
 			return nil, err
