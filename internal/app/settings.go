@@ -68,6 +68,7 @@ func schedule(c *config.Config) deliver.Schedule {
 		Lifetime:       c.Queue.MaximalQueueLifetime.Std(),
 		BounceLifetime: c.Queue.BounceQueueLifetime.Std(),
 		DelayWarning:   c.Queue.DelayWarningTime.Std(),
+		SoftBounce:     c.Access.SoftBounce,
 	}
 }
 

@@ -16,8 +16,9 @@ type Access struct {
 	// when it names a recipient. By then it has had the time to log in, and the log
 	// says whose mail was refused. Postfix calls this smtpd_delay_reject.
 	DelayReject bool `toml:"delay_reject"`
-	// Whether every refusal says "try again later" instead of "no", so that nothing
-	// is lost while new rules are tried. Postfix calls this soft_bounce.
+	// Whether every refusal says "try again later" instead of "no", and what other
+	// hosts refuse is tried again, so that nothing is lost while something new is
+	// tried. Postfix calls this soft_bounce.
 	SoftBounce bool `toml:"soft_bounce"`
 	// Whether a sender address in a domain of this server is refused when nobody has
 	// it. Postfix calls this smtpd_reject_unlisted_sender. Recipients that nobody has

@@ -13,6 +13,9 @@ type Schedule struct {
 	Lifetime                       time.Duration // maximal_queue_lifetime
 	BounceLifetime                 time.Duration // bounce_queue_lifetime, for the null sender
 	DelayWarning                   time.Duration // delay_warning_time; 0: never
+	// SoftBounce: what failed for good is tried again all the same, until the lifetime
+	// is over (soft_bounce).
+	SoftBounce bool
 }
 
 // Next is when to try again after an attempt that failed at now and was the

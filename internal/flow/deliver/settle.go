@@ -27,6 +27,7 @@ type conclusion struct {
 	attempt   *attempt
 	results   []result
 	offspring []queue.Draft
+	about     dsn.Action // what the offspring tells
 }
 
 // conclude settles an attempt. On an error nothing was written down, and the
@@ -54,7 +55,8 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 		return err
 	}
 	for _, x := range all {
-		c.tell(x.attempt, x.results, x.offspring, now)
+		c.tell(x.attempt, x.results, now)
+		c.tellNotices(x.attempt.item.ID, x.offspring, x.about)
 	}
 	c.tellEnded(ended)
 	return nil
@@ -75,11 +77,12 @@ func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) qu
 			continue
 		}
 		if action != "" {
-			told = append(told, r.told(action, it.Start().Add(schedule.Lifetime)))
+			told = append(told, r.told(action, until(it, schedule)))
 		}
 		kept, s.Outcomes = append(kept, r), append(s.Outcomes, o)
 	}
 	if len(told) > 0 {
+		x.about = worst(told)
 		c.addNotice(ctx, &s, it, told, now)
 	}
 	for i := range kept {
@@ -89,9 +92,21 @@ func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) qu
 	return s
 }
 
+// until is how long an item is tried.
+func until(it *queue.Item, s Schedule) time.Time {
+	end := it.Start().Add(s.Lifetime)
+	if it.By.Return && it.By.At.Before(end) {
+		return it.By.At
+	}
+	return end
+}
+
 // outcome decides between waiting and giving up, and when to try again.
 func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.Outcome {
 	it, attempts := a.item, r.recipient.Attempts+1
+	if r.kind == queue.Failed && s.SoftBounce {
+		r.kind = queue.Deferred
+	}
 	if r.kind == queue.Deferred && s.Expired(it.Sender.IsNull(), it.Start(), now, attempts) {
 		r.kind = queue.Failed
 	}
@@ -193,13 +208,12 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, 
 	}
 }
 
-// tell says what became of each recipient, and what came of it.
-func (c *clerk) tell(a *attempt, results []result, offspring []queue.Draft, now time.Time) {
+// tell says what became of each recipient.
+func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	for _, r := range results {
 		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
 	}
-	c.tellNotices(a.item.ID, offspring, worst(results))
 }
 
 // tellNotices says which notices were written about an item.
@@ -209,14 +223,14 @@ func (c *clerk) tellNotices(id queue.ID, notices []queue.Draft, a dsn.Action) {
 	}
 }
 
-// worst is what the notice of an attempt is about.
-func worst(results []result) dsn.Action {
-	action := dsn.Relayed
-	for _, r := range results {
-		switch r.kind {
-		case queue.Failed:
+// worst is what a notice about these recipients is called after.
+func worst(told []bounce.Recipient) dsn.Action {
+	action := told[0].Action
+	for _, r := range told {
+		switch {
+		case r.Action == dsn.Failed:
 			return dsn.Failed
-		case queue.Deferred:
+		case r.Action == dsn.Delayed:
 			action = dsn.Delayed
 		}
 	}
