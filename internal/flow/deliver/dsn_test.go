@@ -373,3 +373,23 @@ func (c *corridor) tried(n int) bool {
 	}
 	return asked == n
 }
+
+// The log calls a notice by what it tells, not by what else happened.
+func TestTheLogNamesTheNotice(t *testing.T) {
+	c, book := newCorridor(t), &record{}
+	c.events = book
+	c.peer("d.test", sim.Peer{Recipient: func(to string) string {
+		if strings.HasPrefix(to, "yes") {
+			return "250 Ok"
+		}
+		return "550 5.1.1 No"
+	}})
+	id := c.put(fromAlice(), letterText, to(t, "yes@d.test", smtp.NotifySuccess), to(t, "no@d.test", smtp.NotifyNever))
+	stop := c.run()
+	c.await("the queue is empty", c.empty)
+	stop()
+	lines := strings.Join(book.of(id), "\n")
+	if !strings.Contains(lines, "sender delivery status notification") || strings.Contains(lines, "non-delivery") {
+		t.Error(lines)
+	}
+}

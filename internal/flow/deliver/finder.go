@@ -194,10 +194,12 @@ func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target, n need
 	}
 	if err == nil {
 		conn.Quit(ctx)
-		return nil, unsafe(conn.Peer()), unsafe(conn.Peer()).Text()
+		reply := insecure(conn.Peer())
+		return nil, reply, reply.Text()
 	}
 	if n.tls && errors.Is(err, smtpc.ErrNotOffered) {
-		return nil, unsafe(t.Host), unsafe(t.Host).Text()
+		reply := insecure(t.Host)
+		return nil, reply, reply.Text()
 	}
 	text := err.Error()
 	var failure *smtpc.Failure
@@ -207,10 +209,10 @@ func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target, n need
 	return nil, smtp.NewReply(451, "4.4.1", text), text
 }
 
-// unsafe is the answer for a host that offers no REQUIRETLS to a message that
+// insecure is the answer for a host that offers no REQUIRETLS to a message that
 // wants it (RFC 8689 §4.2.1). A host that offers it and can't prove its name may be
 // mended: that waits.
-func unsafe(host string) *smtp.Reply {
+func insecure(host string) *smtp.Reply {
 	return smtp.NewReply(550, "5.7.30", fmt.Sprintf("the message must travel under TLS all the way, and host %s does not promise that (REQUIRETLS)", host))
 }
 

@@ -309,7 +309,7 @@ func (l *local) land(ctx context.Context, x *letter) {
 	}
 	l.notify(x.home, x.size.Bytes)
 	l.clerk.tell(x.attempt, []result{{recipient: x.recipient, kind: queue.Staged,
-		relay: "virtual", text: deliveredText}}, nil, time.Now())
+		relay: "virtual", text: deliveredText}}, time.Now())
 	select {
 	case l.landed <- x:
 	case <-ctx.Done():

@@ -100,7 +100,7 @@ func (c *clerk) concludeFailed(ctx context.Context, it *queue.Item, all []failur
 	}
 	for i, f := range all {
 		f.result.kind = s.Outcomes[i].Result
-		c.tell(f.attempt, []result{f.result}, nil, now)
+		c.tell(f.attempt, []result{f.result}, now)
 	}
 	c.tellNotices(it.ID, s.Offspring, dsn.Failed)
 	c.tellEnded(ended)

@@ -79,12 +79,9 @@ type Typed struct {
 }
 
 // worst is the action that the notice is called after.
-func (r Report) worst() Action { return Worst(r.Recipients) }
-
-// Worst is the action that a notice about these recipients is called after.
-func Worst(recipients []Recipient) Action {
+func (r Report) worst() Action {
 	worst := Expanded
-	for _, to := range recipients {
+	for _, to := range r.Recipients {
 		if a := to.action(); rank(a) > rank(worst) {
 			worst = a
 		}
