@@ -121,3 +121,49 @@ func TestLetterFromMsmtp(t *testing.T) {
 		arrives(t, post, letter, "msmtp")
 	})
 }
+
+// A client that uses each extension to the letter: everything of one message in one
+// segment (PIPELINING, CHUNKING), a sender in UTF-8, the parameters of DSN.
+func TestPythonExtensions(t *testing.T) {
+	t.Parallel()
+	eachPost(t, Setup{Accounts: []string{alice}, Services: sendingServices}, func(t *testing.T, post Post) {
+		letter := difficult("python-bdat")
+		out := Run(t, letter, Need(t, "python3"), "-c", pythonExtensions, post.Addr("smtp"), alice)
+		if !strings.HasSuffix(out, "content\n") {
+			t.Fatalf("python:\n%s", out)
+		}
+		arrives(t, post, letter, "python-bdat")
+		got := string(WaitLetter(t, post.Addr("imap"), alice, "id python-utf8"))
+		if !strings.Contains(got, "Return-Path: <jürgen@exämple.net>") && !strings.Contains(got, "Return-Path: <jürgen@xn--exmple-cua.net>") {
+			t.Errorf("the sender is not as it was:\n%.300s", got)
+		}
+		if strings.Count(got, "id python-utf8") != 1 {
+			t.Errorf("read:\n%s", got)
+		}
+	})
+}
+
+const pythonExtensions = `
+import smtplib, sys
+address, user = sys.argv[1:]
+host, port = address.split(":")
+letter = sys.stdin.buffer.read()
+with smtplib.SMTP(host, int(port), timeout=120) as s:
+    s.ehlo("client.test")
+    for extension in "pipelining", "chunking", "8bitmime", "smtputf8", "size", "enhancedstatuscodes", "dsn":
+        assert s.has_extn(extension), extension
+    half = len(letter) // 2
+    s.send(b"MAIL FROM:<bob@example.net> BODY=8BITMIME RET=HDRS ENVID=Q1+2B2 SIZE=%d\r\n" % len(letter)
+        + b"RCPT TO:<%s> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b+2Bc@example.org\r\n" % user.encode()
+        + b"BDAT %d\r\n" % half + letter[:half] + b"BDAT %d\r\n" % (len(letter) - half) + letter[half:] + b"BDAT 0 LAST\r\n")
+    for n in range(5):
+        code, text = s.getreply()
+        assert code == 250, (n, code, text)
+    # What is left over from one message is not there in the next.
+    assert s.docmd("RCPT", "TO:<%s>" % user)[0] == 503
+    assert s.docmd("BDAT", "0 LAST")[0] == 503
+    utf8 = "From: Bob <jürgen@exämple.net>\r\nSubject: ünïcödé\r\n\r\nid python-utf8\r\n".encode()
+    refused = s.sendmail("jürgen@exämple.net", [user], utf8, ["SMTPUTF8", "BODY=8BITMIME"], ["NOTIFY=NEVER"])
+    assert not refused, refused
+print("content")
+`
