@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -209,21 +210,27 @@ func (b *Budget) Watch(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			b.look(memoryInUse())
+			if level := b.look(memoryInUse()); level == Full {
+				// What was let go shows only after a collection, and with nobody let in
+				// the next one may be minutes away.
+				runtime.GC()
+				b.look(memoryInUse())
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// look takes over how much memory is in use.
-func (b *Budget) look(bytes int64) {
+// look takes over how much memory is in use, and gives the level of it.
+func (b *Budget) look(bytes int64) Level {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	// Close to its limit the garbage collector does little but collect, so nine tenths
 	// are as good as all.
 	b.set(&b.memory, measure(b.memory.level, bytes, forGo(b.ceilings.Memory)*9/10), Change{Source: OfMemory, Limit: b.ceilings.Memory})
 	b.weigh()
+	return b.memory.level
 }
 
 // weigh brings all levels but that of the memory up to date.

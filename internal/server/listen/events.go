@@ -12,6 +12,17 @@ import (
 // program is the name of these events in the traditional log.
 const program = "postfix/master"
 
+// programOf is the program that a service is in the traditional log.
+func programOf(service string) string {
+	switch service {
+	case "smtp":
+		return "postfix/smtpd"
+	case "imap", "imaps":
+		return "dovecot"
+	}
+	return "postfix/" + service + "/smtpd"
+}
+
 // AcceptFailed: the system gave no connection; accepting pauses.
 type AcceptFailed struct {
 	Service string
@@ -58,7 +69,7 @@ func (e Refused) Line() (string, string) {
 		more = fmt.Sprintf(" (and %d connections more were refused)", e.Untold)
 	}
 	if over, ok := e.Why.(*overError); ok {
-		return "postfix/" + e.Service + "/smtpd", fmt.Sprintf("warning: Connection %s limit exceeded: %d from unknown[%s] for service %s: %v%s",
+		return programOf(e.Service), fmt.Sprintf("warning: Connection %s limit exceeded: %d from unknown[%s] for service %s: %v%s",
 			over.what, over.count, e.Remote, e.Service, over, more)
 	}
 	return program, fmt.Sprintf("warning: %s: connection from unknown[%s] refused: %v%s", e.Service, name(e.Remote), e.Why, more)
@@ -179,7 +190,7 @@ func (e HandshakeFailed) Record() (string, []slog.Attr) {
 
 // Line implements event.Event: Postfix's words, which fail2ban counts.
 func (e HandshakeFailed) Line() (string, string) {
-	return "postfix/" + e.Service + "/smtpd", fmt.Sprintf("SSL_accept error from unknown[%s]: %v", e.Remote, e.Err)
+	return programOf(e.Service), fmt.Sprintf("SSL_accept error from unknown[%s]: %v", e.Remote, e.Err)
 }
 
 // Panicked: a handler broke one of our own promises.

@@ -286,6 +286,46 @@ func TestIdleStrangersMakeRoom(t *testing.T) {
 	})
 }
 
+// Whoever finds no room at one door may get the place of who waits at another.
+func TestRoomIsMadeAtAllDoors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, other := newHall(), newHall()
+		g := gate(40, Rules{})
+		smtp := New(Options{Service: "smtp", Gate: g}, func(_ context.Context, c *Conn) {
+			c.Idle(time.Hour)
+			c.Read(make([]byte, 1))
+		})
+		imap := New(Options{Service: "imap", Gate: g}, echo)
+		go smtp.Serve(one)
+		go imap.Serve(other)
+		for i := range 27 { // its share
+			one.enter(address(i))
+		}
+		for i := range 9 { // at work
+			c := other.enter(address(100 + i))
+			synctest.Wait()
+			imap.mu.Lock()
+			for x := range imap.conns {
+				x.Busy(time.Hour)
+			}
+			imap.mu.Unlock()
+			defer c.Close()
+		}
+		time.Sleep(shedAfter)
+		other.enter("192.0.2.1:1")
+		time.Sleep(time.Second)
+		if n := smtp.Conns(); n != 26 {
+			t.Errorf("%d strangers still wait", n)
+		}
+		c := other.enter("192.0.2.1:1")
+		go fmt.Fprintln(c, "hello")
+		if line, _ := bufio.NewReader(c).ReadString('\n'); line != "hello\n" {
+			t.Errorf("got %q", line)
+		}
+		end(smtp, imap)
+	})
+}
+
 // An office behind one address is not shut out by its own size.
 func TestWhoIsKnownDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -53,6 +53,7 @@ type Gate struct {
 	rate    atomic.Pointer[limit.Counter[visitor]]
 	present limit.Present[visitor]
 	stats   statistics
+	room    roomMaker
 	// turns is held while a handshake is computed, and not while it waits for the
 	// client.
 	turns chan struct{}
@@ -66,7 +67,7 @@ type visitor struct {
 
 // NewGate makes a gate that draws on budget.
 func NewGate(budget *limit.Budget, r Rules) *Gate {
-	g := &Gate{budget: budget, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	g := &Gate{budget: budget, room: roomMaker{servers: map[*Server]struct{}{}}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	g.Configure(r)
 	return g
 }

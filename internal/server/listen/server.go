@@ -108,7 +108,6 @@ type Server struct {
 	draining  bool
 	listeners map[net.Listener]struct{}
 	conns     map[*Conn]struct{}
-	shed      time.Time // when room was last made
 	told      time.Time // when a refusal was last reported
 	untold    int       // refusals since
 }
@@ -122,6 +121,7 @@ func New(opt Options, h Handler) *Server {
 	s := &Server{gate: opt.Gate, room: opt.Gate.budget.Room(opt.Service), ctx: ctx, cancel: cancel,
 		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}}
 	s.Configure(opt, h)
+	s.gate.room.join(s)
 	return s
 }
 
@@ -186,7 +186,7 @@ func (s *Server) closed(err error) error {
 func (s *Server) relieve(err error) {
 	if starved(err) {
 		s.gate.budget.Starve()
-		s.makeRoom()
+		s.gate.room.make("")
 	}
 }
 
@@ -228,7 +228,7 @@ func (s *Server) enter(c *Conn, set *setup) error {
 		return errNoProxy
 	}
 	if err := s.room.Enter(!set.Proxied && s.gate.rules.Load().favours(addr)); err != nil {
-		s.makeRoom()
+		s.makeRoom(err)
 		return err
 	}
 	if !set.Proxied {
@@ -362,6 +362,7 @@ func (s *Server) recover(c *Conn) {
 // ctx ends; then it cuts them off and returns the error of ctx. Called again,
 // it waits again.
 func (s *Server) Drain(ctx context.Context) error {
+	s.gate.room.quit(s)
 	s.mu.Lock()
 	s.draining = true
 	for l := range s.listeners {
