@@ -83,6 +83,7 @@ type Store struct {
 	db     *db.DB
 	events event.Sink
 	now    func() time.Time
+	most   int // clients
 
 	mu      sync.Mutex
 	clients map[netip.Prefix]*record
@@ -103,11 +104,11 @@ type count struct {
 
 // Open reads what is known from a database that was opened with Tables.
 func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
-	return open(ctx, d, events, time.Now)
+	return open(ctx, d, events, time.Now, MaxClients)
 }
 
-func open(ctx context.Context, d *db.DB, events event.Sink, now func() time.Time) (*Store, error) {
-	s := &Store{db: d, events: events, now: now,
+func open(ctx context.Context, d *db.DB, events event.Sink, now func() time.Time, most int) (*Store, error) {
+	s := &Store{db: d, events: events, now: now, most: most,
 		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{})}
 	return s, s.read(ctx)
 }
@@ -171,7 +172,7 @@ func (s *Store) change(a netip.Addr, fn func(*record)) {
 // touch notes a change. While the disk does not take them, they are forgotten rather
 // than piled up.
 func (s *Store) touch(client netip.Prefix) {
-	if len(s.changed) < 2*MaxClients {
+	if len(s.changed) < 2*s.most {
 		s.changed[client] = struct{}{}
 	}
 }
@@ -179,7 +180,7 @@ func (s *Store) touch(client netip.Prefix) {
 func (s *Store) record(client netip.Prefix) *record {
 	r := s.clients[client]
 	if r == nil {
-		if len(s.clients) >= MaxClients {
+		if len(s.clients) >= s.most {
 			s.makeRoom()
 		}
 		r = &record{}

@@ -26,7 +26,7 @@ func (s *Store) read(ctx context.Context) error {
 
 // each gives the rows of a query to the records that they are of.
 func (s *Store) each(ctx context.Context, query string, now int64, fn func(r *record, name string, n int, expires int64)) error {
-	rows, err := s.db.Reader().QueryContext(ctx, query, now, MaxClients)
+	rows, err := s.db.Reader().QueryContext(ctx, query, now, s.most)
 	if err != nil {
 		return fmt.Errorf("reputation: %w", err)
 	}
@@ -47,7 +47,7 @@ func (s *Store) row(rows *sql.Rows, fn func(r *record, name string, n int, expir
 		return fmt.Errorf("reputation: %w", err)
 	}
 	client, err := netip.ParsePrefix(text)
-	if err != nil || s.clients[client] == nil && len(s.clients) >= MaxClients {
+	if err != nil || s.clients[client] == nil && len(s.clients) >= s.most {
 		return nil // of a damaged row, or one too many, nobody has need
 	}
 	fn(s.record(client), name, n, expires)
