@@ -64,10 +64,14 @@ func (x *Exchange) Close() {
 
 // judge is what the machine asks.
 func (x *Exchange) judge() sasl.Judge {
-	return sasl.Judge{
+	j := sasl.Judge{
 		Password: x.password, Keys: x.keys, Context: x.context, Token: x.token, Certificate: x.certificate,
-		Bindings: x.gate.bindings(x.rules, x.peer), Hostname: x.rules.Hostname,
+		Hostname: x.rules.Hostname,
 	}
+	if strings.HasPrefix(x.mechanism, "SCRAM-") {
+		j.Bindings = x.gate.bindings(x.rules, x.peer)
+	}
+	return j
 }
 
 // enter asks whether this client may try this name now.
