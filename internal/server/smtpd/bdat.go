@@ -122,11 +122,11 @@ func (s *session) bdat(args []byte) *smtp.Reply {
 		return s.chunks.more(chunk)
 	}
 	if reply := s.mayBdat(chunk); reply != nil {
-		return s.refuseChunk(chunk.Size, reply)
+		return s.refuseChunk(chunk, reply)
 	}
 	if reply := s.tx.Data(s.ctx); reply != nil {
 		s.rejected("DATA", s.mail.Sender, nil, reply)
-		return s.refuseChunk(chunk.Size, reply)
+		return s.refuseChunk(chunk, reply)
 	}
 	s.chunks = &chunks{s: s}
 	s.chunks.begin(chunk)
@@ -159,7 +159,7 @@ func (c *chunks) more(chunk smtp.Chunk) *smtp.Reply {
 	limit, _ := c.s.srv.desk.Limits()
 	switch {
 	case chunk.Size > limit-c.given:
-		c.err = &smtp.DataError{TooBig: true}
+		c.err, c.last = &smtp.DataError{TooBig: true}, chunk.Last
 		c.s.drop(chunk.Size)
 	case chunk.Size == 0 && !chunk.Last:
 		c.s.limits.junk++
@@ -187,7 +187,7 @@ func (s *session) receiveChunks(c *chunks) *smtp.Reply {
 		s.lost(c.err)
 		return nil
 	}
-	ended := c.last && c.left == 0
+	ended := c.err == io.EOF || c.err == nil && c.last && c.left == 0
 	if !s.drop(c.left) {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (s *session) receiveChunks(c *chunks) *smtp.Reply {
 		s.remark(intake.Pipelining)
 		return s.improper()
 	}
-	return s.end(refusal)
+	return s.end(refusal, c.last)
 }
 
 // broken tells that the connection ended inside of the message.
@@ -216,13 +216,12 @@ func (s *session) onlyQuit() bool {
 }
 
 // refuseChunk reads a chunk that nobody wants and answers for it.
-func (s *session) refuseChunk(size int64, reply *smtp.Reply) *smtp.Reply {
-	if reply == replyTooBig {
-		s.rejected("END-OF-MESSAGE", s.mail.Sender, nil, reply)
-		s.reset(transactionScope)
-	}
-	if !s.drop(size) {
+func (s *session) refuseChunk(c smtp.Chunk, reply *smtp.Reply) *smtp.Reply {
+	if !s.drop(c.Size) {
 		return nil
+	}
+	if reply == replyTooBig {
+		return s.end(reply, c.Last)
 	}
 	return reply
 }
@@ -235,6 +234,9 @@ const maxChunkDrop = 1 << 20
 func (s *session) drop(n int64) bool {
 	if limit, _ := s.srv.desk.Limits(); n > 2*limit+maxChunkDrop {
 		s.tally.add(smtp.BDAT, false)
+		if s.tx != nil {
+			s.rejected("END-OF-MESSAGE", s.mail.Sender, nil, replyTooBig)
+		}
 		s.quit("chunk without end", "", replyTooBig)
 		return false
 	}

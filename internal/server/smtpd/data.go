@@ -29,7 +29,7 @@ func (s *session) dataVerb(args []byte) *smtp.Reply {
 		s.lost(err)
 		return nil
 	}
-	return s.end(reply)
+	return s.end(reply, true)
 }
 
 func (s *session) mayData(args []byte) *smtp.Reply {
@@ -71,12 +71,15 @@ func (s *session) receive() (*smtp.Reply, error) {
 	return reply, nil
 }
 
-// end answers for a message that was read to its end: the desk refused it, or it
-// becomes ours. From Commit on it is, whether the peer hears of it or not
-// (RFC 5321 §4.2.5).
-func (s *session) end(refusal *smtp.Reply) *smtp.Reply {
+// end answers for a message that was read: the desk refused it, or it becomes ours.
+// From Commit on it is, whether the peer hears of it or not (RFC 5321 §4.2.5). last is
+// false for a refusal before the last chunk, for which there is one reply in any case.
+func (s *session) end(refusal *smtp.Reply, last bool) *smtp.Reply {
 	s.last = "END-OF-MESSAGE"
 	tx, taken := s.tx, s.taken
+	if !last || s.srv.Service != LMTP {
+		taken = 1
+	}
 	var id queue.ID
 	if refusal == nil {
 		id, refusal = tx.Commit(s.ctx)
@@ -102,12 +105,8 @@ func (s *session) end(refusal *smtp.Reply) *smtp.Reply {
 	})
 }
 
-// each answers for every recipient where that is the custom (RFC 2033 §4.2), else
-// once. The last reply is returned.
+// each answers for every recipient (RFC 2033 §4.2). The last reply is returned.
 func (s *session) each(taken int, reply func(i int) *smtp.Reply) *smtp.Reply {
-	if s.srv.Service != LMTP {
-		taken = 1
-	}
 	for i := range taken - 1 {
 		s.answer(reply(i))
 	}

@@ -40,7 +40,7 @@ func (s *session) screen() {
 	err := s.listenFor(wait)
 	switch after := time.Since(began); {
 	case err == nil:
-		s.preGreeted(after)
+		s.preGreeted(after, s.rules.Screen.Greet)
 	case errors.Is(err, os.ErrDeadlineExceeded) && !s.conn.Draining() && after >= wait:
 		if s.srv.Passed != nil {
 			s.srv.Passed(s.addr)
@@ -63,11 +63,11 @@ func (s *session) listenFor(d time.Duration) error {
 }
 
 // preGreeted is about a client that talked before the banner (SMTP-015).
-func (s *session) preGreeted(after time.Duration) {
+func (s *session) preGreeted(after time.Duration, a Action) {
 	said, _ := s.in.Peek(s.in.Buffered())
 	s.announceConnect()
 	s.srv.Events.Emit(PreGreeted{Client: s.client(), Bytes: len(said), After: after, Text: clean(said)})
-	s.fails(intake.PreGreet, s.rules.Screen.Greet)
+	s.fails(intake.PreGreet, a)
 }
 
 // fails notes that the client did something odd, and ends the session or bars it

@@ -1,20 +1,41 @@
 // Package smtpd is the door for SMTP: RFC 5321 on port 25, RFC 6409 on the
-// submission ports, with STARTTLS, AUTH (PLAIN, LOGIN), PIPELINING, SIZE,
-// 8BITMIME, ENHANCEDSTATUSCODES and SMTPUTF8. It keeps the dialogue and knows no
-// policy: envelopes, messages and passwords go to the desk (flow/intake), whose
-// replies it sends.
+// submission ports, LMTP (RFC 2033) for servers of the same site, and SMTP over a Unix
+// socket for the programs of this machine. It keeps the dialogue and knows no policy:
+// envelopes, messages and log-ins go to the desk (flow/intake), whose replies it sends.
+//
+// Offered are PIPELINING, SIZE, STARTTLS, AUTH, ENHANCEDSTATUSCODES, 8BITMIME, DSN,
+// SMTPUTF8, CHUNKING and BINARYMIME, REQUIRETLS (under TLS), DELIVERBY, LIMITS, ETRN;
+// to our own FUTURERELEASE and MT-PRIORITY; to named hosts XCLIENT and XFORWARD. What
+// was not offered to a session is not taken from it: one value, smtp.Extensions, is the
+// reply to EHLO and the measure of the parameters.
 //
 // On the wire. One reader gives commands, SASL responses and message data, with
 // one notion of a line: CRLF. Replies are gathered and written when the session
 // has to wait for the peer, so a pipelined group is answered by one packet. A
 // deadline covers a command as a whole (RFC 5321 §4.5.3.2.7), not each read; in
-// message data it moves on with what arrives.
+// message data it moves on with what arrives. A message by BDAT is one reader for the
+// desk, inside of whose Read the dialogue goes on between two chunks.
 //
 // Invariants. Nothing that came before TLS is read after it. Only CRLF.CRLF ends
-// data, for everyone. 250 after data is written after the desk's Commit, and a
-// peer that vanishes before the end of data leaves nothing. All that a
-// transaction or a session knows is forgotten in one routine, session.reset.
-// Memory of a connection: its buffers (some 20 KiB) and what the desk holds.
+// data, for everyone; a chunk ends after its octets, whatever they are. 250 after data
+// is written after the desk's Commit, and a peer that vanishes before the end of data
+// leaves nothing. All that a transaction, a session or a visit knows is forgotten in one
+// routine, session.reset. Memory of a connection: its buffers (some 20 KiB) and what the
+// desk holds.
+//
+// Strangers. Who is neither trusted nor logged in is looked at before the banner
+// (Screen), pays for errors and guesses with time (tarpit) and is counted over all
+// sessions (Crowd). What was odd is told to the desk as evidence; only the admin's
+// actions make it a sentence. Whether a mailbox exists, an answer to RCPT tells anybody:
+// that is the price of refusing in the session instead of bouncing to forged senders.
+// Its timing tells no more than its code (ABU-003): known and unknown recipients take
+// the same path at the desk, and pauses come only with a refusal. What is bounded is how
+// many guesses there are.
+//
+// Waits. Nothing waits without an end: for a command five minutes (ten seconds for a
+// stranger under stress), for data as long as it comes at 500 bytes a second, before the
+// banner Screen.Wait, in the tarpit five times ErrorSleep; each costs the connection's
+// own goroutine, and ends when the peer hangs up or the server stops.
 //
 // A crash loses open transactions only; none of them had its 250.
 package smtpd
@@ -73,6 +94,9 @@ const (
 
 	// maxUnknown is how many unknown verbs a peer may afford between two messages.
 	maxUnknown = 5
+	// The same for errors and junk of a stranger under stress (Postfix's
+	// ${stress?{1}:{20}}). Two greetings, before and after STARTTLS, are no junk.
+	stressErrors, stressJunk = 1, 3
 	// maxOvershoot is how many recipients over the limit get their 452 before
 	// the connection is closed (RFC 5321 §4.5.3.1.10).
 	maxOvershoot = 1000

@@ -125,8 +125,12 @@ func (s *session) serve() {
 	if !s.admit() {
 		return
 	}
-	if s.stranger() {
+	switch {
+	case s.stranger():
 		s.screen()
+	case s.srv.Service == Submission && s.conn.Ready():
+		// Users' programs may be as bad as they like; it is only written down.
+		s.preGreeted(0, Ignore)
 	}
 	if !s.over {
 		s.greet()
@@ -313,8 +317,8 @@ func (s *session) checkLimits() {
 		return
 	}
 	l, hard, junk := &s.limits, s.rules.HardErrors, s.rules.Junk
-	if (l.errors > 0 || l.junk > 1) && s.conn.Stress() && !s.spared() {
-		hard, junk = 1, 1 // Postfix's ${stress?{1}:{20}}
+	if s.conn.Stress() && !s.spared() {
+		hard, junk = stressErrors, stressJunk
 	}
 	if l.errors >= hard || l.junk > junk || l.unknown > maxUnknown || l.overshoot >= maxOvershoot {
 		s.quit("too many errors", "", s.srv.goodbye("4.7.0", "Error: too many errors"))

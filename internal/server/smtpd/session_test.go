@@ -374,8 +374,12 @@ func (m *model) bdat(arg, data string) []int {
 		}
 	}
 	if size > 4000-m.given {
+		n := 1
+		if m.service == LMTP && last {
+			n = m.rcpts
+		}
 		m.reset()
-		return []int{552}
+		return slices.Repeat([]int{552}, n)
 	}
 	if m.chunks && size == 0 && !last {
 		m.junk++

@@ -9,10 +9,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"facteur/internal/base/limit"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
 )
@@ -112,6 +114,68 @@ func TestLMTPOverUnix(t *testing.T) {
 	c.say("QUIT\r\n", 221)
 	if p := desk.peers[0]; !p.PerRecipient || p.User != nil || p.Protocol != "LMTP" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestEarlyUser is SMTP-015 at submission: a program that talks before the banner is
+// served like any other, and its haste is written down.
+func TestEarlyUser(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	l, err := listen.Open(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "EHLO x\r\n") //nolint:errcheck // the reply tells
+	log := &lines{}
+	serveOn(t, l, Config{Service: Submission, Events: log}, newDouble())
+	p := greet(t, c)
+	p.say("", 250)
+	p.say("QUIT\r\n", 221)
+	p.ended()
+	if text := strings.Join(log.take(), "\n"); !strings.Contains(text, "PREGREET") {
+		t.Error(text)
+	}
+}
+
+// TestStress: when there is hardly room for others, a stranger's first error is his
+// last, and who is trusted does not notice.
+func TestStress(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		l, err := listen.Open(t.Context(), "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules := testRules()
+		rules.Exempt = nil
+		if !trusted {
+			rules.Trusted = nil
+		}
+		gate := listen.NewGate(limit.NewBudget(limit.Ceilings{Connections: 10, Memory: 1 << 40}, nil), listen.DefaultRules())
+		srv := newServer(Config{Hostname: "mx.local.example", Rules: func() *Rules { return rules }}, newDouble())
+		s := listen.New(listen.Options{Service: "smtp", Gate: gate}, srv.Serve)
+		go s.Serve(l) //nolint:errcheck // Drain ends it
+		var all []*client
+		for range 7 {
+			all = append(all, dial(t, l.Addr().String()))
+		}
+		last := all[len(all)-1]
+		last.say("XYZZY\r\n", 500)
+		if trusted {
+			last.say("NOOP\r\n", 250)
+		} else {
+			last.say("", 421)
+			last.ended()
+		}
+		for _, c := range all {
+			c.c.Close()
+		}
+		s.Drain(t.Context()) //nolint:errcheck // nobody is left
 	}
 }
 
