@@ -34,11 +34,13 @@ type hasher struct {
 	waiting chan struct{} // running ones included
 }
 
+// newHasher lets half of the processors hash: a hash keeps one for 25 ms, and with
+// all of them at it, everybody who brings mail would wait for those who guess.
 func newHasher() *hasher {
-	cores := runtime.GOMAXPROCS(0)
+	slots := (runtime.GOMAXPROCS(0) + 1) / 2
 	return &hasher{
-		running: make(chan struct{}, cores),
-		waiting: make(chan struct{}, cores*(1+queueLength)),
+		running: make(chan struct{}, slots),
+		waiting: make(chan struct{}, slots*(1+queueLength)),
 	}
 }
 
