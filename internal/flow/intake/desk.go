@@ -173,19 +173,6 @@ func (d *Desk) Limits() (size int64, recipients int) {
 	return r.SizeLimit, r.Recipients
 }
 
-// Authenticate checks a password and gives the name of the account.
-func (d *Desk) Authenticate(ctx context.Context, p Peer, user, password string) (string, *smtp.Reply) {
-	a := d.directory.Authenticate(ctx, user, password)
-	switch a.State() {
-	case lookup.Found:
-		return a.Value().Address, nil
-	case lookup.NotFound:
-		return "", smtp.NewReply(535, "5.7.8", "Error: authentication failed: wrong user name or password")
-	}
-	d.events.Emit(Trouble{Peer: p, What: "authentication", Err: a.Err()})
-	return "", smtp.NewReply(454, "4.7.0", "Temporary authentication failure")
-}
-
 func contains(nets []netip.Prefix, a netip.Addr) bool {
 	a = a.Unmap()
 	for _, n := range nets {

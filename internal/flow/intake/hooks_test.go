@@ -6,8 +6,10 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"facteur/internal/flow/rule"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 )
 
@@ -201,3 +203,33 @@ func FuzzEdits(f *testing.F) {
 }
 
 var _ Hook = (*adviser)(nil)
+
+// TestEditsDouble: twice the header takes less than three times the time (squared
+// work takes four). The best of several runs counts, repeated while in doubt.
+func TestEditsDouble(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	took := func(h message.Header) time.Duration {
+		tx, start := &Transaction{}, time.Now()
+		for range 3 {
+			withoutOurs(h)
+			tx.edited(h, Edit{Kind: RemoveFields, Name: "x"})
+			tx.edited(h, Edit{Kind: ChangeField, Name: "x", Index: 1 << 20, Value: "y"})
+			tx.edited(h, Edit{Kind: InsertField, Name: "x", Index: 1 << 20, Value: string(h)})
+		}
+		return time.Since(start)
+	}
+	for _, unit := range []string{"x:\n", "X-Facteur-:\r\n", "x: y\r\n z\r\n", "\r ", ":"} {
+		one := message.Header(strings.Repeat(unit, 1<<16/len(unit)))
+		two := message.Header(strings.Repeat(unit, 2<<16/len(unit)))
+		a, b := time.Hour, time.Hour
+		for round := 0; round < 5 || b >= 3*a; round++ {
+			if round == 60 {
+				t.Errorf("%q: time grows faster than the input: %v, then %v", unit, a, b)
+				break
+			}
+			a, b = min(a, took(one)), min(b, took(two))
+		}
+	}
+}

@@ -155,12 +155,11 @@ What came beyond them is held in the queue. If it is good mail, let it go:
     facteur queue list
     facteur queue release ID
 
-If it is not, somebody may know the password of the account:
-
-    facteur account passwd %s
+If it is not, somebody else may be at work under this name: change the password
+(facteur account passwd), or look at the user's programs.
 
 This is told once a day.
-`, who, hour, day, rules.Pace.PerHour, rules.Pace.PerDay, who), "\n", "\r\n")
+`, who, hour, day, rules.Pace.PerHour, rules.Pace.PerDay), "\n", "\r\n")
 	spool := d.queue.Spool()
 	if _, err := spool.Write(append(head, "\r\n"+text...)); err != nil {
 		spool.Discard()

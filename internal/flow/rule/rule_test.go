@@ -394,3 +394,28 @@ func BenchmarkNoRules(b *testing.B) {
 		s.Judge(context.Background(), Rcpt, nil)
 	}
 }
+
+// FuzzWhen: whatever an admin writes compiles or is told why not, and what compiles
+// gives a decision.
+func FuzzWhen(f *testing.F) {
+	for _, s := range []string{`sender.domain == "x"`, `any(headers("a"), # matches "b")`, `client.in("10.0.0.0/8")`, `in_list("l", sender)`,
+		`let x = helo; x == "y"`, `trusted ? size > 1 : false`, `1..3 == [1,2,3]`, `header("a")[0:1] == "b"`, "a\nb", `"\u0000" == helo`, `{"a": 1}.a == 1`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, when string) {
+		set, errs := Compile([]Rule{{Name: "a", Stage: "end", When: when, Then: []string{"hold"}}}, []string{"l"}, lists{"l": nil}.sources())
+		if (set == nil) != (len(errs) > 0) {
+			t.Fatalf("%v %v", set, errs)
+		}
+		for _, e := range errs {
+			if e.Text == "" || strings.Contains(e.Text, "*rule.") {
+				t.Fatalf("%q", e.Text)
+			}
+		}
+		if set != nil {
+			if d := set.Judge(context.Background(), End, letter(t)); d.Err == nil && len(d.Steps) > 1 {
+				t.Fatal(said(d))
+			}
+		}
+	})
+}
