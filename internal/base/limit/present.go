@@ -29,13 +29,6 @@ func (p *Present[K]) Leave(key K) {
 	}
 }
 
-// Inside is how many there are now.
-func (p *Present[K]) Inside(key K) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.by[key]
-}
-
 // Len is how many keys have somebody inside.
 func (p *Present[K]) Len() int {
 	p.mu.Lock()
