@@ -55,6 +55,9 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		return "Delivery to <" + to + "> failed for good: " + e.why() +
 			". It is not certain who sent the message, so nobody was told; it is held until a person decides."
 	case event.Dropped:
+		if !e.Sender.IsNull() {
+			return "Delivery to <" + to + "> failed for good: " + e.why() + ". The sender had asked not to be told (NOTIFY)."
+		}
 		return "Delivery to <" + to + "> failed for good: " + e.why() + ". This was a notice, and there are no notices about notices."
 	}
 	return "Delivery to <" + to + "> failed for good: " + e.why() + ". The message goes back to its sender."
