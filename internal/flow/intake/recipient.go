@@ -26,7 +26,9 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address) 
 		return recipient{}, smtp.NewReply(550, "5.1.1", fmt.Sprintf("<%s>: Recipient address rejected: %s", to, a.Err()))
 	}
 	dest := a.Value()
-	if dest.Account.Address == "" && !t.peer.insider() {
+	// LMTP hands over mail for our mailboxes; it has no way to say that mail is on its
+	// way to somewhere else (RFC 2033 §1).
+	if dest.Account.Address == "" && (!t.peer.insider() || t.peer.PerRecipient) {
 		return recipient{}, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
 	}
 	return recipient{original: to, dest: dest}, nil
