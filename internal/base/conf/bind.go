@@ -45,10 +45,7 @@ func (b *binder) unknown(n *node, name, path string, siblings []string) {
 }
 
 func (b *binder) value(n *node, into reflect.Value, path string) {
-	b.positions.at[path] = n.pos
-	if n.kind == unstable.String {
-		b.positions.from[path] = n.from
-	}
+	b.positions.at[path] = place{value: n.pos, text: n.from}
 	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		b.text(n, text, into, path)
 		return

@@ -43,7 +43,7 @@ func Decode(name string, text []byte, into any) (*Positions, error) {
 	if err != nil {
 		return nil, Errors{&Error{File: name, Pos: Pos{Line: 1, Column: 1}, Text: err.Error()}}
 	}
-	b := binder{positions: &Positions{file: name, at: map[string]Pos{}, from: map[string]Pos{}}}
+	b := binder{positions: &Positions{file: name, at: map[string]place{}}}
 	target := reflect.ValueOf(into).Elem()
 	b.schema = keysOf(target.Type())
 	b.table(root, target, "")
@@ -126,9 +126,11 @@ func (list Errors) Unwrap() []error {
 // Positions knows where each key of a file stands. A nil *Positions knows none.
 type Positions struct {
 	file string
-	at   map[string]Pos
-	from map[string]Pos // where the text of strings begins
+	at   map[string]place
 }
+
+// place is where a value stands, and where its text begins if it is a string.
+type place struct{ value, text Pos }
 
 // Has says whether the file mentions key ("outbound.port", "domain[0].name").
 func (p *Positions) Has(key string) bool {
@@ -148,8 +150,8 @@ func (p *Positions) Errorf(key, format string, args ...any) *Error {
 	}
 	e.File = p.file
 	for at := key; at != ""; at = outer(at) {
-		if pos, ok := p.at[at]; ok {
-			e.Pos = pos
+		if found, ok := p.at[at]; ok {
+			e.Pos = found.value
 			break
 		}
 	}
@@ -163,9 +165,9 @@ func (p *Positions) Inside(key string, line, column int, format string, args ...
 	if p == nil {
 		return e
 	}
-	from, ok := p.from[key]
+	from := p.at[key].text
 	switch {
-	case !ok || line < 1:
+	case from == Pos{} || line < 1:
 	case line == 1:
 		e.Pos = Pos{Line: from.Line, Column: from.Column + column - 1}
 	default:

@@ -275,17 +275,20 @@ func TestDecodeDoubling(t *testing.T) {
 		"unknown": "[[good]]\nlabbel = 'x'\ntgas = 1\n",
 		"lists":   "[[good]]\ntags = [" + strings.Repeat("'x', ", 50) + "]\n",
 	} {
-		best := func(n int) time.Duration {
-			text, least := []byte(strings.Repeat(line, n)), time.Hour
-			for range 4 {
-				start := time.Now()
-				Decode("f", text, new(shop))
-				least = min(least, time.Since(start))
-			}
-			return least
+		took := func(n int) time.Duration {
+			text, start := []byte(strings.Repeat(line, n)), time.Now()
+			Decode("f", text, new(shop))
+			return time.Since(start)
 		}
-		if one, two := best(1000), best(2000); two > 4*one {
-			t.Errorf("%s: twice the input takes %v instead of %v", name, two, one)
+		// The best of several runs counts, repeated while in doubt: other work may be
+		// going on.
+		one, two := time.Hour, time.Hour
+		for round := 0; round < 4 || two > 4*one; round++ {
+			if round == 40 {
+				t.Errorf("%s: twice the input takes %v instead of %v", name, two, one)
+				break
+			}
+			one, two = min(one, took(1000)), min(two, took(2000))
 		}
 	}
 }

@@ -172,9 +172,11 @@ func (r *reader) value(v *unstable.Node, at Pos) (*node, error) {
 		}
 		return list, nil
 	}
-	pos, from := at, at
+	pos, from := at, Pos{}
 	if v.Raw.Length > 0 {
 		pos = r.position(v)
+	}
+	if v.Raw.Length > 0 && v.Kind == unstable.String {
 		from = r.place(v.Raw.Offset + quotes(r.text[v.Raw.Offset:]))
 	}
 	return &node{kind: v.Kind, pos: pos, key: at, text: string(v.Data), from: from}, nil
