@@ -431,10 +431,14 @@ func TestDoubling(t *testing.T) {
 	}
 	for name, input := range inputs {
 		t.Run(name, func(t *testing.T) {
-			small, large := fastest(parse, input(50_000)), fastest(parse, input(100_000))
-			if large > 4*small+5*time.Millisecond {
-				t.Errorf("%v became %v", small, large)
+			var small, large time.Duration
+			for range 10 { // a busy machine may spoil some
+				small, large = fastest(parse, input(50_000)), fastest(parse, input(100_000))
+				if large <= 4*small+5*time.Millisecond {
+					return
+				}
 			}
+			t.Errorf("%v became %v", small, large)
 		})
 	}
 }
