@@ -22,8 +22,8 @@
 // answers; a database that fails is never "no such user". Whoever fails to log
 // in learns nothing by words or by time: a wrong password and an unknown user
 // cost one hash each and give the same answer, and the salt that SCRAM shows to a
-// stranger is as steady as any other. Hashing takes memory, so at most
-// as many hashes run as there are processors, and the line before them is short.
+// stranger is as steady as any other. Hashing takes memory, so fewer
+// hashes run at a time than there are processors, and the line before them is short.
 //
 // A change is durable when its method returns, and every look-up that begins
 // after that sees it. A crash leaves an account whole or absent; removing an
