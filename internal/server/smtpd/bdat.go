@@ -141,6 +141,9 @@ func (s *session) mayBdat(c smtp.Chunk) *smtp.Reply {
 	if reply := s.mayData(nil); reply != nil {
 		return reply
 	}
+	if s.barred {
+		return replyBarred
+	}
 	if limit, _ := s.srv.desk.Limits(); c.Size > limit {
 		return replyTooBig
 	}

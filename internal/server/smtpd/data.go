@@ -15,8 +15,11 @@ func (s *session) dataVerb(args []byte) *smtp.Reply {
 	if s.mail.Body == "BINARYMIME" {
 		return replyNeedBdat
 	}
-	if s.hasty() {
+	switch {
+	case s.hasty(), s.barred && s.early(): // what waits is a message, and must not be obeyed
 		return s.improper()
+	case s.barred:
+		return replyBarred
 	}
 	if reply := s.tx.Data(s.ctx); reply != nil {
 		s.rejected("DATA", s.mail.Sender, nil, reply)

@@ -395,3 +395,21 @@ var testTLS = sync.OnceValue(func() *tls.Config {
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 })
+
+// TestTarpitLosesNoReply: replies that fill the buffer while a peer sits in the tarpit
+// go out all the same, though the time that he was listened to is over.
+func TestTarpitLosesNoReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 400
+		p := newPlay(t)
+		p.rules.ErrorSleep, p.rules.HardErrors = time.Second, n+2
+		p.connect()
+		p.send(strings.Repeat("DATA now\r\n", n))
+		time.Sleep(n * time.Second) // one for each but the first ten
+		p.send("NOOP\r\n")
+		p.hangUp()
+		if got := strings.Count(p.out.String(), "S: 501 "); got != n || !strings.Contains(p.out.String(), "S: 250 ") {
+			t.Errorf("%d of %d replies arrived", got, n)
+		}
+	})
+}

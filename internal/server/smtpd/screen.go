@@ -57,8 +57,9 @@ func (s *session) listenFor(d time.Duration) error {
 		return errDraining
 	}
 	s.waiting, s.silent = true, true
-	defer func() { s.waiting, s.silent = false, false }()
 	_, err := s.in.Peek(s.in.Buffered() + 1)
+	s.waiting, s.silent = false, false
+	s.conn.Busy(s.patience()) // replies may have to go out before the next wait
 	return err
 }
 
