@@ -51,7 +51,17 @@ func (o OS) Rename(from, to string) error {
 	if o.root != nil {
 		return o.root.Rename(from, to)
 	}
-	return os.Rename(from, to)
+	// os.Rename would look first whether to is a directory, once for each letter.
+	for {
+		err := syscall.Rename(from, to)
+		switch err {
+		case nil:
+			return nil
+		case syscall.EINTR:
+		default:
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		}
+	}
 }
 
 // Link implements FS.
