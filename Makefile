@@ -8,7 +8,7 @@ GO ?= go
 # How long each fuzz target runs, and how often make crash kills the server.
 FUZZTIME ?= 30s
 KILLS ?= 300
-# Which benchmarks to run, as a regular expression.
+# Which benchmarks to run, as a regular expression: Door, IdleConnections, Control, …
 BENCH ?= .
 
 # A static binary; the race detector alone needs cgo.
@@ -17,7 +17,7 @@ export CGO_ENABLED = 0
 # Programs with many goroutines, for the race detector.
 RACE = ./internal/base/... ./internal/net/... ./internal/store/... ./internal/flow/... ./internal/server/... ./internal/app/...
 # Everything but what runs real servers and takes minutes.
-UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|bench|script)$$')
+UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|siege|bench|script)$$')
 
 .PHONY: help build run test setup check vet fmt unit race bench fuzz crash clean
 
@@ -54,7 +54,7 @@ race: ## The rooms with many goroutines under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 -timeout 15m $(RACE)
 
 bench: ## Speed and cost beside Postfix and Dovecot, in the same run
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 60m ./internal/test/bench
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 120m ./internal/test/bench
 
 fuzz: ## Every fuzz target for FUZZTIME (30s)
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -32,7 +32,11 @@ func control(b *testing.B, which string, flood siege.Flood) {
 		if which == "debian" {
 			services = services[:2]
 		}
-		post := open(b, which, interop.Setup{Accounts: []string{alice}, Services: services, Trusted: "127.0.0.1/32", Quiet: true, TLS: true})
+		post := open(b, which, interop.Setup{
+			Accounts: []string{alice}, Services: services, Trusted: "127.0.0.1/32", Quiet: true, TLS: true,
+			// The floods are to reach what lies behind the tests before the banner.
+			Config: "\n[pregreet]\ngreet_wait = \"0s\"\nstress_greet_wait = \"0s\"\n",
+		})
 		post.Start()
 		target := siege.Target{SMTP: post.Addr("smtp"), Submission: post.Addr("submission"), Account: alice}
 		if which == "facteur" {

@@ -12,11 +12,12 @@ import (
 
 // FLT-012: in a control group of 256 MB the floods make the server refuse, not die.
 func TestSmallMemory(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
 	group := memoryGroup(t, 256<<20)
-	f := newFortress(t, interop.Setup{})
+	f := newFortress(t, interop.Setup{Config: open})
 	f.StartWith("/bin/sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, group)
 	pid := f.pid()
 	if inside, err := os.ReadFile(filepath.Join(group, "cgroup.procs")); err != nil || !strings.Contains(string(inside), strconv.Itoa(pid)) {

@@ -31,6 +31,10 @@ const (
 	roomForFlood = 160 << 20
 )
 
+// open lets strangers in at once: the floods are to reach what lies behind the tests
+// before the banner.
+const open = "\n[pregreet]\ngreet_wait = \"0s\"\nstress_greet_wait = \"0s\"\n"
+
 // fortress is a server that trusts the control client alone.
 type fortress struct {
 	*interop.Facteur
@@ -60,10 +64,11 @@ func (f *fortress) control() Control { return Control{f.target.SMTP, account} }
 // Each flood, for some seconds: the control client is served, what the server
 // holds stays bounded, and is given back afterwards.
 func TestFloods(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	f := newFortress(t, interop.Setup{})
+	f := newFortress(t, interop.Setup{Config: open})
 	f.Start()
 	if err := f.control().Visit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -125,11 +130,29 @@ func (f *fortress) goroutines() int {
 	return len(list)
 }
 
+// ABU-005: with the tests before the banner, connections of strangers are held for
+// some seconds. A flood of them fills what there is for strangers, and no more.
+func TestFloodAtTheGate(t *testing.T) {
+	t.Parallel()
+	f := newFortress(t, interop.Setup{Services: []string{"smtp"}})
+	f.Start()
+	idle, peak := Look(f.pid()), Peak(f.pid())
+	seen, took, err := f.besiege(t, Flood{Clients: 1500, Addresses: 250, PerSecond: 3000, attack: connect, number: 100})
+	most := peak()
+	t.Logf("%v; %v, worst %v a visit; %v", seen, Percentile(took, 50), Percentile(took, 100), most)
+	if err != nil {
+		t.Error(err)
+	}
+	if most.Files > 1100 || most.Resident > idle.Resident+64<<20 {
+		t.Errorf("%v, from %v", most, idle)
+	}
+}
+
 // ABU-001: who guesses recipients is told no each time, and in the end thrown out;
 // nobody is let in who is not there.
 func TestGuessedRecipients(t *testing.T) {
 	t.Parallel()
-	f := newFortress(t, interop.Setup{})
+	f := newFortress(t, interop.Setup{Config: open})
 	f.Start()
 	c, err := greet(t.Context(), attacker(0, 1), f.target.SMTP)
 	if err != nil {
@@ -158,7 +181,7 @@ func TestGuessedRecipients(t *testing.T) {
 // strangers hold what connections there are, and serves again when they let go.
 func TestFewFiles(t *testing.T) {
 	t.Parallel()
-	f := newFortress(t, interop.Setup{Services: []string{"smtp"}})
+	f := newFortress(t, interop.Setup{Config: open, Services: []string{"smtp"}})
 	f.StartWith(interop.Need(t, "prlimit"), "--nofile=256:256")
 	var held []*client
 	for n := range 400 {
@@ -191,29 +214,40 @@ func TestFewFiles(t *testing.T) {
 // told, not judged: this machine is shared.
 func TestUnknownUserLooksKnown(t *testing.T) {
 	t.Parallel()
-	f := newFortress(t, interop.Setup{})
+	f := newFortress(t, interop.Setup{Config: open})
 	f.Start()
-	took := make(map[string][]time.Duration)
-	replies := make(map[string]string)
-	for n := range 20 {
-		user := []string{account, "nobody@example.org"}[n%2]
-		c, err := greet(t.Context(), fmt.Sprintf("127.0.0.%d", 1+n), f.target.Submission)
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		reply, err := c.say("AUTH PLAIN " + plain(user, fmt.Sprint("wrong", n)) + "\r\n")
-		took[user] = append(took[user], time.Since(start))
-		c.Close()
-		if err != nil || !strings.HasPrefix(reply, "535 ") {
-			t.Fatalf("%s: %q, %v", user, reply, err)
-		}
-		replies[user] = reply
+	const nobody = "nobody@example.org"
+	var mu sync.Mutex
+	took, replies := make(map[string][]time.Duration), make(map[string]string)
+	var clients sync.WaitGroup
+	for n := range 8 {
+		clients.Go(func() {
+			user := []string{account, nobody}[n%2]
+			start := time.Now()
+			reply, err := f.tryPassword(fmt.Sprintf("127.0.0.%d", 1+n), user, fmt.Sprint("wrong", n))
+			mu.Lock()
+			defer mu.Unlock()
+			if took[user] = append(took[user], time.Since(start)); err != nil {
+				t.Errorf("%s: %v", user, err)
+			}
+			replies[user] = reply
+		})
 	}
-	if replies[account] != replies["nobody@example.org"] {
+	clients.Wait()
+	if replies[account] != replies[nobody] || !strings.HasPrefix(replies[nobody], "535 ") {
 		t.Errorf("two answers: %q", replies)
 	}
-	t.Logf("known %v, unknown %v", Percentile(took[account], 50), Percentile(took["nobody@example.org"], 50))
+	t.Logf("known %v, unknown %v", Percentile(took[account], 50), Percentile(took[nobody], 50))
+}
+
+// tryPassword tries to log in once.
+func (f *fortress) tryPassword(from, user, password string) (reply string, err error) {
+	c, err := greet(f.t.Context(), from, f.target.Submission)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	return c.say("AUTH PLAIN " + plain(user, password) + "\r\n")
 }
 
 func plain(user, password string) string {
@@ -224,7 +258,7 @@ func plain(user, password string) string {
 // there are processors; the others wait, or are told to come again.
 func TestParallelLogins(t *testing.T) {
 	t.Parallel()
-	f := newFortress(t, interop.Setup{Services: []string{"smtp", "submission", "submissions"}})
+	f := newFortress(t, interop.Setup{Config: open, Services: []string{"smtp", "submission", "submissions"}})
 	f.Start()
 	idle, peak := Look(f.pid()), Peak(f.pid())
 	seen := new(Seen)
@@ -263,7 +297,7 @@ func TestParallelLogins(t *testing.T) {
 // so; what the kernel holds between us comes on top.
 func TestEndlessLine(t *testing.T) {
 	t.Parallel()
-	f := newFortress(t, interop.Setup{})
+	f := newFortress(t, interop.Setup{Config: open})
 	f.Start()
 	for _, greeting := range []string{"", "EHLO client.test\r\n"} {
 		c, err := dial(t.Context(), attacker(0, 1), f.target.SMTP)
@@ -305,7 +339,7 @@ func TestEndlessLine(t *testing.T) {
 func TestLargerThanDeclared(t *testing.T) {
 	t.Parallel()
 	const limit = 50 << 20
-	f := newFortress(t, interop.Setup{Services: []string{"smtp"}})
+	f := newFortress(t, interop.Setup{Config: open, Services: []string{"smtp"}})
 	f.Start()
 	idle, peak, before := Look(f.pid()), Peak(f.pid()), stored(t, f.Data())
 	c, err := greet(t.Context(), attacker(0, 1), f.target.SMTP)
@@ -370,7 +404,7 @@ func TestManyRecipients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sink.Close()
-	f := newFortress(t, interop.Setup{Services: []string{"smtp"}, Smarthost: sink.Addr()})
+	f := newFortress(t, interop.Setup{Config: open, Services: []string{"smtp"}, Smarthost: sink.Addr()})
 	f.Start()
 	idle, peak := Look(f.pid()), Peak(f.pid())
 	c, accepted, refused := name(t, f, 1500)
