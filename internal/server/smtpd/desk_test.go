@@ -22,6 +22,7 @@ import (
 type double struct {
 	size       int64
 	recipients int
+	closed     bool // nobody is let in
 
 	mu    sync.Mutex
 	kept  []letter // committed
@@ -46,11 +47,21 @@ func newDouble() *double { return &double{size: 4000, recipients: 10} }
 
 func (d *double) Limits() (int64, int) { return d.size, d.recipients }
 
-func (d *double) Connect(context.Context, intake.Peer) (visit, *smtp.Reply) { return d, nil }
+func (d *double) Connect(context.Context, intake.Peer) (visit, *smtp.Reply) {
+	if d.closed {
+		return nil, smtp.NewReply(554, "5.7.1", "Client host rejected: Access denied")
+	}
+	return d, nil
+}
 
 func (d *double) WantsName() bool { return false }
 
-func (d *double) Helo(context.Context, intake.Peer) *smtp.Reply { return nil }
+func (d *double) Helo(_ context.Context, p intake.Peer) *smtp.Reply {
+	if p.Helo == "bad.example" {
+		return smtp.NewReply(550, "5.7.1", "<bad.example>: Helo command rejected: Access denied")
+	}
+	return nil
+}
 
 func (d *double) Close() {}
 

@@ -183,6 +183,8 @@ func (p *play) do(words []string) {
 			}
 			return 0, nil
 		}
+	case "closed":
+		p.desk.closed = true
 	case "remember":
 		seen := map[netip.Addr]bool{}
 		p.config.Seen, p.config.Passed = func(a netip.Addr) bool { return seen[a] }, func(a netip.Addr) { seen[a] = true }

@@ -19,6 +19,9 @@ func (s *session) mailFrom(args []byte) *smtp.Reply {
 		return reply
 	}
 	if reply := s.oneMore(); reply != nil || s.over {
+		if !s.over {
+			s.rejected("MAIL", mail.Sender, nil, reply)
+		}
 		return reply
 	}
 	s.mail = mail
@@ -85,11 +88,15 @@ func (s *session) rcptTo(args []byte) *smtp.Reply {
 		return replyRcptLoose
 	}
 	rcpt, reply := smtp.ParseRcpt(string(args), s.mail.UTF8, &s.offered)
-	if reply == nil {
-		reply = s.mayRcpt()
-	}
 	if reply != nil {
-		s.refused = s.refused || reply != replyTooManyRcpt
+		s.refused = true
+		return reply
+	}
+	if reply = s.mayRcpt(); reply != nil {
+		if reply != replyTooManyRcpt { // which the peer expects, and there may be a thousand
+			s.refused = true
+			s.rejected("RCPT", s.mail.Sender, &rcpt.To, reply)
+		}
 		return reply
 	}
 	before := s.tx.Recipients()

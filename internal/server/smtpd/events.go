@@ -131,7 +131,7 @@ func (e Disconnected) Line() (string, string) {
 // Rejected: the desk refused a sender, a recipient or a message.
 type Rejected struct {
 	Client   Client
-	Stage    string // MAIL, RCPT, END-OF-MESSAGE
+	Stage    string // CONNECT, EHLO, MAIL, RCPT, DATA, END-OF-MESSAGE
 	Reply    *smtp.Reply
 	From     address.Address
 	To       *address.Address // nil where there is not one
@@ -156,16 +156,30 @@ func (e Rejected) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e Rejected) Line() (string, string) {
-	to := ""
-	if e.To != nil {
-		to = " to=<" + e.To.String() + ">"
-	}
 	proto := "ESMTP" // Postfix knows two here
 	if e.Protocol == "SMTP" {
 		proto = "SMTP"
 	}
-	return program, fmt.Sprintf("NOQUEUE: reject: %s from %s: %s; from=<%s>%s proto=%s helo=<%s>",
-		e.Stage, e.Client, e.Reply.Error(), e.From, to, proto, e.Helo)
+	envelope, helo := "", ""
+	if !e.greeting() {
+		envelope = " from=<" + e.From.String() + ">"
+	}
+	if e.To != nil {
+		envelope += " to=<" + e.To.String() + ">"
+	}
+	if e.Stage != "CONNECT" {
+		helo = " helo=<" + e.Helo + ">"
+	}
+	return program, fmt.Sprintf("NOQUEUE: reject: %s from %s: %s;%s proto=%s%s", e.Stage, e.Client, e.Reply.Error(), envelope, proto, helo)
+}
+
+// greeting tells that it happened before there was an envelope.
+func (e Rejected) greeting() bool {
+	switch e.Stage {
+	case "CONNECT", "HELO", "EHLO", "LHLO":
+		return true
+	}
+	return false
 }
 
 // Dropped: the session ended otherwise than with QUIT.

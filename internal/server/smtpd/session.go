@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/intake"
+	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
 )
@@ -156,12 +157,12 @@ func (s *session) admit() bool {
 	switch s.srv.Service {
 	case LMTP:
 		if s.conn.Remote.IsValid() && !s.rules.LMTPStrangers && !s.trusted() {
-			s.turnAway("LMTP from a stranger", replyStrangerLMTP)
+			s.quit("LMTP from a stranger", "", replyStrangerLMTP)
 		}
 	case Local:
 		cred, err := s.conn.Peercred()
 		if err != nil {
-			s.turnAway("no credentials: "+err.Error(), replyNobody)
+			s.quit("no credentials: "+err.Error(), "", replyNobody)
 			break
 		}
 		s.user = &intake.LocalUser{UID: cred.UID}
@@ -172,11 +173,6 @@ func (s *session) admit() bool {
 	return !s.over
 }
 
-// turnAway ends a session that has not begun.
-func (s *session) turnAway(reason string, r *smtp.Reply) {
-	s.quit(reason, "", r)
-}
-
 // greet opens a visit at the desk and answers with the banner, or with what the
 // desk has against the client.
 func (s *session) greet() {
@@ -184,6 +180,8 @@ func (s *session) greet() {
 	if refusal != nil {
 		s.over, s.abrupt = true, true
 		s.answer(refusal)
+		s.announceConnect()
+		s.rejected("CONNECT", address.Address{}, nil, refusal)
 		return
 	}
 	s.visit = v

@@ -35,6 +35,9 @@ func (e Rejected) Step() event.Step {
 		who = e.Account + " at " + who
 	}
 	wish := " wanted to deliver from <" + s.Sender + ">"
+	if e.greeting() {
+		wish = " wanted to be served"
+	}
 	if e.To != nil {
 		s.Recipients = []string{e.To.String()}
 		wish += " to <" + s.Recipients[0] + ">"
