@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"facteur/internal/flow/intake"
 	"facteur/internal/mail/smtp"
 )
 
@@ -198,7 +197,6 @@ func (s *session) receiveChunks(c *chunks) *smtp.Reply {
 	case refusal == nil && !ended:
 		refusal = replyNotRead
 	case ended && s.early() && !s.onlyQuit() && s.rules.Screen.Pipelining != Ignore:
-		s.remark(intake.Pipelining)
 		return s.improper()
 	}
 	return s.end(refusal, c.last)

@@ -164,6 +164,7 @@ func (s *session) improper() *smtp.Reply {
 	if s.last == "AUTH" {
 		word = nil
 	}
+	s.remark(intake.Pipelining)
 	s.quit("improper command pipelining", clean(word), nil)
 	s.abrupt = true
 	return replyPipelining

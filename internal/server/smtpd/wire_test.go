@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"facteur/internal/base/limit"
+	"facteur/internal/flow/intake"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
 )
@@ -140,6 +141,33 @@ func TestEarlyUser(t *testing.T) {
 	p.ended()
 	if text := strings.Join(log.take(), "\n"); !strings.Contains(text, "PREGREET") {
 		t.Error(text)
+	}
+}
+
+// TestRemarks: what was odd about a client is told once, with its name, and the desk
+// hears of it in the same session; a trusted one is not held up to others.
+func TestRemarks(t *testing.T) {
+	for script, want := range map[string]string{
+		"EHLO x\r\n|NOOP\n|NOOP\n|MAIL FROM:<a@b>\r\n": "[bare_newline]",
+		"GET / HTTP/1.1\r\n":                           "[non_smtp_command]",
+		"EHLO x\r\nMAIL FROM:<a@b>\r\n":                "[pipelining]",
+		"EHLO x\r\n|MAIL FROM:<a@b>\r\n":               "[]",
+	} {
+		for _, remote := range []string{"192.0.2.1:1", "127.0.0.1:1"} {
+			var told []intake.Remark
+			desk := newDouble()
+			talkFrom(desk, Config{Remarked: func(_ netip.Addr, r intake.Remark) { told = append(told, r) }}, remote, strings.Split(script, "|")...)
+			public := want
+			if remote[0] == '1' && remote[1] == '2' {
+				public = "[]"
+			}
+			if got := fmt.Sprint(told); got != public {
+				t.Errorf("%q from %s: %s, want %s", script, remote, got, public)
+			}
+			if len(desk.peers) == 1 && fmt.Sprint(desk.peers[0].Remarks) != want {
+				t.Errorf("%q: the desk heard %v", script, desk.peers[0].Remarks)
+			}
+		}
 	}
 }
 
