@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // inlineMax is the largest message that is kept inside the database. Up to here
@@ -44,6 +45,9 @@ func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil {
 		if s.mem == nil {
 			s.mem = make([]byte, 0, firstRoom)
+		}
+		if len(s.mem)+len(p) > cap(s.mem) {
+			s.mem = slices.Grow(s.mem, max(len(p), cap(s.mem))) // append grows by quarters
 		}
 		s.mem = append(s.mem, p...)
 		s.size += int64(len(p))
