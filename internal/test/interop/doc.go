@@ -1,8 +1,8 @@
 // Package interop runs facteur beside the programs that it has to get on
-// with: Debian's Postfix, Dovecot, swaks, mbsync, mutt, curl and Python's
-// smtplib and imaplib, Exim, OpenSMTPD and msmtp, each in a private copy with its own configuration,
-// spool and ports in a temporary directory. The Postfix and Dovecot of the
-// machine are never touched.
+// with: Debian's Postfix, Exim, OpenSMTPD, Dovecot, swaks, msmtp, mbsync, mutt,
+// curl and Python's smtplib and imaplib, each in a private copy with its own
+// configuration, spool and ports in a temporary directory. The Postfix and Dovecot
+// of the machine are never touched.
 //
 // A mail server under test is a Post. Two live here: Facteur, the binary
 // built from ./cmd/facteur, and Debian, a private Postfix with a private
