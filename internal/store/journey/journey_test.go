@@ -313,6 +313,29 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// A disk that stays full fills with segments no more than with steps: each write
+// would leave an empty one, and the next read all their names.
+func TestDiskThatStaysFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMem()
+		disk.Inject(vfs.Fault{Op: vfs.OpWrite, Nth: 1, For: 50, Err: syscall.ENOSPC})
+		s := open(t, disk, "/journey", generous, &ear{})
+		for range 60 {
+			s.Emit(step{Kind: event.Accepted, Item: "A", Sentence: "accepted"})
+			time.Sleep(time.Second)
+		}
+		s.Close()
+		all, err := list(disk, "/journey")
+		if err != nil || len(all) != 1 {
+			t.Errorf("%d segments, %v", len(all), err)
+		}
+		if gaps := grep(t, disk, `"kind":"missed"`); len(gaps) != 1 || !strings.Contains(gaps[0], "50 steps") {
+			t.Errorf("gaps: %q", gaps)
+		}
+	})
+}
+
 func grep(t *testing.T, fs vfs.FS, text string) (lines []string) {
 	t.Helper()
 	all, err := list(fs, "/journey")

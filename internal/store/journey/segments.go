@@ -93,8 +93,17 @@ func (s *segments) write(lines []byte, l Limits, now time.Time) error {
 	s.size += int64(n)
 	if err != nil {
 		s.close()
+		s.removeEmpty()
 	}
 	return err
+}
+
+// removeEmpty removes a segment that got nothing. A full disk makes one with each
+// write, and gives no room to a single line in any of them.
+func (s *segments) removeEmpty() {
+	if s.size == 0 {
+		s.fs.Remove(filepath.Join(s.dir, s.current.name())) // else it goes when it is old
+	}
 }
 
 // begin opens the next segment of a day.
