@@ -15,6 +15,11 @@ import (
 // around it, and by account. Beyond a limit nobody's password is looked at, right
 // or wrong.
 //
+// The limit is asked twice, before a password is looked at and before anybody is
+// told what came of it. Many who begin at the same time, before the first of them has
+// failed, learn no more than if they had come one after another; and whoever begins
+// and does not end takes nothing from others.
+//
 // An account has an owner, who must not be locked out by others who guess. So a
 // client from which an account was logged in to before is an acquaintance of that
 // account: it has a counter of its own with it, and neither the guesses of the
@@ -33,7 +38,6 @@ type Logins struct {
 	mu      sync.Mutex
 	known   map[acquaintance]time.Time // when it was last told of
 	repeats map[acquaintance]*[4]uint64
-	trying  map[uint64]int // strangers' attempts under way, by account
 }
 
 // acquaintance is an account, hashed, and a client.
@@ -63,7 +67,7 @@ func NewLogins(window time.Duration) *Logins {
 	l := &Logins{
 		clients: NewCounter[netip.Prefix](window, loginSlots), accounts: NewCounter[uint64](window, loginSlots),
 		friends: NewCounter[acquaintance](window, loginSlots),
-		known:   make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64), trying: make(map[uint64]int),
+		known:   make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64),
 	}
 	rand.Read(l.key[:]) // never fails (crypto/rand)
 	return l
@@ -71,59 +75,31 @@ func NewLogins(window time.Duration) *Logins {
 
 // Try begins a log-in to an account, named in one form always, known here or not;
 // "" when the client did not say. A reason is why it is not to be tried, for people.
-// Else the attempt is to be ended by Failed, Passed or Drop.
+// Else the attempt may be ended by Failed or Passed.
 func (l *Logins) Try(r LoginRules, client netip.Addr, account string) (try LoginTry, reason string) {
-	try = LoginTry{logins: l, addr: client, pair: acquaintance{l.hash(account), Client(client)}, named: account != ""}
+	try = LoginTry{logins: l, rules: r, addr: client, pair: acquaintance{l.hash(account), Client(client)}, named: account != ""}
 	if !try.pair.client.IsValid() || Contains(r.Exempt, client) {
 		return LoginTry{}, ""
 	}
-	l.mu.Lock()
-	_, try.known = l.known[try.pair]
-	trying := l.trying[try.pair.account]
-	l.mu.Unlock()
-	if try.known {
-		if l.friends.Sum(try.pair) >= r.PerClient {
-			return LoginTry{}, fmt.Sprintf("too many failed log-ins to this account from %s", try.pair.client)
-		}
-		return try, ""
+	if reason = try.Over(); reason != "" {
+		return LoginTry{}, reason
 	}
-	for _, n := range Networks(client) {
-		if l.clients.Sum(n.Prefix) >= r.PerClient*n.Factor {
-			return LoginTry{}, fmt.Sprintf("too many failed log-ins from %s", n.Prefix)
-		}
-	}
-	if !try.named {
-		return try, ""
-	}
-	if l.accounts.Sum(try.pair.account)+trying >= r.PerAccount {
-		return LoginTry{}, "too many failed log-ins to this account from strangers"
-	}
-	l.begin(try.pair.account, 1)
 	return try, ""
-}
-
-// begin counts what is under way, so that many attempts at once can not all pass
-// below the limit.
-func (l *Logins) begin(account uint64, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.trying[account] += n; l.trying[account] <= 0 {
-		delete(l.trying, account)
-	}
 }
 
 // Know makes a client an acquaintance of an account, as after a log-in.
 func (l *Logins) Know(account string, client netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.know(acquaintance{l.hash(account), client}, time.Time{})
 }
 
 // toldAgain is how long an acquaintance is no news.
 const toldAgain = 24 * time.Hour
 
-// know says whether it is news. In a full table somebody else is forgotten.
+// know says whether it is news. In a full table somebody else is forgotten. l.mu is
+// held.
 func (l *Logins) know(pair acquaintance, now time.Time) (fresh bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	told, ok := l.known[pair]
 	if ok && now.Sub(told) < toldAgain {
 		return false
@@ -146,11 +122,9 @@ func makeRoom[K comparable, V any](table map[K]V, most int) {
 	}
 }
 
-// again says whether a secret was wrong before, and remembers it.
+// again says whether a secret was wrong before, and remembers it. l.mu is held.
 func (l *Logins) again(pair acquaintance, secret string) bool {
 	mark := l.hash(secret)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	marks := l.repeats[pair]
 	if marks == nil {
 		makeRoom(l.repeats, loginRepeat)
@@ -176,49 +150,83 @@ func (l *Logins) hash(text string) uint64 {
 // LoginTry is one attempt. The zero LoginTry counts nothing.
 type LoginTry struct {
 	logins *Logins
+	rules  LoginRules
 	addr   netip.Addr
 	pair   acquaintance
 	named  bool
-	known  bool
+}
+
+// Over says why the attempt may not go on, as others have failed since it began; ""
+// when it may.
+func (t LoginTry) Over() (reason string) {
+	if t.logins == nil {
+		return ""
+	}
+	t.logins.mu.Lock()
+	defer t.logins.mu.Unlock()
+	return t.over()
+}
+
+// over is Over. l.mu is held.
+func (t LoginTry) over() (reason string) {
+	l := t.logins
+	if _, known := l.known[t.pair]; known {
+		if l.friends.Sum(t.pair) >= t.rules.PerClient {
+			return fmt.Sprintf("too many failed log-ins to this account from %s", t.pair.client)
+		}
+		return ""
+	}
+	for _, n := range Networks(t.addr) {
+		if l.clients.Sum(n.Prefix) >= t.rules.PerClient*n.Factor {
+			return fmt.Sprintf("too many failed log-ins from %s", n.Prefix)
+		}
+	}
+	if t.named && l.accounts.Sum(t.pair.account) >= t.rules.PerAccount {
+		return "too many failed log-ins to this account from strangers"
+	}
+	return ""
 }
 
 // Failed counts an attempt whose secret was wrong; "" where the secret itself was
-// not seen.
-func (t LoginTry) Failed(secret string) {
-	if t.logins == nil {
-		return
+// not seen. A reason is why the client must not learn that it was wrong.
+func (t LoginTry) Failed(secret string) (reason string) {
+	l := t.logins
+	if l == nil {
+		return ""
 	}
-	defer t.Drop()
-	if secret != "" && t.logins.again(t.pair, secret) {
-		return
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reason = t.over(); reason != "" || secret != "" && l.again(t.pair, secret) {
+		return reason
 	}
-	if t.known {
-		t.logins.friends.Add(t.pair, 1)
-		return
+	if _, known := l.known[t.pair]; known {
+		l.friends.Add(t.pair, 1)
+		return ""
 	}
 	for _, n := range Networks(t.addr) {
-		t.logins.clients.Add(n.Prefix, 1)
+		l.clients.Add(n.Prefix, 1)
 	}
 	if t.named {
-		t.logins.accounts.Add(t.pair.account, 1)
+		l.accounts.Add(t.pair.account, 1)
 	}
+	return ""
 }
 
 // Passed ends a log-in that succeeded, and says whether the acquaintance is worth
-// keeping: a new one, or one that was not told of for a day. It forgives what the client failed at this account
-// before, and nothing else: an account of one's own is no way to guess at others.
-func (t LoginTry) Passed() (network netip.Prefix, fresh bool) {
-	if t.logins == nil {
-		return netip.Prefix{}, false
+// keeping: a new one, or one that was not told of for a day. It forgives what the
+// client failed at this account before, and nothing else: an account of one's own is
+// no way to guess at others. A reason is why the client must not be let in, nor
+// learn that it was right.
+func (t LoginTry) Passed() (network netip.Prefix, fresh bool, reason string) {
+	l := t.logins
+	if l == nil {
+		return netip.Prefix{}, false, ""
 	}
-	t.Drop()
-	t.logins.friends.Forget(t.pair)
-	return t.pair.client, t.logins.know(t.pair, time.Now())
-}
-
-// Drop ends an attempt of which nobody knows whether it was right.
-func (t LoginTry) Drop() {
-	if t.logins != nil && t.named && !t.known {
-		t.logins.begin(t.pair.account, -1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reason = t.over(); reason != "" {
+		return netip.Prefix{}, false, reason
 	}
+	l.friends.Forget(t.pair)
+	return t.pair.client, l.know(t.pair, time.Now()), ""
 }

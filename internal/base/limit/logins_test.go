@@ -17,16 +17,16 @@ var loginTestRules = LoginRules{PerClient: 5, PerAccount: 20, Exempt: []netip.Pr
 func guess(l *Logins, from, account string, n int) (looked int) {
 	for range n {
 		if try, reason := l.Try(loginTestRules, netip.MustParseAddr(from), account); reason == "" {
-			try.Failed(rand.Text())
-			looked++
+			if try.Failed(rand.Text()) == "" {
+				looked++
+			}
 		}
 	}
 	return looked
 }
 
 func may(l *Logins, from, account string) bool {
-	try, reason := l.Try(loginTestRules, netip.MustParseAddr(from), account)
-	try.Drop()
+	_, reason := l.Try(loginTestRules, netip.MustParseAddr(from), account)
 	return reason == ""
 }
 
@@ -76,7 +76,7 @@ func TestLoginsOwnerIsNotLockedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLogins(time.Hour)
 		try, _ := l.Try(loginTestRules, netip.MustParseAddr("198.51.100.7"), "alice")
-		if network, fresh := try.Passed(); !fresh || network.String() != "198.51.100.7/32" {
+		if network, fresh, _ := try.Passed(); !fresh || network.String() != "198.51.100.7/32" {
 			t.Error(network, fresh)
 		}
 		total := 0
@@ -96,7 +96,7 @@ func TestLoginsOwnerIsNotLockedOut(t *testing.T) {
 			if reason != "" {
 				t.Fatal("the owner is locked out:", reason)
 			}
-			if _, fresh := try.Passed(); fresh {
+			if _, fresh, _ := try.Passed(); fresh {
 				t.Error("an acquaintance is news twice")
 			}
 		}
@@ -155,27 +155,66 @@ func TestLoginsSuccessDoesNotForgive(t *testing.T) {
 	})
 }
 
-// Many at once are not all let through before the first of them has failed.
+// Many who begin at once, before the first of them has failed, learn no more than one
+// after another, neither who was wrong nor who was right.
 func TestLoginsAtOnce(t *testing.T) {
-	l := NewLogins(time.Hour)
-	var tries []LoginTry
-	for i := range 1000 {
-		try, reason := l.Try(loginTestRules, netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i/250, i%250)), "alice")
-		if reason == "" {
-			tries = append(tries, try)
-		} else if !strings.Contains(reason, "strangers") {
-			t.Fatal(reason)
+	for name, c := range map[string]struct {
+		from string // a pattern of addresses
+		most int
+	}{
+		"one client": {"10.0.0.1", loginTestRules.PerClient},
+		"a botnet":   {"10.%d.%d.1", loginTestRules.PerAccount},
+		"a /48":      {"2001:db8:1:%x::%x", loginTestRules.PerClient * 4},
+	} {
+		t.Run("ABU-020 "+name, func(t *testing.T) {
+			l := NewLogins(time.Hour)
+			var tries []LoginTry
+			for i := range 1000 {
+				from := c.from
+				if strings.Contains(from, "%") {
+					from = fmt.Sprintf(from, i/200, i%200)
+				}
+				try, reason := l.Try(loginTestRules, netip.MustParseAddr(from), "alice")
+				if reason != "" {
+					t.Fatal(reason)
+				}
+				tries = append(tries, try)
+			}
+			if !may(l, "192.0.2.1", "alice") {
+				t.Error("attempts that do not end lock the account")
+			}
+			told := 0
+			for _, try := range tries[1:] {
+				if try.Failed(rand.Text()) == "" {
+					told++
+				}
+			}
+			if told > c.most || told == 0 {
+				t.Errorf("%d learnt that they were wrong, %d may", told, c.most)
+			}
+			if _, _, reason := tries[0].Passed(); reason == "" {
+				t.Error("the last of them learnt that it was right")
+			}
+		})
+	}
+}
+
+// What nobody was told of a secret is no repetition later.
+func TestLoginsUntoldSecretCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, from := NewLogins(time.Hour), netip.MustParseAddr("192.0.2.1")
+		untold, _ := l.Try(loginTestRules, from, "alice")
+		guess(l, "192.0.2.1", "alice", 5)
+		if untold.Failed("secret") == "" {
+			t.Fatal("told beyond the limit")
 		}
-	}
-	if len(tries) != loginTestRules.PerAccount {
-		t.Errorf("%d are under way", len(tries))
-	}
-	for _, try := range tries {
-		try.Drop()
-	}
-	if len(l.trying) != 0 || !may(l, "10.1.0.1", "alice") {
-		t.Error("an attempt that was dropped is still under way")
-	}
+		time.Sleep(2 * time.Hour)
+		try, _ := l.Try(loginTestRules, from, "alice")
+		try.Failed("secret")
+		if n := guess(l, "192.0.2.1", "alice", 100); n != 4 {
+			t.Errorf("%d guesses beside it", n)
+		}
+	})
 }
 
 func TestLoginsMemoryIsBounded(t *testing.T) {

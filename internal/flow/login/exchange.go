@@ -33,7 +33,11 @@ type Exchange struct {
 // gives the next challenge. When it is done, Account is who came in. After a
 // Refusal the exchange is over; it has waited where guessing is to be slow.
 func (x *Exchange) Next(response []byte) (challenge []byte, done bool, refusal *Refusal) {
-	challenge, done, err := x.machine.Next(response)
+	// SCRAM tells with its last challenge that the proof was right.
+	err := limited(x.try.Over())
+	if err == nil {
+		challenge, done, err = x.machine.Next(response)
+	}
 	if done {
 		err = x.admit()
 	}
@@ -58,7 +62,6 @@ func (x *Exchange) Mechanism() string { return x.mechanism }
 
 // Close forgets the exchange, finished or not.
 func (x *Exchange) Close() {
-	x.try.Drop()
 	x.try, x.secret = limit.LoginTry{}, ""
 }
 
@@ -78,11 +81,16 @@ func (x *Exchange) judge() sasl.Judge {
 func (x *Exchange) enter(user string) error {
 	x.user = user
 	try, reason := x.gate.house.Logins.Try(x.rules.Limits, x.peer.Addr, compared(user))
-	if reason != "" {
-		return &Refusal{Reason: Limited, Err: errors.New(reason)}
-	}
 	x.try = try
-	return nil
+	return limited(reason)
+}
+
+// limited is the error of a reason of limit.Logins; nil for none.
+func limited(reason string) error {
+	if reason == "" {
+		return nil
+	}
+	return &Refusal{Reason: Limited, Err: errors.New(reason)}
 }
 
 // compared is a login name in one form for all its spellings.
@@ -185,7 +193,11 @@ func (x *Exchange) admit() error {
 			return err
 		}
 	}
-	if network, fresh := x.try.Passed(); fresh {
+	network, fresh, reason := x.try.Passed()
+	if reason != "" {
+		return limited(reason)
+	}
+	if fresh {
 		// Forgetting it costs the owner something only while somebody guesses at the
 		// account, after a restart: no reason to turn him away now.
 		accounts.Remember(x.ctx, x.account.Address, network, time.Now()) //nolint:errcheck // see above
@@ -197,11 +209,12 @@ func (x *Exchange) admit() error {
 // refuse makes a Refusal of what went wrong, counts it and waits.
 func (x *Exchange) refuse(err error) *Refusal {
 	r := refusalOf(err)
-	r.User = x.user
 	if r.Reason == Wrong {
-		x.try.Failed(x.secret)
-		x.try = limit.LoginTry{}
+		if over := limited(x.try.Failed(x.secret)); over != nil {
+			r = refusalOf(over)
+		}
 	}
+	r.User = x.user
 	x.Close()
 	if r.Reason == Wrong || r.Reason == Limited {
 		x.wait()

@@ -221,6 +221,36 @@ func TestLimited(t *testing.T) {
 	})
 }
 
+// Exchanges that begin before any has failed end as if they had come one after another:
+// beyond the limit nobody learns from SCRAM's last challenge that his guess was right.
+func TestABU020GuessesAtOnce(t *testing.T) {
+	g := gate(func(r *login.Rules) { r.Limits = limit.LoginRules{PerClient: 3, PerAccount: 100} })
+	var finals [][]byte
+	var under []*login.Exchange
+	for _, password := range []string{"a", "b", "c", "d", secret} {
+		c := sasl.NewSCRAM(sasl.SHA256, sasl.Credentials{User: alice, Password: password}, nil, false)
+		x, r := g.Begin(t.Context(), here, sasl.SCRAMSHA256)
+		if r != nil {
+			t.Fatal(r)
+		}
+		defer x.Close()
+		challenge, _, r := x.Next(c.Start())
+		if r != nil {
+			t.Fatal(r)
+		}
+		final, err := c.Next(challenge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		under, finals = append(under, x), append(finals, final)
+	}
+	for i, want := range []login.Reason{login.Wrong, login.Wrong, login.Wrong, login.Limited, login.Limited} {
+		if challenge, done, r := under[i].Next(finals[i]); reason(r) != want || challenge != nil || done {
+			t.Errorf("%d: %q %v %v", i, challenge, done, r)
+		}
+	}
+}
+
 func TestTokens(t *testing.T) {
 	g := gate(func(r *login.Rules) {
 		r.Token = func(_ context.Context, token string) lookup.Answer[string] {
