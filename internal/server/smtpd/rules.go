@@ -23,7 +23,8 @@ type Rules struct {
 	// StrictEnvelopes refuses a blank between the colon and the path, which RFC 5321
 	// does not have and old devices send (Postfix's strict_rfc821_envelopes).
 	StrictEnvelopes bool
-	// Trusted networks may use what strangers may not: ETRN, LMTP, MT-PRIORITY.
+	// Trusted networks may use what strangers may not: ETRN, LMTP, DSN, DELIVERBY,
+	// FUTURERELEASE, MT-PRIORITY.
 	Trusted []netip.Prefix
 	// Exempt networks are spared the tests before the banner, the tarpit and the
 	// rates.
@@ -103,21 +104,24 @@ func (s *session) spared() bool {
 	return s.trusted() || limit.Contains(s.rules.Exempt, s.addr)
 }
 
-// offer is what this session offers now, and so which parameters it takes.
+// offer is what this session offers now, and so which parameters it takes. What is
+// answered with a notice (DSN, DELIVERBY) is for those whom we may send one: whoever
+// comes from outside may have forged the sender, and RFC 3461 §3 wants that what is
+// offered be kept (see package bounce).
 func (s *session) offer() smtp.Extensions {
 	size, most := s.srv.desk.Limits()
-	encrypted := s.conn.TLS() != nil
+	encrypted, insider := s.conn.TLS() != nil, s.submission() || s.trusted()
 	x := smtp.Extensions{
 		Host: s.srv.Hostname, Pipelining: true, SizeOffered: true, Size: size, StartTLS: s.srv.TLS != nil && !encrypted,
-		Enhanced: true, EightBitMIME: true, DSN: true, UTF8: true, Chunking: true, BinaryMIME: true,
+		Enhanced: true, EightBitMIME: true, DSN: insider, UTF8: true, Chunking: true, BinaryMIME: true,
 		RequireTLS: encrypted, ETRN: s.srv.Flush != nil && s.srv.Service != LMTP && s.rules.Etrn != Nobody,
-		DeliverBy: true, Priority: s.submission() || s.trusted(),
+		DeliverBy: insider, Priority: insider,
 		Limits: smtp.Limits{Mails: s.rules.MaxMessages, Recipients: most},
 	}
 	if s.mayAuth() && s.secure() {
 		x.Auth = s.mechanisms()
 	}
-	if s.rules.MaxHold > 0 && s.srv.Service != LMTP && (s.submission() || s.trusted()) {
+	if s.rules.MaxHold > 0 && s.srv.Service != LMTP && insider {
 		x.FutureRelease, x.MostHold = true, s.rules.MaxHold
 		x.LastHold = time.Now().Add(s.rules.MaxHold)
 	}

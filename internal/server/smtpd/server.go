@@ -3,9 +3,9 @@
 // socket for the programs of this machine. It keeps the dialogue and knows no policy:
 // envelopes, messages and log-ins go to the desk (flow/intake), whose replies it sends.
 //
-// Offered are PIPELINING, SIZE, STARTTLS, AUTH, ENHANCEDSTATUSCODES, 8BITMIME, DSN,
-// SMTPUTF8, CHUNKING and BINARYMIME, REQUIRETLS (under TLS), DELIVERBY, LIMITS, ETRN;
-// to our own FUTURERELEASE and MT-PRIORITY; to named hosts XCLIENT and XFORWARD. What
+// Offered are PIPELINING, SIZE, STARTTLS, AUTH, ENHANCEDSTATUSCODES, 8BITMIME,
+// SMTPUTF8, CHUNKING and BINARYMIME, REQUIRETLS (under TLS), LIMITS, ETRN; to our own
+// DSN, DELIVERBY, FUTURERELEASE and MT-PRIORITY; to named hosts XCLIENT and XFORWARD. What
 // was not offered to a session is not taken from it: one value, smtp.Extensions, is the
 // reply to EHLO and the measure of the parameters.
 //
