@@ -40,7 +40,7 @@ type Question struct {
 	Mail *smtp.Mail
 	// Rcpt is the recipient that is judged: at Rcpt only.
 	Rcpt *smtp.Rcpt
-	// Recipients are those accepted until now.
+	// Recipients are those accepted until now; not at Rcpt.
 	Recipients []address.Address
 	// Message is there at End only.
 	Message *Message

@@ -28,6 +28,7 @@ type counter struct {
 	*Desk
 	queue *queue.Queue
 	state *db.DB
+	dir   string
 	used  int64
 	fail  error
 }
@@ -45,7 +46,7 @@ func newCounter(t testing.TB, quota int64) *counter {
 	q, err := queue.Open(dir)
 	must(t, err)
 	t.Cleanup(func() { q.Close() })
-	c := &counter{queue: q, state: state}
+	c := &counter{queue: q, state: state, dir: dir}
 	rules := &Rules{Hostname: "mail.example.org", SizeLimit: 10_000, Recipients: 3, Trusted: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
 	c.Desk = New(func() *Rules { return rules }, d, route.New(d, func() string { return "example.org" }), q,
 		func(context.Context, directory.Account) (int64, error) { return c.used, c.fail }, event.Discard)

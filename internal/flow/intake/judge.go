@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,7 @@ func (t *Transaction) judge(ctx context.Context, stage rule.Stage, rcpt *smtp.Rc
 
 // obey does what the rules of a stage say.
 func (v *Visit) obey(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	v.unwish(stage, true)
 	d := s.rules.Access.Judge(ctx, stage, v.learn(s))
 	for _, step := range d.Steps {
 		by := fmt.Sprintf("rule %q", step.Rule)
@@ -72,7 +74,11 @@ func (v *Visit) do(ctx context.Context, stage rule.Stage, s subject, by, name st
 		reply = s.refusal(stage, a.Reply)
 	default:
 		if s.tx == nil {
-			break // only words that need no message come before one
+			if a.AboutMessage() {
+				v.wish(wish{stage, by, name, a})
+				return nil
+			}
+			break
 		}
 		if err := s.tx.act(ctx, by, a); err != nil {
 			return v.trouble(s, by, err)
@@ -184,6 +190,7 @@ func (v *Visit) ask(ctx context.Context, stage rule.Stage, s subject) *smtp.Repl
 }
 
 func (v *Visit) askEach(ctx context.Context, stage rule.Stage, s subject) *smtp.Reply {
+	v.unwish(stage, false)
 	q := v.question(s)
 	for _, a := range v.advisers {
 		if stage == rule.End {
@@ -213,7 +220,10 @@ func (v *Visit) open(s subject) {
 func (v *Visit) question(s subject) *Question {
 	q := &Question{Peer: s.peer, Rcpt: s.rcpt}
 	if s.tx != nil {
-		q.ID, q.Mail, q.Recipients = s.tx.id, &s.tx.mail, s.tx.addresses()
+		q.ID, q.Mail = s.tx.id, &s.tx.mail
+		if s.rcpt == nil { // a thousand times a thousand is too much
+			q.Recipients = s.tx.addresses()
+		}
 	}
 	return q
 }
@@ -221,6 +231,10 @@ func (v *Visit) question(s subject) *Question {
 // follow does what an adviser wants.
 func (v *Visit) follow(ctx context.Context, stage rule.Stage, s subject, a Advice) *smtp.Reply {
 	for _, action := range a.Actions {
+		if stage < rule.Mail && action.AboutMessage() { // for the client is asked about only once
+			v.wish(wish{stage, a.By, "", action})
+			continue
+		}
 		if reply := v.do(ctx, stage, s, a.By, "", action); reply != nil {
 			return reply
 		}
@@ -273,6 +287,7 @@ func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
 	if err != nil {
 		return err
 	}
+	t.recipients = slices.Clone(t.recipients) // see judgeRecipient
 	for i := range t.recipients {
 		t.recipients[i].removed = true
 	}
@@ -295,6 +310,7 @@ func (t *Transaction) addRecipient(ctx context.Context, to address.Address) erro
 // and again.
 func (t *Transaction) join(r recipient) {
 	if i, there := t.seen[r.key()]; there {
+		t.recipients = slices.Clone(t.recipients) // see judgeRecipient
 		t.recipients[i].removed = false
 		return
 	}

@@ -77,7 +77,12 @@ func (t *Transaction) inPace() *smtp.Reply {
 	if who == "" || t.rules.Pace == nil {
 		return nil
 	}
-	c, n := t.desk.pace, len(t.recipients)+1
+	return t.tooMuch(who, t.named+1)
+}
+
+// tooMuch refuses to send to n recipients more.
+func (t *Transaction) tooMuch(who string, n int) *smtp.Reply {
+	c := t.desk.pace
 	over := t.rules.Pace.over(c.hour.Sum(who)+n, c.day.Sum(who)+n)
 	if over == 0 || over == 1 && t.rules.Pace.Hold {
 		return nil
@@ -106,25 +111,30 @@ func (u *LocalUser) String() string {
 }
 
 // keepPace counts the message, holds it where it is too much, and tells the
-// postmaster, once a day for each account.
-func (t *Transaction) keepPace(ctx context.Context) {
+// postmaster, once a day for each account. It refuses what was not too much at RCPT
+// and is now, as other sessions of the account were faster.
+func (t *Transaction) keepPace(ctx context.Context) *smtp.Reply {
 	who := t.peer.submitter()
 	if who == "" || t.rules.Pace == nil {
-		return
+		return nil
 	}
-	c, n := t.desk.pace, max(t.Recipients(), 1)
+	c, n := t.desk.pace, max(t.named, 1)
+	if reply := t.tooMuch(who, n); reply != nil {
+		return reply
+	}
 	hour, day := c.hour.Add(who, n), c.day.Add(who, n)
 	if t.rules.Pace.over(hour, day) == 0 || !t.rules.Pace.Hold {
-		return
+		return nil
 	}
 	t.hold = fmt.Sprintf("%s has sent to %d recipients in an hour and to %d in a day", t.peer.sender(), hour, day)
 	t.desk.events.Emit(Paced{ID: t.id, Peer: t.peer, Hour: hour, Day: day})
 	if c.told.Add(who, 1) > 1 {
-		return
+		return nil
 	}
 	if err := t.desk.tellPostmaster(ctx, t.rules, t.peer.sender(), hour, day); err != nil {
 		t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "telling the postmaster", Err: err})
 	}
+	return nil
 }
 
 // tellPostmaster queues a letter to the postmaster about an account that sends too

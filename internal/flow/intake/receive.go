@@ -58,7 +58,9 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 			return reply
 		}
 	}
-	t.keepPace(ctx)
+	if reply := t.keepPace(ctx); reply != nil {
+		return reply
+	}
 	if t.changed && !t.discard {
 		if err := t.rewrite(); err != nil {
 			return t.notKept("changing the message", err)
@@ -150,7 +152,8 @@ func (t *Transaction) notKept(what string, err error) *smtp.Reply {
 	return smtp.NewReply(451, "4.3.0", "Error: queue file write error")
 }
 
-// weigh compares the size received with what the mailboxes have room for. Where
+// weigh compares the size received with what the mailboxes have room for that the
+// client named; for those that rules named he is not to blame. Where
 // one answer serves all recipients, refused is only a message that fits into none
 // of them: a letter that exceeds a quota once does less harm than a bounce.
 func (t *Transaction) weigh() *smtp.Reply {
@@ -158,7 +161,7 @@ func (t *Transaction) weigh() *smtp.Reply {
 	fits := false
 	for i := range t.recipients {
 		r := &t.recipients[i]
-		if r.removed || r.dest.Account.Quota <= 0 || t.spool.Size() <= r.free {
+		if r.removed || r.added || r.dest.Account.Quota <= 0 || t.spool.Size() <= r.free {
 			fits = true
 			continue
 		}

@@ -136,14 +136,29 @@ func (t *Transaction) fromAllowed(ctx context.Context) *smtp.Reply {
 		return smtp.NewReply(550, "5.7.1", "The message has no From field, by which its author is known")
 	}
 	for _, value := range authors {
-		for _, m := range message.ParseAddresses(value) {
-			if m.GroupStart || m.GroupEnd {
-				continue
-			}
-			if reply := t.authorAllowed(ctx, m.Address()); reply != nil {
-				return reply
-			}
+		if reply := t.authorsAllowed(ctx, message.ParseAddresses(value)); reply != nil {
+			return reply
 		}
+	}
+	return nil
+}
+
+func (t *Transaction) authorsAllowed(ctx context.Context, authors []message.Mailbox) *smtp.Reply {
+	if len(authors) >= message.MaxAddresses { // there may be more
+		return smtp.NewReply(550, "5.7.1", "The From field of the message has too many addresses")
+	}
+	found := false
+	for _, m := range authors {
+		if m.GroupStart || m.GroupEnd {
+			continue
+		}
+		found = true
+		if reply := t.authorAllowed(ctx, m.Address()); reply != nil {
+			return reply
+		}
+	}
+	if !found {
+		return smtp.NewReply(550, "5.7.1", "The From field of the message has no address, by which its author is known")
 	}
 	return nil
 }

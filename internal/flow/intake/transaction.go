@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"facteur/internal/flow/route"
@@ -38,15 +39,20 @@ type Transaction struct {
 	eightBit  bool // the header has bytes above 127
 
 	// What rules and hooks want. See judge.go and edit.go.
-	early    bool        // connect, helo and mail were judged
-	refused  *smtp.Reply // and this is what came of it
-	hold     string      // why it is held; "" if not
+	early   bool        // connect, helo and mail were judged
+	refused *smtp.Reply // and this is what came of it
+	wishes
+	changed bool // what the spool has is not what is to be kept
+	body    *queue.Spool
+}
+
+// wishes are what is to be done to the message.
+type wishes struct {
+	hold     string // why it is held; "" if not
 	discard  bool
 	diverted bool // redirected: the client's recipients get nothing
 	pending  []Edit
 	above    []byte // fields above ours
-	changed  bool   // what the spool has is not what is to be kept
-	body     *queue.Spool
 }
 
 // recipient is a forward-path that was accepted.
@@ -134,7 +140,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 		return reply
 	}
 	if t.rules.asks(rule.Rcpt) {
-		if reply := t.judge(ctx, rule.Rcpt, &c); reply != nil {
+		if reply := t.judgeRecipient(ctx, &c); reply != nil {
 			return reply
 		}
 	}
@@ -144,8 +150,14 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 }
 
 func (t *Transaction) add(r recipient) {
-	t.note(&r)
 	t.named++
+	if i, there := t.seen[r.key()]; there { // a rule sent it to him a moment ago
+		r.removed = false
+		t.recipients[i] = r
+		t.took(i)
+		return
+	}
+	t.note(&r)
 	t.took(len(t.recipients))
 	t.recipients = append(t.recipients, r)
 }
@@ -177,11 +189,11 @@ func (t *Transaction) took(i int) {
 // judgeEarly judges what is asked before RCPT, once, and gives the same answer to
 // each recipient.
 func (t *Transaction) judgeEarly(ctx context.Context) *smtp.Reply {
-	if t.early || !t.rules.DelayReject {
-		return nil
-	}
 	if t.refused != nil {
 		return t.refused
+	}
+	if t.early || !t.rules.DelayReject {
+		return nil
 	}
 	for stage := rule.Connect; stage <= rule.Mail; stage++ {
 		if t.rules.asks(stage) {
@@ -191,7 +203,24 @@ func (t *Transaction) judgeEarly(ctx context.Context) *smtp.Reply {
 		}
 	}
 	t.early = true
-	return nil
+	t.refused = t.visit.heed(ctx, t)
+	return t.refused
+}
+
+// judgeRecipient judges one recipient. Of what is wanted for the sake of one who is
+// refused nothing stays: the others are not to get it.
+func (t *Transaction) judgeRecipient(ctx context.Context, c *smtp.Rcpt) *smtp.Reply {
+	before, people, tags := t.wishes, t.recipients, t.visit.tags()
+	reply := t.judge(ctx, rule.Rcpt, c)
+	if reply == nil {
+		return nil
+	}
+	for i := len(people); i < len(t.recipients); i++ {
+		delete(t.seen, t.recipients[i].key())
+	}
+	t.wishes, t.recipients = before, people
+	t.visit.setTags(tags)
+	return reply
 }
 
 // Data is asked before the peer is told to send the message; a reply refuses it.
@@ -209,7 +238,10 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	defer t.leave()
 	item := t.item()
 	if t.discard || len(item.Recipients) == 0 {
-		t.desk.events.Emit(Discarded{ID: t.id, Peer: t.peer, Sender: t.mail.Sender, To: t.addresses(), MessageID: t.messageID})
+		t.spool.Discard()
+		if t.discard || !t.allRefused() {
+			t.desk.events.Emit(Discarded{ID: t.id, Peer: t.peer, Sender: t.mail.Sender, To: t.addresses(), MessageID: t.messageID})
+		}
 		return t.id, nil
 	}
 	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool, Announce: func() { t.announce(item) }})
@@ -218,6 +250,12 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	}
 	t.visit.messages++
 	return t.id, nil
+}
+
+// allRefused tells that each recipient is told that he gets nothing (see Answers):
+// then nobody has thrown anything away.
+func (t *Transaction) allRefused() bool {
+	return !slices.ContainsFunc(t.recipients, func(r recipient) bool { return r.refused == nil })
 }
 
 func (t *Transaction) item() *queue.Item {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"slices"
 
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/smtp"
@@ -20,6 +21,7 @@ type Visit struct {
 	helo     *string     // what they know of its name, and said
 	greeting *smtp.Reply // this of it
 	marks    int         // tags that were put before any transaction
+	wishes   []wish      // for each of the messages
 	messages int
 }
 
@@ -57,12 +59,47 @@ func (v *Visit) Helo(ctx context.Context, p Peer) *smtp.Reply {
 	return rules.soften(reply)
 }
 
-// mark notes that the tags of this moment are the connection's, not a message's.
-func (v *Visit) mark() {
+// wish is what is to be done to each message of a client, as was said before there was
+// one: rule is the name of the rule that said it, "" for a hook.
+type wish struct {
+	stage    rule.Stage
+	by, rule string
+	action   rule.Action
+}
+
+func (v *Visit) wish(w wish) { v.wishes = append(v.wishes, w) }
+
+// unwish forgets what rules or hooks wanted at a stage, as they are asked again.
+func (v *Visit) unwish(stage rule.Stage, rules bool) {
+	v.wishes = slices.DeleteFunc(v.wishes, func(w wish) bool { return w.stage == stage && (w.rule != "") == rules })
+}
+
+// heed does to a message what is to be done to all of the client's.
+func (v *Visit) heed(ctx context.Context, t *Transaction) *smtp.Reply {
+	for _, w := range v.wishes {
+		if reply := v.do(ctx, w.stage, subject{rules: t.rules, peer: &t.peer, tx: t}, w.by, w.rule, w.action); reply != nil {
+			return reply
+		}
+	}
+	return nil
+}
+
+// tags is how many words rules have put until now; setTags forgets those behind.
+func (v *Visit) tags() int {
+	if v.facts == nil {
+		return 0
+	}
+	return len(v.facts.Tags)
+}
+
+func (v *Visit) setTags(n int) {
 	if v.facts != nil {
-		v.marks = len(v.facts.Tags)
+		v.facts.Tags = v.facts.Tags[:n]
 	}
 }
+
+// mark notes that the tags of this moment are the connection's, not a message's.
+func (v *Visit) mark() { v.marks = v.tags() }
 
 // Begin opens a transaction outside of any visit, for whoever hands over one
 // message; see Visit.Begin.
@@ -78,11 +115,12 @@ func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *
 	reply := t.senderAllowed(ctx)
 	if reply == nil {
 		t.id = v.desk.queue.NextID()
-		if v.facts != nil {
-			v.facts.Tags = v.facts.Tags[:v.marks]
-		}
+		v.setTags(v.marks)
 		if !rules.DelayReject && rules.asks(rule.Mail) {
 			reply = t.judge(ctx, rule.Mail, nil)
+		}
+		if !rules.DelayReject && reply == nil {
+			reply = v.heed(ctx, t)
 		}
 	}
 	if reply != nil {

@@ -142,7 +142,7 @@ func (c *compiler) then(r Rule, stage Stage) []Action {
 			c.fail(key, "%v", err)
 		case a.Verb == Listed && !strings.Contains(r.When, "in_list") && !strings.Contains(r.When, "list_value"):
 			c.fail(key, "the expression asks no list; expected one with in_list(\"name\", …)")
-		case stage < Rcpt && a.aboutMessage():
+		case stage < Rcpt && a.AboutMessage():
 			c.fail(key, "there is no message yet at the stage %s; expected the stage rcpt or later", stage)
 		case i > 0 && out != nil && len(out) == i && out[i-1].ends():
 			c.fail(key, "is never reached, as the action before it is the last")
@@ -152,8 +152,8 @@ func (c *compiler) then(r Rule, stage Stage) []Action {
 	return out
 }
 
-// aboutMessage tells actions that need a message to be done to.
-func (a Action) aboutMessage() bool {
+// AboutMessage tells actions that need a message to be done to.
+func (a Action) AboutMessage() bool {
 	switch a.Verb {
 	case Hold, Discard, Redirect, BCC, Prepend, Add, Remove:
 		return true
