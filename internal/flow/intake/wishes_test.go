@@ -195,8 +195,8 @@ func TestWhatAHookWantsOfAClient(t *testing.T) {
 // TestAFromWithoutAnAddress is nobody's, and not the user's.
 func TestAFromWithoutAnAddress(t *testing.T) {
 	c := newCounter(t, 0)
-	c.with(func(r *Rules) { r.CheckFrom = true })
-	for _, from := range []string{"", "Boss", "<>", "boss:;", "=?utf-8?q?boss=40example.org?=", "alice@example.org, Boss", strings.Repeat("alice@example.org,", 20_000) + "boss@example.org", "boss@", "@example.org", "\"boss@example.org\""} {
+	c.with(func(r *Rules) { r.CheckFrom, r.SizeLimit = true, 1<<20 })
+	for _, from := range []string{"", "Boss", "<>", "boss:;", "=?utf-8?q?boss=40example.org?=", "alice@example.org, Boss", strings.Repeat("alice@example.org,", 12_000) + "boss@example.org", "boss@", "@example.org", "\"boss@example.org\""} {
 		where, answer, _ := c.talk(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, "alice@example.org")}, "From: "+from+"\r\n\r\nx\r\n", "bob@example.org")
 		if where != "end" || !strings.HasPrefix(answer, "550 5.7.1") {
 			t.Errorf("REL-010: From: %s: %s %s", from, where, answer)
