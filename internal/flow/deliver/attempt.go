@@ -119,13 +119,8 @@ func ours(text string) *smtp.Reply { return smtp.NewReply(451, "4.3.0", text) }
 
 // all gives every recipient of an attempt the same result.
 func (a *attempt) all(reply *smtp.Reply, text string) []result {
-	return a.some(a.item.Recipients, reply, text)
-}
-
-// some gives some recipients of an attempt the same result.
-func (a *attempt) some(to []queue.Recipient, reply *smtp.Reply, text string) []result {
-	out := make([]result, len(to))
-	for i, r := range to {
+	out := make([]result, len(a.item.Recipients))
+	for i, r := range a.item.Recipients {
 		out[i] = result{recipient: r, kind: judge(reply), reply: reply, text: text}
 	}
 	return out

@@ -162,7 +162,12 @@ func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Ti
 	}
 }
 
-// split makes one attempt of the recipients of an item that share a route.
+// recipientMax is how many recipients go into one attempt elsewhere, and so into one
+// transaction (Postfix's smtp_destination_recipient_limit). Each is settled by itself:
+// of a message to thousands, a crash gives at most these to a host a second time.
+const recipientMax = 50
+
+// split makes attempts of the recipients of an item that share a route.
 func split(it *queue.Item, now time.Time) []*attempt {
 	if len(it.Recipients) == 1 {
 		return []*attempt{{item: it, hop: hopOf(it.Recipients[0]), claimed: now}}
@@ -171,7 +176,7 @@ func split(it *queue.Item, now time.Time) []*attempt {
 	byRoute := make(map[string]*attempt)
 	for _, r := range it.Recipients {
 		a := byRoute[r.Route]
-		if a == nil {
+		if a == nil || a.hop.Kind == route.Remote && len(a.item.Recipients) == recipientMax {
 			part := *it
 			part.Recipients = nil
 			a = &attempt{item: &part, hop: hopOf(r), claimed: now}

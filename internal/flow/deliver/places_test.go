@@ -15,6 +15,7 @@ import (
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
+	"facteur/internal/test/sim"
 )
 
 func attemptFor(name string, kind route.Kind) *attempt {
@@ -154,6 +155,26 @@ func TestPartOfTheRecipientsStaysDelivered(t *testing.T) {
 		}
 		return n == recipientMax+10 && tried == n
 	})
+}
+
+// What a host has taken is written down at once, and not when it has answered for all
+// recipients: until then a crash would send it to all of them again.
+func TestEachTransactionIsSettledByItself(t *testing.T) {
+	c := newCorridor(t)
+	c.tune = one
+	c.peer("many.test", sim.Peer{Faults: []sim.Fault{{At: "end", Nth: 2, Delay: 3 * time.Second}}})
+	var all []queue.Recipient
+	for i := range 2*recipientMax + 10 {
+		all = append(all, to(t, fmt.Sprintf("u%d@many.test", i), 0))
+	}
+	c.put(fromAlice(), letterText, all...)
+	c.run()
+	c.await("the first have it", func() bool {
+		_, n, err := c.queue.Depth(context.Background())
+		check(t, err)
+		return n == recipientMax+10
+	})
+	c.await("all have it", c.empty)
 }
 
 // takeOneMessage is a host that goes away after its first message.

@@ -293,32 +293,11 @@ func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) 
 	return reply, text
 }
 
-// recipientMax is how many recipients go into one transaction (Postfix's
-// smtp_destination_recipient_limit).
-const recipientMax = 50
-
-// send hands the message over, in several transactions if need be. The error is
-// about our own copy of it, and nobody got the message. Whatever happens on the way, what a
-// transaction brought stays: those who have it must not get it again.
+// send hands the message over in one transaction. The error is about our own copy of
+// it, and nobody got the message.
 func (w *worker) send(ctx context.Context, a *attempt) ([]result, error) {
-	var out []result
-	for rest := a.item.Recipients; len(rest) > 0; {
-		n := min(len(rest), recipientMax)
-		results, err := w.transaction(ctx, a, rest[:n])
-		if err != nil && len(out) == 0 {
-			return nil, err
-		}
-		if err != nil {
-			return append(out, a.some(rest, ours("message can't be read"), err.Error())...), nil
-		}
-		out, rest = append(out, results...), rest[n:]
-	}
-	return out, nil
-}
-
-func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipient) ([]result, error) {
 	if reply, text := w.connect(ctx, a); reply != nil {
-		return a.some(to, reply, text), nil
+		return a.all(reply, text), nil
 	}
 	body, err := w.remote.clerk.queue.Body(ctx, a.item)
 	if err != nil {
@@ -329,7 +308,7 @@ func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipie
 		return nil, err
 	}
 	defer r.Close()
-	env, err := w.conn.Fit(envelope(a.item, to, time.Now()), r)
+	env, err := w.conn.Fit(envelope(a.item, time.Now()), r)
 	if err != nil {
 		return nil, err
 	}
@@ -338,19 +317,19 @@ func (w *worker) transaction(ctx context.Context, a *attempt, to []queue.Recipie
 		// The peer gave up a connection that we had kept: that says nothing about
 		// this message. The same attempt goes on over a new one.
 		w.conn.Close()
-		return w.transaction(ctx, a, to)
+		return w.send(ctx, a)
 	}
-	return w.results(sent, to), nil
+	return w.results(sent, a.item.Recipients), nil
 }
 
-func envelope(it *queue.Item, to []queue.Recipient, now time.Time) smtpc.Envelope {
+func envelope(it *queue.Item, now time.Time) smtpc.Envelope {
 	e := smtpc.Envelope{Sender: it.Sender, Size: it.Size, Body8Bit: it.Body8Bit, UTF8: it.UTF8, Binary: it.Binary,
 		Ret: it.Ret, EnvelopeID: it.EnvelopeID, Priority: it.Priority, RequireTLS: it.RequireTLS,
-		Recipients: make([]smtp.Rcpt, len(to))}
+		Recipients: make([]smtp.Rcpt, len(it.Recipients))}
 	if !it.By.At.IsZero() {
 		e.By = smtp.DeliverBy{Given: true, Within: it.By.At.Sub(now), Return: it.By.Return, Trace: it.By.Trace}
 	}
-	for i, r := range to {
+	for i, r := range it.Recipients {
 		e.Recipients[i] = smtp.Rcpt{To: r.Address, Notify: r.Notify, Original: r.ORcpt}
 	}
 	return e
