@@ -2,12 +2,9 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
 
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/rule"
-	"facteur/internal/store/list"
 )
 
 // Access is how the server decides about mail that is handed to it.
@@ -27,19 +24,6 @@ type Access struct {
 }
 
 func defaultAccess() Access { return Access{DelayReject: true} }
-
-// List is a table that rules can look things up in.
-type List struct {
-	// The name by which rules ask for it, "blocked".
-	Name string `toml:"name"`
-	// Where it is kept: "file:/path" (lines "key value", as in Postfix's access(5)),
-	// "cidr:/path" (networks), "regexp:/path" (patterns), or
-	// "sqlite:/path?query=SELECT value FROM t WHERE key = ?". A relative path counts
-	// from the directory of this file. Files are read again when they change.
-	Source string `toml:"source"`
-	// Instead of a source: the entries themselves, each "key" or "key value".
-	Entries []string `toml:"entries"`
-}
 
 // Rule is one access rule. docs/RULES.md has the whole language, with examples.
 type Rule struct {
@@ -70,58 +54,9 @@ func (c *Config) AccessRules() []rule.Rule {
 	return out
 }
 
-// ListNames are the names of all lists.
-func (c *Config) ListNames() []string {
-	out := make([]string, len(c.Lists))
-	for i, l := range c.Lists {
-		out[i] = l.Name
-	}
-	return out
-}
-
-// ListSources are the lists in the form that store/list opens.
-func (c *Config) ListSources() []list.Source {
-	out := make([]list.Source, len(c.Lists))
-	for i, l := range c.Lists {
-		out[i] = list.Source{Name: l.Name, From: c.absolute(l.Source), Entries: l.Entries}
-	}
-	return out
-}
-
-// absolute makes the path of a source count from the directory of the file.
-func (c *Config) absolute(source string) string {
-	kind, path, found := strings.Cut(source, ":")
-	if !found || path == "" || filepath.IsAbs(path) || c.path == "" {
-		return source
-	}
-	path, query, asked := strings.Cut(path, "?")
-	path = from(filepath.Dir(c.path), path)
-	if asked {
-		path += "?" + query
-	}
-	return kind + ":" + path
-}
-
 // access checks lists and rules.
 func (k *checker) access() {
-	seen := map[string]bool{}
-	for i, l := range k.c.Lists {
-		key := fmt.Sprintf("list[%d]", i)
-		switch {
-		case l.Name == "" || strings.ContainsAny(l.Name, " \t\"'"):
-			k.failf(key+".name", "expected one word by which rules ask for the list, found %q", l.Name)
-		case seen[l.Name]:
-			k.failf(key+".name", "two lists are called %q", l.Name)
-		case (l.Source == "") == (l.Entries == nil):
-			k.failf(key+".source", `expected either a source, such as "file:/etc/facteur/blocked", or entries`)
-		}
-		seen[l.Name] = true
-		if kind, _, found := strings.Cut(l.Source, ":"); l.Source != "" && !found {
-			k.failf(key+".source", `expected a kind before the path, such as "file:%s"`, l.Source)
-		} else if err := list.Unsupported(kind); l.Source != "" && err != nil {
-			k.failf(key+".source", "%v", err)
-		}
-	}
+	k.lists()
 	k.rules()
 }
 

@@ -6,14 +6,46 @@
 //	cidr:/path                   lines "network value"; the narrowest network is found
 //	regexp:/path, pcre:/path     lines "/pattern/flags value"; the first that matches
 //	sqlite:/path?query=SELECT …  one statement with "?" for the key
+//	ldap://host/BASE?attribute?scope?(filter with {key})
+//	                             a directory; also ldaps:// and, for sockets, ldapi://
+//	postgres://user@host/database?query=SELECT …
+//	                             one statement with "$1" for the key
 //
 // A look-up has three answers. A file is read at the start, and again when it has
 // changed and two looks, a second apart, found it the same; one that can not be read
 // then, or has a mistake in it, is told of once and the table before it stays in
 // use. A database that does not answer in time is TryAgain, never "not in the list".
 //
-// Keys are compared without regard to case. A query gets the key as a parameter,
-// never as text of the statement, and reads a database that is opened read-only.
-// Nothing is cached outside of the table that it belongs to, so that no list
-// answers for another. The package writes nothing.
+// Keys in files are compared without regard to case; directories and databases have
+// rules of their own. A query gets the key as a parameter, never as text of the
+// statement, in a database that is opened, or a session that is begun, for reading
+// only. A filter or a distinguished name gets it through the encoder of its grammar
+// (RFC 4515, RFC 4514), and only where a value stands: templates in which it could be
+// anything else are refused before they are used. A key that is empty, has a NUL or is
+// not UTF-8 is in no directory and in no PostgreSQL database; nobody is asked.
+//
+// # Directories and PostgreSQL
+//
+// Nothing is asked when the lists are opened: a server that is down then does not keep
+// ours from starting. Several hosts are tried in their order, within 5 seconds
+// altogether. A list has at most 4 connections; an unused one is closed after a minute,
+// and every one after an error. What leaves this machine is encrypted unless the
+// settings say otherwise, and certificates are verified; there is no switch for that.
+//
+// When no host can be used, or one is cut off or silent, look-ups say TryAgain at once
+// for a second; then one look-up tries, while the others still say TryAgain, and each
+// further failure doubles the pause, to 30 seconds at most. The beginning and the end
+// of that are told. A server that answers, but with an error, is asked again each time,
+// and told of once a minute.
+//
+// The value is what the attributes of all entries have, or the first column of all
+// rows, joined with commas. An entry without the attribute is none; where no attribute
+// is named, an entry is a key with an empty value. More than 100 entries or rows, or
+// more than 256 KiB, are an error: the question is wider than was meant. Referrals and
+// aliases are not followed. A base that does not exist is an error, unless the key is
+// part of it.
+//
+// Answers of a server, "not found" too, are used again for CacheTime, at most 4096 and
+// 4 MiB of each list, and of that list only; TryAgain never is. Nothing else is cached,
+// so that no list answers for another. The package writes nothing.
 package list

@@ -157,7 +157,7 @@ func TestMistakes(t *testing.T) {
 		{"regexp:", "!/(a)/ $1\n", ":1: a pattern that must not match"},
 		{"regexp:", `/(a)\1/ x`, ":1: pattern"},
 		{"hash:", "", "compiled list"},
-		{"ldap:", "", "not built yet"},
+		{"mysql:", "", "can't be asked"},
 		{"fil:", "", "is no kind of list"},
 		{"", "", "names no source"},
 	} {

@@ -25,6 +25,51 @@ type Source struct {
 	// such a file.
 	From    string
 	Entries []string
+
+	// The rest is for lists on servers.
+
+	// BindDN is who we are in a directory; "" is nobody.
+	BindDN string
+	// PasswordFile has our password in its first line; "" is none.
+	PasswordFile string
+	// TLS is TLSStart or TLSNone; "" encrypts what leaves this machine.
+	TLS string
+	// CAFile has the authorities, PEM, whose certificates servers may show; "" means
+	// those of the system.
+	CAFile string
+	// CacheTime is how long an answer is used again; 0 means 30 seconds.
+	CacheTime time.Duration
+}
+
+// IsLDAP tells whether the list is in a directory.
+func (s Source) IsLDAP() bool {
+	kind, _, _ := strings.Cut(s.From, ":")
+	return kind == "ldap" || kind == "ldaps" || kind == "ldapi"
+}
+
+// IsPostgres tells whether the list is in PostgreSQL.
+func (s Source) IsPostgres() bool {
+	kind, _, _ := strings.Cut(s.From, ":")
+	return kind == "postgres" || kind == "postgresql"
+}
+
+// Check tells what is wrong with From as far as it can be seen without opening
+// anything; nil if nothing is.
+func (s Source) Check() (err error) {
+	switch {
+	case s.From == "":
+	case s.IsLDAP():
+		_, err = parseSearch(s.From)
+	case s.IsPostgres():
+		_, err = parsePostgres(s.From)
+	default:
+		kind, _, found := strings.Cut(s.From, ":")
+		if !found {
+			return fmt.Errorf("expected a kind before the path, such as \"file:%s\"", s.From)
+		}
+		err = Unsupported(kind)
+	}
+	return err
 }
 
 // table is a list that can be asked.
@@ -60,8 +105,13 @@ func Open(sources []Source, events event.Sink) (*Set, error) {
 }
 
 func open(s Source, events event.Sink) (table, error) {
-	if s.From == "" {
+	switch {
+	case s.From == "":
 		return inline(s.Entries)
+	case s.IsLDAP():
+		return openDirectory(s, events)
+	case s.IsPostgres():
+		return openPostgres(s, events)
 	}
 	kind, path, found := strings.Cut(s.From, ":")
 	parse := parsers[kind]
@@ -79,17 +129,23 @@ func open(s Source, events event.Sink) (table, error) {
 // parsers are of the kinds of files.
 var parsers = map[string]parser{"file": parseText, "texthash": parseText, "cidr": parseCIDR, "regexp": parseRegexp, "pcre": parseRegexp}
 
+// kinds are all that Source.From can begin with.
+const kinds = "file, cidr, regexp, pcre, sqlite, ldap, ldaps, ldapi or postgres"
+
 // Unsupported tells why a kind of source can not be used; nil if it can.
 func Unsupported(kind string) error {
+	s := Source{From: kind + ":"}
 	switch {
-	case parsers[kind] != nil || kind == "sqlite":
+	case parsers[kind] != nil || kind == "sqlite" || s.IsLDAP() || s.IsPostgres():
 		return nil
 	case kind == "hash" || kind == "btree" || kind == "lmdb" || kind == "cdb":
 		return fmt.Errorf("%q is a compiled list; name the text that it was made of, as \"file:\"", kind)
-	case kind == "ldap" || kind == "postgres" || kind == "postgresql" || kind == "pgsql" || kind == "mysql":
-		return fmt.Errorf("lists in %q are not built yet; expected file, cidr, regexp, pcre or sqlite", kind)
+	case kind == "pgsql":
+		return errors.New("expected \"postgres:\"")
+	case kind == "mysql":
+		return fmt.Errorf("lists in %q can't be asked; expected %s", kind, kinds)
 	}
-	return fmt.Errorf("%q is no kind of list; expected file, cidr, regexp, pcre or sqlite", kind)
+	return fmt.Errorf("%q is no kind of list; expected %s", kind, kinds)
 }
 
 // Has tells whether there is a list of that name.

@@ -139,6 +139,9 @@ func TestWhoMayUseWhat(t *testing.T) {
 		"database/sql/driver":             {"store", "test"},
 		"modernc.org/sqlite":              {"store", "test"},
 		"github.com/pressly/goose/v3":     {"store"},
+		"github.com/jackc/pgx/v5":         {"store", "test"},
+		"github.com/jackc/pgx/v5/pgconn":  {"store", "test"},
+		"github.com/go-ldap/ldap/v3":      {"store"},
 		"os/exec":                         {"cmd", "test"},
 		"github.com/spf13/cobra":          {"cmd"},
 		"github.com/miekg/dns":            {"net", "app", "test"}, // app: the demo's small world has its own DNS

@@ -1,0 +1,219 @@
+package list
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"facteur/internal/base/event"
+)
+
+// postgresPort is PostgreSQL's.
+const postgresPort = "5432"
+
+// postgres is a list in a PostgreSQL database.
+type postgres struct {
+	hosts      []string
+	user, name string
+	statement  string
+	password   string
+	trust      *tls.Config // nil: no TLS
+	plain      *pgconn.Config
+}
+
+const postgresForm = `"postgres://user@host/database?query=SELECT value FROM t WHERE key = $1"`
+
+// parsePostgres reads postgres://user@host[:port]/database?query=SELECT …; the
+// statement is taken as it stands, to the end of the line.
+func parsePostgres(from string) (d postgres, err error) {
+	address, statement, found := strings.Cut(from, "?query=")
+	if !found {
+		return d, errors.New("the query is missing; expected " + postgresForm)
+	}
+	if err := checkStatement(strings.TrimSpace(statement)); err != nil {
+		return d, err
+	}
+	d.statement = strings.TrimSpace(statement)
+	_, rest, _ := strings.Cut(address, "://")
+	rest, name, slash := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(rest, '@')
+	if !slash || name == "" || at <= 0 {
+		return d, errors.New("a user, a host and a database have to be named; expected " + postgresForm)
+	}
+	if strings.Contains(rest[:at], ":") {
+		return d, errors.New("a password does not belong into the settings; write it into a file of its own and name that as password_file")
+	}
+	if strings.Contains(name, "?") {
+		return d, errors.New("expected only ?query= after the database; tls, ca_file and password_file are settings of the list")
+	}
+	user, err1 := url.PathUnescape(rest[:at])
+	name, err2 := url.PathUnescape(name)
+	hosts, err3 := splitHosts(rest[at+1:], postgresPort)
+	d.user, d.name, d.hosts = user, name, hosts
+	return d, errors.Join(err1, err2, err3)
+}
+
+var parameter = regexp.MustCompile(`\$\d+`)
+
+// checkStatement refuses what could put a key into the text of a statement, or could
+// not be asked at all (MAP-002).
+func checkStatement(s string) error {
+	word, _, _ := strings.Cut(strings.ToUpper(s), " ")
+	switch {
+	case word != "SELECT" && word != "WITH":
+		return errors.New("expected a query that begins with SELECT")
+	case strings.ContainsAny(s, `;\`) || strings.Contains(s, "--") || strings.Contains(s, "/*") || strings.Contains(s, "$$"):
+		return errors.New(`expected one statement, without ";", "\", "$$" and comments`)
+	case regexp.MustCompile(`%[suda]|\{key\}`).MatchString(s):
+		return errors.New("the key never stands in the text of a query; expected $1 in its place, without quotes")
+	}
+	bare, err := withoutQuoted(s)
+	if err != nil {
+		return err
+	}
+	if found := parameter.FindAllString(bare, -1); len(found) != 1 || found[0] != "$1" || strings.Count(s, "$1") != 1 {
+		return errors.New("expected $1 once in the query, in the place of the key and without quotes")
+	}
+	return nil
+}
+
+// withoutQuoted is a statement without what stands in quotes.
+func withoutQuoted(s string) (string, error) {
+	var b strings.Builder
+	var quote byte
+	for i := range len(s) {
+		switch c := s[i]; {
+		case quote != 0 && c == quote: // doubled ones end it and begin it again
+			quote = 0
+		case quote != 0:
+		case c == '\'' || c == '"':
+			quote = c
+			b.WriteByte(' ')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if quote != 0 {
+		return "", fmt.Errorf("a quote %c is never closed", quote)
+	}
+	return b.String(), nil
+}
+
+func openPostgres(s Source, events event.Sink) (*remote, error) {
+	d, err := parsePostgres(s.From)
+	if err != nil {
+		return nil, err
+	}
+	if wantsTLS(s.TLS, d.hosts) {
+		if d.trust, err = trust(s.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	if d.password, err = secret(s.PasswordFile); err != nil {
+		return nil, err
+	}
+	// Everything is named, so that nothing is taken from the environment or from files
+	// of whoever started us.
+	if d.plain, err = pgconn.ParseConfig("host=localhost port=5432 user=x dbname=x password=x passfile=/dev/null sslmode=disable"); err != nil {
+		return nil, err
+	}
+	return newRemote(s, d.hosts, &d, events), nil
+}
+
+// asked is one connection to a database.
+type asked struct {
+	*postgres
+	wire *wire
+	conn *pgconn.PgConn
+}
+
+func (d *postgres) dial(ctx context.Context, host string) (session, error) {
+	s := &asked{postgres: d}
+	conn, err := pgconn.ConnectConfig(ctx, d.config(host, s))
+	if err != nil {
+		return nil, describe(ctx, err)
+	}
+	s.conn = conn
+	return s, nil
+}
+
+// config is for one host. The session may read, and only that.
+func (d *postgres) config(host string, s *asked) *pgconn.Config {
+	c := d.plain.Copy()
+	c.Host, c.Port = hostAndPort(host)
+	c.User, c.Database, c.Password = d.user, d.name, d.password
+	c.Fallbacks, c.TLSConfig = nil, nil
+	if d.trust != nil && network(host) == "tcp" {
+		c.TLSConfig = forHost(d.trust, host)
+	}
+	c.ConnectTimeout = patience
+	c.MaxProtocolMessageBodyLen = maxReply
+	c.RuntimeParams = map[string]string{
+		"application_name": "facteur", "client_encoding": "UTF8",
+		"default_transaction_read_only": "on", "statement_timeout": strconv.FormatInt(patience.Milliseconds(), 10),
+	}
+	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		raw, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		s.wire = newWire(raw)
+		return s.wire, nil
+	}
+	return c
+}
+
+func hostAndPort(address string) (string, uint16) {
+	host, port, err := net.SplitHostPort(address)
+	if network(address) == "unix" && err != nil {
+		host, port = address, postgresPort
+	}
+	n, _ := net.LookupPort("tcp", port)
+	return host, uint16(n)
+}
+
+// ask gives the first column of the rows.
+func (s *asked) ask(ctx context.Context, key string) (values []string, found bool, err error) {
+	s.wire.left.Store(maxReply)
+	rows := s.conn.ExecParams(ctx, s.statement, [][]byte{[]byte(key)}, nil, nil, nil)
+	for rows.NextRow() {
+		columns := rows.Values()
+		if len(columns) == 0 || len(values) == maxRows {
+			return nil, false, complaint{fmt.Errorf("expected at most %d rows with a column", maxRows)}
+		}
+		values = append(values, string(columns[0]))
+	}
+	if _, err := rows.Close(); err != nil {
+		return nil, false, s.judge(ctx, err)
+	}
+	return values, len(values) > 0, nil
+}
+
+// judge tells a server that is in trouble from one that works and complains, by the
+// class of the SQLSTATE: 08, 53, 57, 58 and XX are the server's own troubles.
+func (s *asked) judge(ctx context.Context, err error) error {
+	var said *pgconn.PgError
+	if !errors.As(err, &said) || len(said.Code) != 5 {
+		return describe(ctx, err)
+	}
+	switch said.Code[:2] {
+	case "08", "53", "57", "58", "XX":
+		return describe(ctx, err)
+	}
+	return complaint{err}
+}
+
+func (s *asked) close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // nothing is waited for
+	s.wire.Close()
+	s.conn.Close(ctx)
+}

@@ -1,0 +1,54 @@
+package list
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// maxReply is how much a server may send for one question, in bytes.
+const maxReply = 256 << 10
+
+var errTooMuch = errors.New("the server sends more than an answer can be")
+
+// wire is a connection that bounds what comes over it, in bytes and in time.
+type wire struct {
+	net.Conn
+	left atomic.Int64 // bytes that may come until the next question
+}
+
+func newWire(c net.Conn) *wire {
+	w := &wire{Conn: c}
+	w.left.Store(maxReply)
+	return w
+}
+
+// Read is net.Conn's, until too much has come.
+func (w *wire) Read(p []byte) (int, error) {
+	left := w.left.Load()
+	if left <= 0 {
+		return 0, errTooMuch
+	}
+	n, err := w.Conn.Read(p[:min(int64(len(p)), left)])
+	w.left.Add(-int64(n))
+	return n, err
+}
+
+// during lets the connection work until ctx ends. What it gives back has to be
+// called then: the connection rests, and ends by itself if nothing is asked for long.
+func (w *wire) during(ctx context.Context) (rest func()) {
+	w.left.Store(maxReply)
+	end, limited := ctx.Deadline()
+	if !limited {
+		end = time.Now().Add(patience)
+	}
+	w.SetDeadline(end)
+	stop := context.AfterFunc(ctx, func() { w.SetDeadline(time.Unix(1, 0)) })
+	return func() {
+		if stop() {
+			w.SetDeadline(time.Now().Add(2 * keepIdle))
+		}
+	}
+}
