@@ -159,8 +159,9 @@ func (f fields) expires() time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
-// name is whose the token is. An e-mail address of which the server says that
-// nobody checked it is anybody's.
+// name is whose the token is. With an e-mail address of which the server says that
+// nobody checked it there is no name at all: whoever chose the address may have chosen
+// the user name too, and at many servers the one is the other.
 func (f fields) name(attribute string) (string, error) {
 	wanted := []string{attribute}
 	if attribute == "" {
@@ -168,10 +169,20 @@ func (f fields) name(attribute string) (string, error) {
 	}
 	for _, a := range wanted {
 		name, _ := f[a].(string)
-		if name == "" || a == "email" && f["email_verified"] == false {
+		if name == "" {
 			continue
+		}
+		if a == "email" && f.unchecked() {
+			return "", errors.New(`the answer says that nobody checked the "email" (email_verified)`)
 		}
 		return name, nil
 	}
 	return "", fmt.Errorf("the answer has no usable %q; oauth2_username_attribute names what has the account", strings.Join(wanted, `" or "`))
+}
+
+// unchecked tells that the server knows that nobody checked the e-mail address; some
+// say so in a word.
+func (f fields) unchecked() bool {
+	said, given := f["email_verified"]
+	return given && said != true && said != "true"
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -325,6 +326,28 @@ func TestPanic(t *testing.T) {
 			t.Error(log.lines(), p.Stack)
 		}
 	})
+}
+
+// A panic in a handshake gives its turn back: there are only as many as processors.
+func TestPanicInHandshake(t *testing.T) {
+	h, config := newHall(), selfSigned(t)
+	broken := config.Clone()
+	broken.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if hello.ServerName == "panic" {
+			panic("a broken promise")
+		}
+		return nil, nil
+	}
+	s := New(Options{TLS: broken}, func(_ context.Context, c *Conn) { io.WriteString(c, "in") })
+	go s.Serve(h)
+	for range runtime.GOMAXPROCS(0) + 1 {
+		tls.Client(h.enter("[::1]:1"), &tls.Config{InsecureSkipVerify: true, ServerName: "panic"}).Handshake() //nolint:errcheck // it fails
+	}
+	c := tls.Client(h.enter("[::1]:1"), &tls.Config{InsecureSkipVerify: true})
+	if got := hear(c); got != "in" {
+		t.Errorf("got %q", got)
+	}
+	s.Drain(context.Background())
 }
 
 func TestFirstDeadline(t *testing.T) {

@@ -22,13 +22,7 @@ func (c *Conn) StartTLS(cfg *tls.Config) error {
 	c.Busy(d)
 	turn := &turns{Conn: c.raw, gate: c.gate, end: time.Now().Add(d)}
 	t := tls.Server(turn, cfg)
-	err := turn.take()
-	if err == nil {
-		// Without a context, which would cost a goroutine: the deadline ends it, and
-		// the hard stop closes the socket.
-		err = t.Handshake()
-	}
-	turn.finish()
+	err := turn.handshake(t)
 	if err != nil {
 		if c.gate != nil {
 			c.gate.blame(c.service, c.Remote.Addr())
@@ -50,6 +44,17 @@ type turns struct {
 	end  time.Time // of the patience for a turn
 	held bool
 	over bool // the handshake is
+}
+
+// handshake is that of t, in turns. A panic on the way costs the others no turn.
+func (t *turns) handshake(c *tls.Conn) error {
+	defer t.finish()
+	if err := t.take(); err != nil {
+		return err
+	}
+	// Without a context, which would cost a goroutine: the deadline ends it, and the
+	// hard stop closes the socket.
+	return c.Handshake()
 }
 
 // Read gives the turn back while it waits. It implements net.Conn.
