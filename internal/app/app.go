@@ -141,7 +141,7 @@ func (a *App) tellWarnings(c *config.Config) {
 // connect wires the rooms together. Each asks for its settings when it needs
 // them, so that a reload is one store of a pointer.
 func (a *App) connect(c *config.Config) error {
-	a.router = route.New(a.directory, func() string { return a.settings.Load().home() })
+	a.router = route.New(a.directory, c.Hostname, func() string { return a.settings.Load().home() })
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.usage, a.events)
 	a.dispatch = deliver.New(deliver.House{

@@ -66,7 +66,7 @@ func newCorridor(t testing.TB) *corridor {
 	t.Cleanup(func() { c.queue.Close() })
 	c.resolver, err = dns.New(dns.Config{Servers: []string{c.world.DNS.Addr()}, Timeout: 200 * time.Millisecond})
 	check(t, err)
-	c.router = route.New(c.accounts, func() string { return "example.org" })
+	c.router = route.New(c.accounts, "mail.example.org", func() string { return "example.org" })
 	rules := &intake.Rules{Hostname: "mail.example.org", SizeLimit: 1 << 20, Recipients: 10}
 	c.desk = intake.New(func() *intake.Rules { return rules }, c.accounts, c.router, c.queue,
 		func(context.Context, directory.Account) (int64, error) { return 0, nil }, event.Discard)

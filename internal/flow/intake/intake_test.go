@@ -48,7 +48,7 @@ func newCounter(t testing.TB, quota int64) *counter {
 	t.Cleanup(func() { q.Close() })
 	c := &counter{queue: q, state: state, dir: dir}
 	rules := &Rules{Hostname: "mail.example.org", SizeLimit: 10_000, Recipients: 3, Trusted: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
-	c.Desk = New(func() *Rules { return rules }, d, route.New(d, func() string { return "example.org" }), q,
+	c.Desk = New(func() *Rules { return rules }, d, route.New(d, "mail.example.org", func() string { return "example.org" }), q,
 		func(context.Context, directory.Account) (int64, error) { return c.used, c.fail }, event.Discard)
 	return c
 }

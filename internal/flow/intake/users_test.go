@@ -99,6 +99,10 @@ func TestUnlistedSenders(t *testing.T) {
 	if _, reply := c.offer(t, stranger, smtp.Mail{}); reply != nil {
 		t.Errorf("the null sender: %v", reply)
 	}
+	program := Peer{User: &LocalUser{UID: 33, Name: "www-data"}, Protocol: "ESMTP"}
+	if _, reply := c.offer(t, program, smtp.Mail{Sender: addr(t, "www-data@mail.example.org")}, "alice@mail.example.org"); reply != nil {
+		t.Errorf("a program of this machine: %v", reply)
+	}
 	c.state.Close()
 	if _, reply := c.offer(t, stranger, smtp.Mail{Sender: addr(t, "new@example.org")}); code(reply) != "451 4.3.0" {
 		t.Errorf("INV-08: %v", reply)
@@ -307,13 +311,13 @@ func TestNoStrangerRelays(t *testing.T) {
 	})
 }
 
-// hosted is the reference: what is behind the last "@" is the one domain of ours, as
-// people write it. Letters that are but another form of Latin ones (full width) are
+// hosted is the reference: what is behind the last "@" is the one domain of ours or the
+// server's own name, as people write it. Letters that are but another form of Latin ones (full width) are
 // those, as UTS 46 has it; those of another script are not.
 func hosted(path string) bool {
 	domain := path[strings.LastIndexByte(path, '@')+1 : len(path)-1]
 	domain = strings.NewReplacer("ｅ", "e", "。", ".", "\u200b", "").Replace(domain)
-	return strings.EqualFold(domain, "example.org")
+	return strings.EqualFold(domain, "example.org") || strings.EqualFold(domain, "mail.example.org")
 }
 
 // TestTrustIsByAddress: REL-017, and a trusted network is no account.

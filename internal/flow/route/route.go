@@ -1,6 +1,9 @@
 // Package route says where an address leads: to a mailbox of ours, or to another
 // machine. It decides nothing about who may send there.
 //
+// The server's own name is one more name of its home domain, unless it is hosted as a
+// domain of its own: programs of this machine write to root@mail.example.org.
+//
 // Its answer is three-valued like the directory's: a directory that does not
 // answer never makes an address unknown.
 package route
@@ -35,8 +38,12 @@ func (k Kind) Prefix() string {
 	return remotePrefix
 }
 
-// postmaster is the mailbox that every domain has (RFC 5321 §4.5.1).
-const postmaster = "postmaster"
+// postmaster is the mailbox that every domain has (RFC 5321 §4.5.1). What the machine
+// itself writes to root is his, unless there is an account of that name.
+const (
+	postmaster = "postmaster"
+	root       = "root"
+)
 
 // ErrUnknownUser is why an address in a domain of ours is not found.
 var ErrUnknownUser = errors.New("User unknown in virtual mailbox table")
@@ -53,19 +60,22 @@ type Destination struct {
 // Router answers for one server. It is safe for concurrent use.
 type Router struct {
 	directory *directory.Directory
-	// home is the domain that the bare "postmaster" belongs to.
+	hostname  string
+	// home is the domain that the bare "postmaster" belongs to, and hostname, too.
 	home func() string
 }
 
-// New makes a Router. home tells the domain of the bare postmaster address.
-func New(d *directory.Directory, home func() string) *Router {
-	return &Router{directory: d, home: home}
+// New makes a Router. hostname is the server's own name, in A-labels; home tells the
+// domain of addresses at it, and of the bare postmaster.
+func New(d *directory.Directory, hostname string, home func() string) *Router {
+	return &Router{directory: d, hostname: hostname, home: home}
 }
 
 // Resolve follows an address to its destination. Not found means that the domain
 // is ours and has no such user.
 func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[Destination] {
-	if a.Domain == "" {
+	own := r.isOwn(ctx, a.Domain)
+	if own {
 		a.Domain = r.home()
 	}
 	domain := r.directory.Domain(ctx, a.Domain)
@@ -76,7 +86,7 @@ func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[D
 		return lookup.Yes(Destination{Kind: Remote, Address: a})
 	}
 	account := r.directory.Account(ctx, a)
-	if account.State() == lookup.NotFound && strings.EqualFold(a.Local, postmaster) {
+	if account.State() == lookup.NotFound && (strings.EqualFold(a.Local, postmaster) || own && a.Local == root) {
 		// RFC 5321 §4.5.1: it is never unknown. One of them serves all domains.
 		account = r.directory.Account(ctx, address.Address{Local: postmaster, Domain: r.home()})
 	}
@@ -89,8 +99,21 @@ func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[D
 	return lookup.Yes(Destination{Kind: Mailbox, Address: a, Account: account.Value()})
 }
 
+// isOwn tells that a domain stands for the home domain: none at all, or the server's
+// name where that is no domain of its own. While the directory does not answer, it is
+// not; nor does the next look-up get an answer then.
+func (r *Router) isOwn(ctx context.Context, domain string) bool {
+	if domain == "" {
+		return true
+	}
+	return strings.EqualFold(strings.TrimSuffix(domain, "."), r.hostname) && r.directory.Domain(ctx, domain).State() == lookup.NotFound
+}
+
 // Hosts tells whether mail for a domain is ours to receive.
 func (r *Router) Hosts(ctx context.Context, domain string) lookup.Answer[directory.Domain] {
+	if domain != "" && r.isOwn(ctx, domain) {
+		domain = r.home()
+	}
 	return r.directory.Domain(ctx, domain)
 }
 

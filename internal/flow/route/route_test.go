@@ -23,7 +23,7 @@ func TestResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := New(d, func() string { return "example.org" })
+	r := New(d, "mail.example.org", func() string { return "example.org" })
 	check := func(to address.Address, want lookup.State, route string) {
 		t.Helper()
 		a := r.Resolve(ctx, to)
@@ -36,6 +36,26 @@ func TestResolve(t *testing.T) {
 	check(parse(t, "x@example.com"), lookup.Found, "smtp:example.com")
 	check(address.Address{Local: "Postmaster"}, lookup.Found, "mailbox:postmaster@example.org")
 	check(parse(t, "POSTMASTER@example.net"), lookup.Found, "mailbox:postmaster@example.net")
+	// The server's own name.
+	check(parse(t, "Alice@Mail.Example.org"), lookup.Found, "mailbox:alice@example.org")
+	check(parse(t, "root@mail.example.org"), lookup.Found, "mailbox:postmaster@example.org")
+	check(parse(t, "root@example.org"), lookup.NotFound, "")
+	check(parse(t, "www-data@mail.example.org"), lookup.NotFound, "")
+	check(parse(t, "alice@other.example.org"), lookup.Found, "smtp:other.example.org")
+	for domain, want := range map[string]lookup.State{"example.org": lookup.Found, "mail.example.org": lookup.Found, "example.com": lookup.NotFound, "": lookup.NotFound} {
+		if got := r.Hosts(ctx, domain).State(); got != want {
+			t.Errorf("%q is hosted: %v", domain, got)
+		}
+	}
+	if err := d.AddDomain(ctx, "mail.example.org"); err != nil {
+		t.Fatal(err)
+	}
+	check(parse(t, "alice@mail.example.org"), lookup.NotFound, "")
+	check(parse(t, "root@mail.example.org"), lookup.NotFound, "")
+	homeless := New(d, "mx.example", func() string { return "mx.example" })
+	if a := homeless.Resolve(ctx, parse(t, "root@mx.example")); a.Value().String() != "smtp:mx.example" {
+		t.Errorf("a server without domains: %+v", a)
+	}
 	if err := d.RemoveAccount(ctx, parse(t, "postmaster@example.net"), false); err != nil {
 		t.Fatal(err)
 	}
