@@ -192,8 +192,12 @@ func addressees(h message.Header) ([]string, error) {
 	for _, name := range names {
 		for _, value := range h.All(name) {
 			for _, m := range message.ParseAddresses(value) {
-				if !m.GroupStart && !m.GroupEnd && m.Local+m.Host != "" {
+				switch {
+				case m.GroupStart || m.GroupEnd:
+				case m.Local+m.Host != "":
 					all = append(all, joined(m))
+				case m.Name != "": // "bob at example.org": somebody is meant, who would get nothing
+					return nil, failf(DataErr, "%q in %s is no address; the message was sent to nobody", m.DisplayName(), name)
 				}
 			}
 			if len(all) >= message.MaxAddresses || len(all) > recipientsMax {

@@ -91,6 +91,7 @@ func TestBounds(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"LOC-012 a million recipients": {"To: " + strings.Repeat("a@x, ", 1_000_000), "larger than 4194304 bytes"},
 		"LOC-012 10,000 recipients":    {"To: " + strings.Repeat("a@x,\n ", 10_000) + "a@x\n", "more than 9999 recipients"},
+		"no address":                   {"To: a@x, bob at x\nCc: c@x\n", `"bob at x" in To is no address; the message was sent to nobody`},
 		"a header without end":         {strings.Repeat("X: y\n", 1<<20), "larger than 4194304 bytes"},
 	} {
 		_, _, err := read(t, c.in, false, true)

@@ -26,7 +26,7 @@
 // that does not begin with a header gets an empty one. Bcc and Resent-Bcc fields go.
 // A missing From is added, with the name of -F, $NAME or the user's; Date and
 // Message-Id are the desk's to add. Addresses without a domain get that of the
-// server.
+// server. With -t, an entry of To, Cc or Bcc that is no address refuses the letter.
 //
 // # Bounds
 //
