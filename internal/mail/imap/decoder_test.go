@@ -131,7 +131,7 @@ func TestLimits(t *testing.T) {
 		as       any
 	}{
 		{"IMAP-002 line after login", "a LOGIN " + many("x", 64<<10) + " y\r\n", AfterLogin(), &fatal},
-		{"IMAP-002 line before login", "a LOGIN " + many("x", 8<<10) + " y\r\n", BeforeLogin(), &fatal},
+		{"IMAP-002 line before login", "a LOGIN " + many("x", 12<<10) + " y\r\n", BeforeLogin(), &fatal},
 		{"IMAP-002 line without end", many("x", 1<<20), BeforeLogin(), &fatal},
 		{"IMAP-002 100000 small literals", "a ID (" + many("{1+}\r\nx {1+}\r\ny ", 50000) + ")\r\n", AfterLogin(), &fatal},
 		{"IMAP-002 1001 literals", "a FETCH 1 BODY[HEADER.FIELDS (" + many("{1+}\r\nx ", 1000) + "{1+}\r\nx)]\r\n", AfterLogin(), &fatal},
