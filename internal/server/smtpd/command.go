@@ -132,6 +132,9 @@ func (s *session) settle(reply *smtp.Reply) {
 		s.checkLimits()
 	case s.over:
 		s.answer(reply)
+	case reply.Code == 421, reply.Code == 521: // a policy server or a milter wants no more of it (RFC 7504 §3)
+		s.over, s.abrupt = true, true
+		s.answer(reply)
 	case reply.Code >= 400:
 		s.fault(reply)
 	default:

@@ -72,6 +72,8 @@ func (d *double) Begin(_ context.Context, p intake.Peer, m smtp.Mail) (transacti
 	switch {
 	case m.Size > d.size:
 		return nil, smtp.NewReply(552, "5.3.4", "Message size exceeds fixed limit")
+	case m.Sender.Local == "goodbye":
+		return nil, smtp.NewReply(521, "5.7.1", "Go away")
 	case m.Sender.Local == "bad":
 		return nil, smtp.NewReply(550, "5.7.1", "<"+m.Sender.String()+">: Sender address rejected")
 	}
@@ -95,6 +97,8 @@ func (t *doubleTx) Recipient(_ context.Context, r smtp.Rcpt) *smtp.Reply {
 	switch {
 	case r.To.Local == "nobody":
 		return smtp.NewReply(550, "5.1.1", name+": Recipient address rejected: User unknown")
+	case r.To.Local == "goodbye":
+		return smtp.NewReply(421, "4.7.0", "Service unavailable - closing connection")
 	case r.To.Local == "later":
 		return smtp.NewReply(451, "4.3.0", name+": Temporary lookup failure")
 	case r.To.Domain != "local.example" && r.To.Domain != "":
