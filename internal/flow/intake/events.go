@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -54,13 +55,30 @@ func (e Accepted) Record() (string, []slog.Attr) {
 	for i, r := range e.Item.Recipients {
 		to[i] = r.Original.String()
 	}
-	return "accepted", []slog.Attr{
+	attrs := []slog.Attr{
 		slog.String("id", e.Item.ID.String()),
 		slog.String("client", addressText(e.Peer.Addr)), slog.String("client_name", e.Peer.Name),
 		slog.String("helo", e.Peer.Helo), slog.String("proto", e.Peer.Protocol), slog.String("account", e.Peer.Account),
 		slog.String("from", e.Item.Sender.String()), slog.String("to", strings.Join(to, ",")),
 		slog.Int64("size", e.Item.Size), slog.String("message_id", e.MessageID),
 	}
+	if f := e.Peer.Forwarded; f != nil {
+		attrs = append(attrs, slog.String("orig_client", addressText(f.Addr)), slog.String("orig_client_name", f.Name),
+			slog.String("orig_id", f.Ident))
+	}
+	return "accepted", attrs
+}
+
+// tag is the end of a line about a message whose first server was another
+// (Postfix's words).
+func (f *Forwarded) tag() (s string) {
+	if f.Ident != "" {
+		s = ", orig_queue_id=" + f.Ident
+	}
+	if f.Addr.IsValid() {
+		s += ", orig_client=" + cmp.Or(f.Name, "unknown") + "[" + addressText(f.Addr) + "]"
+	}
+	return s
 }
 
 // Line implements event.Event.
@@ -71,6 +89,9 @@ func (e Accepted) Line() (string, string) {
 	s := fmt.Sprintf("%s: client=%s[%s]", e.Item.ID, e.Peer.Name, addressText(e.Peer.Addr))
 	if e.Peer.Account != "" {
 		s += ", sasl_method=" + e.Peer.Mechanism + ", sasl_username=" + e.Peer.Account
+	}
+	if f := e.Peer.Forwarded; f != nil {
+		s += f.tag()
 	}
 	return "postfix/smtpd", s
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -348,11 +349,36 @@ func TestTheDoorsVerdictIsTheReply(t *testing.T) {
 			t.Errorf("SMTP-001 %q: %v", text, reply)
 		}
 	}
-	if got := c.kept(t, insider("alice@example.org"), bad{strings.NewReader("Date: d\nMessage-Id: <1@x>\n\n.\nbody\n")}, "x@y.example"); !strings.HasSuffix(got, "\r\nDate: d\r\nMessage-Id: <1@x>\r\n\r\n.\r\nbody\r\n") {
+	const lines = "Date: d\nMessage-Id: <1@x>\n\n.\nbody\n"
+	var data smtp.Data
+	data.Reset(bufio.NewReader(strings.NewReader(lines+"\r\n.\r\n")), 1000)
+	if got := c.kept(t, insider("alice@example.org"), &data, "x@y.example"); !strings.HasSuffix(got, "\r\nDate: d\r\nMessage-Id: <1@x>\r\n\r\n.\r\nbody\r\n\r\n") {
 		t.Errorf("SMTP-001 from our own user: %q", got)
+	}
+	if got := c.kept(t, insider("alice@example.org"), strings.NewReader(lines), "x@y.example"); !strings.HasSuffix(got, lines) {
+		t.Errorf("SMTP-005 from our own user, by BDAT: %q", got)
 	}
 	tx, _ := c.offer(t, stranger, smtp.Mail{}, "alice@example.org")
 	if reply := tx.Receive(context.Background(), iotest.ErrReader(io.ErrUnexpectedEOF)); reply == nil || !reply.Temporary() {
 		t.Errorf("SMTP-040: %v", reply)
+	}
+}
+
+// TestForwarded: what a filter in front says of its client is in the log line, in
+// Postfix's words, and in the journey.
+func TestForwarded(t *testing.T) {
+	p := stranger
+	p.Forwarded = &Forwarded{Name: "mx.example.com", Ident: "4F1A", Addr: netip.MustParseAddr("198.51.100.2")}
+	e := Accepted{Item: &queue.Item{ID: 1, Size: 9}, Peer: p}
+	if _, line := e.Line(); !strings.HasSuffix(line, ": client=unknown[192.0.2.1], orig_queue_id=4F1A, orig_client=mx.example.com[198.51.100.2]") {
+		t.Error(line)
+	}
+	if s := e.Step().Sentence; !strings.Contains(s, ", which it had from mx.example.com [198.51.100.2], where its name was 4F1A; it was accepted") {
+		t.Error(s)
+	}
+	p.Forwarded = &Forwarded{}
+	e = Accepted{Item: &queue.Item{ID: 1, Size: 9}, Peer: p}
+	if _, line := e.Line(); !strings.HasSuffix(line, "client=unknown[192.0.2.1]") {
+		t.Error("nothing known: ", line)
 	}
 }

@@ -24,8 +24,8 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	t.arrived = time.Now()
 	t.spool = t.desk.queue.Spool()
 	text := r
-	if t.peer.insider() && t.mail.Body != "BINARYMIME" {
-		text = mended{smtp.CRLF(r)}
+	if lines, ok := r.(*smtp.Data); ok && t.peer.insider() {
+		text = mended{smtp.CRLF(lines)}
 	}
 	head, rest, err := readHead(text)
 	if err == nil {
@@ -69,8 +69,11 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	return nil
 }
 
-// mended is the text of one of our own users: bare line feeds, which the door
-// complains about at the end, have been made line ends (SMTP-001, SMTP-004).
+// mended is the text of one of our own users, as it came after DATA: bare line feeds,
+// which the door complains about at the end, have been made line ends (SMTP-001,
+// SMTP-004). What came by BDAT was counted in octets and is kept as it is (SMTP-005):
+// a line of it that looks like an end of data is none there, and when the message
+// leaves by DATA, smtp.DotWriter makes proper lines of it.
 type mended struct{ io.Reader }
 
 // Read implements io.Reader.

@@ -40,8 +40,23 @@ func (e Accepted) Step() event.Step {
 	for i, r := range e.Item.Recipients {
 		s.Recipients[i] = r.Original.String()
 	}
-	s.Sentence = fmt.Sprintf("%s handed over a message of %d bytes from <%s> to %s; it was accepted and is in the queue as %s.",
-		e.Peer.who(), e.Item.Size, s.Sender, event.Addresses(s.Recipients), s.Item)
+	s.Sentence = fmt.Sprintf("%s handed over a message of %d bytes from <%s> to %s%s; it was accepted and is in the queue as %s.",
+		e.Peer.who(), e.Item.Size, s.Sender, event.Addresses(s.Recipients), e.Peer.Forwarded.whence(), s.Item)
+	return s
+}
+
+// whence completes a sentence about a message that passed a filter of ours before;
+// "" for any other.
+func (f *Forwarded) whence() (s string) {
+	if f == nil {
+		return ""
+	}
+	if f.Addr.IsValid() {
+		s = ", which it had from " + event.Client{Name: f.Name, Addr: f.Addr}.String()
+	}
+	if f.Ident != "" {
+		s += ", where its name was " + f.Ident
+	}
 	return s
 }
 

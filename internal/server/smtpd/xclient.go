@@ -108,6 +108,6 @@ func (s *session) xforward(args []byte) *smtp.Reply {
 
 func merge(to *string, a smtp.Attribute) {
 	if a.State != smtp.NotGiven {
-		*to = neuterLine(a.Or(""))
+		*to = neuter(a.Or("")) // it stands among others in the log line
 	}
 }
