@@ -38,8 +38,8 @@
 // of that are told. A server that answers, but with an error, is asked again each time,
 // and told of once a minute.
 //
-// The value is what the attributes of all entries have, or the first column of all
-// rows, joined with commas. An entry without the attribute is none; where no attribute
+// The value is what the attributes of all entries have, entries in the order of their
+// names, or the first column of all rows, joined with commas. An entry without the attribute is none; where no attribute
 // is named, an entry is a key with an empty value. More than 100 entries or rows, or
 // more than 256 KiB, are an error: the question is wider than was meant. Referrals and
 // aliases are not followed. A base that does not exist is an error, unless the key is

@@ -195,8 +195,8 @@ func (s *dialogue) greet(ctx context.Context, host string) error {
 	return nil
 }
 
-// ask searches for a key. The values are those of the attributes, in the server's
-// order, of all entries that there are. Aliases are not followed, nor are referrals.
+// ask searches for a key. The values are those of the attributes of all entries that
+// there are. Aliases are not followed, nor are referrals.
 func (s *dialogue) ask(ctx context.Context, key string) (values []string, found bool, err error) {
 	rest := s.wire.during(ctx)
 	defer rest()
@@ -219,8 +219,10 @@ func (s *dialogue) ask(ctx context.Context, key string) (values []string, found 
 	return nil, false, s.judge(ctx, err)
 }
 
-// values are those of the attributes that were asked for, entry by entry.
+// values are those of the attributes that were asked for, entry by entry. Servers
+// give entries in any order; ours is that of their names.
 func (s *dialogue) values(result *ldap.SearchResult) (out []string) {
+	slices.SortFunc(result.Entries, func(a, b *ldap.Entry) int { return strings.Compare(a.DN, b.DN) })
 	for _, entry := range result.Entries {
 		for _, name := range s.attributes {
 			out = append(out, entry.GetEqualFoldAttributeValues(name)...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,7 @@ func (r *remote) find(ctx context.Context, key string) lookup.Answer[string] {
 	}
 	values, found, err := r.ask(ctx, key)
 	if err != nil {
-		return lookup.Later[string](fmt.Errorf("list %q: %w", r.name, err))
+		return lookup.Later[string](err)
 	}
 	a := answer(strings.Join(values, ","), found)
 	r.cache.put(key, a, time.Now())
@@ -186,13 +187,22 @@ func (r *remote) connect(ctx context.Context) (session, error) {
 		if err == nil {
 			return s, nil
 		}
-		err = fmt.Errorf("%s: %w", host, err)
+		err = fmt.Errorf("%s: %w", host, bare(err))
 		if all != nil {
 			err = fmt.Errorf("%w; %w", all, err)
 		}
 		all = err
 	}
 	return nil, unreachable{all}
+}
+
+// bare is an error without the address that it would repeat.
+func bare(err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return dial.Err
+	}
+	return err
 }
 
 // unreachable is that no host could be used, whatever one of them said: an error of
