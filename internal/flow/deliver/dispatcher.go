@@ -71,7 +71,8 @@ type Dispatcher struct {
 // New makes a Dispatcher.
 func New(h House) *Dispatcher {
 	d := &Dispatcher{queue: h.Queue, events: h.Events, places: newPlaces(h.Queue.Look)}
-	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events}
+	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events,
+		rounds: rounds{turns: make(chan struct{}, settlingMax)}}
 	d.clerk = c
 	d.local = &local{
 		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.done,

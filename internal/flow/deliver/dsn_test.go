@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -362,6 +364,39 @@ func TestFailuresAreSettledBeforeTheEnd(t *testing.T) {
 	check(t, d.Run(over, time.Second))
 	if got, _, err := c.queue.Show(context.Background(), id); err != nil || len(got.Recipients) != 1 || depth() != "2 2 <nil>" {
 		t.Errorf("INV-04: %+v, %v, %s", got, err, depth())
+	}
+}
+
+// When thousands of rounds end at a time, few notices are in memory: with a full disk
+// each would stay there until there is room.
+func TestFewNoticesAtATime(t *testing.T) {
+	c := newCorridor(t)
+	const many = 3 * settlingMax
+	for range many {
+		c.put(fromAlice(), letterText, to(t, "x@reject.example", 0), to(t, "x@accept.example", 0))
+	}
+	d := c.dispatcher()
+	var begun atomic.Int32
+	gate := make(chan struct{})
+	d.clerk.notices = bounce.New("mail.example.org", func() string { begun.Add(1); <-gate; return "en" }, c.queue, c.router)
+	items, _, err := c.queue.Claim(t.Context(), time.Now(), many, queue.Except{})
+	check(t, err)
+	var ended sync.WaitGroup
+	for _, it := range items {
+		a := split(it, time.Now())[0]
+		a.round = &round{clerk: d.clerk, ctx: context.Background(), item: it, open: 2}
+		check(t, d.clerk.conclude(t.Context(), a, a.all(smtp.NewReply(550, "5.1.1", "No"), "No")))
+		ended.Go(a.round.flush)
+	}
+	c.await("the first are being written", func() bool { return begun.Load() >= settlingMax })
+	time.Sleep(100 * time.Millisecond)
+	if n := begun.Load(); n != settlingMax {
+		t.Errorf("%d notices at a time", n)
+	}
+	close(gate)
+	ended.Wait()
+	if items, recipients, err := c.queue.Depth(t.Context()); err != nil || items != 2*many || recipients != 2*many {
+		t.Errorf("%d items, %d recipients, %v", items, recipients, err)
 	}
 }
 

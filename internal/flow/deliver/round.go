@@ -71,6 +71,11 @@ func (r *round) ended(n int) {
 
 // flush settles the failures, with one notice.
 func (r *round) flush() {
+	if !r.waiting() {
+		return
+	}
+	r.clerk.rounds.turns <- struct{}{}
+	defer func() { <-r.clerk.rounds.turns }()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.failed) == 0 {
@@ -82,6 +87,13 @@ func (r *round) flush() {
 	}
 	r.failed = nil
 	r.clerk.rounds.remove(r)
+}
+
+// waiting tells whether a failure is held back.
+func (r *round) waiting() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.failed) > 0
 }
 
 // concludeFailed settles failures of one item.
@@ -108,9 +120,16 @@ func (c *clerk) concludeFailed(ctx context.Context, it *queue.Item, all []failur
 
 // rounds are those that hold failures.
 type rounds struct {
+	// turns are taken by those that are being settled. The others hold no notice in
+	// memory yet, even when thousands end at a time, or the disk is full and none can.
+	turns chan struct{}
+
 	mu   sync.Mutex
 	open []*round
 }
+
+// settlingMax is how many rounds are settled at a time: enough for a group commit.
+const settlingMax = 32
 
 func (all *rounds) add(r *round) {
 	all.mu.Lock()
