@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/event"
+	"facteur/internal/flow/rule"
 	"facteur/internal/net/certs"
 	storelist "facteur/internal/store/list"
 )
@@ -37,13 +40,42 @@ func (c *command) checkCommand() *cobra.Command {
 	}
 }
 
-// checkLists reads the lists that rules ask.
+// checkLists reads the lists that rules ask, and the actions in them.
 func checkLists(cfg *config.Config) error {
 	lists, err := storelist.Open(cfg.ListSources(), event.Discard)
 	if err != nil {
 		return err
 	}
-	return lists.Close()
+	return errors.Join(checkActions(cfg), lists.Close())
+}
+
+// mistakesShown is how many mistakes of one list are told; the others are like them.
+const mistakesShown = 20
+
+// checkActions reads what rules with "listed" will do.
+func checkActions(cfg *config.Config) error {
+	set, mistakes := rule.Compile(cfg.AccessRules(), cfg.ListNames(), rule.Sources{})
+	if len(mistakes) > 0 {
+		return nil // told before
+	}
+	obeyed := set.Obeyed()
+	var errs []error
+	for _, source := range cfg.ListSources() {
+		if !slices.Contains(obeyed, source.Name) {
+			continue
+		}
+		entries, err := storelist.Entries(source)
+		if err != nil {
+			return err
+		}
+		found := 0
+		for _, e := range entries {
+			if err := set.CheckValue(e.Value); err != nil && found < mistakesShown {
+				errs, found = append(errs, fmt.Errorf("list %q: %s: %w", source.Name, e.Where, err)), found+1
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkCertificates reads the pairs as the server would; without any there is

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/lookup"
@@ -20,7 +21,7 @@ func (a *App) govern(s *settings) error {
 	if err != nil {
 		return err
 	}
-	sources := rule.Sources{List: lists.Lookup, Resolves: a.resolves, Hosted: a.hosted, Known: a.known}
+	sources := rule.Sources{List: lists.Lookup, Whole: lists.Whole, Resolves: a.resolves, Hosted: a.hosted, Known: a.known}
 	set, errs := rule.Compile(c.AccessRules(), c.ListNames(), sources)
 	if len(errs) > 0 {
 		lists.Close()
@@ -31,7 +32,12 @@ func (a *App) govern(s *settings) error {
 		s.rules.Access = set
 	}
 	if name := c.Submission.SenderLogins; name != "" {
-		s.rules.SenderLogins = func(ctx context.Context, key string) lookup.Answer[string] { return lists.Lookup(ctx, name, key) }
+		s.rules.SenderLogins = func(ctx context.Context, key string) lookup.Answer[string] {
+			if strings.HasPrefix(key, "@") && lists.Whole(name) {
+				return lookup.No[string](nil) // a domain is a part of an address
+			}
+			return lists.Lookup(ctx, name, key)
+		}
 	}
 	a.hire(s)
 	return nil

@@ -43,7 +43,11 @@ func (f *Facts) find(list string, key any) (listed, error) {
 	if f.sources.List == nil {
 		return listed{}, &later{"list " + list, errNoSource}
 	}
-	for _, k := range forms(key) {
+	keys := forms
+	if f.sources.Whole != nil && f.sources.Whole(list) {
+		keys = wholes
+	}
+	for _, k := range keys(key) {
 		answer := f.sources.List(f.ctx, list, k)
 		switch answer.State() {
 		case lookup.Found:

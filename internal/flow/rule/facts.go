@@ -101,6 +101,8 @@ type Time struct {
 type Sources struct {
 	// List looks a key up in a list.
 	List func(ctx context.Context, list, key string) lookup.Answer[string]
+	// Whole tells lists that are asked for whole keys only, as they have patterns.
+	Whole func(list string) bool
 	// Resolves tells whether mail could be sent to a domain.
 	Resolves func(ctx context.Context, domain string) lookup.Answer[bool]
 	// Hosted tells whether a domain is ours, Known whether an address of ours is

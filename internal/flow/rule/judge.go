@@ -103,20 +103,13 @@ func (j *judgement) act(r *compiled) (ended bool, err error) {
 	return false, nil
 }
 
-// listed is the action that an entry of a list names. In Postfix's lists the name
-// of a class stands alone.
+// listed is the action that an entry of a list names.
 func (j *judgement) listed() (Action, error) {
 	entry := j.facts.listed
 	if entry.list == "" {
 		return Action{Verb: Continue}, nil // true for another reason
 	}
-	if j.set.classes[entry.value] != nil {
-		return Action{Verb: Class, Text: entry.value}, nil
-	}
-	a, err := ParseAction(entry.value)
-	if err == nil && a.Verb == Listed {
-		err = errors.New("\"listed\" leads back to itself")
-	}
+	a, err := j.set.valueAction(entry.value)
 	if err != nil {
 		return Action{}, fmt.Errorf("list %s, entry %q: %w", entry.list, entry.key, err)
 	}

@@ -40,6 +40,21 @@ func forms(key any) []string {
 	return out[:min(len(out), maxForms)]
 }
 
+// wholes are the keys under which a list of patterns is asked: never a part of one.
+func wholes(key any) []string {
+	switch k := key.(type) {
+	case *Mailbox:
+		return k.forms()[:1]
+	case *Client:
+		if k.Address == "" {
+			return []string{k.Name}
+		}
+		return []string{k.Name, k.Address}
+	}
+	out := textForms(keyText(key))
+	return out[:min(len(out), 1)]
+}
+
 func (m *Mailbox) forms() []string {
 	if m.Address == "" {
 		return []string{"<>"}

@@ -57,6 +57,54 @@ func (l lists) sources() Sources {
 	}
 }
 
+// TestPatternsAreAskedForWholeKeys: what is true of a part of an address is not true of
+// the address.
+func TestPatternsAreAskedForWholeKeys(t *testing.T) {
+	whole, asked := true, []string(nil)
+	s, errs := Compile([]Rule{{Name: "r", Stage: "rcpt", When: `in_list("p", sender) || in_list("p", client) || in_list("p", "a.example") || in_list("p", "")`, Then: []string{"hold"}}},
+		[]string{"p"}, Sources{
+			List: func(_ context.Context, _, key string) lookup.Answer[string] {
+				asked = append(asked, key)
+				return lookup.No[string](nil)
+			},
+			Whole: func(string) bool { return whole },
+		})
+	if len(errs) > 0 {
+		t.Fatal(errs[0])
+	}
+	s.Judge(t.Context(), Rcpt, letter(t))
+	if got := strings.Join(asked, " "); got != "bob+news@mail.example.net mx7.mail.example.net 192.0.2.7 a.example" {
+		t.Error(got)
+	}
+	whole, asked = false, nil
+	s.Judge(t.Context(), Rcpt, letter(t))
+	if len(asked) < 15 {
+		t.Error(asked)
+	}
+}
+
+// TestValuesAsActions: those that are surely taken for actions can be checked.
+func TestValuesAsActions(t *testing.T) {
+	s, errs := Compile([]Rule{
+		{Name: "a", Stage: "rcpt", When: `in_list("one", sender) || in_list("one", client)`, Then: []string{"warn x", "listed"}},
+		{Name: "b", Stage: "rcpt", When: `in_list("keys", sender) && in_list("two", client)`, Then: []string{"listed"}},
+		{Name: "c", Stage: "rcpt", When: `in_list("keys", sender)`, Then: []string{"hold"}},
+		{Name: "d", Stage: "rcpt", Class: "house", When: `list_value("three", sender) != ""`, Then: []string{"listed"}},
+	}, []string{"one", "two", "three", "keys"}, Sources{})
+	if len(errs) > 0 {
+		t.Fatal(errs[0])
+	}
+	if got := strings.Join(s.Obeyed(), " "); got != "one three" {
+		t.Error(got)
+	}
+	for value, want := range map[string]string{"OK": "", "house": "", "class house": "", "550 5.7.1 no": "", "": "is empty", "FILTER x:y": "unknown action",
+		"class nowhere": "no class", "listed": "leads back", "421 x": "end the session"} {
+		if err := s.CheckValue(value); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
 func compile(t testing.TB, l lists, rules ...Rule) *Set {
 	t.Helper()
 	for i := range rules {

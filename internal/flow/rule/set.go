@@ -1,7 +1,9 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -48,6 +50,7 @@ type compiled struct {
 	program *vm.Program // nil: always
 	then    []Action
 	index   int
+	asked   []string // the lists in the expression
 }
 
 // Bounds of what a set may be.
@@ -102,7 +105,7 @@ func (c *compiler) rule(i int, r Rule) {
 		return // what is known depends on it
 	}
 	out := &compiled{name: r.Name, stage: stage, index: i}
-	out.program = c.when(r.When, stage)
+	out.program, out.asked = c.when(r.When, stage)
 	out.then = c.then(r, stage)
 	if len(c.errs) > before {
 		return
@@ -230,6 +233,50 @@ func (s *Set) reaches(class, target string, depth int) bool {
 
 // Has tells whether any rule is asked at a stage.
 func (s *Set) Has(stage Stage) bool { return s != nil && len(s.stages[stage]) > 0 }
+
+// Obeyed are the lists whose values are taken for actions, as far as that is sure: by a
+// rule with "listed" that asks no other list.
+func (s *Set) Obeyed() (lists []string) {
+	take := func(rules []*compiled) {
+		for _, r := range rules {
+			if len(r.asked) == 1 && slices.ContainsFunc(r.then, func(a Action) bool { return a.Verb == Listed }) && !slices.Contains(lists, r.asked[0]) {
+				lists = append(lists, r.asked[0])
+			}
+		}
+	}
+	for _, rules := range s.stages {
+		take(rules)
+	}
+	for _, rules := range s.classes {
+		take(rules)
+	}
+	slices.Sort(lists)
+	return lists
+}
+
+// CheckValue tells what is wrong with the value of a list that is to be an action.
+func (s *Set) CheckValue(value string) error {
+	_, err := s.valueAction(value)
+	return err
+}
+
+// valueAction is the action that a value of a list is. In Postfix's lists the name of
+// a class stands alone.
+func (s *Set) valueAction(value string) (Action, error) {
+	if s.classes[value] != nil {
+		return Action{Verb: Class, Text: value}, nil
+	}
+	a, err := ParseAction(value)
+	switch {
+	case err != nil:
+		return Action{}, err
+	case a.Verb == Listed:
+		return Action{}, errors.New("\"listed\" leads back to itself")
+	case a.Verb == Class && s.classes[a.Text] == nil:
+		return Action{}, fmt.Errorf("there is no class %q", a.Text)
+	}
+	return a, nil
+}
 
 // Any tells whether there is any rule.
 func (s *Set) Any() bool {

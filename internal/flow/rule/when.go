@@ -15,13 +15,13 @@ import (
 )
 
 // when compiles the expression of a rule.
-func (c *compiler) when(text string, stage Stage) *vm.Program {
+func (c *compiler) when(text string, stage Stage) (program *vm.Program, asked []string) {
 	if strings.TrimSpace(text) == "" {
-		return nil
+		return nil, nil
 	}
 	if len(text) > maxWhen {
 		c.fail("when", "is longer than %d bytes", maxWhen)
-		return nil
+		return nil, nil
 	}
 	v := &visitor{stage: stage, lists: c.lists}
 	program, err := expr.Compile(text, options(v)...)
@@ -31,7 +31,8 @@ func (c *compiler) when(text string, stage Stage) *vm.Program {
 	case err != nil:
 		c.wrong(text, err)
 	}
-	return program
+	slices.Sort(v.asked)
+	return program, slices.Compact(v.asked)
 }
 
 // wrong is an error of the expression with its place.
@@ -93,7 +94,8 @@ func names(t reflect.Type) []string {
 type visitor struct {
 	stage Stage
 	lists []string
-	err   error // the first mistake
+	asked []string // those that the expression has
+	err   error    // the first mistake
 }
 
 func (v *visitor) fail(n ast.Node, format string, args ...any) {
@@ -170,6 +172,8 @@ func (v *visitor) list(n *ast.CallNode) {
 		v.fail(n.Arguments[0], "expected the name of a list in quotes")
 	case !slices.Contains(v.lists, name.Value):
 		v.fail(name, "there is no list %q%s", name.Value, near(name.Value, v.lists))
+	default:
+		v.asked = append(v.asked, name.Value)
 	}
 }
 
