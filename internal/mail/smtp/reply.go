@@ -81,10 +81,15 @@ func (r *Reply) appendLine(b []byte, text string, sep byte) []byte {
 func appendText(b []byte, s string) []byte {
 	start := len(b)
 	b = append(b, s...)
-	for i := start; i < len(b); i++ {
-		if b[i] < ' ' || b[i] == 0x7f {
+	disarm(b[start:])
+	return b
+}
+
+// disarm makes control characters harmless, where they stand.
+func disarm(b []byte) {
+	for i, c := range b {
+		if c < ' ' || c == 0x7f {
 			b[i] = '?'
 		}
 	}
-	return b
 }

@@ -71,7 +71,8 @@ func readReplyLine(r *bufio.Reader, budget *int) ([]byte, error) {
 	}
 }
 
-// addLine takes a line apart: three digits, "-" when more follow, text.
+// addLine takes a line apart: three digits, "-" when more follow, text. The line is
+// not needed afterwards, and may be changed.
 func (r *Reply) addLine(line []byte) (more bool, err error) {
 	code, ok := parseCode(line)
 	if !ok {
@@ -83,7 +84,8 @@ func (r *Reply) addLine(line []byte) (more bool, err error) {
 	body := ""
 	if len(line) > 3 {
 		more = line[3] == '-'
-		body = string(appendText(nil, string(line[4:])))
+		disarm(line[4:])
+		body = string(line[4:])
 	}
 	enhanced, rest := cutEnhanced(body, line[0])
 	if len(r.Lines) == 0 {
