@@ -103,8 +103,8 @@ func (a *App) ceilings(c *config.Config) limit.Ceilings {
 func gateRules(c *config.Config) listen.Rules {
 	exempt := prefixes(c.Limits.Exempt)
 	return listen.Rules{
-		PerClient: c.Limits.ConnectionsPerClient,
-		Rate:      c.Limits.ConnectionRate, RateTime: c.Limits.RateTimeUnit.Std(),
+		PerClient: c.Limits.ConnectionsPerClient, PerAccount: c.Limits.ConnectionsPerAccount,
+		Rate: c.Limits.ConnectionRate, RateTime: c.Limits.RateTimeUnit.Std(),
 		Exempt: exempt, Favoured: append(prefixes(c.TrustedNetworks), exempt...),
 	}
 }

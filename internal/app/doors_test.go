@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"facteur/internal/app/config"
+	"facteur/internal/mail/sasl"
 )
 
 // settingsOf reads a file with text behind a name and a place.
@@ -65,6 +67,47 @@ func TestReloadReachesLimits(t *testing.T) {
 	if line, _, _ := call(t, "tcp", at, ""); !strings.HasPrefix(line, "220 ") {
 		t.Errorf("INV-23: the second after the reload: %q", line)
 	}
+}
+
+// One account, whose password somebody found out, does not take every place.
+func TestConnectionsPerAccount(t *testing.T) {
+	t.Parallel()
+	house, submission, imap := loginHouse(t, t.TempDir(), "[limits]\nexempt = []\nconnections_per_account = 2\n")
+	if err := house.directory.AddAccount(t.Context(), mailAddress(t, "bob@example.org"), secret, 0); err != nil {
+		t.Fatal(err)
+	}
+	bothDoors(t, submission, imap, func(t *testing.T, enter func(*tls.Config) *client) {
+		as := func(user string) (*client, string) {
+			c := enter(nil)
+			c.offers()
+			return c, c.auth(sasl.PLAIN, sasl.Plain(sasl.Credentials{User: user, Password: secret}), nil)
+		}
+		first, got := as(alice)
+		if !in(got) {
+			t.Fatal(got)
+		}
+		if _, got := as("ALICE@example.org"); !in(got) {
+			t.Fatal(got)
+		}
+		third, got := as(alice)
+		if want := "too many connections of this account"; !strings.Contains(strings.ToLower(got), want) || in(got) {
+			t.Errorf("ABU-007: a third: %s", got)
+		}
+		if _, got := as("bob@example.org"); !in(got) {
+			t.Errorf("somebody else: %s", got)
+		}
+		first.conn.Close()
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			got := third.auth(sasl.PLAIN, sasl.Plain(sasl.Credentials{User: alice, Password: secret}), nil)
+			if in(got) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after one is over: %s", got)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
 }
 
 func TestReloadReachesListeners(t *testing.T) {

@@ -344,10 +344,11 @@ func TestListeners(t *testing.T) {
 func TestLimits(t *testing.T) {
 	for entry, want := range map[string]string{
 		"connections=10000\nconnections_per_client=5\nconnection_rate=10\nrate_time_unit=\"30s\"\nmemory=\"512M\"": "",
-		"memory=\"1M\"":            "limits.memory: expected at least 64M",
-		"connection_rate=0":        "limits.connection_rate: expected at least 1",
-		"rate_time_unit=\"0s\"":    "limits.rate_time_unit: expected 1s to 1d",
-		"connections_per_client=0": "limits.connections_per_client: expected at least 1",
+		"memory=\"1M\"":             "limits.memory: expected at least 64M",
+		"connection_rate=0":         "limits.connection_rate: expected at least 1",
+		"rate_time_unit=\"0s\"":     "limits.rate_time_unit: expected 1s to 1d",
+		"connections_per_client=0":  "limits.connections_per_client: expected at least 1",
+		"connections_per_account=0": "limits.connections_per_account: expected at least 1",
 	} {
 		c, err := Parse("facteur.toml", []byte("hostname=\"mail.example.org\"\ndata_dir=\"/nowhere\"\n[limits]\n"+entry+"\n"))
 		if err == nil {

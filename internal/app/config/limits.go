@@ -21,6 +21,10 @@ type Limits struct {
 	// times as many, a /56 twice, a /48 four times. Postfix calls this
 	// smtpd_client_connection_count_limit.
 	ConnectionsPerClient int `toml:"connections_per_client"`
+	// The most connections at a time of one account to one service, from wherever.
+	// Somebody with a telephone, a tablet and two computers has some 40. Dovecot's
+	// mail_max_userip_connections is the same for one address.
+	ConnectionsPerAccount int `toml:"connections_per_account"`
 	// The most connections of one client to one service within rate_time_unit, wider
 	// networks as above. A failed TLS handshake counts as five. Postfix calls this
 	// smtpd_client_connection_rate_limit.
@@ -38,7 +42,7 @@ type Limits struct {
 func defaultLimits() Limits {
 	return Limits{
 		Exempt:      mustPrefixes("127.0.0.0/8", "::1/128"),
-		Connections: 1000, ConnectionsPerClient: 50,
+		Connections: 1000, ConnectionsPerClient: 50, ConnectionsPerAccount: 100,
 		ConnectionRate: 300, RateTimeUnit: conf.Duration(time.Minute),
 	}
 }
@@ -53,6 +57,7 @@ func (k *checker) limits() {
 	k.atLeast("recipient_limit", int64(k.c.RecipientLimit), 100)         // RFC 5321 §4.5.3.1.8
 	k.atLeast("limits.connections", int64(l.Connections), 1)
 	k.atLeast("limits.connections_per_client", int64(l.ConnectionsPerClient), 1)
+	k.atLeast("limits.connections_per_account", int64(l.ConnectionsPerAccount), 1)
 	k.atLeast("limits.connection_rate", int64(l.ConnectionRate), 1)
 	if l.RateTimeUnit.Std() < time.Second || l.RateTimeUnit.Std() > 24*time.Hour {
 		k.failf("limits.rate_time_unit", "expected 1s to 1d")

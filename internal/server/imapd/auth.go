@@ -26,6 +26,7 @@ const (
 	errAuthFailed = refusal("[AUTHENTICATIONFAILED] Authentication failed")
 	errAuthLater  = refusal("[UNAVAILABLE] Authentication is out of order; try again later")
 	errLimited    = refusal("[UNAVAILABLE] Too many failed log-ins; try again later")
+	errCrowd      = refusal("[LIMIT] Too many connections of this account; close some or try again later")
 	errProxy      = refusal("[AUTHORIZATIONFAILED] Authorization as another user is not supported")
 	errBinding    = refusal("[AUTHENTICATIONFAILED] The TLS connection is not the one that the client sees")
 	errMechanism  = refusal("[CANNOT] Unknown mechanism")
@@ -137,6 +138,12 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 
 // letIn opens the mailboxes.
 func (s *session) letIn(ctx context.Context, method, user string, account directory.Account) (string, error) {
+	if err := s.wire.conn.Known(account.Address); err != nil {
+		attempt := s.who()
+		attempt.User = user
+		s.emit(AuthFailed{who: attempt, Method: method, Why: err})
+		return "", errCrowd
+	}
 	box, err := s.server.config.Open(ctx, account)
 	if err != nil {
 		return "", s.refused(method, &login.Refusal{Reason: login.Later, User: user, Err: err})
@@ -144,7 +151,6 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 	s.account, s.user, s.bad = box, user, 0
 	s.wire.loginBy = time.Time{}
 	s.dec.SetLimits(imap.AfterLogin())
-	s.wire.conn.Known()
 	s.emit(LoggedIn{who: s.who(), Method: method})
 	return "[CAPABILITY " + s.capabilities() + "] Logged in", nil
 }

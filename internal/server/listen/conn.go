@@ -32,7 +32,8 @@ type Conn struct {
 	mu       sync.Mutex
 	idle     time.Time // since when it waits for a command, which may be interrupted
 	known    bool
-	counted  bool // as a client, at the gate
+	counted  bool   // as a client, at the gate
+	account  string // counted under it, at the gate
 	draining bool
 }
 
@@ -108,17 +109,44 @@ func (c *Conn) Busy(d time.Duration) {
 	c.raw.SetDeadline(time.Now().Add(d))
 }
 
-// Known says that the client has shown to be one of ours (it logged in). From here
-// on it is no more counted with the strangers of its address, so that an office
-// behind one address is not shut out by its own size, and it keeps its place when
-// others lose theirs.
-func (c *Conn) Known() {
+// Known says that the client has shown to be one of ours: it logged in to an account,
+// named in one form always. From here on it is no more counted with the strangers of
+// its address, so that an office behind one address is not shut out by its own size,
+// but with the connections of its account, and it keeps its place when others lose
+// theirs. An error says why there is no room for one more of that account, and the
+// client stays a stranger.
+func (c *Conn) Known(account string) error {
+	if err := c.countAccount(account); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	counted := c.counted
 	c.known, c.counted = true, false
 	c.mu.Unlock()
 	if counted {
 		c.gate.leave(c.service, c.Remote.Addr())
+	}
+	return nil
+}
+
+// countAccount counts the connection under an account, and no more under the one
+// before.
+func (c *Conn) countAccount(account string) error {
+	if c.gate == nil { // a test's
+		return nil
+	}
+	c.discountAccount()
+	counted, err := c.gate.enterAccount(c.service, account, c.Remote.Addr())
+	if counted {
+		c.account = account
+	}
+	return err
+}
+
+func (c *Conn) discountAccount() {
+	if c.account != "" {
+		c.gate.accounts.Leave(holder{c.service, c.account})
+		c.account = ""
 	}
 }
 

@@ -227,7 +227,7 @@ func TestIdleStrangersMakeRoom(t *testing.T) {
 				io.ReadFull(c, b)
 				switch string(b) {
 				case "me": // logged in
-					c.Known()
+					c.Known("alice")
 					c.Idle(time.Hour)
 					c.Read(b)
 				case "up": // at work
@@ -331,8 +331,8 @@ func TestWhoIsKnownDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall()
 		s := New(Options{Service: "imap", Gate: gate(1000, Rules{PerClient: 2})}, func(ctx context.Context, c *Conn) {
-			c.Known()
-			c.Known()
+			c.Known("alice")
+			c.Known("alice")
 			echo(ctx, c)
 		})
 		go s.Serve(h)

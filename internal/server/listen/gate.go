@@ -19,11 +19,14 @@ type Rules struct {
 	// Postfix's client_connection_count_limit. Wider networks have a multiple of it
 	// (limit.Networks).
 	PerClient int
+	// PerAccount is the most connections of one account to one service at a time, from
+	// wherever; Dovecot's mail_max_userip_connections, but for its address.
+	PerAccount int
 	// Rate is the most connections of one client to one service in RateTime;
 	// Postfix's client_connection_rate_limit and anvil_rate_time_unit.
 	Rate     int
 	RateTime time.Duration
-	// Exempt networks are spared both.
+	// Exempt networks are spared all three.
 	Exempt []netip.Prefix
 	// Favoured networks, and who comes by a Unix socket, find room in the reserve
 	// when everybody else is turned away.
@@ -32,28 +35,31 @@ type Rules struct {
 
 // Default rules: the first is Postfix's; it has no limit of the rate.
 const (
-	DefaultPerClient = 50
-	DefaultRate      = 300
-	DefaultRateTime  = time.Minute
+	DefaultPerClient  = 50
+	DefaultPerAccount = 100
+	DefaultRate       = 300
+	DefaultRateTime   = time.Minute
 )
 
 // DefaultRules spare and favour this machine.
 func DefaultRules() Rules {
 	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	return Rules{
-		PerClient: DefaultPerClient, Rate: DefaultRate, RateTime: DefaultRateTime, Exempt: here, Favoured: here,
+		PerClient: DefaultPerClient, PerAccount: DefaultPerAccount, Rate: DefaultRate, RateTime: DefaultRateTime,
+		Exempt: here, Favoured: here,
 	}
 }
 
 // Gate is what all listeners of the house share: who may come in, how many at a
 // time, and how many handshakes are computed at once.
 type Gate struct {
-	budget  *limit.Budget
-	rules   atomic.Pointer[Rules]
-	rate    atomic.Pointer[limit.Counter[visitor]]
-	present limit.Present[visitor]
-	stats   statistics
-	room    roomMaker
+	budget   *limit.Budget
+	rules    atomic.Pointer[Rules]
+	rate     atomic.Pointer[limit.Counter[visitor]]
+	present  limit.Present[visitor]
+	accounts limit.Present[holder]
+	stats    statistics
+	room     roomMaker
 	// turns is held while a handshake is computed, and not while it waits for the
 	// client.
 	turns chan struct{}
@@ -65,6 +71,9 @@ type visitor struct {
 	net     netip.Prefix
 }
 
+// holder is who has an account, at one service.
+type holder struct{ service, account string }
+
 // NewGate makes a gate that draws on budget.
 func NewGate(budget *limit.Budget, r Rules) *Gate {
 	g := &Gate{budget: budget, room: roomMaker{servers: map[*Server]struct{}{}}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
@@ -75,6 +84,7 @@ func NewGate(budget *limit.Budget, r Rules) *Gate {
 // Configure replaces the rules; zeros mean the defaults. Whoever is inside stays.
 func (g *Gate) Configure(r Rules) {
 	r.PerClient = or(r.PerClient, DefaultPerClient)
+	r.PerAccount = or(r.PerAccount, DefaultPerAccount)
 	r.Rate = or(r.Rate, DefaultRate)
 	if r.RateTime <= 0 {
 		r.RateTime = DefaultRateTime
@@ -134,6 +144,22 @@ func (g *Gate) enter(service string, a netip.Addr) (counted bool, err error) {
 	if err := g.hasty(r, service, nets); err != nil {
 		g.leave(service, a)
 		return false, err
+	}
+	return true, nil
+}
+
+// enterAccount counts a connection in under its account, unless too many of that are
+// inside. Who logged in is never put out to make room, so that without this one account
+// could take every place there is.
+func (g *Gate) enterAccount(service, account string, a netip.Addr) (counted bool, err error) {
+	r := g.rules.Load()
+	if r.spares(a) {
+		return false, nil
+	}
+	h := holder{service, account}
+	if g.accounts.Enter(h) > r.PerAccount {
+		g.accounts.Leave(h)
+		return false, fmt.Errorf("too many connections of this account: at most %d at a time", r.PerAccount)
 	}
 	return true, nil
 }

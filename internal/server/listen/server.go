@@ -269,6 +269,7 @@ func (s *Server) count(c *Conn) error {
 
 // discount counts the client out.
 func (s *Server) discount(c *Conn) {
+	c.discountAccount()
 	c.mu.Lock()
 	counted := c.counted
 	c.counted = false

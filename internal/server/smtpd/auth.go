@@ -28,6 +28,7 @@ var (
 	replyAuthWrong    = smtp.NewReply(535, "5.7.8", "Error: authentication failed: wrong user name or password")
 	replyAuthBinding  = smtp.NewReply(535, "5.7.8", "Error: authentication failed: the TLS connection is not the one that the client sees")
 	replyAuthLater    = smtp.NewReply(454, "4.7.0", "Temporary authentication failure")
+	replyAuthCrowd    = smtp.NewReply(454, "4.7.0", "Error: too many connections of this account; close some or try again later")
 	replyAuthLimited  = smtp.NewReply(454, "4.7.0", "Error: too many failed log-ins; try again later")
 )
 
@@ -122,9 +123,7 @@ func (s *session) exchange(x *login.Exchange, response []byte) *smtp.Reply {
 		case refusal != nil:
 			return s.authRefused(x, refusal)
 		case done:
-			s.account, s.mechanism = x.Account().Address, x.Mechanism()
-			s.conn.Known()
-			return replyAuthOk
+			return s.letIn(x)
 		}
 		s.answer(&smtp.Reply{Code: 334, Lines: []string{sasl.Encode(challenge)}})
 		line, err := s.readResponse()
@@ -141,6 +140,17 @@ func (s *session) exchange(x *login.Exchange, response []byte) *smtp.Reply {
 			return s.authRefused(x, x.Fail(err))
 		}
 	}
+}
+
+// letIn makes the session that of an account.
+func (s *session) letIn(x *login.Exchange) *smtp.Reply {
+	account := x.Account().Address
+	if err := s.conn.Known(account); err != nil {
+		s.srv.Events.Emit(AuthFailed{Client: s.client(), Mechanism: x.Mechanism(), User: clean([]byte(x.User())), Reply: replyAuthCrowd, Why: err})
+		return replyAuthCrowd
+	}
+	s.account, s.mechanism = account, x.Mechanism()
+	return replyAuthOk
 }
 
 // readResponse waits for a line that is no command; its time starts anew.
