@@ -24,10 +24,11 @@ type head struct {
 	header    message.Header
 	received  int // Received fields
 	date      bool
-	messageID string // "" when there is none
-	eightBit  bool   // bytes above 127
-	forged    bool   // has fields that only we may write
-	cut       bool   // is longer than headMax
+	messageID string   // "" when there is none
+	eightBit  bool     // bytes above 127
+	forged    bool     // has fields that only we may write
+	cut       bool     // is longer than headMax
+	mailboxes []string // that it was in before, by their keys
 }
 
 // readHead reads the header; rest is what follows it.
@@ -51,6 +52,8 @@ func (h *head) note(f message.Field) {
 		h.date = true
 	case f.Is("Message-Id") && h.messageID == "":
 		h.messageID = cmp.Or(f.Text(), "<>")
+	case f.Is("Delivered-To"):
+		h.noteMailbox(f)
 	case isOurs(f):
 		h.forged = true
 	}

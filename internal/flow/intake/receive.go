@@ -44,6 +44,9 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	if reply := t.weigh(); reply != nil {
 		return reply
 	}
+	if reply := t.circles(head); reply != nil {
+		return reply
+	}
 	return t.judgeMessage(ctx)
 }
 

@@ -1,0 +1,55 @@
+package intake
+
+import (
+	"cmp"
+	"slices"
+
+	"facteur/internal/flow/route"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/smtp"
+)
+
+// mailboxesMax is how many mailboxes a message is remembered to have been in: a loop
+// names the one that it comes back to again and again.
+const mailboxesMax = 50
+
+// noteMailbox remembers that the message was in a mailbox.
+func (h *head) noteMailbox(f message.Field) {
+	if len(h.mailboxes) >= mailboxesMax {
+		return
+	}
+	if a, err := address.Parse(f.Text()); err == nil {
+		h.mailboxes = append(h.mailboxes, a.Key())
+	}
+}
+
+// circles refuses a message that says by Delivered-To that it was in the mailbox which
+// it goes to (LOOP-002). Found at delivery, it would be a bounce to whoever wrote it,
+// or a letter that is held for nobody. Where one answer serves all recipients, refused
+// is only what would reach no other: delivery sees to the rest.
+func (t *Transaction) circles(h *head) *smtp.Reply {
+	if len(h.mailboxes) == 0 {
+		return nil
+	}
+	var first *smtp.Reply
+	others := false
+	for i := range t.recipients {
+		r := &t.recipients[i]
+		switch {
+		case r.removed:
+		case r.added || r.dest.Kind != route.Mailbox || !slices.Contains(h.mailboxes, r.dest.Address.Key()):
+			others = true
+		default:
+			reply := smtp.NewReply(554, "5.4.6", "<"+r.original.String()+">: mail forwarding loop: the message has been delivered to this mailbox before")
+			if t.peer.PerRecipient {
+				r.refused = reply
+			}
+			first = cmp.Or(first, reply)
+		}
+	}
+	if others || t.peer.PerRecipient {
+		return nil
+	}
+	return first
+}
