@@ -60,7 +60,7 @@ func (a *App) openDoors(c *config.Config) error {
 	}
 	a.doors = &doors{files: files, crowd: smtpd.NewCrowd(), open: make(map[conf.Socket]*door)}
 	a.doors.budget = limit.NewBudget(a.ceilings(c), func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
-	a.doors.gate = listen.NewGate(a.doors.budget, gateRules(c))
+	a.doors.gate = listen.NewGate(a.doors.budget, a.gateRules(c))
 	a.setLimits(c)
 	answers, err := a.answers(c)
 	if err != nil {
@@ -75,7 +75,7 @@ func (a *App) setLimits(c *config.Config) {
 	ceilings := a.ceilings(c)
 	limit.LimitMemory(ceilings.Memory)
 	a.doors.budget.Configure(ceilings)
-	a.doors.gate.Configure(gateRules(c))
+	a.doors.gate.Configure(a.gateRules(c))
 	if ceilings.Connections < c.Limits.Connections {
 		a.warn("facteur/master", fmt.Sprintf("the system lets us open %d files, which is enough for %d connections and not for the %d of limits.connections; "+
 			"raise the limit (ulimit -n, LimitNOFILE)", a.doors.files, ceilings.Connections, c.Limits.Connections))
@@ -100,13 +100,25 @@ func (a *App) ceilings(c *config.Config) limit.Ceilings {
 }
 
 // gateRules are what one client may do.
-func gateRules(c *config.Config) listen.Rules {
+func (a *App) gateRules(c *config.Config) listen.Rules {
 	exempt := prefixes(c.Limits.Exempt)
 	return listen.Rules{
 		PerClient: c.Limits.ConnectionsPerClient, PerAccount: c.Limits.ConnectionsPerAccount,
 		Rate: c.Limits.ConnectionRate, RateTime: c.Limits.RateTimeUnit.Std(),
+		Home: func(service string, client netip.Addr) bool {
+			return people(config.Service(service)) && a.gate.Home(client)
+		},
 		Exempt: exempt, Favoured: append(prefixes(c.TrustedNetworks), exempt...),
 	}
+}
+
+// people tells that a service is for people who log in.
+func people(s config.Service) bool {
+	switch s {
+	case config.Submission, config.Submissions, config.IMAP, config.IMAPS:
+		return true
+	}
+	return false
 }
 
 // answers is what every listener of the settings is to do.

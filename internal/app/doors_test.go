@@ -69,6 +69,42 @@ func TestReloadReachesLimits(t *testing.T) {
 	}
 }
 
+// An office behind one address comes back all at once, and strangers do not; from where
+// people read their mail no more is sent by strangers either.
+func TestHomeComesBack(t *testing.T) {
+	t.Parallel()
+	dir, smtp := t.TempDir(), fmt.Sprint("127.0.0.1:", freePorts(t, 1)[0])
+	more := fmt.Sprintf("[limits]\nexempt = []\nconnections_per_client = 2\n[[listen]]\nservice = \"smtp\"\naddress = %q\n", smtp)
+	_, submission, imap := loginHouse(t, dir, more)
+	outside := func(at string) (let int) {
+		var all []net.Conn
+		for range 25 {
+			line, conn, _ := call(t, "tcp", at, "")
+			if all = append(all, conn); strings.HasPrefix(line, "220 ") || strings.HasPrefix(line, "* OK") {
+				let++
+			}
+		}
+		for _, c := range all {
+			c.Close()
+		}
+		return let
+	}
+	if n := outside(imap); n != 2 {
+		t.Errorf("of strangers %d came in", n)
+	}
+	c := enter(t, submission, false, nil)
+	c.offers()
+	if got := c.auth(sasl.PLAIN, sasl.Plain(sasl.Credentials{User: alice, Password: secret}), nil); !in(got) {
+		t.Fatal(got)
+	}
+	if n := outside(submission); n != 20 {
+		t.Errorf("of an office %d came in", n)
+	}
+	if n := outside(smtp); n != 2 {
+		t.Errorf("of the office %d came in where nobody logs in", n)
+	}
+}
+
 // One account, whose password somebody found out, does not take every place.
 func TestConnectionsPerAccount(t *testing.T) {
 	t.Parallel()

@@ -93,12 +93,7 @@ func (a *App) open(ctx context.Context, account directory.Account) (*mailbox.Acc
 // nothing to do with us; the gate decides what it is worth. Clients are told whom we
 // trust to sign, unless single certificates count too, which nobody we know signed.
 func asking(c *config.Config, s config.Service, p certs.Policy) certs.Policy {
-	switch s {
-	case config.Submission, config.Submissions, config.IMAP, config.IMAPS:
-	default:
-		return p
-	}
-	if !c.AsksForCertificates() {
+	if !people(s) || !c.AsksForCertificates() {
 		return p
 	}
 	p.ClientAuth = tls.RequestClientCert

@@ -18,7 +18,9 @@ type Limits struct {
 	Connections int `toml:"connections"`
 	// The most connections at a time of one client to one service; who has logged in
 	// does not count. A client is an IPv4 address or an IPv6 /64. A /24 may have four
-	// times as many, a /56 twice, a /48 four times. Postfix calls this
+	// times as many, a /56 twice, a /48 four times. Where people log in, an address from
+	// which somebody did so in the last two months may have ten times as many, so that an
+	// office behind one address can come back all at once. Postfix calls this
 	// smtpd_client_connection_count_limit.
 	ConnectionsPerClient int `toml:"connections_per_client"`
 	// The most connections at a time of one account to one service, from wherever.

@@ -37,6 +37,7 @@ type Logins struct {
 
 	mu      sync.Mutex
 	known   map[acquaintance]time.Time // when it was last told of
+	homes   map[netip.Prefix]int       // how many accounts a client is known to
 	repeats map[acquaintance]*[4]uint64
 }
 
@@ -67,7 +68,7 @@ func NewLogins(window time.Duration) *Logins {
 	l := &Logins{
 		clients: NewCounter[netip.Prefix](window, loginSlots), accounts: NewCounter[uint64](window, loginSlots),
 		friends: NewCounter[acquaintance](window, loginSlots),
-		known:   make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64),
+		homes:   make(map[netip.Prefix]int), known: make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64),
 	}
 	rand.Read(l.key[:]) // never fails (crypto/rand)
 	return l
@@ -105,20 +106,36 @@ func (l *Logins) know(pair acquaintance, now time.Time) (fresh bool) {
 		return false
 	}
 	if !ok {
-		makeRoom(l.known, loginKnown)
+		makeRoom(l.known, loginKnown, func(gone acquaintance) { l.moved(gone.client, -1) })
+		l.moved(pair.client, 1)
 	}
 	l.known[pair] = now
 	return true
 }
 
+// moved counts the accounts that a client is known to. l.mu is held.
+func (l *Logins) moved(client netip.Prefix, n int) {
+	if l.homes[client] += n; l.homes[client] <= 0 {
+		delete(l.homes, client)
+	}
+}
+
+// Home tells of a client that somebody logged in from there before.
+func (l *Logins) Home(client netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.homes[Client(client)] > 0
+}
+
 // makeRoom throws somebody out of a full table: anybody, as the order of a map is
 // nobody's to choose.
-func makeRoom[K comparable, V any](table map[K]V, most int) {
+func makeRoom[K comparable, V any](table map[K]V, most int, gone func(K)) {
 	for k := range table {
 		if len(table) < most {
 			return
 		}
 		delete(table, k)
+		gone(k)
 	}
 }
 
@@ -127,7 +144,7 @@ func (l *Logins) again(pair acquaintance, secret string) bool {
 	mark := l.hash(secret)
 	marks := l.repeats[pair]
 	if marks == nil {
-		makeRoom(l.repeats, loginRepeat)
+		makeRoom(l.repeats, loginRepeat, func(acquaintance) {})
 		marks = new([4]uint64)
 		l.repeats[pair] = marks
 	}

@@ -100,6 +100,9 @@ func TestLoginsOwnerIsNotLockedOut(t *testing.T) {
 				t.Error("an acquaintance is news twice")
 			}
 		}
+		if l.Home(netip.MustParseAddr("198.51.100.8")) || !l.Home(netip.MustParseAddr("::ffff:198.51.100.7")) {
+			t.Error("nobody knows where the owner lives")
+		}
 		if n := guess(l, "198.51.100.7", "alice", 100); n != 5 {
 			t.Errorf("from the owner's own address: %d guesses", n)
 		}
@@ -227,7 +230,7 @@ func TestLoginsMemoryIsBounded(t *testing.T) {
 		l.Know("alice", client)
 		l.again(acquaintance{1, client}, "secret")
 	}
-	if len(l.known) > loginKnown || len(l.repeats) > loginRepeat {
-		t.Errorf("%d acquaintances, %d secrets", len(l.known), len(l.repeats))
+	if len(l.known) > loginKnown || len(l.repeats) > loginRepeat || len(l.homes) != len(l.known) {
+		t.Errorf("%d acquaintances, %d secrets, %d homes", len(l.known), len(l.repeats), len(l.homes))
 	}
 }

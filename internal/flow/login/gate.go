@@ -96,6 +96,9 @@ type Gate struct{ house House }
 // New makes a Gate.
 func New(h House) *Gate { return &Gate{h} }
 
+// Home tells of a client that somebody logged in from there before.
+func (g *Gate) Home(client netip.Addr) bool { return g.house.Logins.Home(client) }
+
 // Mechanisms are what p may use, in the order in which they are offered; none where
 // somebody could listen in.
 func (g *Gate) Mechanisms(p Peer) []string {

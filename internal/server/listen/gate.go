@@ -26,6 +26,10 @@ type Rules struct {
 	// Postfix's client_connection_rate_limit and anvil_rate_time_unit.
 	Rate     int
 	RateTime time.Duration
+	// Home tells of a client from which people log in to a service. It, and the networks
+	// around it, may have homeFactor times as many connections: after an outage a whole
+	// office comes back at once, behind one address, and is not known yet. nil: nobody.
+	Home func(service string, client netip.Addr) bool
 	// Exempt networks are spared all three.
 	Exempt []netip.Prefix
 	// Favoured networks, and who comes by a Unix socket, find room in the reserve
@@ -40,6 +44,9 @@ const (
 	DefaultRate       = 300
 	DefaultRateTime   = time.Minute
 )
+
+// homeFactor is how much more a home may have.
+const homeFactor = 10
 
 // DefaultRules spare and favour this machine.
 func DefaultRules() Rules {
@@ -138,14 +145,19 @@ func (g *Gate) enter(service string, a netip.Addr) (counted bool, err error) {
 		return false, nil
 	}
 	nets := limit.Networks(a)
-	if err := g.crowded(r, service, nets); err != nil {
+	if err := g.crowded(r, service, a, nets); err != nil {
 		return false, err
 	}
-	if err := g.hasty(r, service, nets); err != nil {
+	if err := g.hasty(r, service, a, nets); err != nil {
 		g.leave(service, a)
 		return false, err
 	}
 	return true, nil
+}
+
+// over tells that a count of a client, or of its network, is more than it may be.
+func (r *Rules) over(service string, a netip.Addr, count, most int) bool {
+	return count > most && (count > most*homeFactor || r.Home == nil || !r.Home(service, a))
 }
 
 // enterAccount counts a connection in under its account, unless too many of that are
@@ -165,13 +177,13 @@ func (g *Gate) enterAccount(service, account string, a netip.Addr) (counted bool
 }
 
 // crowded counts a client in, unless too many are inside.
-func (g *Gate) crowded(r *Rules, service string, nets []limit.Network) error {
+func (g *Gate) crowded(r *Rules, service string, a netip.Addr, nets []limit.Network) error {
 	for i, n := range nets {
 		count := g.present.Enter(visitor{service, n.Prefix})
 		if i == 0 {
 			g.stats.count.see(service, n.Addr(), count, 0)
 		}
-		if most := r.PerClient * n.Factor; count > most {
+		if most := r.PerClient * n.Factor; r.over(service, a, count, most) {
 			for _, entered := range nets[:i+1] {
 				g.present.Leave(visitor{service, entered.Prefix})
 			}
@@ -183,14 +195,14 @@ func (g *Gate) crowded(r *Rules, service string, nets []limit.Network) error {
 
 // hasty counts a connection for the rate. What a network refuses does not count
 // for the wider ones: one client in a hurry does not shut out its neighbours.
-func (g *Gate) hasty(r *Rules, service string, nets []limit.Network) error {
+func (g *Gate) hasty(r *Rules, service string, a netip.Addr, nets []limit.Network) error {
 	rate := g.rate.Load()
 	for i, n := range nets {
 		count := rate.Add(visitor{service, n.Prefix}, 1)
 		if i == 0 {
 			g.stats.rate.see(service, n.Addr(), count, rate.Window())
 		}
-		if most := r.Rate * n.Factor; count > most {
+		if most := r.Rate * n.Factor; r.over(service, a, count, most) {
 			return &overError{"rate", n.Prefix, count, most, rate.Window()}
 		}
 	}

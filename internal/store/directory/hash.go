@@ -22,8 +22,9 @@ const (
 const maxPassword = 1024
 
 // queueLength is how many may wait for a free hash, per hash that runs: at 25 ms
-// each, whoever is last in the line waits about a second.
-const queueLength = 40
+// each, whoever is last in the line waits about five seconds. Mail programs wait that
+// long, and an office that comes back at once after an outage is not turned away.
+const queueLength = 200
 
 // errBusy: the line before the hash is full. It is temporary.
 var errBusy = errors.New("too many log-ins at once; try again")
