@@ -56,7 +56,7 @@ func (e Tried) sentence(k event.Kind, to string) string {
 			". It is not certain who sent the message, so nobody was told; it is held until a person decides."
 	case event.Dropped:
 		if !e.Sender.IsNull() {
-			return "Delivery to <" + to + "> failed for good: " + e.why() + ". The sender had asked not to be told (NOTIFY)."
+			return "Delivery to <" + to + "> failed for good: " + e.why() + ". The sender is not to be told (NOTIFY)."
 		}
 		return "Delivery to <" + to + "> failed for good: " + e.why() + ". This was a notice, and there are no notices about notices."
 	}

@@ -296,12 +296,14 @@ func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
 	return nil
 }
 
-// addRecipient adds one whom the client did not name.
+// addRecipient adds one whom the client did not name. The sender hears nothing of what
+// becomes of the copy, here or at the next host: whoever keeps it has not told him.
 func (t *Transaction) addRecipient(ctx context.Context, to address.Address) error {
 	r, err := t.resolve(ctx, to)
 	if err != nil {
 		return err
 	}
+	r.notify = smtp.NotifyNever
 	t.join(r)
 	return nil
 }

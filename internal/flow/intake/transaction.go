@@ -130,7 +130,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 		return reply
 	}
 	if i, again := t.seen[r.key()]; again {
-		t.again(i)
+		t.again(i, c)
 		return nil // one copy is enough
 	}
 	if reply := t.hasRoom(ctx, &r); reply != nil {
@@ -163,9 +163,9 @@ func (t *Transaction) add(r recipient) {
 }
 
 // again notes that the client named somebody who is there already.
-func (t *Transaction) again(i int) {
+func (t *Transaction) again(i int, c smtp.Rcpt) {
 	if r := &t.recipients[i]; r.added {
-		r.added = false
+		r.added, r.notify, r.orcpt = false, c.Notify, c.Original
 		t.named++
 	}
 	t.took(i)

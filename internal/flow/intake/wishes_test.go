@@ -43,6 +43,25 @@ func TestRedirectsReachMailboxesWithAQuota(t *testing.T) {
 	}
 }
 
+// TestNobodyHearsOfACopy: a notice about a copy would tell its sender who keeps one
+// (INV-06). Who is named by the client as well is no secret.
+func TestNobodyHearsOfACopy(t *testing.T) {
+	for to, want := range map[string]smtp.Notify{"alice@example.org": smtp.NotifyNever, "alice@example.org bob@example.org": 0, "bob@example.org alice@example.org": 0} {
+		c := newCounter(t, 0)
+		c.govern(t, [3]string{"rcpt", "", "bcc bob@example.org"})
+		where, answer, id := c.talk(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, "alice@example.org")}, text, strings.Fields(to)...)
+		if where != "" {
+			t.Fatal(where, answer)
+		}
+		item, _ := c.bytes(t, id)
+		for _, r := range item.Recipients {
+			if r.Address.Local == "bob" && r.Notify != want || r.Address.Local == "alice" && r.Notify != 0 {
+				t.Errorf("to %s: %s has NOTIFY %v", to, r.Address, r.Notify)
+			}
+		}
+	}
+}
+
 // TestACopyForWhoGetsItAnyway is one copy.
 func TestACopyForWhoGetsItAnyway(t *testing.T) {
 	for then, want := range map[string]string{"bcc bob@example.org": "bob@example.org", "redirect bob@example.org": "bob@example.org"} {
