@@ -35,7 +35,8 @@ type search struct {
 // parseSearch reads "ldap://host[:port]/BASE?attribute?scope?(filter)", percent-encoded
 // where RFC 4516 wants it.
 func parseSearch(from string) (s search, err error) {
-	scheme, rest, found := strings.Cut(from, "://")
+	scheme, rest, _ := strings.Cut(from, ":")
+	rest, found := strings.CutPrefix(rest, "//")
 	host, rest, slash := strings.Cut(rest, "/")
 	if s.scheme = scheme; !found || !slash {
 		return s, fmt.Errorf("expected \"%s://host/BASE?attribute?scope?(filter with {key})\"", scheme)

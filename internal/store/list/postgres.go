@@ -136,17 +136,19 @@ type asked struct {
 }
 
 func (d *postgres) dial(ctx context.Context, host string) (session, error) {
-	s := &asked{postgres: d}
-	conn, err := pgconn.ConnectConfig(ctx, d.config(host, s))
+	conn, err := pgconn.ConnectConfig(ctx, d.config(host))
 	if err != nil {
 		return nil, describe(ctx, err)
 	}
-	s.conn = conn
-	return s, nil
+	raw := conn.Conn()
+	if encrypted, ok := raw.(*tls.Conn); ok {
+		raw = encrypted.NetConn()
+	}
+	return &asked{postgres: d, wire: raw.(*wire), conn: conn}, nil
 }
 
 // config is for one host. The session may read, and only that.
-func (d *postgres) config(host string, s *asked) *pgconn.Config {
+func (d *postgres) config(host string) *pgconn.Config {
 	c := d.plain.Copy()
 	c.Host, c.Port = hostAndPort(host)
 	c.User, c.Database, c.Password = d.user, d.name, d.password
@@ -160,15 +162,17 @@ func (d *postgres) config(host string, s *asked) *pgconn.Config {
 		"application_name": "facteur", "client_encoding": "UTF8",
 		"default_transaction_read_only": "on", "statement_timeout": strconv.FormatInt(patience.Milliseconds(), 10),
 	}
-	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		raw, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		s.wire = newWire(raw)
-		return s.wire, nil
-	}
+	c.DialFunc = dialWire
 	return c
+}
+
+// dialWire also serves the library when it asks a server to give up on a statement.
+func dialWire(ctx context.Context, network, address string) (net.Conn, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return newWire(raw), nil
 }
 
 func hostAndPort(address string) (string, uint16) {
@@ -211,9 +215,5 @@ func (s *asked) judge(ctx context.Context, err error) error {
 	return complaint{err}
 }
 
-func (s *asked) close() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // nothing is waited for
-	s.wire.Close()
-	s.conn.Close(ctx)
-}
+// close lets the server see the end of the connection, and waits for nothing.
+func (s *asked) close() { s.wire.Close() }

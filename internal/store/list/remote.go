@@ -58,6 +58,7 @@ type remote struct {
 	cache   *cache
 	breaker breaker
 	slots   chan struct{} // one for each session in use
+	limit   time.Duration // for one question; patience
 
 	mu       sync.Mutex
 	idle     []rested
@@ -73,7 +74,7 @@ type rested struct {
 }
 
 func newRemote(s Source, hosts []string, by service, events event.Sink) *remote {
-	return &remote{name: s.Name, hosts: hosts, service: by, events: events, cache: newCache(s.CacheTime), slots: make(chan struct{}, maxSessions)}
+	return &remote{name: s.Name, hosts: hosts, service: by, events: events, cache: newCache(s.CacheTime), slots: make(chan struct{}, maxSessions), limit: patience}
 }
 
 // find asks the cache, then a server.
@@ -93,12 +94,12 @@ func (r *remote) find(ctx context.Context, key string) lookup.Answer[string] {
 	return a
 }
 
-// ask puts one question, within patience, and learns from it how the server does.
+// ask puts one question, within the limit, and learns from it how the server does.
 func (r *remote) ask(caller context.Context, key string) (values []string, found bool, err error) {
 	if err := r.breaker.refuses(time.Now()); err != nil {
 		return nil, false, err
 	}
-	ctx, cancel := context.WithTimeout(caller, patience)
+	ctx, cancel := context.WithTimeout(caller, r.limit)
 	defer cancel()
 	select {
 	case r.slots <- struct{}{}:
