@@ -287,6 +287,9 @@ func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
 	if err != nil {
 		return err
 	}
+	if t.diverted && t.isFor(r.key()) {
+		return nil // again, for another of a thousand recipients
+	}
 	t.recipients = slices.Clone(t.recipients) // see judgeRecipient
 	for i := range t.recipients {
 		t.recipients[i].removed = true
@@ -294,6 +297,20 @@ func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
 	t.diverted = true
 	t.join(r)
 	return nil
+}
+
+// isFor tells that a recipient is the only one left.
+func (t *Transaction) isFor(key string) bool {
+	found := false
+	for i := range t.recipients {
+		if r := &t.recipients[i]; !r.removed {
+			if r.key() != key {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }
 
 // addRecipient adds one whom the client did not name. The sender hears nothing of what
@@ -312,6 +329,9 @@ func (t *Transaction) addRecipient(ctx context.Context, to address.Address) erro
 // and again.
 func (t *Transaction) join(r recipient) {
 	if i, there := t.seen[r.key()]; there {
+		if !t.recipients[i].removed {
+			return
+		}
 		t.recipients = slices.Clone(t.recipients) // see judgeRecipient
 		t.recipients[i].removed = false
 		return

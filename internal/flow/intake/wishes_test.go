@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,5 +221,24 @@ func TestAFromWithoutAnAddress(t *testing.T) {
 		if where != "end" || !strings.HasPrefix(answer, "550 5.7.1") {
 			t.Errorf("REL-010: From: %s: %s %s", from, where, answer)
 		}
+	}
+}
+
+// TestManyRedirects: the last word counts, and a thousand recipients cost no more than
+// they have to.
+func TestManyRedirects(t *testing.T) {
+	c := newCounter(t, 0)
+	c.with(func(r *Rules) { r.Recipients = 2000 })
+	c.govern(t, [3]string{"rcpt", "", "bcc o'hara@example.org"}, [3]string{"rcpt", "", "redirect bob@example.org"})
+	var to []string
+	for i := range 1000 {
+		to = append(to, fmt.Sprintf("alice%d@accept.example", i))
+	}
+	where, answer, id := c.talk(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, "alice@example.org")}, text, to...)
+	if where != "" {
+		t.Fatal(where, answer)
+	}
+	if got := c.people(t, id); got != "bob@example.org" {
+		t.Errorf("%q get it", got)
 	}
 }
