@@ -197,6 +197,33 @@ func TestProofIsUsedAndDropped(t *testing.T) {
 	wantState(t, d.Authenticate(ctx, "alice@example.org", "other"), lookup.NotFound)
 }
 
+// What changes while a log-in waits in the line before the hash counts.
+func TestChangeWhileWaiting(t *testing.T) {
+	for name, change := range map[string]string{
+		"removed": `DELETE FROM account`, "disabled": `UPDATE account SET disabled = 1`,
+		"another password": `UPDATE account SET password = password || ' '`,
+	} {
+		t.Run("AUT "+name, func(t *testing.T) {
+			d := open(t)
+			for range cap(d.hasher.running) {
+				d.hasher.running <- struct{}{}
+			}
+			said := make(chan lookup.State)
+			go func() { said <- d.Authenticate(t.Context(), "alice@example.org", "open sesame").State() }()
+			for len(d.hasher.waiting) == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			must(t, d.db.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(change); return err }))
+			for range cap(d.hasher.running) {
+				<-d.hasher.running
+			}
+			if got := <-said; got != lookup.NotFound {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
 func TestDisabledAccountReceivesButDoesNotLogIn(t *testing.T) {
 	t.Parallel()
 	d, ctx := open(t), t.Context()
