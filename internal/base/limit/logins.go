@@ -32,7 +32,7 @@ import (
 type Logins struct {
 	clients  *Counter[netip.Prefix]
 	accounts *Counter[uint64]
-	friends  *Counter[acquaintance]
+	friends  *Counter[friend]
 	key      [32]byte
 
 	mu      sync.Mutex
@@ -45,6 +45,14 @@ type Logins struct {
 type acquaintance struct {
 	account uint64
 	client  netip.Prefix
+}
+
+// friend is a client that is counted on its own with an account. Whether secrets are
+// seen makes two of it: where they are not, a program with an old password is a failure
+// each time that it asks, which shall not shut out those beside it who send theirs.
+type friend struct {
+	acquaintance
+	blind bool
 }
 
 // The bounds of the tables of Logins: some 10 MB when all are full.
@@ -67,7 +75,7 @@ type LoginRules struct {
 func NewLogins(window time.Duration) *Logins {
 	l := &Logins{
 		clients: NewCounter[netip.Prefix](window, loginSlots), accounts: NewCounter[uint64](window, loginSlots),
-		friends: NewCounter[acquaintance](window, loginSlots),
+		friends: NewCounter[friend](window, loginSlots),
 		homes:   make(map[netip.Prefix]int), known: make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64),
 	}
 	rand.Read(l.key[:]) // never fails (crypto/rand)
@@ -75,10 +83,11 @@ func NewLogins(window time.Duration) *Logins {
 }
 
 // Try begins a log-in to an account, named in one form always, known here or not;
-// "" when the client did not say. A reason is why it is not to be tried, for people.
-// Else the attempt may be ended by Failed or Passed.
-func (l *Logins) Try(r LoginRules, client netip.Addr, account string) (try LoginTry, reason string) {
-	try = LoginTry{logins: l, rules: r, addr: client, pair: acquaintance{l.hash(account), Client(client)}, named: account != ""}
+// "" when the client did not say. blind tells that the secret itself will not be seen. A
+// reason is why it is not to be tried, for people. Else the attempt may be ended by
+// Failed or Passed.
+func (l *Logins) Try(r LoginRules, client netip.Addr, account string, blind bool) (try LoginTry, reason string) {
+	try = LoginTry{logins: l, rules: r, addr: client, pair: acquaintance{l.hash(account), Client(client)}, named: account != "", blind: blind}
 	if !try.pair.client.IsValid() || Contains(r.Exempt, client) {
 		return LoginTry{}, ""
 	}
@@ -171,7 +180,10 @@ type LoginTry struct {
 	addr   netip.Addr
 	pair   acquaintance
 	named  bool
+	blind  bool
 }
+
+func (t LoginTry) friend() friend { return friend{t.pair, t.blind} }
 
 // Over says why the attempt may not go on, as others have failed since it began; ""
 // when it may.
@@ -188,7 +200,7 @@ func (t LoginTry) Over() (reason string) {
 func (t LoginTry) over() (reason string) {
 	l := t.logins
 	if _, known := l.known[t.pair]; known {
-		if l.friends.Sum(t.pair) >= t.rules.PerClient {
+		if l.friends.Sum(t.friend()) >= t.rules.PerClient {
 			return fmt.Sprintf("too many failed log-ins to this account from %s", t.pair.client)
 		}
 		return ""
@@ -217,7 +229,7 @@ func (t LoginTry) Failed(secret string) (reason string) {
 		return reason
 	}
 	if _, known := l.known[t.pair]; known {
-		l.friends.Add(t.pair, 1)
+		l.friends.Add(t.friend(), 1)
 		return ""
 	}
 	for _, n := range Networks(t.addr) {
@@ -244,6 +256,6 @@ func (t LoginTry) Passed() (network netip.Prefix, fresh bool, reason string) {
 	if reason = t.over(); reason != "" {
 		return netip.Prefix{}, false, reason
 	}
-	l.friends.Forget(t.pair)
+	l.friends.Forget(t.friend())
 	return t.pair.client, l.know(t.pair, time.Now()), ""
 }

@@ -12,11 +12,16 @@ import (
 
 var loginTestRules = LoginRules{PerClient: 5, PerAccount: 20, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
+// attempt is one with a secret that is seen.
+func attempt(l *Logins, from netip.Addr, account string) (LoginTry, string) {
+	return l.Try(loginTestRules, from, account, false)
+}
+
 // guess tries n secrets that are wrong, all different, and counts those that were
 // looked at.
 func guess(l *Logins, from, account string, n int) (looked int) {
 	for range n {
-		if try, reason := l.Try(loginTestRules, netip.MustParseAddr(from), account); reason == "" {
+		if try, reason := attempt(l, netip.MustParseAddr(from), account); reason == "" {
 			if try.Failed(rand.Text()) == "" {
 				looked++
 			}
@@ -26,7 +31,7 @@ func guess(l *Logins, from, account string, n int) (looked int) {
 }
 
 func may(l *Logins, from, account string) bool {
-	_, reason := l.Try(loginTestRules, netip.MustParseAddr(from), account)
+	_, reason := attempt(l, netip.MustParseAddr(from), account)
 	return reason == ""
 }
 
@@ -75,7 +80,7 @@ func TestLoginsIPv6(t *testing.T) {
 func TestLoginsOwnerIsNotLockedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLogins(time.Hour)
-		try, _ := l.Try(loginTestRules, netip.MustParseAddr("198.51.100.7"), "alice")
+		try, _ := attempt(l, netip.MustParseAddr("198.51.100.7"), "alice")
 		if network, fresh, _ := try.Passed(); !fresh || network.String() != "198.51.100.7/32" {
 			t.Error(network, fresh)
 		}
@@ -92,7 +97,7 @@ func TestLoginsOwnerIsNotLockedOut(t *testing.T) {
 		guess(l, "198.51.100.8", "carol", 100) // a bad neighbour
 		guess(l, "198.51.100.7", "carol", 100) // in the same house
 		for range 100 {
-			try, reason := l.Try(loginTestRules, netip.MustParseAddr("198.51.100.7"), "alice")
+			try, reason := attempt(l, netip.MustParseAddr("198.51.100.7"), "alice")
 			if reason != "" {
 				t.Fatal("the owner is locked out:", reason)
 			}
@@ -118,7 +123,7 @@ func TestLoginsRepeatedSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, phone := NewLogins(time.Hour), netip.MustParseAddr("192.0.2.1")
 		for i := range 100 {
-			try, reason := l.Try(loginTestRules, phone, "alice")
+			try, reason := attempt(l, phone, "alice")
 			if reason != "" {
 				t.Fatalf("limited after %d: %s", i, reason)
 			}
@@ -130,7 +135,7 @@ func TestLoginsRepeatedSecret(t *testing.T) {
 		// The same secret at another account is a guess.
 		l, n := NewLogins(time.Hour), 0
 		for i := range 100 {
-			if try, reason := l.Try(loginTestRules, phone, fmt.Sprint("user", i)); reason == "" {
+			if try, reason := attempt(l, phone, fmt.Sprint("user", i)); reason == "" {
 				try.Failed("12345678")
 				n++
 			}
@@ -141,12 +146,30 @@ func TestLoginsRepeatedSecret(t *testing.T) {
 	})
 }
 
+// A program with an old password that speaks SCRAM fails each time it asks. At home it
+// shuts out itself, and not the owner's other programs.
+func TestLoginsOldPasswordUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, home, failed := NewLogins(time.Hour), netip.MustParseAddr("192.0.2.1"), 0
+		try, _ := attempt(l, home, "alice")
+		try.Passed()
+		for range 100 {
+			if try, reason := l.Try(loginTestRules, home, "alice", true); reason == "" && try.Failed("") == "" {
+				failed++
+			}
+		}
+		if failed != loginTestRules.PerClient || !may(l, "192.0.2.1", "alice") {
+			t.Errorf("after %d failures of one program the other is shut out", failed)
+		}
+	})
+}
+
 // A valid account of one's own is no way to have more guesses at others.
 func TestLoginsSuccessDoesNotForgive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, n := NewLogins(time.Hour), 0
 		for range 100 {
-			try, reason := l.Try(loginTestRules, netip.MustParseAddr("192.0.2.1"), "mallory")
+			try, reason := attempt(l, netip.MustParseAddr("192.0.2.1"), "mallory")
 			if reason == "" {
 				try.Passed()
 			}
@@ -177,7 +200,7 @@ func TestLoginsAtOnce(t *testing.T) {
 				if strings.Contains(from, "%") {
 					from = fmt.Sprintf(from, i/200, i%200)
 				}
-				try, reason := l.Try(loginTestRules, netip.MustParseAddr(from), "alice")
+				try, reason := attempt(l, netip.MustParseAddr(from), "alice")
 				if reason != "" {
 					t.Fatal(reason)
 				}
@@ -206,13 +229,13 @@ func TestLoginsAtOnce(t *testing.T) {
 func TestLoginsUntoldSecretCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, from := NewLogins(time.Hour), netip.MustParseAddr("192.0.2.1")
-		untold, _ := l.Try(loginTestRules, from, "alice")
+		untold, _ := attempt(l, from, "alice")
 		guess(l, "192.0.2.1", "alice", 5)
 		if untold.Failed("secret") == "" {
 			t.Fatal("told beyond the limit")
 		}
 		time.Sleep(2 * time.Hour)
-		try, _ := l.Try(loginTestRules, from, "alice")
+		try, _ := attempt(l, from, "alice")
 		try.Failed("secret")
 		if n := guess(l, "192.0.2.1", "alice", 100); n != 4 {
 			t.Errorf("%d guesses beside it", n)

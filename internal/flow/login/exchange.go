@@ -80,9 +80,14 @@ func (x *Exchange) judge() sasl.Judge {
 // enter asks whether this client may try this name now.
 func (x *Exchange) enter(user string) error {
 	x.user = user
-	try, reason := x.gate.house.Logins.Try(x.rules.Limits, x.peer.Addr, compared(user))
+	try, reason := x.gate.house.Logins.Try(x.rules.Limits, x.peer.Addr, compared(user), x.blind())
 	x.try = try
 	return limited(reason)
+}
+
+// blind tells that the mechanism does not show us the secret.
+func (x *Exchange) blind() bool {
+	return x.mechanism == sasl.CRAMMD5 || strings.HasPrefix(x.mechanism, "SCRAM-")
 }
 
 // limited is the error of a reason of limit.Logins; nil for none.
