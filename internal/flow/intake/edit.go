@@ -59,19 +59,19 @@ func (t *Transaction) edit(e Edit) {
 }
 
 // change does the edits of a hook, and takes its body instead of the old one.
-func (t *Transaction) change(ctx context.Context, edits []Edit, body *queue.Spool) error {
+func (t *Transaction) change(ctx context.Context, by string, edits []Edit, body *queue.Spool) error {
 	for _, e := range edits {
-		switch e.Kind {
-		case AddRecipient:
-			if err := t.addRecipient(ctx, e.Address); err != nil {
-				return err
-			}
-		case RemoveRecipient:
-			t.removeRecipient(e.Address.Key())
-		case ChangeSender:
-			t.mail.Sender = e.Address
-		default:
+		if e.Kind < AddRecipient {
 			t.edit(e)
+			continue
+		}
+		before := t.mail.Sender
+		done, err := t.readdress(ctx, e)
+		if err != nil {
+			return err
+		}
+		if done {
+			t.desk.events.Emit(Readdressed{By: by, Edit: e, Peer: t.peer, ID: t.id, From: before})
 		}
 	}
 	if body != nil {
@@ -83,12 +83,26 @@ func (t *Transaction) change(ctx context.Context, edits []Edit, body *queue.Spoo
 	return nil
 }
 
-func (t *Transaction) removeRecipient(key string) {
+// readdress changes the envelope; done tells that it is another one now.
+func (t *Transaction) readdress(ctx context.Context, e Edit) (done bool, err error) {
+	switch e.Kind {
+	case AddRecipient:
+		return true, t.addRecipient(ctx, e.Address)
+	case RemoveRecipient:
+		return t.removeRecipient(e.Address.Key()), nil
+	}
+	done = t.mail.Sender != e.Address
+	t.mail.Sender = e.Address
+	return done, nil
+}
+
+func (t *Transaction) removeRecipient(key string) (found bool) {
 	for i := range t.recipients {
-		if r := &t.recipients[i]; r.original.Key() == key {
-			r.removed = true
+		if r := &t.recipients[i]; r.original.Key() == key && !r.removed {
+			r.removed, found = true, true
 		}
 	}
+	return found
 }
 
 // edited is a header after one edit. Of a header that is longer than we look at

@@ -103,6 +103,8 @@ func TestHooksChangeTheMessage(t *testing.T) {
 			return Advice{}
 		}}
 		c.with(func(r *Rules) { r.Hooks = []Hook{first, second} })
+		log := &diary{}
+		c.Desk.events = log
 		where, answer, id := c.talk(t, stranger, smtp.Mail{}, "Subject: x\r\nX-Old: 1\r\nX-Old: 2\r\n\r\n"+body, "alice@example.org")
 		if where != "" {
 			t.Fatal(where, answer)
@@ -111,6 +113,12 @@ func TestHooksChangeTheMessage(t *testing.T) {
 		item, stored := c.bytes(t, id)
 		if seen != want || !strings.HasSuffix(stored, want) || strings.Count(stored, "Received:") != 1 {
 			t.Errorf("seen %q\nstored %q\nwant %q", seen, stored, want)
+		}
+		for _, line := range []string{"milter one added the recipient <bob@example.org>", "milter one removed the recipient <Alice@example.org>",
+			"milter one replaced the sender <> by <new@sender.example>"} {
+			if !strings.Contains(log.lines(), line) || !strings.Contains(log.sentences(), "M"+line[1:]+".") {
+				t.Errorf("INV-25: no word of %q:\n%s%s", line, log.lines(), log.sentences())
+			}
 		}
 		if len(item.Recipients) != 1 || item.Recipients[0].Address.Local != "bob" || item.Sender.Domain != "sender.example" {
 			t.Errorf("%+v", item)

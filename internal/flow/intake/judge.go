@@ -246,7 +246,7 @@ func (v *Visit) follow(ctx context.Context, stage rule.Stage, s subject, a Advic
 	if stage != rule.End {
 		return nil
 	}
-	if err := s.tx.change(ctx, a.Edits, a.Body); err != nil {
+	if err := s.tx.change(ctx, a.By, a.Edits, a.Body); err != nil {
 		return v.trouble(s, a.By, err)
 	}
 	return nil

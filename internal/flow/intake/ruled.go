@@ -140,7 +140,7 @@ func (e Ruled) Step() event.Step {
 }
 
 func (e Ruled) sentence() string {
-	by := strings.ToUpper(e.By[:min(1, len(e.By))]) + e.By[min(1, len(e.By)):]
+	by := capital(e.By)
 	if e.Rule != "" {
 		by = fmt.Sprintf("The rule %q", e.Rule)
 	}
@@ -164,6 +164,11 @@ func (e Ruled) sentence() string {
 		return by + " remarked: " + a.Text + "."
 	}
 	return by + " changed the header of the message: " + a.String() + "."
+}
+
+func capital(s string) string {
+	n := min(1, len(s))
+	return strings.ToUpper(s[:n]) + s[n:]
 }
 
 func colon(s string) string {
@@ -225,7 +230,51 @@ func (e Discarded) Step() event.Step {
 	return s
 }
 
+// Readdressed: a hook changed the envelope of a message.
+type Readdressed struct {
+	By   string
+	Edit Edit // of the envelope
+	Peer Peer
+	ID   queue.ID
+	From address.Address // the sender until now
+}
+
+// what is what was done.
+func (e Readdressed) what() string {
+	switch e.Edit.Kind {
+	case AddRecipient:
+		return "added the recipient <" + e.Edit.Address.String() + ">"
+	case RemoveRecipient:
+		return "removed the recipient <" + e.Edit.Address.String() + ">"
+	}
+	return "replaced the sender <" + e.From.String() + "> by <" + e.Edit.Address.String() + ">"
+}
+
+// Level implements event.Event.
+func (Readdressed) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Readdressed) Record() (string, []slog.Attr) {
+	return "readdressed", []slog.Attr{slog.String("id", e.ID.String()), slog.String("by", e.By), slog.String("what", e.what())}
+}
+
+// Line implements event.Event.
+func (e Readdressed) Line() (string, string) {
+	return "postfix/cleanup", fmt.Sprintf("%s: %s %s", e.ID, e.By, e.what())
+}
+
+// Step implements event.Stepper.
+func (e Readdressed) Step() event.Step {
+	s := e.Peer.step(event.Judged, e.ID)
+	s.Rule, s.Sender = e.By, e.From.String()
+	if e.Edit.Kind != ChangeSender {
+		s.Recipients = []string{e.Edit.Address.String()}
+	}
+	s.Sentence = capital(e.By) + " " + e.what() + "."
+	return s
+}
+
 var (
-	_ = []event.Event{Ruled{}, Discarded{}, Paced{}}
-	_ = []event.Stepper{Ruled{}, Discarded{}, Paced{}}
+	_ = []event.Event{Ruled{}, Discarded{}, Paced{}, Readdressed{}}
+	_ = []event.Stepper{Ruled{}, Discarded{}, Paced{}, Readdressed{}}
 )
