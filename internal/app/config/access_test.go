@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,8 +37,12 @@ func TestExamplesOfThePage(t *testing.T) {
 	if len(blocks) < 8 {
 		t.Fatalf("%d examples", len(blocks))
 	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ldap.secret"), []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, b := range blocks {
-		for _, e := range accessErrors(t, head+b[1]) {
+		for _, e := range accessErrors(t, head+strings.ReplaceAll(b[1], "/etc/facteur/", dir+"/")) {
 			t.Errorf("%s\n%s", e, b[1])
 		}
 	}

@@ -110,6 +110,9 @@ type example struct {
 		Name    string   `toml:"name"`
 		Source  string   `toml:"source"`
 		Entries []string `toml:"entries"`
+
+		BindDN       string `toml:"bind_dn"`
+		PasswordFile string `toml:"password_file"`
 	} `toml:"list"`
 	Rules []struct {
 		Name  string       `toml:"name"`
@@ -134,7 +137,7 @@ func examples(t *testing.T) map[string]*Set {
 		if _, err := conf.Decode("RULES.md", []byte(block[1]), &e); err != nil {
 			t.Fatal(err)
 		}
-		l := lists{"blocked": {"spam.example": "REJECT"}}
+		l := lists{"blocked": {"spam.example": "REJECT"}, "staff": {"bob@example.org": "bob"}, "decisions": {"spam.example": "REJECT no"}}
 		for _, list := range e.Lists {
 			if list.Source != "" {
 				continue
@@ -184,6 +187,10 @@ func TestExamples(t *testing.T) {
 		{"friends come in", Rcpt, "accept", []func(*Facts){from("x@x.example"), at("192.0.2.7", "")}},
 		{"blocked senders", Rcpt, "reject 554 5.7.1 Access denied", []func(*Facts){from("x@sub.spam.example"), at("198.51.100.1", "h.example")}},
 		{"blocked senders", Rcpt, "", []func(*Facts){from("x@y.example"), at("198.51.100.1", "h.example")}},
+		{"only staff write to everybody", Rcpt, "reject 550 5.7.1 Only members", []func(*Facts){to("everybody@example.org"), from("eve@example.org")}},
+		{"only staff write to everybody", Rcpt, "", []func(*Facts){to("everybody@example.org"), from("bob@example.org")}},
+		{"what the database says", Rcpt, "reject 554 5.7.1 no", []func(*Facts){from("x@spam.example")}},
+		{"what the database says", Rcpt, "", []func(*Facts){from("x@y.example")}},
 		{"check_client_access", Connect, "reject 554 5.7.1 Access denied", nil},
 		{"check_client_access", Connect, "", []func(*Facts){at("198.51.100.1", "")}},
 		{"check_helo_access", Helo, "reject 550 5.7.1 Not from there", []func(*Facts){helo("mx.spam.example")}},
