@@ -11,9 +11,11 @@ import (
 // decided before, below r, and is not touched by it.
 func CRLF(r io.Reader) io.Reader { return &lineMender{r: r} }
 
+// lineMender lets mail that has only CRLF pass where it is read to; from the first
+// bare LF of a read on, bytes go through buf.
 type lineMender struct {
 	r    io.Reader
-	buf  [4096]byte
+	buf  []byte
 	have []byte // of buf, not yet given
 	last byte   // the byte given last
 	err  error
@@ -21,12 +23,16 @@ type lineMender struct {
 
 // Read implements io.Reader.
 func (c *lineMender) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	for len(c.have) == 0 {
 		if c.err != nil {
 			return 0, c.err
 		}
-		m, err := c.r.Read(c.buf[:])
-		c.have, c.err = c.buf[:m], err
+		if n = c.pass(p); n > 0 {
+			return n, nil
+		}
 	}
 	for n < len(p) && len(c.have) > 0 {
 		run := c.have
@@ -48,4 +54,35 @@ func (c *lineMender) Read(p []byte) (n int, err error) {
 		n++
 	}
 	return n, nil
+}
+
+// pass reads into p and tells how much of it may stay as it is. The rest is kept.
+func (c *lineMender) pass(p []byte) (n int) {
+	m, err := c.r.Read(p)
+	if n = c.sound(p[:m]); n > 0 {
+		c.last = p[n-1]
+	}
+	if n < m {
+		c.buf = append(c.buf[:0], p[n:m]...)
+		c.have = c.buf
+	}
+	c.err = err
+	return n
+}
+
+// sound is the length of b before its first bare LF.
+func (c *lineMender) sound(b []byte) int {
+	last := c.last
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return len(b)
+		}
+		if at += i; at > 0 {
+			last = b[at-1]
+		}
+		if last != '\r' {
+			return at
+		}
+	}
 }
