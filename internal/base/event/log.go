@@ -107,8 +107,8 @@ func (l *Log) line(e Event) {
 	if text == "" {
 		return
 	}
-	b := make([]byte, 0, 256)
-	b = time.Now().AppendFormat(b, time.Stamp)
+	var room [512]byte // most lines fit, and cost no memory of their own
+	b := time.Now().AppendFormat(room[:0], time.Stamp)
 	b = append(b, ' ')
 	b = append(b, l.host...)
 	b = append(b, ' ')
@@ -149,6 +149,7 @@ func appendSafe(b []byte, text string) []byte {
 	return b
 }
 
+// add copies a line to what is pending.
 func (l *Log) add(line []byte) {
 	l.mu.Lock()
 	for len(l.pending) > pendingMax && l.work != nil {
@@ -156,7 +157,7 @@ func (l *Log) add(line []byte) {
 	}
 	if l.work == nil { // closed: say it at once
 		defer l.mu.Unlock()
-		l.out.Write(line)
+		l.out.Write(bytes.Clone(line)) // a writer may keep what it gets: the line itself stays on the stack
 		return
 	}
 	l.pending = append(l.pending, line...)

@@ -3,6 +3,7 @@ package deliver
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"facteur/internal/base/event"
@@ -34,22 +35,27 @@ func newTimes(a *attempt, now time.Time) Times {
 
 // String is the delay= and delays= of Postfix's log, in seconds.
 func (t Times) String() string {
-	return fmt.Sprintf("delay=%s, delays=%s/%s/%s/%s", seconds(t.Total),
-		seconds(t.Before), seconds(t.Waiting), seconds(t.Connecting), seconds(t.Sending))
+	b := make([]byte, 0, 64)
+	b = appendSeconds(append(b, "delay="...), t.Total)
+	b = appendSeconds(append(b, ", delays="...), t.Before)
+	for _, d := range [...]time.Duration{t.Waiting, t.Connecting, t.Sending} {
+		b = appendSeconds(append(b, '/'), d)
+	}
+	return string(b)
 }
 
-// seconds keeps two significant digits, as Postfix does.
-func seconds(d time.Duration) string {
+// appendSeconds keeps two significant digits, as Postfix does.
+func appendSeconds(b []byte, d time.Duration) []byte {
 	s := d.Seconds()
 	switch {
 	case s < 0.01:
-		return "0"
+		return append(b, '0')
 	case s < 1:
-		return fmt.Sprintf("%.2g", s)
+		return strconv.AppendFloat(b, s, 'g', 2, 64)
 	case s < 10:
-		return fmt.Sprintf("%.1f", s)
+		return strconv.AppendFloat(b, s, 'f', 1, 64)
 	}
-	return fmt.Sprintf("%.0f", s)
+	return strconv.AppendFloat(b, s, 'f', 0, 64)
 }
 
 // Tried is what an attempt brought for one recipient.
@@ -87,8 +93,8 @@ func (e Tried) Line() (string, string) {
 	if e.Recipient.Original != e.Recipient.Address {
 		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
 	}
-	return program, fmt.Sprintf("%s: %s, relay=%s, %s, dsn=%s, status=%s (%s)",
-		e.ID, to, e.relay(), e.Attempt, e.Status, e.status(), e.Text)
+	return program, e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
+		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + ")"
 }
 
 // status is the word of status=. What is landing has been delivered for the

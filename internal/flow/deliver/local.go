@@ -251,7 +251,7 @@ func namesMailbox(message []byte, at address.Address) bool {
 
 // prefix is what final delivery adds (RFC 5321 §4.4), in Postfix's order.
 func prefix(x *letter) string {
-	return fmt.Sprintf("Return-Path: <%s>\r\nDelivered-To: %s\r\n", x.attempt.item.Sender, x.recipient.Address)
+	return "Return-Path: <" + x.attempt.item.Sender.String() + ">\r\nDelivered-To: " + x.recipient.Address.String() + "\r\n"
 }
 
 func (l *local) name(it *queue.Item, r queue.Recipient) string {

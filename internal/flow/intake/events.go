@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"facteur/internal/base/event"
@@ -86,7 +87,7 @@ func (e Accepted) Line() (string, string) {
 	if u := e.Peer.User; u != nil {
 		return "postfix/pickup", fmt.Sprintf("%s: uid=%d from=<%s>", e.Item.ID, u.UID, e.Item.Sender)
 	}
-	s := fmt.Sprintf("%s: client=%s[%s]", e.Item.ID, e.Peer.Name, addressText(e.Peer.Addr))
+	s := e.Item.ID.String() + ": client=" + e.Peer.Name + "[" + addressText(e.Peer.Addr) + "]"
 	if e.Peer.Account != "" {
 		s += ", sasl_method=" + e.Peer.Mechanism + ", sasl_username=" + e.Peer.Account
 	}
@@ -105,7 +106,7 @@ type cleanupLine struct {
 func (cleanupLine) Level() slog.Level             { return slog.LevelInfo }
 func (cleanupLine) Record() (string, []slog.Attr) { return "", nil }
 func (e cleanupLine) Line() (string, string) {
-	return "postfix/cleanup", fmt.Sprintf("%s: message-id=%s", e.id, e.messageID)
+	return "postfix/cleanup", e.id.String() + ": message-id=" + e.messageID
 }
 
 // Active is an item that entered the queue. In the structured log the event that
@@ -120,8 +121,8 @@ func (Active) Record() (string, []slog.Attr) { return "", nil }
 
 // Line implements event.Event.
 func (e Active) Line() (string, string) {
-	return "postfix/qmgr", fmt.Sprintf("%s: from=<%s>, size=%d, nrcpt=%d (queue active)",
-		e.Item.ID, e.Item.Sender, e.Item.Size, len(e.Item.Recipients))
+	return "postfix/qmgr", e.Item.ID.String() + ": from=<" + e.Item.Sender.String() + ">, size=" +
+		strconv.FormatInt(e.Item.Size, 10) + ", nrcpt=" + strconv.Itoa(len(e.Item.Recipients)) + " (queue active)"
 }
 
 // Trouble is a fault of ours that made a peer try again later.

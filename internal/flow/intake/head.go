@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
 	"crypto/tls"
@@ -107,32 +106,36 @@ func (t *Transaction) mend(h *head) {
 // prefix is what we put in front of the message: fields of rules, and the trace
 // field.
 func (t *Transaction) prefix() []byte {
-	b := bytes.NewBuffer(make([]byte, 0, 512))
-	b.Write(t.above)
-	t.traceField(b)
-	return b.Bytes()
+	return t.appendTrace(append(make([]byte, 0, len(t.above)+512), t.above...))
 }
 
-// traceField is Received (RFC 5321 §4.4) in the form that Postfix writes.
-func (t *Transaction) traceField(b *bytes.Buffer) {
+// appendTrace appends Received (RFC 5321 §4.4) in the form that Postfix writes.
+func (t *Transaction) appendTrace(b []byte) []byte {
 	p := &t.peer
 	if p.User != nil {
-		fmt.Fprintf(b, "Received: by %s (facteur, from userid %d)\r\n\tid %s; %s\r\n", t.rules.Hostname, p.User.UID, t.id, mailDate(t.arrived))
-		return
+		return fmt.Appendf(b, "Received: by %s (facteur, from userid %d)\r\n\tid %s; %s\r\n", t.rules.Hostname, p.User.UID, t.id, mailDate(t.arrived))
 	}
-	fmt.Fprintf(b, "Received: from %s (%s [%s])\r\n", headerSafe(p.Helo), headerSafe(p.Name), addressTag(p.Addr))
+	b = appendAll(b, "Received: from ", headerSafe(p.Helo), " (", headerSafe(p.Name), " [", addressTag(p.Addr), "])\r\n")
 	if p.TLS != nil {
-		fmt.Fprintf(b, "\t(using %s with cipher %s)\r\n", tls.VersionName(p.TLS.Version), tls.CipherSuiteName(p.TLS.CipherSuite))
+		b = appendAll(b, "\t(using ", tls.VersionName(p.TLS.Version), " with cipher ", tls.CipherSuiteName(p.TLS.CipherSuite), ")\r\n")
 	}
 	if p.Account != "" {
-		fmt.Fprintf(b, "\t(Authenticated sender: %s)\r\n", p.Account)
+		b = appendAll(b, "\t(Authenticated sender: ", p.Account, ")\r\n")
 	}
-	fmt.Fprintf(b, "\tby %s (facteur) with %s id %s", t.rules.Hostname, p.Protocol, t.id)
+	b = appendAll(b, "\tby ", t.rules.Hostname, " (facteur) with ", p.Protocol, " id ", t.id.String())
 	if to := t.only(); to != nil {
 		// Not with several: the trace would tell the blind copies (RFC 5321 §7.6).
-		fmt.Fprintf(b, "\r\n\tfor <%s>", to.original)
+		b = appendAll(b, "\r\n\tfor <", to.original.String(), ">")
 	}
-	fmt.Fprintf(b, "; %s\r\n", mailDate(t.arrived))
+	return appendAll(b, "; ", mailDate(t.arrived), "\r\n")
+}
+
+// appendAll appends strings one after the other.
+func appendAll(b []byte, all ...string) []byte {
+	for _, s := range all {
+		b = append(b, s...)
+	}
+	return b
 }
 
 // headerSafe keeps what a peer said on its line: printable, and of bounded length.

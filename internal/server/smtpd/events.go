@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,10 +104,11 @@ func (t *tally) String() string {
 }
 
 func appendCount(b []byte, name string, ok, all int) []byte {
-	if ok == all {
-		return fmt.Appendf(b, " %s=%d", name, all)
+	b = append(append(append(b, ' '), name...), '=')
+	if ok != all {
+		b = append(strconv.AppendInt(b, int64(ok), 10), '/')
 	}
-	return fmt.Appendf(b, " %s=%d/%d", name, ok, all)
+	return strconv.AppendInt(b, int64(all), 10)
 }
 
 // Disconnected: the session is over.

@@ -123,18 +123,16 @@ func CreateFolder(f vfs.FS, root, name string) (Dir, error) {
 	return d, err
 }
 
-func (d Dir) sub(names ...string) string {
-	return path.Join(append([]string{d.Path}, names...)...)
-}
+func (d Dir) sub(name string) string { return path.Join(d.Path, name) }
 
 // Cur, New and Tmp are paths in the three directories.
-func (d Dir) Cur(file string) string { return d.sub("cur", file) }
+func (d Dir) Cur(file string) string { return path.Join(d.Path, "cur", file) }
 
 // New is a path in new/.
-func (d Dir) New(file string) string { return d.sub("new", file) }
+func (d Dir) New(file string) string { return path.Join(d.Path, "new", file) }
 
 // Tmp is a path in tmp/.
-func (d Dir) Tmp(file string) string { return d.sub("tmp", file) }
+func (d Dir) Tmp(file string) string { return path.Join(d.Path, "tmp", file) }
 
 // Size is how long a letter is, in bytes.
 type Size struct {

@@ -126,7 +126,7 @@ func FreshName(received time.Time, unique, host string) string {
 
 // Sized adds the sizes to a base name.
 func Sized(base string, s Size) string {
-	return fmt.Sprintf("%s,S=%d,W=%d", base, s.Bytes, s.CRLF)
+	return base + ",S=" + strconv.FormatInt(s.Bytes, 10) + ",W=" + strconv.FormatInt(s.CRLF, 10)
 }
 
 func clean(s string) string { return unclean.Replace(s) }
