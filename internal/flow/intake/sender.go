@@ -73,8 +73,11 @@ func (d *Desk) owns(ctx context.Context, rules *Rules, account string, a address
 	if err != nil {
 		return lookup.Yes(false) // nothing that a name without a domain could own
 	}
-	if plain := withoutExtension(a); plain.Key() == self.Key() || a.Key() == self.Key() {
+	if a.Key() == self.Key() {
 		return lookup.Yes(true)
+	}
+	if withoutExtension(a).Key() == self.Key() {
+		return d.isNobody(ctx, a)
 	}
 	if granted := d.directory.Granted(ctx, self, a); granted.State() != lookup.Found || granted.Value() {
 		return granted
@@ -83,6 +86,18 @@ func (d *Desk) owns(ctx context.Context, rules *Rules, account string, a address
 		return lookup.Yes(false)
 	}
 	return inLogins(ctx, rules, self.Key(), a)
+}
+
+// isNobody tells that an address with an extension is not an account of its own.
+func (d *Desk) isNobody(ctx context.Context, a address.Address) lookup.Answer[bool] {
+	other := d.directory.Account(ctx, a)
+	switch {
+	case other.State() == lookup.TryAgain:
+		return lookup.Later[bool](other.Err())
+	case other.State() == lookup.NotFound:
+		return lookup.Yes(true)
+	}
+	return lookup.Yes(false)
 }
 
 // inLogins looks a sender up in the list of logins: as it is, without its

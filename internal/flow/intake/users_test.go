@@ -409,3 +409,17 @@ func BenchmarkDesk(b *testing.B) {
 		})
 	}
 }
+
+// TestAnExtensionThatIsAnAccount is whose account it is, and not of the plain name.
+func TestAnExtensionThatIsAnAccount(t *testing.T) {
+	c := newCounter(t, 0)
+	must(t, c.directory.AddAccount(context.Background(), addr(t, "alice+sales@example.org"), "secret", 0))
+	for from, want := range map[string]string{"alice+sales@example.org": "553 5.7.1", "alice+other@example.org": "ok", "Alice@example.org": "ok"} {
+		if _, reply := c.offer(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, from)}); code(reply) != want {
+			t.Errorf("%s: %v", from, reply)
+		}
+	}
+	if _, reply := c.offer(t, insider("alice+sales@example.org"), smtp.Mail{Sender: addr(t, "alice+sales@example.org")}); reply != nil {
+		t.Error(reply)
+	}
+}
