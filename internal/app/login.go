@@ -69,6 +69,7 @@ func loginRules(c *config.Config) (*login.Rules, error) {
 	if url := c.Auth.OAuth2IntrospectionURL; url != "" {
 		r.Token = introspect.New(introspect.Config{
 			URL: url, ClientID: c.Auth.OAuth2ClientID, ClientSecret: secret, Attribute: c.Auth.OAuth2UsernameAttribute,
+			Scope: c.Auth.OAuth2Scope,
 		}).Account
 	}
 	return r, nil

@@ -391,11 +391,13 @@ func TestLogInWithToken(t *testing.T) {
 		}
 		switch r.FormValue("token") {
 		case "good":
-			fmt.Fprintf(w, `{"active":true,"email":%q}`, alice)
+			fmt.Fprintf(w, `{"active":true,"email":%q,"scope":"openid mail"}`, alice)
+		case "game":
+			fmt.Fprintf(w, `{"active":true,"email":%q,"scope":"openid"}`, alice)
 		case "word":
 			fmt.Fprintf(w, `{"active":"true","email":%q}`, alice)
 		case "nobody":
-			io.WriteString(w, `{"active":true,"email":"nobody@example.org"}`)
+			io.WriteString(w, `{"active":true,"email":"nobody@example.org","scope":"mail"}`)
 		case "elsewhere":
 			http.Redirect(w, r, "/", http.StatusTemporaryRedirect)
 		default:
@@ -408,13 +410,13 @@ func TestLogInWithToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, submission, imap := loginHouse(t, dir, fmt.Sprintf("[auth]\nfailure_delay = \"0s\"\noauth2_introspection_url = %q\n"+
-		"oauth2_client_id = \"facteur\"\noauth2_client_secret_file = \"secret\"\n", issuer.URL))
+		"oauth2_client_id = \"facteur\"\noauth2_client_secret_file = \"secret\"\noauth2_scope = \"mail\"\n", issuer.URL))
 	bothDoors(t, submission, imap, func(t *testing.T, enter func(*tls.Config) *client) {
 		for _, c := range []struct {
 			user, token string
 			want        string // in the answer of either door
 		}{
-			{alice, "good", "235|OK"}, {alice, "bad", "535|NO"}, {"bob@example.org", "good", "535|NO"},
+			{alice, "good", "235|OK"}, {alice, "bad", "535|NO"}, {alice, "game", "535|NO"}, {"bob@example.org", "good", "535|NO"},
 			{"nobody@example.org", "nobody", "535|NO"}, {alice, "word", "454|[UNAVAILABLE]"}, {alice, "elsewhere", "454|[UNAVAILABLE]"},
 		} {
 			t.Run(c.user+" "+c.token, func(t *testing.T) {

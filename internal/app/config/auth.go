@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"facteur/internal/base/conf"
 	"facteur/internal/mail/address"
@@ -56,6 +57,10 @@ type Auth struct {
 	OAuth2ClientSecretFile string `toml:"oauth2_client_secret_file"`
 	// What names the account in the answer. Empty: "email", or else "username".
 	OAuth2UsernameAttribute string `toml:"oauth2_username_attribute"`
+	// A word that has to stand in the "scope" of the answer. Empty: any token of that
+	// server opens the mail, also one that its owner gave to somebody's game or calendar;
+	// set it where others than your mail programs get tokens there.
+	OAuth2Scope string `toml:"oauth2_scope"`
 }
 
 // ClientCertificate is one certificate that stands for an account.
@@ -182,7 +187,7 @@ func (k *checker) auth() {
 
 func (k *checker) oauth2(a *Auth) {
 	if a.OAuth2IntrospectionURL == "" {
-		if a.OAuth2ClientID != "" || a.OAuth2ClientSecretFile != "" || a.OAuth2UsernameAttribute != "" {
+		if a.OAuth2ClientID != "" || a.OAuth2ClientSecretFile != "" || a.OAuth2UsernameAttribute != "" || a.OAuth2Scope != "" {
 			k.failf("auth.oauth2_introspection_url", "is missing; without it the other oauth2 settings have no use")
 		}
 		return
@@ -193,6 +198,9 @@ func (k *checker) oauth2(a *Auth) {
 		k.failf("auth.oauth2_introspection_url", `expected a URL such as "https://id.example.org/introspect", without user and password`)
 	case u.Scheme == "http" && !loopbackHost(u.Hostname()), u.Scheme != "http" && u.Scheme != "https":
 		k.failf("auth.oauth2_introspection_url", "expected https, as tokens are sent there; http only to this machine (127.0.0.1)")
+	}
+	if strings.ContainsFunc(a.OAuth2Scope, unicode.IsSpace) {
+		k.failf("auth.oauth2_scope", "expected one word, found %q", a.OAuth2Scope)
 	}
 	if _, err := a.OAuth2ClientSecret(); err != nil {
 		k.failf("auth.oauth2_client_secret_file", "%v", err)

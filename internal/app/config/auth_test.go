@@ -48,6 +48,8 @@ func TestAuth(t *testing.T) {
 		"no host":                {"oauth2_introspection_url=\"introspect\"", "auth.oauth2_introspection_url: expected a URL"},
 		"password in the URL":    {"oauth2_introspection_url=\"https://a:b@id.example.org/\"", "without user and password"},
 		"nobody to ask":          {"oauth2_client_id=\"us\"", "auth.oauth2_introspection_url: is missing"},
+		"two scopes":             {url + "oauth2_scope=\"mail imap\"", "auth.oauth2_scope: expected one word"},
+		"scope of nothing":       {"oauth2_scope=\"mail\"", "auth.oauth2_introspection_url: is missing"},
 		"secret is nowhere":      {url + "oauth2_client_secret_file=\"nowhere\"", "auth.oauth2_client_secret_file: open "},
 		"secret is blank":        {url + "oauth2_client_secret_file=\"blank\"", "is empty"},
 		"MAP-010 secret is open": {url + "oauth2_client_secret_file=\"open\"", "is open to others (mode 0644); chmod 600 it"},

@@ -22,6 +22,11 @@ type Certificates struct {
 	Owners map[Fingerprint]string
 }
 
+// maxChain is how many certificates a client may show, its own included. Each way
+// through them costs signatures to check, and clients ask for it with every greeting;
+// real chains are shorter.
+const maxChain = 4
+
 // names are the accounts that a connection's certificate stands for.
 func (c Certificates) names(state *tls.ConnectionState, now time.Time) []string {
 	if state == nil || len(state.PeerCertificates) == 0 {
@@ -31,7 +36,7 @@ func (c Certificates) names(state *tls.ConnectionState, now time.Time) []string 
 	if owner := c.Owners[sha256.Sum256(leaf.Raw)]; owner != "" {
 		return []string{owner}
 	}
-	if c.Roots == nil {
+	if c.Roots == nil || len(state.PeerCertificates) > maxChain {
 		return nil
 	}
 	between := x509.NewCertPool()

@@ -361,6 +361,12 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%s: %v", c.name, r)
 		}
 	}
+	for n, want := range map[int]login.Reason{3: 0, 4: login.Unknown} { // a chain that is work, and no use
+		chain := append([]*x509.Certificate{good}, slices.Repeat([]*x509.Certificate{other}, n)...)
+		if _, r := talk(t, g, login.Peer{Addr: here.Addr, TLS: &tls.ConnectionState{PeerCertificates: chain}}, sasl.EXTERNAL, []byte{}, nil); reason(r) != want {
+			t.Errorf("with %d more certificates: %v", n, r)
+		}
+	}
 }
 
 // The gate over a real directory: keys are those of the password, a new password

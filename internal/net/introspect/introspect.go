@@ -21,6 +21,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,8 @@ type Config struct {
 	// Attribute of the answer is the name of the account; "": email, or else
 	// username.
 	Attribute string
+	// Scope is what a token must have been given out for; "": anything.
+	Scope string
 }
 
 // Client asks. Its methods may be called from any goroutine.
@@ -86,6 +89,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // errRevoked: the server knows the token as none.
 var errRevoked = errors.New("the token is not valid")
 
+// errScope: the server gave the token out for something else.
+var errScope = errors.New("the token is not for mail")
+
 // ask asks the server, and tells until when the token is good; zero: it did not say.
 func (c *Client) ask(ctx context.Context, token string, now time.Time) (lookup.Answer[string], time.Time) {
 	fields, err := c.post(ctx, token)
@@ -98,6 +104,9 @@ func (c *Client) ask(ctx context.Context, token string, now time.Time) (lookup.A
 	until := fields.expires()
 	if !until.IsZero() && !now.Before(until) {
 		return lookup.No[string](errRevoked), time.Time{}
+	}
+	if !fields.isFor(c.config.Scope) {
+		return lookup.No[string](errScope), time.Time{}
 	}
 	name, err := fields.name(c.config.Attribute)
 	if err != nil {
@@ -150,6 +159,13 @@ func parse(text []byte) (fields, error) {
 }
 
 func (f fields) active() bool { return f["active"] == true }
+
+// isFor tells whether the token was given out for a scope, one of several words (RFC
+// 7662 §2.2).
+func (f fields) isFor(scope string) bool {
+	list, _ := f["scope"].(string)
+	return scope == "" || slices.Contains(strings.Fields(list), scope)
+}
 
 func (f fields) expires() time.Time {
 	seconds, ok := f["exp"].(float64)

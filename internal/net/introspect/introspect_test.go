@@ -78,6 +78,22 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A token that somebody let a game have does not open the mail.
+func TestScope(t *testing.T) {
+	for _, c := range []struct {
+		scope, of string
+		want      lookup.State
+	}{
+		{"", ``, lookup.Found}, {"", `,"scope":"profile"`, lookup.Found}, {"mail", `,"scope":"openid mail"`, lookup.Found},
+		{"mail", `,"scope":"openid email"`, lookup.NotFound}, {"mail", ``, lookup.NotFound}, {"mail", `,"scope":["mail"]`, lookup.NotFound},
+	} {
+		url, _ := server(t, says(200, `{"active":true,"email":"a@b"`+c.of+`}`))
+		if got := New(Config{URL: url, Scope: c.scope}).Account(t.Context(), token); got.State() != c.want {
+			t.Errorf("%q of %s: %v", c.scope, c.of, got.State())
+		}
+	}
+}
+
 func TestQuestion(t *testing.T) {
 	url, asked := server(t, func(w http.ResponseWriter, r *http.Request) {
 		id, secret, _ := r.BasicAuth()
