@@ -159,7 +159,7 @@ type dialogue struct {
 func (d *directory) dial(ctx context.Context, host string) (session, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, network(host), host)
 	if err != nil {
-		return nil, err
+		return nil, describe(ctx, bare(err))
 	}
 	s := &dialogue{directory: d, wire: newWire(raw)}
 	rest := s.wire.during(ctx)
@@ -248,14 +248,6 @@ func (s *dialogue) judge(ctx context.Context, err error) error {
 		err = fmt.Errorf("the base does not exist, or we may not see it: %w", err)
 	}
 	return complaint{err}
-}
-
-// describe says in plain words that time was up.
-func describe(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("no answer in time: %w", err)
-	}
-	return err
 }
 
 func (s *dialogue) close() {

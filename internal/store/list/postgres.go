@@ -138,7 +138,7 @@ type asked struct {
 func (d *postgres) dial(ctx context.Context, host string) (session, error) {
 	conn, err := pgconn.ConnectConfig(ctx, d.config(host))
 	if err != nil {
-		return nil, describe(ctx, err)
+		return nil, describe(ctx, bare(err))
 	}
 	raw := conn.Conn()
 	if encrypted, ok := raw.(*tls.Conn); ok {

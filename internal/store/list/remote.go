@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +124,7 @@ func (r *remote) learn(caller context.Context, probe bool, err error) {
 			r.tell(slog.LevelInfo, "the server answers again")
 		}
 		r.grumble(err, now)
-	case caller.Err() != nil:
+	case expired(caller):
 		r.breaker.abandoned(probe) // who asked went away; that says nothing
 	case r.breaker.failed(probe, err, now):
 		r.tell(slog.LevelWarn, "%v; mail that depends on it has to wait", err)
@@ -157,7 +156,7 @@ func (r *remote) tell(severity slog.Level, format string, args ...any) {
 func (r *remote) exchange(ctx context.Context, key string) ([]string, bool, error) {
 	if s := r.take(); s != nil {
 		values, found, err := r.over(ctx, s, key)
-		if err == nil || isComplaint(err) || ctx.Err() != nil {
+		if err == nil || isComplaint(err) || expired(ctx) {
 			return values, found, err
 		}
 		r.drop()
@@ -188,22 +187,13 @@ func (r *remote) connect(ctx context.Context) (session, error) {
 		if err == nil {
 			return s, nil
 		}
-		err = fmt.Errorf("%s: %w", host, bare(err))
+		err = fmt.Errorf("%s: %w", host, err)
 		if all != nil {
 			err = fmt.Errorf("%w; %w", all, err)
 		}
 		all = err
 	}
 	return nil, unreachable{all}
-}
-
-// bare is an error without the address that it would repeat.
-func bare(err error) error {
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		return dial.Err
-	}
-	return err
 }
 
 // unreachable is that no host could be used, whatever one of them said: an error of

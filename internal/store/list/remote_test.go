@@ -153,6 +153,9 @@ func TestBadDirectories(t *testing.T) {
 			if got := r.find(t.Context(), "bob"); got.State() != lookup.TryAgain {
 				t.Fatalf("it says %s", show(got))
 			}
+			if name == "never answers" && (count.Load() != 1 || !strings.Contains(r.find(t.Context(), "bob").Err().Error(), "no answer in time")) {
+				t.Errorf("%d connections; %v", count.Load(), r.find(t.Context(), "bob").Err())
+			}
 			before := count.Load()
 			for range 20 {
 				if got := r.find(t.Context(), "bob"); got.State() != lookup.TryAgain {

@@ -3,6 +3,7 @@ package list
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -51,4 +52,28 @@ func (w *wire) during(ctx context.Context) (rest func()) {
 			w.SetDeadline(time.Now().Add(2 * keepIdle))
 		}
 	}
+}
+
+// expired tells that the time of ctx is over. A connection with the same deadline may
+// notice a moment before ctx itself does.
+func expired(ctx context.Context) bool {
+	end, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(end)
+}
+
+// describe says in plain words that time was up.
+func describe(ctx context.Context, err error) error {
+	if expired(ctx) {
+		return fmt.Errorf("no answer in time: %w", err)
+	}
+	return err
+}
+
+// bare is an error without the address that it would repeat.
+func bare(err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return dial.Err
+	}
+	return err
 }
