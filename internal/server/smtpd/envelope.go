@@ -109,7 +109,9 @@ func (s *session) rcptTo(args []byte) *smtp.Reply {
 		return s.unlessOver(reply)
 	}
 	s.taken++
-	if s.tx.Recipients() == before { // cheap, but not for ever (SMTP-031)
+	if s.tx.Recipients() > before {
+		s.known++
+	} else { // cheap, but not for ever (SMTP-031)
 		s.repeated++
 	}
 	return replyRecipientOk

@@ -104,6 +104,7 @@ const (
 	// the others the session (ABU-001).
 	freeGuesses = 3
 	maxGuesses  = 15
+	perError    = 10 // recipients that exist make good for one error
 
 	commandTimeout = 5 * time.Minute // RFC 5321 §4.5.3.2.7
 	stressTimeout  = 10 * time.Second

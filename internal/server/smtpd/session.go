@@ -49,6 +49,7 @@ type session struct {
 	remarks []intake.Remark
 	barred  bool // his recipients are refused, for what he did
 	guesses int  // recipients that do not exist
+	known   int  // and that do
 	mails   int  // transactions
 
 	// What the peer said. See reset.
@@ -300,7 +301,7 @@ func (s *session) badLine(err error) {
 // when there were too many.
 func (s *session) fault(r *smtp.Reply) {
 	s.limits.errors++
-	if s.limits.errors > s.rules.SoftErrors && !s.spared() {
+	if s.limits.errors-s.madeGood() > s.rules.SoftErrors && !s.spared() {
 		s.tarpit(s.rules.ErrorSleep)
 	}
 	if s.over {
@@ -318,7 +319,7 @@ func (s *session) checkLimits() {
 	if s.conn.Stress() && !s.spared() {
 		hard, junk = stressErrors, stressJunk
 	}
-	if l.errors >= hard || l.junk > junk || l.unknown > maxUnknown || l.overshoot >= maxOvershoot {
+	if l.errors-s.madeGood() >= hard || l.junk > junk || l.unknown > maxUnknown || l.overshoot >= maxOvershoot {
 		s.quit("too many errors", "", s.srv.goodbye("4.7.0", "Error: too many errors"))
 	}
 }

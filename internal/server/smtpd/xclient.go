@@ -31,7 +31,7 @@ func (s *session) xclient(args []byte) *smtp.Reply {
 	s.tally.add(smtp.XCLIENT, true)
 	helo, esmtp, account := s.helo, s.esmtp, s.account
 	s.reset(visitScope)
-	s.remarks, s.barred, s.guesses = nil, false, 0
+	s.remarks, s.barred, s.guesses, s.known = nil, false, 0, 0
 	s.become(x)
 	s.greet()
 	if s.over {
