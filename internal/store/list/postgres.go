@@ -61,7 +61,11 @@ func parsePostgres(from string) (d postgres, err error) {
 	return d, errors.Join(err1, err2, err3)
 }
 
-var parameter = regexp.MustCompile(`\$\d+`)
+var (
+	parameter = regexp.MustCompile(`\$\d+`)
+	// interpolated is how other programs, and our LDAP sources, write the key.
+	interpolated = regexp.MustCompile(`%[suda]|\{key\}`)
+)
 
 // checkStatement refuses what could put a key into the text of a statement, or could
 // not be asked at all (MAP-002).
@@ -72,7 +76,7 @@ func checkStatement(s string) error {
 		return errors.New("expected a query that begins with SELECT")
 	case strings.ContainsAny(s, `;\`) || strings.Contains(s, "--") || strings.Contains(s, "/*") || strings.Contains(s, "$$"):
 		return errors.New(`expected one statement, without ";", "\", "$$" and comments`)
-	case regexp.MustCompile(`%[suda]|\{key\}`).MatchString(s):
+	case interpolated.MatchString(s):
 		return errors.New("the key never stands in the text of a query; expected $1 in its place, without quotes")
 	}
 	bare, err := withoutQuoted(s)
@@ -120,9 +124,9 @@ func openPostgres(s Source, events event.Sink) (*remote, error) {
 	if d.password, err = secret(s.PasswordFile); err != nil {
 		return nil, err
 	}
-	// Everything is named, so that nothing is taken from the environment or from files
-	// of whoever started us.
-	if d.plain, err = pgconn.ParseConfig("host=localhost port=5432 user=x dbname=x password=x passfile=/dev/null sslmode=disable"); err != nil {
+	// Everything is named here or in config, so that nothing is taken from the
+	// environment or the files of whoever started us.
+	if d.plain, err = pgconn.ParseConfig("host=localhost port=5432 user=x dbname=x password=x passfile=/dev/null sslmode=disable target_session_attrs=any channel_binding=prefer"); err != nil {
 		return nil, err
 	}
 	return newRemote(s, d.hosts, &d, events), nil
@@ -155,6 +159,10 @@ func (d *postgres) config(host string) *pgconn.Config {
 	c.Fallbacks, c.TLSConfig = nil, nil
 	if d.trust != nil && network(host) == "tcp" {
 		c.TLSConfig = forHost(d.trust, host)
+	}
+	c.RequireAuth = ""
+	if c.TLSConfig == nil && !isHere(host) {
+		c.RequireAuth = "!password" // it would travel as it is
 	}
 	c.ConnectTimeout = patience
 	c.MaxProtocolMessageBodyLen = maxReply
