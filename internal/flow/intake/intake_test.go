@@ -382,3 +382,23 @@ func TestForwarded(t *testing.T) {
 		t.Error("nothing known: ", line)
 	}
 }
+
+// TestHeadersAreLines: what comes by BDAT may have any octet in its body, and not in
+// its header.
+func TestHeadersAreLines(t *testing.T) {
+	c := newCounter(t, 0)
+	for text, want := range map[string]string{
+		"A: b\r\n\r\nNUL \x00, CR \r, LF \n": "ok",
+		"A: b\n\n\x00":                       "ok",
+		"A: \x00b\r\n\r\n":                   "550 5.6.11",
+		"A: b\rBcc: c@d\r\n\r\n":             "550 5.6.11",
+		"A: b\r\n\r\r\n\r\n":                 "550 5.6.11",
+		// What is looked at ends between CR and LF.
+		"B: \r\n" + strings.Repeat("A: x\r\n", headMax/6+1): "552 5.3.4",
+	} {
+		tx, _ := c.offer(t, stranger, smtp.Mail{Body: "BINARYMIME"}, "alice@example.org")
+		if reply := tx.Receive(context.Background(), strings.NewReader(text)); code(reply) != want {
+			t.Errorf("SMTP-021 %.40q: %v, want %s", text, reply, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/rule"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
@@ -28,6 +30,9 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 		text = mended{smtp.CRLF(lines)}
 	}
 	head, rest, err := readHead(text)
+	if err == nil {
+		err = proper(head.header)
+	}
 	if err == nil {
 		err = t.stamp(head)
 	}
@@ -71,6 +76,20 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	}
 	return nil
 }
+
+// proper refuses a header that another program may read otherwise than we do. After
+// DATA the door sees to that for the whole message; by BDAT a body may have any octet,
+// and a header may not (RFC 3030 §3; SMTP-021).
+func proper(h message.Header) error {
+	h = bytes.TrimSuffix(h, cr) // a header that is cut may end between CR and LF
+	fault := smtp.DataError{NUL: bytes.IndexByte(h, 0) >= 0, BareCR: bytes.Count(h, cr) != bytes.Count(h, crlf)}
+	if fault != (smtp.DataError{}) {
+		return &fault
+	}
+	return nil
+}
+
+var cr, crlf = []byte{'\r'}, []byte("\r\n")
 
 // mended is the text of one of our own users, as it came after DATA: bare line feeds,
 // which the door complains about at the end, have been made line ends (SMTP-001,
