@@ -30,7 +30,8 @@ type Session struct {
 	// log. Postfix calls this smtpd_authorized_xforward_hosts.
 	XforwardHosts []conf.Prefix `toml:"xforward_hosts"`
 	// Who may ask that the mail for a domain is tried at once (ETRN): "known"
-	// (trusted networks and who has logged in), "anybody" or "nobody".
+	// (trusted networks and who has logged in), "anybody" or "nobody". Outside of the
+	// trusted networks a domain is served once in a minute.
 	ETRN ETRNClients `toml:"etrn"`
 	// The domains that ETRN is served for. None: all. Postfix calls this
 	// fast_flush_domains.
@@ -44,7 +45,9 @@ type Session struct {
 	// each further one costs one to five of them. Postfix calls this
 	// smtpd_error_sleep_time.
 	ErrorSleepTime conf.Duration `toml:"error_sleep_time"`
-	// After how many errors between two messages the session ends. Postfix calls this
+	// After how many errors between two messages the session ends. For this limit and
+	// the soft one, ten recipients that were taken make good for one error, so that a
+	// list with some dead addresses gets through. Postfix calls this
 	// smtpd_hard_error_limit.
 	HardErrorLimit int `toml:"hard_error_limit"`
 	// After how many commands that move nothing, such as NOOP, the session ends.

@@ -34,7 +34,7 @@ const (
 // Crowd counts what clients do, over all doors. Its memory is bounded.
 type Crowd struct {
 	messages, recipients, guesses, told *limit.Counter[netip.Prefix]
-	domains, toldDomains                *limit.Counter[string]
+	domains, toldDomains, flushes       *limit.Counter[string]
 }
 
 // NewCrowd begins to count.
@@ -47,6 +47,7 @@ func NewCrowd() *Crowd {
 		told:        limit.NewCounter[netip.Prefix](guessWindow, domains),
 		domains:     limit.NewCounter[string](guessWindow, domains),
 		toldDomains: limit.NewCounter[string](guessWindow, domains),
+		flushes:     limit.NewCounter[string](rateWindow, domains),
 	}
 }
 

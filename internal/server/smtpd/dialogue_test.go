@@ -172,12 +172,14 @@ func (p *play) do(words []string) {
 		p.rules.ErrorSleep = time.Second
 	case "rule":
 		p.set(words[1], words[2:])
-	case "flush": // domain n
+	case "flush": // domain n, and one more below it
 		n, _ := strconv.Atoi(words[2])
 		p.config.Flush = func(_ context.Context, domain string) (int, error) {
 			switch domain {
 			case words[1]:
 				return n, nil
+			case "." + words[1]:
+				return n + 1, nil
 			case "broken.example":
 				return 0, errors.New("the queue is broken")
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"facteur/internal/base/limit"
 	"facteur/internal/mail/smtp"
 )
 
@@ -14,6 +15,7 @@ var (
 	replyEtrnInMail = smtp.NewReply(503, "5.5.1", "Error: ETRN is not allowed during a mail transaction")
 	replyEtrnNotYou = smtp.NewReply(459, "4.7.1", "Error: ETRN is for clients that are trusted or have logged in")
 	replyEtrnNotIt  = smtp.NewReply(459, "4.7.1", "Error: ETRN is not served for this domain")
+	replyEtrnAgain  = smtp.NewReply(458, "4.7.1", "Error: ETRN was served for this domain a moment ago; try again in a minute")
 	replyEtrnLater  = smtp.NewReply(458, "4.3.0", "Error: unable to look at the queue now")
 )
 
@@ -30,7 +32,14 @@ func (s *session) etrn(args []byte) *smtp.Reply {
 	case e.Queue != "", !s.flushes(e):
 		return replyEtrnNotIt
 	}
-	n, err := s.srv.Flush(s.ctx, e.Domain)
+	if s.flushedLately(e.Domain) {
+		return replyEtrnAgain
+	}
+	name := e.Domain
+	if e.Subdomains {
+		name = "." + name // and all below
+	}
+	n, err := s.srv.Flush(s.ctx, name)
 	switch {
 	case err != nil:
 		return replyEtrnLater
@@ -55,11 +64,15 @@ func (s *session) mayEtrn() *smtp.Reply {
 	return nil
 }
 
+// flushedLately bounds what ETRN costs us, who look through all that waits, and the
+// domain's servers, which are tried again whenever somebody asks: once in a minute,
+// but for the trusted networks.
+func (s *session) flushedLately(domain string) bool {
+	return s.srv.Crowd != nil && !limit.Contains(s.rules.Trusted, s.addr) && s.srv.Crowd.flushes.Add(domain, 1) > 1
+}
+
 // flushes tells a domain that ETRN is served for.
 func (s *session) flushes(e smtp.Etrn) bool {
-	if e.Subdomains {
-		return false // the queue is asked by whole names
-	}
 	return len(s.rules.EtrnDomains) == 0 ||
 		slices.ContainsFunc(s.rules.EtrnDomains, func(d string) bool { return strings.EqualFold(d, e.Domain) })
 }
