@@ -118,6 +118,7 @@ func (l *local) deliver(ctx context.Context, batch []*attempt) {
 func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	var staged []*letter
 	dirs := make(map[string]maildir.Dir) // found in this batch
+	few := recipients(batch) <= maildir.Few
 	// A batch that was begun is ended: the word to stop is no failure of a mailbox.
 	whole := context.WithoutCancel(ctx)
 	for _, a := range batch {
@@ -131,7 +132,7 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 		for _, r := range a.item.Recipients {
 			var x *letter
 			var failure *result
-			if err := guard(func() { x, failure = l.stage(whole, a, r, dirs) }); err != nil {
+			if err := guard(func() { x, failure = l.stage(whole, a, r, dirs, few) }); err != nil {
 				l.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
 				failure = mailboxTrouble(r, errors.New("internal error; see the log"))
 			}
@@ -146,8 +147,17 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	return staged
 }
 
+// recipients is how many letters a batch becomes.
+func recipients(batch []*attempt) (n int) {
+	for _, a := range batch {
+		n += len(a.item.Recipients)
+	}
+	return n
+}
+
 // stage writes one copy into tmp. What fails waits, unless the account is gone.
-func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient, dirs map[string]maildir.Dir) (*letter, *result) {
+// One that comes with few others is synced at once.
+func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient, dirs map[string]maildir.Dir, few bool) (*letter, *result) {
 	account, failure := l.account(ctx, a, r)
 	if failure != nil {
 		return nil, failure
@@ -162,7 +172,7 @@ func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient, dirs m
 		dirs[account.Home] = dir
 	}
 	var err error
-	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(a.item, r)}
+	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(a.item, r), Synced: few}
 	if x.size, err = l.write(ctx, x); errors.Is(err, errLoop) {
 		return nil, &result{recipient: r, kind: queue.Failed, reply: smtp.NewReply(554, "5.4.6", "mail forwarding loop"),
 			text: fmt.Sprintf("mail forwarding loop for %s: the message has been delivered to this mailbox before", r.Address)}
@@ -206,7 +216,7 @@ func (l *local) write(ctx context.Context, x *letter) (maildir.Size, error) {
 	if loops, err := hasArrived(r, x.recipient.Address); err != nil || loops {
 		return maildir.Size{}, cmp.Or(err, errLoop)
 	}
-	return x.delivery.Dir.Stage(x.delivery.Name, strings.NewReader(prefix(x)), r)
+	return x.delivery.Stage(strings.NewReader(prefix(x)), r)
 }
 
 // errLoop is a letter that has been delivered to this mailbox before, and was sent

@@ -14,9 +14,10 @@ import (
 // copyBuffer is how much of a letter is in memory while it is written, in bytes.
 const copyBuffer = 32 << 10
 
-// smallBatch is up to how many files are synced one by one. A syncfs waits for
-// everything that the machine has to write, also for others.
-const smallBatch = 2
+// Few is up to how many letters are synced one by one, each best while its file is
+// open (StageDurably). A syncfs waits for everything that the machine has to write,
+// also for others.
+const Few = 2
 
 // Stage writes parts, one after the other, to tmp/name. A file of that name,
 // left by an earlier try, is removed first. Nothing is durable yet. On error
@@ -156,19 +157,31 @@ func (d Dir) measure(file string) (Size, error) {
 
 // Delivery is one letter of a batch.
 type Delivery struct {
-	Dir  Dir
-	Name string // in tmp
+	Dir    Dir
+	Name   string // in tmp
+	Synced bool   // its bytes are durable once it is staged
+}
+
+// Stage writes the letter to tmp, as Dir.Stage or Dir.StageDurably does.
+func (d Delivery) Stage(parts ...io.Reader) (Size, error) {
+	if d.Synced {
+		return d.Dir.StageDurably(d.Name, parts...)
+	}
+	return d.Dir.Stage(d.Name, parts...)
 }
 
 // SyncStaged makes staged letters durable. If it fails, all of them must be
 // staged again.
 func SyncStaged(batch []Delivery) error {
-	if len(batch) > smallBatch {
+	if len(batch) > Few {
 		if err := syncWhole(batch); !errors.Is(err, vfs.ErrNoSyncFS) {
 			return err
 		}
 	}
 	for _, b := range batch {
+		if b.Synced {
+			continue
+		}
 		if err := syncFile(b.Dir.FS, b.Dir.Tmp(b.Name)); err != nil {
 			return err
 		}
@@ -179,7 +192,7 @@ func SyncStaged(batch []Delivery) error {
 // SyncLanded makes the landings of letters durable. If it fails, the rows stay
 // and Land is called again.
 func SyncLanded(batch []Delivery) error {
-	if len(batch) > smallBatch {
+	if len(batch) > Few {
 		if err := syncWhole(batch); !errors.Is(err, vfs.ErrNoSyncFS) {
 			return err
 		}

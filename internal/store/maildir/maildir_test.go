@@ -228,6 +228,8 @@ type post struct {
 	text string
 	row  *string // "queued", "landing", "" when settled
 	name string
+	// alone: the letter is synced by itself.
+	alone bool
 }
 
 // run delivers from whatever state a crash has left.
@@ -236,9 +238,9 @@ func (p post) run() error {
 	if err != nil {
 		return err
 	}
-	batch := []Delivery{{d, p.name}}
+	batch := []Delivery{{Dir: d, Name: p.name, Synced: p.alone}}
 	if *p.row == "queued" {
-		if _, err = d.Stage(p.name, strings.NewReader("Delivered-To: x\r\n"), strings.NewReader(p.text)); err != nil {
+		if _, err = batch[0].Stage(strings.NewReader("Delivered-To: x\r\n"), strings.NewReader(p.text)); err != nil {
 			return err
 		}
 		if err := SyncStaged(batch); err != nil {
@@ -285,37 +287,39 @@ func TestDeliveryCrash(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("A line of a letter\r\n", 200)
 	want := "Delivered-To: x\r\n" + text
-	t.Run("FLT-002 FLT-003", func(t *testing.T) {
-		for n := 0; ; n++ {
-			done := false
-			for seed := range uint64(crashSeeds) {
-				row := "queued"
-				m := vfs.NewMem()
-				must(t, m.Mkdir("/home", 0o700))
-				must(t, m.SyncFS("/"))
-				m.StopAfter(n)
-				err := post{m, text, &row, "1.Q1R0.h"}.run()
-				done = err == nil
-				checkNew(t, n, seed, m.Crash(seed), want, row)
-				// Again, and cut again at another place, then to the end.
-				m = m.Crash(seed)
-				m.StopAfter(int(seed) % 7)
-				post{m, text, &row, "1.Q1R0.h"}.run()
-				m = m.Crash(seed + 1000)
-				if err := (post{m, text, &row, "1.Q1R0.h"}).run(); err != nil {
-					t.Fatalf("stop %d seed %d: %v", n, seed, err)
+	for _, alone := range []bool{false, true} {
+		t.Run(fmt.Sprintf("FLT-002 FLT-003 alone=%t", alone), func(t *testing.T) {
+			for n := 0; ; n++ {
+				done := false
+				for seed := range uint64(crashSeeds) {
+					row := "queued"
+					m := vfs.NewMem()
+					must(t, m.Mkdir("/home", 0o700))
+					must(t, m.SyncFS("/"))
+					m.StopAfter(n)
+					err := post{m, text, &row, "1.Q1R0.h", alone}.run()
+					done = err == nil
+					checkNew(t, n, seed, m.Crash(seed), want, row)
+					// Again, and cut again at another place, then to the end.
+					m = m.Crash(seed)
+					m.StopAfter(int(seed) % 7)
+					post{m, text, &row, "1.Q1R0.h", alone}.run()
+					m = m.Crash(seed + 1000)
+					if err := (post{m, text, &row, "1.Q1R0.h", alone}).run(); err != nil {
+						t.Fatalf("stop %d seed %d: %v", n, seed, err)
+					}
+					m = m.Crash(seed + 2000)
+					if got := letters(t, m); len(got) != 1 || got[0] != want {
+						t.Fatalf("stop %d seed %d: %d letters at the end", n, seed, len(got))
+					}
 				}
-				m = m.Crash(seed + 2000)
-				if got := letters(t, m); len(got) != 1 || got[0] != want {
-					t.Fatalf("stop %d seed %d: %d letters at the end", n, seed, len(got))
+				if done {
+					t.Logf("%d operations", n)
+					return
 				}
 			}
-			if done {
-				t.Logf("%d operations", n)
-				return
-			}
-		}
-	})
+		})
+	}
 }
 
 // checkNew: at no time is there a torn letter, and a settled row has its letter.
@@ -342,7 +346,7 @@ func TestReadBeforeSettled(t *testing.T) {
 		must(t, err)
 		_, err = d.Stage("n", strings.NewReader("x"))
 		must(t, err)
-		must(t, SyncStaged([]Delivery{{d, "n"}}))
+		must(t, SyncStaged([]Delivery{{Dir: d, Name: "n"}}))
 		must(t, d.Land("n", Size{1, 1}))
 		must(t, m.Rename(d.New("n,S=1,W=1"), d.Cur("n,S=1,W=1:2,S")))
 		if seed%2 == 0 {
@@ -351,7 +355,7 @@ func TestReadBeforeSettled(t *testing.T) {
 		}
 		m = m.Crash(seed)
 		row := "landing"
-		must(t, post{m, "x", &row, "n"}.run())
+		must(t, post{m, "x", &row, "n", false}.run())
 		if got := letters(t, m); len(got) != int(seed%2) {
 			t.Fatalf("seed %d: %d letters", seed, len(got))
 		}
@@ -374,7 +378,7 @@ func TestBatch(t *testing.T) {
 			name := DeliveryName("Q", i, time.Unix(1, 0))
 			_, err = d.Stage(name, strings.NewReader("text"))
 			must(t, err)
-			batch = append(batch, Delivery{d, name})
+			batch = append(batch, Delivery{Dir: d, Name: name})
 		}
 		must(t, SyncStaged(batch))
 		for seed := range uint64(20) {
@@ -416,7 +420,7 @@ func TestDeliveryFaults(t *testing.T) {
 				f.Nth = 1
 				m.Inject(f)
 				row := "queued"
-				p := post{m, "text", &row, "n"}
+				p := post{m, "text", &row, "n", false}
 				if err := p.run(); !errors.Is(err, f.Err) {
 					t.Fatal(err)
 				}
