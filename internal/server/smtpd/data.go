@@ -92,20 +92,34 @@ func (s *session) end(refusal *smtp.Reply, last bool) *smtp.Reply {
 		s.reset(transactionScope)
 		return s.each(taken, func(int) *smtp.Reply { return refusal })
 	}
+	accepted, answers := queued(id), s.answers()
 	s.tx = nil // there is nothing left to abort
 	s.reset(transactionScope)
 	s.limits = counters{}
-	accepted := queued(id)
 	if s.srv.Service != LMTP {
 		return accepted
 	}
-	answers := tx.Answers()
 	return s.each(taken, func(i int) *smtp.Reply {
 		if i < len(answers) && answers[i] != nil {
 			return answers[i]
 		}
 		return accepted
 	})
+}
+
+// answers are those of the recipients who have their own, nil where it is the
+// message's; who is refused is told of.
+func (s *session) answers() []*smtp.Reply {
+	if s.srv.Service != LMTP {
+		return nil
+	}
+	answers := s.tx.Answers()
+	for i := range min(len(answers), len(s.to)) {
+		if answers[i] != nil {
+			s.rejected("END-OF-MESSAGE", s.mail.Sender, &s.to[i], answers[i])
+		}
+	}
+	return answers
 }
 
 // each answers for every recipient (RFC 2033 §4.2). The last reply is returned.

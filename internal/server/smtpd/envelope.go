@@ -109,6 +109,9 @@ func (s *session) rcptTo(args []byte) *smtp.Reply {
 		return s.unlessOver(reply)
 	}
 	s.taken++
+	if s.srv.Service == LMTP {
+		s.to = append(s.to, rcpt.To)
+	}
 	if s.tx.Recipients() > before {
 		s.known++
 	} else { // cheap, but not for ever (SMTP-031)

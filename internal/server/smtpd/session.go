@@ -60,11 +60,12 @@ type session struct {
 	account, mechanism string          // after AUTH
 	forward            *intake.Forwarded
 	mail               smtp.Mail
-	tx                 transaction // nil outside a transaction
-	refused            bool        // a recipient of this transaction was refused
-	taken              int         // RCPT that were answered with 250
-	repeated           int         // those among them that were there before
-	chunks             *chunks     // nil unless the message comes by BDAT
+	tx                 transaction       // nil outside a transaction
+	refused            bool              // a recipient of this transaction was refused
+	taken              int               // RCPT that were answered with 250
+	repeated           int               // those among them that were there before
+	to                 []address.Address // of all those, where each has an answer of his own
+	chunks             *chunks           // nil unless the message comes by BDAT
 }
 
 // counters are what limits are about; they start again after a message.
@@ -84,7 +85,7 @@ func (s *session) reset(sc scope) {
 	if s.tx != nil {
 		s.tx.Abort()
 	}
-	s.tx, s.mail, s.refused, s.taken, s.repeated, s.chunks = nil, smtp.Mail{}, false, 0, 0, nil
+	s.tx, s.mail, s.refused, s.taken, s.repeated, s.to, s.chunks = nil, smtp.Mail{}, false, 0, 0, nil, nil
 	s.forward = nil
 	s.data.Reset(nil, 0)
 	if sc >= sessionScope {
