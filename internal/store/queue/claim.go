@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -34,6 +33,9 @@ func (q *Queue) reserve(d Draft) {
 	for _, r := range d.Item.Recipients {
 		q.leased[lease{d.Item.ID, r.N}] = struct{}{}
 	}
+	if d.Item.Size > inlineMax {
+		q.files[d.Item.ID] = struct{}{}
+	}
 }
 
 // forgo gives back what reserve took, for an item that was not committed.
@@ -41,6 +43,7 @@ func (q *Queue) forgo(d Draft) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.release(d.Item)
+	delete(q.files, d.Item.ID)
 }
 
 // enter makes a just committed item known to those who claim.
@@ -309,13 +312,14 @@ func (q *Queue) Body(ctx context.Context, it *Item) (Body, error) {
 	if ok {
 		return hot, nil
 	}
+	var inFile bool
 	var data []byte
-	err := q.db.Reader().QueryRowContext(ctx, "SELECT data FROM body WHERE item = ?", int64(it.ID)).Scan(&data)
-	if err == nil {
-		return memBody(data), nil
-	}
-	if err != sql.ErrNoRows {
+	err := q.db.Reader().QueryRowContext(ctx, "SELECT data IS NULL, data FROM item WHERE id = ?", int64(it.ID)).Scan(&inFile, &data)
+	if err != nil {
 		return nil, fmt.Errorf("queue: body of %s: %w", it.ID, err)
+	}
+	if !inFile {
+		return memBody(data), nil
 	}
 	path := bodyPath(q.spoolDir, it.ID)
 	st, err := os.Stat(path)

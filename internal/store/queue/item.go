@@ -17,7 +17,16 @@ type ID int64
 
 // String is the queue ID that people see in logs, replies and headers: upper-case
 // hexadecimal, the form that Postfix's log tools know.
-func (id ID) String() string { return fmt.Sprintf("%X", int64(id)) }
+func (id ID) String() string {
+	var room [16]byte
+	b := strconv.AppendInt(room[:0], int64(id), 16)
+	for i, c := range b {
+		if c >= 'a' {
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return string(b)
+}
 
 // ParseID reads what String wrote.
 func ParseID(s string) (ID, error) {

@@ -79,6 +79,6 @@ func (q *Queue) Active(it *Item) bool {
 // Depth counts the items and the recipients in the queue.
 func (q *Queue) Depth(ctx context.Context) (items, recipients int, err error) {
 	err = q.db.Reader().QueryRowContext(ctx,
-		"SELECT (SELECT count(*) FROM item), (SELECT count(*) FROM recipient)").Scan(&items, &recipients)
+		"SELECT count(DISTINCT item), count(*) FROM recipient").Scan(&items, &recipients)
 	return items, recipients, err
 }

@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -90,22 +92,58 @@ func TestQueueOfAnOlderVersion(t *testing.T) {
 		"INSERT INTO item VALUES(1700000000000000, 1700000000000000, 's@example.org', '', 1, '192.0.2.1', 'n', 'h', 'ESMTP', 3, 5)",
 		"INSERT INTO body VALUES(1700000000000000, 'hello')",
 		"INSERT INTO recipient VALUES(1700000000000000, 1, 'a@example.com', 'b@example.com', 'smtp:example.com', 0, 1700000000000000, 2, 'later', 1)",
+		"INSERT INTO item VALUES(1700000000000001, 1700000000000001, 's@example.org', '', 1, '192.0.2.1', 'n', 'h', 'ESMTP', 3, 200000)",
+		"INSERT INTO recipient VALUES(1700000000000001, 1, 'a@example.com', 'b@example.com', 'smtp:example.com', 1, 1700000000000001, 2, 'later', 1)",
 	} {
 		if err := d.Write(ctx, func(tx *db.Tx) error { _, err := tx.Exec(sql); return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	d.Close()
+	large := bodyPath(filepath.Join(dir, "queue"), 1700000000000001)
+	if err := errors.Join(os.Mkdir(filepath.Dir(large), 0o700), os.WriteFile(large, make([]byte, 200_000), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	q := openTest(t, dir)
+	landings, err := q.Landings(ctx)
+	if err != nil || len(landings) != 1 || len(read(t, q, landings[0])) != 200_000 {
+		t.Fatalf("%+v, %v", landings, err)
+	}
+	settled(t, q, Settlement{Item: landings[0].ID, Outcomes: []Outcome{{N: 1, Result: Delivered}}})
+	if _, err := os.Stat(large); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file of a letter that is delivered: %v", err)
+	}
 	items := claim(t, q, time.Now())
 	if len(items) != 1 || !items[0].plain() || items[0].Binary || !items[0].UTF8 || items[0].Recipients[0].Notify != 0 || items[0].Recipients[0].Attempts != 2 {
 		t.Fatalf("%+v", items)
+	}
+	if got := read(t, q, items[0]); got != "hello" {
+		t.Errorf("its bytes: %.20q", got)
 	}
 	if ended := settled(t, q, Settlement{Item: items[0].ID, Outcomes: []Outcome{{N: 1, Result: Delivered}}}); len(ended) != 1 {
 		t.Errorf("ended %v", ended)
 	}
 	commit(t, q, full(q))
 	depth(t, q, 1, 2)
+}
+
+// read gives the bytes of an item.
+func read(t testing.TB, q *Queue, it *Item) string {
+	t.Helper()
+	body, err := q.Body(ctx, it)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := body.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // oldTables are the migrations before options came.

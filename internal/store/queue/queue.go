@@ -4,8 +4,8 @@
 //
 // # On disk
 //
-// queue.db: a row in item for the envelope, a row in recipient for each
-// forward-path, and the bytes in body, up to 128 KiB. Larger bytes are in
+// queue.db: a row in item for the envelope and, up to 128 KiB, the bytes; a row in
+// recipient for each forward-path. Larger bytes are in
 // queue/<ID>, written, flushed and renamed before the row that speaks of them.
 // What few messages have (DSN, REQUIRETLS, DELIVERBY, …) is in a column that is empty
 // for the others; see options.go.
@@ -73,6 +73,7 @@ type Queue struct {
 
 	mu     sync.Mutex
 	leased map[lease]struct{}
+	files  map[ID]struct{} // the items whose bytes are in a file
 	fresh  fresh
 	// nextDue is when a recipient becomes due that is only in the database.
 	nextDue time.Time
@@ -103,7 +104,7 @@ func Open(dir string) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{db: d, spoolDir: spool, leased: make(map[lease]struct{}), wake: make(chan struct{}, 1)}
+	q := &Queue{db: d, spoolDir: spool, leased: make(map[lease]struct{}), files: make(map[ID]struct{}), wake: make(chan struct{}, 1)}
 	q.fresh.hot = make(map[ID]memBody)
 	if err := q.recover(); err != nil {
 		d.Close()
@@ -164,14 +165,16 @@ func (q *Queue) removeOrphans() error {
 	return nil
 }
 
-func (q *Queue) hasItem(name string) (bool, error) {
+func (q *Queue) hasItem(name string) (found bool, err error) {
 	id, err := ParseID(name)
 	if err != nil {
 		// Only what this package names is its to remove.
 		return !strings.HasPrefix(name, incomingPrefix), nil
 	}
-	var found bool
 	err = q.db.Reader().QueryRow("SELECT EXISTS(SELECT 1 FROM item WHERE id = ?)", int64(id)).Scan(&found)
+	if found {
+		q.files[id] = struct{}{}
+	}
 	return found, err
 }
 

@@ -18,21 +18,12 @@ const (
 // insert writes the rows of a draft whose bytes are already where they belong.
 func insert(tx *db.Tx, d Draft) error {
 	it := d.Item
-	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)`,
+	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options, data)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(it.ID), it.Arrived.UnixMicro(), mailbox(it.Sender), it.Origin.Account, it.Origin.Local,
-		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options())
+		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options(), inline(d))
 	if err != nil {
 		return err
-	}
-	if it.Size <= inlineMax {
-		data := d.Spool.mem
-		if data == nil {
-			data = []byte{} // nil would be NULL
-		}
-		if _, err = tx.Exec("INSERT INTO body(item, data) VALUES(?,?)", int64(it.ID), data); err != nil {
-			return err
-		}
 	}
 	for i := range it.Recipients {
 		if err := insertRecipient(tx, it.ID, &it.Recipients[i]); err != nil {
@@ -40,6 +31,17 @@ func insert(tx *db.Tx, d Draft) error {
 		}
 	}
 	return nil
+}
+
+// inline are the bytes for the row; nil, which is NULL, where they are in a file.
+func inline(d Draft) []byte {
+	switch {
+	case d.Item.Size > inlineMax:
+		return nil
+	case d.Spool.mem == nil:
+		return []byte{}
+	}
+	return d.Spool.mem
 }
 
 func insertRecipient(tx *db.Tx, id ID, r *Recipient) error {

@@ -24,22 +24,18 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 		}
 	}
 	q.reserveOffspring(settlements)
-	var files []ID // those of ended whose bytes are in a file
 	err = q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
-		ended, files = ended[:0], files[:0] // the function may run twice
+		ended = ended[:0] // the function may run twice
 		for _, s := range settlements {
 			if err := settle(tx, s); err != nil {
 				return err
 			}
-			gone, file, err := end(tx, s)
+			gone, err := end(tx, s)
 			if err != nil {
 				return err
 			}
 			if gone {
 				ended = append(ended, s.Item)
-			}
-			if file {
-				files = append(files, s.Item)
 			}
 		}
 		return nil
@@ -48,8 +44,7 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 		q.forgoOffspring(settlements)
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	q.afterSettle(settlements, ended)
-	q.removeBodies(files)
+	q.removeBodies(q.afterSettle(settlements, ended))
 	return ended, nil
 }
 
@@ -84,18 +79,14 @@ func settle(tx *db.Tx, s Settlement) error {
 	return nil
 }
 
-// end removes the item of a settlement if no recipient is left. file tells that
-// its bytes were not in the database.
-func end(tx *db.Tx, s Settlement) (ended, file bool, err error) {
+// end removes the item of a settlement, and the bytes in its row, if no recipient is
+// left.
+func end(tx *db.Tx, s Settlement) (ended bool, err error) {
 	if !slices.ContainsFunc(s.Outcomes, Outcome.terminal) {
-		return false, false, nil
+		return false, nil
 	}
-	res, err := tx.Exec("DELETE FROM item WHERE id = ? AND NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?)", int64(s.Item), int64(s.Item))
-	if n, err := affected(res, err); n == 0 || err != nil {
-		return false, false, err
-	}
-	n, err := affected(tx.Exec("DELETE FROM body WHERE item = ?", int64(s.Item)))
-	return true, n == 0, err
+	n, err := affected(tx.Exec("DELETE FROM item WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?1)", int64(s.Item)))
+	return n > 0, err
 }
 
 func affected(res sql.Result, err error) (int64, error) {
@@ -120,8 +111,9 @@ func record(tx *db.Tx, id ID, o Outcome) (err error) {
 	return err
 }
 
-// afterSettle brings memory in line with what was committed.
-func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
+// afterSettle brings memory in line with what was committed. It gives those of the
+// ended items whose bytes are in a file.
+func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 	q.mu.Lock()
 	for _, s := range settlements {
 		for _, o := range s.Outcomes {
@@ -140,6 +132,10 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 	}
 	for _, id := range ended {
 		q.cool(id)
+		if _, large := q.files[id]; large {
+			delete(q.files, id)
+			files = append(files, id)
+		}
 	}
 	q.mu.Unlock()
 	for _, s := range settlements {
@@ -149,6 +145,7 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) {
 		}
 	}
 	q.signal()
+	return files
 }
 
 // cool forgets a body that was kept in memory.
