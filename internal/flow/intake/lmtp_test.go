@@ -28,3 +28,21 @@ func TestLMTPDoesNotRelay(t *testing.T) {
 		tx.Abort()
 	}
 }
+
+// TestLMTPVouchesForNoSender is INV-06: a server that we trust hands over by LMTP what
+// it took from anybody, so that no notice goes to the sender.
+func TestLMTPVouchesForNoSender(t *testing.T) {
+	c := newCounter(t, 0)
+	p := stranger
+	c.with(func(r *Rules) { r.Trusted = []netip.Prefix{netip.PrefixFrom(p.Addr, 32)} })
+	for _, perRecipient := range []bool{false, true} {
+		p.PerRecipient = perRecipient
+		where, answer, id := c.talk(t, p, smtp.Mail{Sender: addr(t, "forged@victim.example")}, text, "alice@example.org")
+		if where != "" {
+			t.Fatal(where, answer)
+		}
+		if item, _ := c.bytes(t, id); item.Origin.Local == perRecipient {
+			t.Errorf("INV-06 per recipient %v: %+v", perRecipient, item.Origin)
+		}
+	}
+}

@@ -262,7 +262,8 @@ func (t *Transaction) item() *queue.Item {
 	it := &queue.Item{
 		ID: t.id, Arrived: t.arrived, Sender: t.mail.Sender,
 		Origin: queue.Origin{
-			Account: t.peer.Account, Local: t.peer.Trusted || t.peer.Device != nil,
+			// What a trusted server hands over by LMTP has its sender from anybody.
+			Account: t.peer.Account, Local: t.peer.Trusted && !t.peer.PerRecipient || t.peer.Device != nil,
 			ClientAddr: addressText(t.peer.Addr), ClientName: t.peer.Name,
 			Helo: t.peer.Helo, Protocol: t.peer.Protocol,
 		},

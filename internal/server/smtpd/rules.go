@@ -107,21 +107,23 @@ func (s *session) spared() bool {
 // offer is what this session offers now, and so which parameters it takes. What is
 // answered with a notice (DSN, DELIVERBY) is for those whom we may send one: whoever
 // comes from outside may have forged the sender, and RFC 3461 §3 wants that what is
-// offered be kept (see package bounce).
+// offered be kept (see package bounce). A server that hands over mail by LMTP has it
+// from anybody, however well we know the server.
 func (s *session) offer() smtp.Extensions {
 	size, most := s.srv.desk.Limits()
 	encrypted, insider := s.conn.TLS() != nil, s.submission() || s.trusted()
+	tells := insider && s.srv.Service != LMTP
 	x := smtp.Extensions{
 		Host: s.srv.Hostname, Pipelining: true, SizeOffered: true, Size: size, StartTLS: s.srv.TLS != nil && !encrypted,
-		Enhanced: true, EightBitMIME: true, DSN: insider, UTF8: true, Chunking: true, BinaryMIME: true,
+		Enhanced: true, EightBitMIME: true, DSN: tells, UTF8: true, Chunking: true, BinaryMIME: true,
 		RequireTLS: encrypted, ETRN: s.srv.Flush != nil && s.srv.Service != LMTP && s.rules.Etrn != Nobody,
-		DeliverBy: insider, Priority: insider,
+		DeliverBy: tells, Priority: insider,
 		Limits: smtp.Limits{Mails: s.rules.MaxMessages, Recipients: most},
 	}
 	if s.mayAuth() && s.secure() {
 		x.Auth = s.mechanisms()
 	}
-	if s.rules.MaxHold > 0 && s.srv.Service != LMTP && insider {
+	if s.rules.MaxHold > 0 && tells {
 		x.FutureRelease, x.MostHold = true, s.rules.MaxHold
 		x.LastHold = time.Now().Add(s.rules.MaxHold)
 	}
