@@ -149,7 +149,8 @@ func (s *session) mayBdat(c smtp.Chunk) *smtp.Reply {
 	return nil
 }
 
-// begin makes a chunk the one that is read.
+// begin makes a chunk the one that is read. The message's clock goes on: a byte now and
+// then is no way to hold a connection.
 func (c *chunks) begin(chunk smtp.Chunk) {
 	c.left, c.size, c.last = chunk.Size, chunk.Size, chunk.Last
 	c.s.inData, c.s.waiting = true, false
@@ -242,6 +243,7 @@ func (s *session) drop(n int64) bool {
 		return false
 	}
 	s.inData, s.waiting = true, false
+	s.timed = s.timed && s.chunks != nil // else it is no part of a message
 	defer func() { s.inData = false }()
 	for n > 0 {
 		k, err := s.in.Discard(int(min(n, readBuffer)))

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 
 	"facteur/internal/flow/intake"
@@ -107,9 +108,30 @@ func (s *session) obey(line []byte) {
 	s.settle(reply)
 }
 
+// listenForSMTP waits for the first byte of a line before a greeting. TLS on a door
+// without it, and whatever else is no text, may have no line ending for which one
+// could wait (SMTP-014).
+func (s *session) listenForSMTP() error {
+	first, err := s.in.Peek(1)
+	if err != nil || first[0] >= ' ' && first[0] < 0x7f || first[0] == '\r' || first[0] == '\n' || first[0] == '\t' {
+		return err
+	}
+	said, _ := s.in.Peek(s.in.Buffered())
+	if s.otherProtocol(said); s.over {
+		return errNotSMTP
+	}
+	return nil
+}
+
+// errNotSMTP ends the reading of lines where the session ended because of the next one.
+var errNotSMTP = errors.New("not SMTP")
+
 // otherProtocol is about a browser or worse (SMTP-014).
 func (s *session) otherProtocol(line []byte) {
 	text := clean(line)
+	if len(line) > 0 && line[0] == handshakeRecord {
+		text = "(a TLS handshake)"
+	}
 	if s.last == "AUTH" { // refused, and the client sends its password all the same
 		text = ""
 	}
@@ -122,6 +144,9 @@ func (s *session) otherProtocol(line []byte) {
 		s.quit("non-SMTP command", text, replyNotSMTP)
 	}
 }
+
+// handshakeRecord is the first byte of a TLS connection (RFC 8446 §5.1).
+const handshakeRecord = 0x16
 
 // settle sends a handler's reply and counts it.
 func (s *session) settle(reply *smtp.Reply) {

@@ -34,6 +34,7 @@ const (
 // Crowd counts what clients do, over all doors. Its memory is bounded.
 type Crowd struct {
 	messages, recipients, guesses, told *limit.Counter[netip.Prefix]
+	met                                 *limit.Counter[netip.Prefix] // recipients of messages that were taken
 	domains, toldDomains, flushes       *limit.Counter[string]
 }
 
@@ -44,6 +45,7 @@ func NewCrowd() *Crowd {
 		messages:    limit.NewCounter[netip.Prefix](rateWindow, limit.DefaultSlots),
 		recipients:  limit.NewCounter[netip.Prefix](rateWindow, limit.DefaultSlots),
 		guesses:     limit.NewCounter[netip.Prefix](guessWindow, limit.DefaultSlots),
+		met:         limit.NewCounter[netip.Prefix](guessWindow, limit.DefaultSlots),
 		told:        limit.NewCounter[netip.Prefix](guessWindow, domains),
 		domains:     limit.NewCounter[string](guessWindow, domains),
 		toldDomains: limit.NewCounter[string](guessWindow, domains),
@@ -59,6 +61,33 @@ func over(c *limit.Counter[netip.Prefix], a netip.Addr, most int) bool {
 		beyond = c.Add(n.Prefix, 1) > most*n.Factor || beyond
 	}
 	return beyond
+}
+
+// guessed counts an unknown recipient for all networks of a client, and tells whether
+// one of them had too many. perError recipients of messages that were taken make good
+// for one, as in a session; together they are worth maxCredit times the limit, as mail
+// to one mailbox is no licence to look for all others.
+func (c *Crowd) guessed(a netip.Addr, most int) bool {
+	beyond := false
+	for _, n := range limit.Networks(a) {
+		free := most * n.Factor
+		bad, credit := c.guesses.Add(n.Prefix, 1), 0
+		if bad > free {
+			credit = min(c.met.Sum(n.Prefix)/perError, maxCredit*free)
+		}
+		beyond = bad > free+credit || beyond
+	}
+	return beyond
+}
+
+// credit counts the recipients of a message that was taken.
+func (s *session) credit() {
+	if s.srv.Crowd == nil || s.spared() {
+		return
+	}
+	for _, n := range limit.Networks(s.addr) {
+		s.srv.Crowd.met.Add(n.Prefix, s.taken-s.repeated)
+	}
 }
 
 // tooMuchMail counts a transaction of this session's client.

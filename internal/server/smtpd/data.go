@@ -57,7 +57,7 @@ func (s *session) mayData(args []byte) *smtp.Reply {
 func (s *session) receive() (*smtp.Reply, error) {
 	size, _ := s.srv.desk.Limits()
 	s.data.Reset(s.in, size)
-	s.inData, s.waiting = true, false
+	s.inData, s.waiting, s.timed = true, false, false
 	defer func() { s.inData = false }()
 	reply := s.tx.Receive(s.ctx, &s.data)
 	if s.data.Ended() {
@@ -92,6 +92,7 @@ func (s *session) end(refusal *smtp.Reply, last bool) *smtp.Reply {
 		s.reset(transactionScope)
 		return s.each(taken, func(int) *smtp.Reply { return refusal })
 	}
+	s.credit()
 	accepted, answers := queued(id), s.answers()
 	s.tx = nil // there is nothing left to abort
 	s.reset(transactionScope)

@@ -49,6 +49,12 @@ func (s *session) etrn(args []byte) *smtp.Reply {
 	return smtp.NewReply(253, "2.0.0", fmt.Sprintf("Ok: %d pending messages for %s started", n, e.Domain))
 }
 
+// offersEtrn tells whether ETRN is served to this client as he stands there now. Who
+// logs in may ask for it without another EHLO.
+func (s *session) offersEtrn() bool {
+	return s.srv.Flush != nil && s.srv.Service != LMTP && (s.rules.Etrn == Anybody || s.rules.Etrn == Known && s.trusted())
+}
+
 // mayEtrn tells what stands in the way.
 func (s *session) mayEtrn() *smtp.Reply {
 	switch {

@@ -116,7 +116,7 @@ func (s *session) offer() smtp.Extensions {
 	x := smtp.Extensions{
 		Host: s.srv.Hostname, Pipelining: true, SizeOffered: true, Size: size, StartTLS: s.srv.TLS != nil && !encrypted,
 		Enhanced: true, EightBitMIME: true, DSN: tells, UTF8: true, Chunking: true, BinaryMIME: true,
-		RequireTLS: encrypted, ETRN: s.srv.Flush != nil && s.srv.Service != LMTP && s.rules.Etrn != Nobody,
+		RequireTLS: encrypted, ETRN: s.offersEtrn(),
 		DeliverBy: tells, Priority: insider,
 		Limits: smtp.Limits{Mails: s.rules.MaxMessages, Recipients: most},
 	}

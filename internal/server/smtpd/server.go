@@ -105,6 +105,7 @@ const (
 	freeGuesses = 3
 	maxGuesses  = 15
 	perError    = 10 // recipients that exist make good for one error
+	maxCredit   = 4  // times client_unknown_recipients: the most that they make good for in an hour
 
 	commandTimeout = 5 * time.Minute // RFC 5321 §4.5.3.2.7
 	stressTimeout  = 10 * time.Second

@@ -35,11 +35,13 @@ type session struct {
 	tally  tally
 	limits counters
 
-	// The command's time. waiting: its deadline is set. inData: it moves on. silent:
-	// replies wait (the peer is listened to, and not answered).
-	waiting, inData, silent bool
-	deadline                time.Time
-	got                     int // bytes since deadline was set
+	// The command's time. waiting: its deadline is set. inData: it moves on. timed:
+	// it is that of a message, which has one from its first byte to its last, in
+	// however many chunks it comes. silent: replies wait (the peer is listened to, and
+	// not answered).
+	waiting, inData, timed, silent bool
+	deadline                       time.Time
+	got                            int // bytes since deadline was set
 
 	// Who the peer is: his address, or the one that he speaks for (XCLIENT), and on
 	// a Unix socket the user.
@@ -86,7 +88,7 @@ func (s *session) reset(sc scope) {
 		s.tx.Abort()
 	}
 	s.tx, s.mail, s.refused, s.taken, s.repeated, s.to, s.chunks = nil, smtp.Mail{}, false, 0, 0, nil, nil
-	s.forward = nil
+	s.forward, s.timed = nil, false
 	s.data.Reset(nil, 0)
 	if sc >= sessionScope {
 		s.helo, s.esmtp, s.account, s.mechanism, s.offered = "", false, "", "", smtp.Extensions{}
@@ -193,6 +195,11 @@ func (s *session) greet() {
 // readLine waits for a line; its time starts anew.
 func (s *session) readLine() ([]byte, error) {
 	s.waiting = false
+	if s.helo == "" {
+		if err := s.listenForSMTP(); err != nil {
+			return nil, err
+		}
+	}
 	line, err := smtp.ReadLine(s.in, maxAuthLine)
 	if len(line) > maxLine-len("\r\n") && !s.mayBeLong(line) {
 		return nil, smtp.ErrLineTooLong
@@ -234,12 +241,17 @@ func (s *session) await() error {
 }
 
 // patience is how long a command may take. Under stress, whoever says nothing soon
-// makes room (Postfix's smtpd_timeout).
+// makes room (Postfix's smtpd_timeout). Between the chunks of a message its clock goes
+// on.
 func (s *session) patience() time.Duration {
+	d := commandTimeout
 	if s.conn.Stress() && !s.spared() {
-		return stressTimeout
+		d = stressTimeout
 	}
-	return commandTimeout
+	if s.timed {
+		d = min(d, time.Until(s.deadline))
+	}
+	return d
 }
 
 // extend gives a peer in DATA a second more for each minDataRate bytes, so that
@@ -247,11 +259,15 @@ func (s *session) patience() time.Duration {
 // smtpd_per_request_deadline).
 func (s *session) extend() {
 	now := time.Now()
-	if !s.waiting { // the first read of this message
-		s.waiting, s.got = true, 0
+	if !s.timed { // the first read of this message
+		s.timed, s.waiting, s.got = true, true, 0
 		s.deadline = now.Add(commandTimeout)
 		s.conn.Busy(commandTimeout)
 		return
+	}
+	if !s.waiting { // of another chunk
+		s.waiting = true
+		s.conn.Busy(s.deadline.Sub(now))
 	}
 	if s.got < 32*minDataRate {
 		return
@@ -285,6 +301,7 @@ func (s *session) flush() error {
 // badLine answers for a line that is none, or a connection that broke.
 func (s *session) badLine(err error) {
 	switch err {
+	case errNotSMTP: // all is said
 	case smtp.ErrLineTooLong:
 		s.tally.add(smtp.Unknown, false)
 		s.fault(replyLineTooLong)

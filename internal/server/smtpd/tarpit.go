@@ -49,7 +49,7 @@ func (s *session) madeGood() int { return s.known / perError }
 // unknown recipient cost in time is the same up to here: the same look-up, the same
 // path; after the first few the pause of an unknown one tells nothing that its 550
 // does not say (ABU-003). A list has its dead addresses: one to ten that exist costs
-// nothing in the session, though it counts in the hour.
+// nothing, in the session and in the hour.
 func (s *session) guessed(domain string) {
 	if s.spared() {
 		return
@@ -76,7 +76,7 @@ func (s *session) guessed(domain string) {
 // had too many. Each is told of once in a window.
 func (c *Crowd) guess(s *session, domain string) (client, attacked bool) {
 	r := &s.rules.Rates
-	if client = over(c.guesses, s.addr, r.Guesses); client && c.told.Add(limit.Client(s.addr), 1) == 1 {
+	if client = c.guessed(s.addr, r.Guesses); client && c.told.Add(limit.Client(s.addr), 1) == 1 {
 		s.srv.Events.Emit(Guessing{Client: s.client(), Limit: r.Guesses})
 	}
 	attacked = c.domains.Add(domain, 1) > r.DomainGuesses
