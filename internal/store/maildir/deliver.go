@@ -209,19 +209,28 @@ func syncWhole(batch []Delivery) error {
 			continue
 		}
 		seen[b.Dir.Path] = true
-		info, err := b.Dir.FS.Stat(b.Dir.sub("tmp"))
+		device, err := b.Dir.whereTmp()
 		if err != nil {
 			return err
 		}
-		if devices[info.Device] {
+		if devices[device] {
 			continue
 		}
-		devices[info.Device] = true
+		devices[device] = true
 		if err := b.Dir.FS.SyncFS(b.Dir.Path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// whereTmp is the device of the letters that are being written.
+func (d Dir) whereTmp() (uint64, error) {
+	if d.device != 0 {
+		return d.device, nil
+	}
+	info, err := d.FS.Stat(d.sub("tmp"))
+	return info.Device, err
 }
 
 // syncDirs syncs each directory once.

@@ -61,15 +61,17 @@ import (
 var ErrNoMaildir = errors.New("no Maildir here")
 
 // Dir is one mailbox: a directory with cur, new and tmp. It has no state but
-// its path and may be used by many goroutines.
+// its path, and may be used by many goroutines.
 type Dir struct {
 	FS   vfs.FS
 	Path string
+
+	device uint64 // where tmp was at Open, which looks at it last; 0 if not known
 }
 
 // Open checks that dir is a Maildir.
 func Open(f vfs.FS, dir string) (Dir, error) {
-	d := Dir{f, dir}
+	d := Dir{FS: f, Path: dir}
 	for _, sub := range []string{"cur", "new", "tmp"} {
 		info, err := f.Stat(d.sub(sub))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode.IsDir() {
@@ -78,6 +80,7 @@ func Open(f vfs.FS, dir string) (Dir, error) {
 		if err != nil {
 			return d, err
 		}
+		d.device = info.Device
 	}
 	return d, nil
 }
@@ -87,7 +90,7 @@ func Create(f vfs.FS, dir string) (Dir, error) {
 	if d, err := Open(f, dir); !errors.Is(err, ErrNoMaildir) {
 		return d, err
 	}
-	d := Dir{f, dir}
+	d := Dir{FS: f, Path: dir}
 	if err := vfs.MkdirAll(f, dir, 0o700); err != nil {
 		return d, err
 	}

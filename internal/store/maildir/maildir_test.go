@@ -442,7 +442,7 @@ func TestDeliveryFaults(t *testing.T) {
 func TestLandWithoutMaildir(t *testing.T) {
 	t.Parallel()
 	m := vfs.NewMem()
-	d := Dir{m, "/gone"}
+	d := Dir{FS: m, Path: "/gone"}
 	if err := d.Land("x", Size{}); !errors.Is(err, ErrNoMaildir) {
 		t.Fatal(err)
 	}
