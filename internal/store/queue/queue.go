@@ -4,9 +4,9 @@
 //
 // # On disk
 //
-// queue.db: a row in item for the envelope and, up to 128 KiB, the bytes; a row in
-// recipient for each forward-path. Larger bytes are in
-// queue/<ID>, written, flushed and renamed before the row that speaks of them.
+// queue.db: a row in item for the envelope and the bytes, up to 128 KiB, and a row in
+// recipient for each forward-path. Larger bytes are in queue/<ID>, written, flushed and
+// renamed before the row that speaks of them.
 // What few messages have (DSN, REQUIRETLS, DELIVERBY, …) is in a column that is empty
 // for the others; see options.go.
 //
