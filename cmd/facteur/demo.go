@@ -24,7 +24,10 @@ func (c *command) demoCommand() *cobra.Command {
 
 func (c *command) demo(ctx context.Context, dir string) error {
 	outliveReaders()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	return demo.Run(ctx, demo.Options{Dir: dir, Out: c.out, Log: c.err})
+	return demo.Run(ctx, demo.Options{Dir: dir, Out: c.out, Log: c.err, Hangup: hangup})
 }

@@ -51,6 +51,8 @@ type Options struct {
 	Dir string
 	// Out is for people, Log for the log.
 	Out, Log io.Writer
+	// Hangup has the SIGHUPs, at each of which the settings are read again; it may be nil.
+	Hangup <-chan os.Signal
 }
 
 // Run runs the demo until ctx ends.
@@ -172,7 +174,28 @@ func serve(ctx context.Context, o Options, cfg *config.Config, log event.Sink, w
 	}
 	fmt.Fprint(o.Out, welcome(o.Dir))
 	go watch(ctx, world, o.Out)
-	return <-done
+	for {
+		select {
+		case <-o.Hangup:
+			reload(house, cfg.Path(), log)
+		case err := <-done:
+			return err
+		}
+	}
+}
+
+// reload takes over the settings file, or tells why not and changes nothing.
+func reload(house *app.App, file string, log event.Sink) {
+	cfg, err := config.Load(file)
+	if err == nil {
+		err = house.Reload(cfg)
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			log.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/master", Text: strings.TrimSpace(line)})
+		}
+		log.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "the settings are as before"})
+	}
 }
 
 // watch tells of what arrives outside.

@@ -210,12 +210,7 @@ func (r *round) say(v verdict, level slog.Level) {
 	r.talk.hook.events.Emit(said{server: v.server.client.Name(), about: fmt.Sprintf("%s <%s>", class, subject), text: v.action.Text, level: level})
 }
 
-func (v verdict) by() string {
-	if v.action.Text == "" {
-		return "policy " + v.server.client.Name()
-	}
-	return "policy " + v.server.client.Name() + ": " + v.action.Text
-}
+func (v verdict) by() string { return "policy server " + v.server.client.Name() }
 
 // about is what a stage is about, in Postfix's words.
 func (r *round) about() (subject, class string) {

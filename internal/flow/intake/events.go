@@ -30,6 +30,14 @@ func addressText(a netip.Addr) string {
 	return a.Unmap().String()
 }
 
+// client is name[address], as Postfix writes it, and as the door does.
+func (p *Peer) client() string {
+	if !p.Addr.IsValid() {
+		return "localhost[unix]"
+	}
+	return p.Name + "[" + addressText(p.Addr) + "]"
+}
+
 // announce tells of a message that is ours now, in the three lines of which
 // Postfix's smtpd, cleanup and qmgr each write one.
 func (t *Transaction) announce(it *queue.Item) {
@@ -87,7 +95,7 @@ func (e Accepted) Line() (string, string) {
 	if u := e.Peer.User; u != nil {
 		return "postfix/pickup", fmt.Sprintf("%s: uid=%d from=<%s>", e.Item.ID, u.UID, e.Item.Sender)
 	}
-	s := e.Item.ID.String() + ": client=" + e.Peer.Name + "[" + addressText(e.Peer.Addr) + "]"
+	s := e.Item.ID.String() + ": client=" + e.Peer.client()
 	if e.Peer.Account != "" {
 		s += ", sasl_method=" + e.Peer.Mechanism + ", sasl_username=" + e.Peer.Account
 	}

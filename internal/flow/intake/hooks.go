@@ -61,8 +61,8 @@ func (m *Message) Body() io.Reader { return m.body() }
 
 // Advice is what an adviser answers. The zero Advice is "go on".
 type Advice struct {
-	// By names the adviser and what moved it, for the log: "milter opendkim",
-	// "policy 127.0.0.1:10031: greylisted".
+	// By names the adviser for the log, "milter opendkim" or "policy server
+	// 127.0.0.1:10031"; in sentences it follows "the".
 	By string
 	// Reply refuses: the connection, the greeting, the sender, the recipient or
 	// the message. An adviser that can't be reached says so by a 4yz here, or by

@@ -381,6 +381,10 @@ func TestForwarded(t *testing.T) {
 	if _, line := e.Line(); !strings.HasSuffix(line, "client=unknown[192.0.2.1]") {
 		t.Error("nothing known: ", line)
 	}
+	e.Peer = Peer{}
+	if _, line := e.Line(); !strings.HasSuffix(line, "client=localhost[unix]") {
+		t.Error("a Unix socket: ", line)
+	}
 }
 
 // TestHeadersAreLines: what comes by BDAT may have any octet in its body, and not in

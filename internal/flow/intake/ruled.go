@@ -87,8 +87,8 @@ func (e Ruled) Line() (string, string) {
 	if e.ID != 0 {
 		id = e.ID.String()
 	}
-	return "postfix/smtpd", fmt.Sprintf("%s: %s: %s from %s[%s]: %s: %s;%s proto=%s helo=<%s>",
-		id, what, e.Stage.Command(), e.Peer.Name, addressText(e.Peer.Addr), e.By, e.reason(), e.envelope(), e.Peer.protocol(), e.Peer.Helo)
+	return "postfix/smtpd", fmt.Sprintf("%s: %s: %s from %s: %s: %s;%s proto=%s helo=<%s>",
+		id, what, e.Stage.Command(), e.Peer.client(), e.By, e.reason(), e.envelope(), e.Peer.protocol(), e.Peer.Helo)
 }
 
 func (e Ruled) reason() string {
@@ -140,7 +140,7 @@ func (e Ruled) Step() event.Step {
 }
 
 func (e Ruled) sentence() string {
-	by := capital(e.By)
+	by := "The " + e.By
 	if e.Rule != "" {
 		by = fmt.Sprintf("The rule %q", e.Rule)
 	}
@@ -164,11 +164,6 @@ func (e Ruled) sentence() string {
 		return by + " remarked: " + a.Text + "."
 	}
 	return by + " changed the header of the message: " + a.String() + "."
-}
-
-func capital(s string) string {
-	n := min(1, len(s))
-	return strings.ToUpper(s[:n]) + s[n:]
 }
 
 func colon(s string) string {
@@ -270,7 +265,7 @@ func (e Readdressed) Step() event.Step {
 	if e.Edit.Kind != ChangeSender {
 		s.Recipients = []string{e.Edit.Address.String()}
 	}
-	s.Sentence = capital(e.By) + " " + e.what() + "."
+	s.Sentence = "The " + e.By + " " + e.what() + "."
 	return s
 }
 

@@ -9,6 +9,9 @@ import (
 
 func (s *session) mailFrom(args []byte) *smtp.Reply {
 	if reply := s.mayMail(); reply != nil {
+		if reply == replyNeedTLS || reply == replyNeedAuth {
+			s.notYet(args, reply)
+		}
 		return reply
 	}
 	if s.rules.StrictEnvelopes && loose(args) {
@@ -34,6 +37,13 @@ func (s *session) mailFrom(args []byte) *smtp.Reply {
 	s.tx = tx
 	s.mails++
 	return replySenderOk
+}
+
+// notYet tells of a user whose program sends before it encrypts or logs in: he will
+// ask why his mail does not go out.
+func (s *session) notYet(args []byte, r *smtp.Reply) {
+	mail, _ := smtp.ParseMail(string(args), &s.offered) // as far as it can be read
+	s.rejected("MAIL", mail.Sender, nil, r)
 }
 
 // oneMore tells why a client gets no further transaction now.

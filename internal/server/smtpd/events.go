@@ -236,7 +236,7 @@ func (e AuthFailed) Record() (string, []slog.Attr) {
 // right, it says so in the words by which fail2ban's filter knows that the client
 // is not to blame.
 func (e AuthFailed) Line() (string, string) {
-	why := e.Reply.Text()
+	why := strings.TrimPrefix(e.Reply.Text(), "Error: authentication failed: ")
 	if e.Reply.Temporary() {
 		why = "Connection lost to authentication server"
 		if e.Why != nil {
@@ -322,7 +322,12 @@ func (e PreGreeted) Record() (string, []slog.Attr) {
 
 // Line implements event.Event: postscreen's words.
 func (e PreGreeted) Line() (string, string) {
-	return "postfix/postscreen", fmt.Sprintf("PREGREET %d after %.2g from [%s]: %s", e.Bytes, e.After.Seconds(), e.Client.Addr, e.Text)
+	return "postfix/postscreen", fmt.Sprintf("PREGREET %d after %s from [%s]: %s", e.Bytes, hundredths(e.After), e.Client.Addr, e.Text)
+}
+
+// hundredths is a time in seconds as postscreen writes it: 0, 0.15, 2.
+func hundredths(d time.Duration) string {
+	return strconv.FormatFloat(d.Round(10*time.Millisecond).Seconds(), 'f', -1, 64)
 }
 
 // Guessing: a client, or all clients at one domain, named too many mailboxes that
