@@ -15,7 +15,7 @@ import (
 
 // BenchmarkServe runs the house in this process, for -cpuprofile and -memprofile:
 // what it does all day is to take letters from smtp-source and to put them into a
-// Maildir. "make pgo" makes the compiler's profile of it.
+// Maildir.
 func BenchmarkServe(b *testing.B) {
 	source := interop.Need(b, "smtp-source")
 	letters := number("FACTEUR_BENCH_LETTERS", 20_000)
