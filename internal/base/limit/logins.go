@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,7 +29,7 @@ import (
 // old password tries it all day.
 //
 // Secrets are remembered as a MAC under a key of this process, four for each client
-// and account. Everything fades by itself.
+// and account, and fifty acquaintances for each account. Everything fades by itself.
 type Logins struct {
 	clients  *Counter[netip.Prefix]
 	accounts *Counter[uint64]
@@ -38,6 +39,7 @@ type Logins struct {
 	mu      sync.Mutex
 	known   map[acquaintance]time.Time // when it was last told of
 	homes   map[netip.Prefix]int       // how many accounts a client is known to
+	circles map[uint64][]netip.Prefix  // the clients that an account knows, the latest last
 	repeats map[acquaintance]*[4]uint64
 }
 
@@ -59,6 +61,7 @@ type friend struct {
 const (
 	loginSlots  = 1 << 14
 	loginKnown  = 1 << 16
+	loginCircle = 50 // for an account
 	loginRepeat = 1 << 14
 )
 
@@ -76,7 +79,7 @@ func NewLogins(window time.Duration) *Logins {
 	l := &Logins{
 		clients: NewCounter[netip.Prefix](window, loginSlots), accounts: NewCounter[uint64](window, loginSlots),
 		friends: NewCounter[friend](window, loginSlots),
-		homes:   make(map[netip.Prefix]int), known: make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64),
+		homes:   make(map[netip.Prefix]int), circles: make(map[uint64][]netip.Prefix), known: make(map[acquaintance]time.Time), repeats: make(map[acquaintance]*[4]uint64),
 	}
 	rand.Read(l.key[:]) // never fails (crypto/rand)
 	return l
@@ -107,19 +110,36 @@ func (l *Logins) Know(account string, client netip.Prefix) {
 // toldAgain is how long an acquaintance is no news.
 const toldAgain = 24 * time.Hour
 
-// know says whether it is news. In a full table somebody else is forgotten. l.mu is
-// held.
+// know says whether it is news. In a full table somebody else is forgotten; of an
+// account that logs in from everywhere, the one that is longest no news. l.mu is held.
 func (l *Logins) know(pair acquaintance, now time.Time) (fresh bool) {
 	told, ok := l.known[pair]
 	if ok && now.Sub(told) < toldAgain {
 		return false
 	}
-	if !ok {
-		makeRoom(l.known, loginKnown, func(gone acquaintance) { l.moved(gone.client, -1) })
-		l.moved(pair.client, 1)
+	if ok {
+		l.forget(pair)
 	}
+	if circle := l.circles[pair.account]; len(circle) >= loginCircle {
+		l.forget(acquaintance{pair.account, circle[0]})
+	}
+	makeRoom(l.known, loginKnown, l.forget)
+	l.moved(pair.client, 1)
+	l.circles[pair.account] = append(l.circles[pair.account], pair.client)
 	l.known[pair] = now
 	return true
+}
+
+// forget ends an acquaintance. l.mu is held.
+func (l *Logins) forget(pair acquaintance) {
+	delete(l.known, pair)
+	l.moved(pair.client, -1)
+	same := func(c netip.Prefix) bool { return c == pair.client }
+	if circle := slices.DeleteFunc(l.circles[pair.account], same); len(circle) > 0 {
+		l.circles[pair.account] = circle
+	} else {
+		delete(l.circles, pair.account)
+	}
 }
 
 // moved counts the accounts that a client is known to. l.mu is held.

@@ -257,3 +257,31 @@ func TestLoginsMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d acquaintances, %d secrets, %d homes", len(l.known), len(l.repeats), len(l.homes))
 	}
 }
+
+// An account that logs in from everywhere has fifty acquaintances, as on disk; the one
+// that is longest no news gives way, and no other account's.
+func TestLoginsCircleIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLogins(time.Hour)
+		l.Know("bob", netip.MustParsePrefix("192.0.2.1/32"))
+		pass := func(i int) {
+			try, _ := attempt(l, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), "alice")
+			try.Passed()
+		}
+		for i := range loginCircle {
+			pass(i)
+		}
+		time.Sleep(2 * toldAgain)
+		pass(0) // news again
+		for i := loginCircle; i < 2*loginCircle-1; i++ {
+			pass(i)
+		}
+		home := func(i int) bool { return l.Home(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})) }
+		if len(l.known) != loginCircle+1 || len(l.circles) != 2 || len(l.homes) != loginCircle+1 {
+			t.Errorf("%d acquaintances of %d accounts, %d homes", len(l.known), len(l.circles), len(l.homes))
+		}
+		if !home(0) || home(1) || !home(2*loginCircle-2) || !l.Home(netip.MustParseAddr("192.0.2.1")) {
+			t.Error("the wrong one was forgotten")
+		}
+	})
+}

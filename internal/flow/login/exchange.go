@@ -1,6 +1,7 @@
 package login
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -27,6 +28,7 @@ type Exchange struct {
 	try     limit.LoginTry
 	holder  *directory.Holder // whose keys it has to know
 	account directory.Account
+	told    bool // the client knows that its secret is right
 }
 
 // Next takes the client's response, nil when it sent none with its command, and
@@ -41,11 +43,22 @@ func (x *Exchange) Next(response []byte) (challenge []byte, done bool, refusal *
 	if done {
 		err = x.admit()
 	}
+	x.told = x.told || signed(x.mechanism, challenge)
 	if err != nil {
 		return nil, false, x.refuse(err)
 	}
 	return challenge, done, nil
 }
+
+// signed tells SCRAM's last challenge, which proves to the client that we know its
+// secret, and so that it does (RFC 5802 §7: "v=", where the first begins with "r=").
+func signed(mechanism string, challenge []byte) bool {
+	return strings.HasPrefix(mechanism, "SCRAM-") && bytes.HasPrefix(challenge, []byte("v="))
+}
+
+// Told says whether the client has learned that its secret is right, however the
+// exchange goes on.
+func (x *Exchange) Told() bool { return x.told }
 
 // Fail ends the exchange for what Decode said of a response, or the door of its
 // length.
@@ -220,6 +233,7 @@ func (x *Exchange) refuse(err error) *Refusal {
 		}
 	}
 	r.User = x.user
+	r.Told = x.told && (r.Reason == Canceled || r.Reason == Malformed)
 	x.Close()
 	if r.Reason == Wrong || r.Reason == Limited {
 		x.wait()

@@ -50,6 +50,10 @@ func (r Reason) String() string {
 // Refusal is why somebody did not come in.
 type Refusal struct {
 	Reason Reason
+	// Told: the client gave up, or went astray, after it had been told that its secret
+	// is right, as SCRAM does before its end. That is a password found out, and the
+	// log's to know.
+	Told bool
 	// User is the name that the client gave, as it wrote it; it may be "".
 	User string
 	// Err is the cause, for the log and not for the client; nil where the Reason

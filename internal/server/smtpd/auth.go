@@ -24,6 +24,7 @@ var (
 	replyAuthUnknown  = smtp.NewReply(504, "5.5.4", "Error: authentication mechanism not supported")
 	replyAuthData     = smtp.NewReply(501, "5.5.2", "Error: malformed authentication response")
 	replyAuthCanceled = smtp.NewReply(501, "5.7.0", "Authentication aborted")
+	replyAuthTold     = smtp.NewReply(501, "5.7.0", "Authentication aborted, after the password was found to be right")
 	replyAuthProxy    = smtp.NewReply(535, "5.7.8", "Error: authorization as another user is not supported")
 	replyAuthWrong    = smtp.NewReply(535, "5.7.8", "Error: authentication failed: wrong user name or password")
 	replyAuthBinding  = smtp.NewReply(535, "5.7.8", "Error: authentication failed: the TLS connection is not the one that the client sees")
@@ -133,6 +134,9 @@ func (s *session) exchange(x *login.Exchange, response []byte) *smtp.Reply {
 		case smtp.ErrLineTooLong, smtp.ErrLineEnding:
 			err = sasl.ErrSyntax
 		default:
+			if x.Told() {
+				s.authRefused(x, x.Fail(sasl.ErrCanceled))
+			}
 			s.badLine(err)
 			return nil
 		}
@@ -160,10 +164,14 @@ func (s *session) readResponse() ([]byte, error) {
 }
 
 // authRefused tells the log of an attempt that failed, and finds the reply. What
-// the client gave up or garbled proves nothing.
+// the client gave up or garbled proves nothing, unless it had heard before that its
+// password is right.
 func (s *session) authRefused(x *login.Exchange, r *login.Refusal) *smtp.Reply {
 	reply := authReplies[r.Reason]
-	if r.Reason != login.Canceled && r.Reason != login.Malformed && r.Reason != login.Proxy {
+	if r.Told {
+		reply = replyAuthTold
+	}
+	if r.Told || r.Reason != login.Canceled && r.Reason != login.Malformed && r.Reason != login.Proxy {
 		s.srv.Events.Emit(AuthFailed{Client: s.client(), Mechanism: x.Mechanism(), User: clean([]byte(r.User)), Reply: reply, Why: r.Err})
 	}
 	return reply

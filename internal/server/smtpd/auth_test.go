@@ -4,9 +4,11 @@ import (
 	"net"
 	"net/netip"
 	"net/textproto"
+	"strings"
 	"testing"
 	"time"
 
+	"facteur/internal/base/event"
 	"facteur/internal/flow/login"
 	"facteur/internal/mail/sasl"
 	"facteur/internal/server/listen"
@@ -14,13 +16,17 @@ import (
 )
 
 // door is a session of a user on this machine, past its EHLO.
-func door(t *testing.T, g *login.Gate) *textproto.Conn {
+func door(t *testing.T, g *login.Gate, log ...event.Sink) *textproto.Conn {
 	t.Helper()
 	near, far := net.Pipe()
 	far.SetDeadline(time.Now().Add(30 * time.Second))
 	conn := listen.NewConn(near)
 	conn.Remote, conn.Local = netip.MustParseAddrPort("127.0.0.1:4711"), netip.MustParseAddrPort("127.0.0.1:587")
-	srv := newServer(Config{Hostname: "mx.local.example", Service: Submission, Gate: g}, newDouble())
+	config := Config{Hostname: "mx.local.example", Service: Submission, Gate: g}
+	for _, sink := range log {
+		config.Events = sink
+	}
+	srv := newServer(config, newDouble())
 	over := make(chan struct{})
 	go func() { defer close(over); defer near.Close(); srv.Serve(t.Context(), conn) }()
 	t.Cleanup(func() { far.Close(); <-over })
@@ -102,4 +108,57 @@ func TestCRAMOverSMTPAndLimit(t *testing.T) {
 	}
 	say(t, c, "AUTH PLAIN")
 	wantReply(t, c, 504, "")
+}
+
+// ABU-012: who gives up once SCRAM has told him that his password is right has found one
+// out, and the log knows; who gives up before has learned nothing.
+func TestGivenUpAfterTheSignature(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		answers int // to challenges, before he gives up
+		last    string
+		logged  bool
+	}{
+		{"before the proof", 0, "*", false},
+		{"canceled", 1, "*", true},
+		{"garbled", 1, sasl.Encode([]byte("x")), true},
+		{"hung up", 1, "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log := &lines{}
+			conn := door(t, testGate(), log)
+			client := sasl.NewSCRAM(sasl.SHA256, sasl.Credentials{User: "alice@local.example", Password: "secret"}, nil, false)
+			say(t, conn, "AUTH SCRAM-SHA-256 "+sasl.Encode(client.Start()))
+			for i := range c.answers + 1 {
+				challenge, err := sasl.Decode([]byte(wantReply(t, conn, 334, "")))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i == c.answers {
+					break
+				}
+				response, err := client.Next(challenge)
+				if err != nil {
+					t.Fatal(err)
+				}
+				say(t, conn, sasl.Encode(response))
+			}
+			if c.last != "" {
+				say(t, conn, c.last)
+				wantReply(t, conn, 501, "")
+			}
+			conn.Close()
+			told := false
+			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+				text := strings.Join(log.take(), "\n")
+				told = told || strings.Contains(text, "SASL SCRAM-SHA-256 authentication failed: Authentication aborted, after")
+				if strings.Contains(text, "disconnect from") || time.Now().After(deadline) {
+					break
+				}
+			}
+			if told != c.logged {
+				t.Errorf("in the log: %v, want %v", told, c.logged)
+			}
+		})
+	}
 }
