@@ -109,7 +109,7 @@ func (r Recipient) diagnostic() string {
 func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, now time.Time) (queue.Draft, error) {
 	// Without the bytes there is still something to tell, and nothing to wait for.
 	original, _ := w.beginning(ctx, it)
-	dest, err := w.destination(ctx, it.Sender)
+	dest, err := w.destination(ctx, it)
 	if err != nil {
 		return queue.Draft{}, err
 	}
@@ -131,10 +131,18 @@ func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, n
 	}}, nil
 }
 
-// destination routes the notice. A sender here who is unknown by now gets it all
-// the same queued for his domain, where it ends as undeliverable in the open.
-func (w *Writer) destination(ctx context.Context, sender address.Address) (route.Destination, error) {
+// destination routes the notice. What a program of this machine sent in the name of a
+// user without a mailbox (www-data) is the postmaster's to hear of. Another sender here
+// who is unknown by now gets it all the same queued for his domain, where it ends as
+// undeliverable in the open: a letter of a deleted account is nobody else's to read.
+func (w *Writer) destination(ctx context.Context, it *queue.Item) (route.Destination, error) {
+	sender := it.Sender
 	a := w.router.Resolve(ctx, sender)
+	if a.State() == lookup.NotFound && it.Origin.Local {
+		if p := w.router.Resolve(ctx, address.Address{Local: "postmaster", Domain: sender.Domain}); p.State() != lookup.NotFound {
+			a = p
+		}
+	}
 	switch a.State() {
 	case lookup.Found:
 		return a.Value(), nil
