@@ -70,7 +70,7 @@ func Parse(path string, text []byte) (*Config, error) {
 	c := Default()
 	positions, err := conf.Decode(path, text, c)
 	if err != nil {
-		return nil, err
+		return nil, translated(err)
 	}
 	c.path, c.positions = path, positions
 	c.complete()

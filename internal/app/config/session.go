@@ -16,7 +16,9 @@ type Session struct {
 	// Whether addresses beyond ASCII are taken (SMTPUTF8).
 	SMTPUTF8 bool `toml:"smtputf8"`
 	// Extensions that are not offered, by their keywords in the reply to EHLO, such as
-	// "CHUNKING" or "DSN". Postfix calls this smtpd_discard_ehlo_keywords.
+	// "CHUNKING" or "DSN". To strangers DSN, DELIVERBY, FUTURERELEASE and MT-PRIORITY
+	// are not offered in any case: they would have notices sent to addresses that nobody
+	// vouches for. Postfix calls this smtpd_discard_ehlo_keywords.
 	DiscardEHLOKeywords []string `toml:"discard_ehlo_keywords"`
 	// Whether a blank after "MAIL FROM:" and "RCPT TO:" is refused, which the standard
 	// does not have and old devices send. Postfix calls this strict_rfc821_envelopes.
@@ -47,8 +49,8 @@ type Session struct {
 	ErrorSleepTime conf.Duration `toml:"error_sleep_time"`
 	// After how many errors between two messages the session ends. For this limit and
 	// the soft one, ten recipients that were taken make good for one error, so that a
-	// list with some dead addresses gets through. Postfix calls this
-	// smtpd_hard_error_limit.
+	// list with some dead addresses gets through. More than five commands that nobody
+	// knows end it, too. Postfix calls this smtpd_hard_error_limit.
 	HardErrorLimit int `toml:"hard_error_limit"`
 	// After how many commands that move nothing, such as NOOP, the session ends.
 	// Postfix calls this smtpd_junk_command_limit.

@@ -49,6 +49,7 @@ func (c *compiler) wrong(text string, err error) {
 var (
 	unknownName  = regexp.MustCompile(`unknown name (\S+)`)
 	unknownField = regexp.MustCompile(`type \*?rule\.(\w+) has no field (\w+)`)
+	wholeFact    = regexp.MustCompile(`\b(Client|TLS|Mailbox|Time)\b`)
 )
 
 // explain says in the words of the settings what the expression's compiler said in
@@ -69,6 +70,15 @@ func explain(err error) string {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "*rule.", ""), "rule.", "")
 	if kind, ok := strings.CutPrefix(text, "expected bool, but got "); ok {
 		return "expected a condition, true or false, found a value of another kind (" + strings.ToLower(kind) + ")"
+	}
+	switch text {
+	case `unexpected token Operator("=")`:
+		return `unexpected "="; "==" compares, and "matches" asks for a pattern`
+	case "unexpected token EOF":
+		return "unexpected end of the expression; something is missing"
+	}
+	if m := wholeFact.FindString(text); m != "" {
+		return fmt.Sprintf("%s; expected a part of it, one of .%s", strings.TrimSpace(text), strings.Join(names(parts[m]), ", ."))
 	}
 	return text
 }

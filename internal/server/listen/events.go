@@ -121,7 +121,7 @@ func (e ProxyFailed) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e ProxyFailed) Line() (string, string) {
-	return program, fmt.Sprintf("warning: %s: proxy %s: %v", e.Service, name(e.Proxy), e.Err)
+	return program, fmt.Sprintf("warning: %s: proxy %s did not say for whom it connects: %v", e.Service, name(e.Proxy), e.Err)
 }
 
 // Pressure: a service, or the whole process, has little room or none, or has room

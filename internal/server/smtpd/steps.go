@@ -57,6 +57,8 @@ func refusal(r *smtp.Reply) event.Kind {
 // meaning completes a reply to a sentence.
 func meaning(r *smtp.Reply) string {
 	switch text := r.Error(); {
+	case strings.Contains(text, "Relay access denied") && r.Temporary():
+		return ": the recipient's domain is not served here and the client had not logged in. It was put off, and not refused, because of soft_bounce."
 	case strings.Contains(text, "Relay access denied"):
 		return ": the recipient's domain is not served here and the client had not logged in."
 	case r.Temporary():
