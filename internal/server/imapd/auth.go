@@ -87,8 +87,11 @@ func (s *session) authenticate(ctx context.Context, c imap.Command) (string, err
 	}
 	defer x.Close()
 	if r, err := s.exchange(x, a); r != nil || err != nil {
-		if r != nil {
+		switch {
+		case r != nil:
 			err = s.refused(x.Mechanism(), r)
+		case x.Told(): // and hung up
+			s.refused(x.Mechanism(), x.Fail(sasl.ErrCanceled)) //nolint:errcheck // nobody is there to hear it
 		}
 		return "", err
 	}
@@ -160,13 +163,14 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 func (s *session) refused(method string, r *login.Refusal) error {
 	attempt := s.who()
 	attempt.User = r.User
-	switch r.Reason {
-	case login.Wrong, login.Binding:
+	if r.Told || r.Reason == login.Wrong || r.Reason == login.Binding {
 		s.emit(AuthFailed{who: attempt, Method: method})
 		s.failures = authFailures{s.failures.count + 1, r.User, method}
 		if s.failures.count >= maxAuthFailures && s.over == nil {
 			s.over = errTooManyFailures
 		}
+	}
+	switch r.Reason {
 	case login.Later, login.Limited:
 		s.emit(AuthFailed{who: attempt, Method: method, Why: r})
 	case login.Canceled:

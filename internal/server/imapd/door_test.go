@@ -17,6 +17,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/flow/login"
 	"facteur/internal/mail/imap"
+	"facteur/internal/mail/sasl"
 	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
@@ -389,4 +390,42 @@ func FuzzBeforeLogin(f *testing.F) {
 			}
 		}
 	})
+}
+
+// ABU-012: who gives up once SCRAM has told him that his password is right counts as one
+// who failed, and is in the log.
+func TestGivenUpAfterTheSignature(t *testing.T) {
+	for name, last := range map[string]string{"canceled": "*", "hung up": ""} {
+		t.Run("ABU-012 "+name, func(t *testing.T) {
+			rec := &recorder{}
+			c := open(t, func(c *Config) { c.Events = rec }).dial(t)
+			c.line()
+			client := sasl.NewSCRAM(sasl.SHA256, sasl.Credentials{User: "alice", Password: "secret"}, nil, false)
+			c.send("a AUTHENTICATE SCRAM-SHA-256 " + sasl.Encode(client.Start()) + "\r\n")
+			challenge, err := sasl.Decode([]byte(strings.TrimPrefix(c.line(), "+ ")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := client.Next(challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.send(sasl.Encode(response) + "\r\n")
+			c.line()
+			if last != "" {
+				c.send(last + "\r\n")
+				c.until("a")
+			}
+			c.conn.Close()
+			for range 500 {
+				if strings.Contains(rec.all(), "Disconnected") {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if line := rec.all(); !strings.Contains(line, "(auth failed, 1 attempts in ") || !strings.Contains(line, "method=SCRAM-SHA-256") {
+				t.Error(line)
+			}
+		})
+	}
 }

@@ -17,23 +17,41 @@ import (
 // others are logging in (454 4.7.0, NO [UNAVAILABLE]).
 func (d *Directory) Authenticate(ctx context.Context, login, password string) lookup.Answer[Account] {
 	password = sasl.Prep(password)
-	row, err := d.candidate(ctx, login)
-	if err != nil {
-		return lookup.Later[Account](err)
-	}
 	who := keyOf(login)
-	switch d.proofs.recall(who, row.password, password) {
-	case right:
-		return admit(row)
-	case wrong:
-		return lookup.No[Account](errAuth)
+	for {
+		row, err := d.candidate(ctx, login)
+		if err != nil {
+			return lookup.Later[Account](err)
+		}
+		switch d.proofs.recall(who, row.password, password) {
+		case right:
+			return admit(row)
+		case wrong:
+			return lookup.No[Account](errAuth)
+		}
+		mine, other := d.shared.begin(d.proofs.mac(who, row.password, password))
+		if mine != nil {
+			defer mine()
+			return d.queueUp(ctx, who, row, password)
+		}
+		// A mail program opens several connections at once. What the first of them
+		// finds out is known to the others; if it finds out nothing, the next one asks.
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return lookup.Later[Account](ctx.Err())
+		}
 	}
+}
+
+// queueUp waits in the line before the hash.
+func (d *Directory) queueUp(ctx context.Context, who string, r row, password string) lookup.Answer[Account] {
 	leave, err := d.hasher.enter(ctx)
 	if err != nil {
 		return lookup.Later[Account](err)
 	}
 	defer leave()
-	return d.prove(ctx, who, row, password)
+	return d.prove(ctx, who, r, password)
 }
 
 // keyOf is a login name in the form that is compared. One that is no address is

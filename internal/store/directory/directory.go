@@ -34,6 +34,7 @@ package directory
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
 	"errors"
@@ -85,6 +86,7 @@ type Directory struct {
 	domains  *cache[Domain]
 	accounts *cache[Account]
 	proofs   *proofs
+	shared   inquiries
 
 	mu           sync.RWMutex
 	declared     map[string]bool // canonical names in the settings file
@@ -104,6 +106,7 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		domains:  newCache[Domain](),
 		accounts: newCache[Account](),
 		proofs:   newProofs(),
+		shared:   inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
 		kinds:    Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
 	}
 	d.Configure(fileDomains, defaultQuota)

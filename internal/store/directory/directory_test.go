@@ -138,8 +138,8 @@ func TestABU013HashesAreBounded(t *testing.T) {
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var line sync.WaitGroup
-	for range 2 {
-		line.Go(func() { wantState(t, d.Authenticate(ctx, "alice@example.org", "open sesame"), lookup.TryAgain) })
+	for _, password := range []string{"one", "two"} { // who ask the same share a place
+		line.Go(func() { wantState(t, d.Authenticate(ctx, "alice@example.org", password), lookup.TryAgain) })
 	}
 	for len(d.hasher.waiting) < 3 {
 		time.Sleep(time.Millisecond)
@@ -195,6 +195,85 @@ func TestProofIsUsedAndDropped(t *testing.T) {
 	wantState(t, d.Authenticate(ctx, "alice@example.org", "open sesame"), lookup.NotFound)
 	must(t, d.RemoveAccount(ctx, alice, false))
 	wantState(t, d.Authenticate(ctx, "alice@example.org", "other"), lookup.NotFound)
+}
+
+// ABU-013: a mail program that opens several connections at once costs one hash and has
+// one place in the line, and what it is told is the same for all of them.
+func TestConnectionsAtOnceShareAHash(t *testing.T) {
+	other, err := makeHash("other")
+	must(t, err)
+	for name, c := range map[string]struct {
+		password string
+		change   string
+		want     lookup.State
+	}{
+		"right":                      {"open sesame", "", lookup.Found},
+		"wrong":                      {"wrong", "", lookup.NotFound},
+		"too long":                   {strings.Repeat("x", maxPassword+1), "", lookup.NotFound},
+		"another password meanwhile": {"open sesame", "UPDATE account SET password = '" + other + "'", lookup.NotFound},
+		"disabled meanwhile":         {"open sesame", `UPDATE account SET disabled = 1`, lookup.NotFound},
+	} {
+		t.Run("ABU-013 "+name, func(t *testing.T) {
+			d := open(t)
+			d.hasher = &hasher{running: make(chan struct{}, 1), waiting: make(chan struct{}, 2)}
+			leave, err := d.hasher.enter(t.Context()) // one more has a place
+			must(t, err)
+			ask := func(ctx context.Context, said chan<- lookup.State) {
+				said <- d.Authenticate(ctx, "alice@example.org", c.password).State()
+			}
+			first, others := make(chan lookup.State, 1), make(chan lookup.State, 3)
+			go ask(t.Context(), first)
+			for len(d.hasher.waiting) < 2 {
+				time.Sleep(time.Millisecond)
+			}
+			for range cap(others) {
+				go ask(t.Context(), others)
+			}
+			select {
+			case got := <-others:
+				t.Fatalf("one was told %v while the first one waited", got)
+			case <-time.After(50 * time.Millisecond):
+			}
+			if c.change != "" {
+				must(t, d.db.Write(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(c.change); return err }))
+			}
+			leave()
+			for range cap(others) {
+				if got := <-others; got != c.want {
+					t.Errorf("one of the others was told %v", got)
+				}
+			}
+			if got := <-first; got != c.want || len(d.shared.open) > 0 || len(d.hasher.waiting) > 0 {
+				t.Errorf("the first was told %v; %d inquiries and %d places are left", got, len(d.shared.open), len(d.hasher.waiting))
+			}
+		})
+	}
+}
+
+// Who gives up in the line, or finds out nothing, leaves it to the next who asks the same.
+func TestTheNextOneAsks(t *testing.T) {
+	d := open(t)
+	d.hasher = &hasher{running: make(chan struct{}, 1), waiting: make(chan struct{}, 2)}
+	leave, err := d.hasher.enter(t.Context())
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	first, second := make(chan lookup.State, 1), make(chan lookup.State, 1)
+	go func() { first <- d.Authenticate(ctx, "alice@example.org", "open sesame").State() }()
+	for len(d.hasher.waiting) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	go func() { second <- d.Authenticate(t.Context(), "alice@example.org", "open sesame").State() }()
+	cancel()
+	if got := <-first; got != lookup.TryAgain {
+		t.Errorf("who gave up was told %v", got)
+	}
+	for len(d.hasher.waiting) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	leave()
+	if got := <-second; got != lookup.Found {
+		t.Errorf("the next one was told %v", got)
+	}
 }
 
 // What changes while a log-in waits in the line before the hash counts.

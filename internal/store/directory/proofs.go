@@ -31,6 +31,32 @@ type proofs struct {
 	refused map[[sha256.Size]byte]time.Time // until when
 }
 
+// inquiries are the questions that somebody is about to answer, by the MAC of account,
+// stored hash and password: who asks the same meanwhile waits for him and takes no place
+// in the line before the hash. It is as large as that line is long.
+type inquiries struct {
+	mu   sync.Mutex
+	open map[[sha256.Size]byte]chan struct{}
+}
+
+// begin gives the one who asks first what ends the inquiry, and the others what is
+// closed then.
+func (q *inquiries) begin(mac [sha256.Size]byte) (end func(), other <-chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if over, ok := q.open[mac]; ok {
+		return nil, over
+	}
+	over := make(chan struct{})
+	q.open[mac] = over
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.open, mac)
+		close(over)
+	}, nil
+}
+
 // memory is what proofs knows of a password.
 type memory uint8
 
