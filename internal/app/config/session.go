@@ -63,7 +63,8 @@ type Session struct {
 	// smtpd_client_recipient_rate_limit.
 	ClientRecipientRate int `toml:"client_recipient_rate"`
 	// How many recipients that do not exist one client may name in an hour. Then each
-	// further one ends the session.
+	// further one ends the session. Ten recipients of messages that were taken make good
+	// for one, up to four times this number.
 	ClientUnknownRecipients int `toml:"client_unknown_recipients"`
 	// How many recipients that do not exist all clients may name at one domain in an
 	// hour. Then each further one costs time from the first on.

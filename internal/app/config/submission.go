@@ -20,7 +20,8 @@ type SubmissionRules struct {
 	// the envelope is always checked.
 	HeaderFrom HeaderFrom `toml:"header_from"`
 	// How many recipients one account may send to in an hour. A stolen password shows
-	// by this before the world notices.
+	// by this before the world notices. The counts are in memory: a restart begins
+	// them anew.
 	RecipientsPerHour int `toml:"recipients_per_hour"`
 	// The same for a day.
 	RecipientsPerDay int `toml:"recipients_per_day"`
