@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -31,13 +34,28 @@ func (c *command) checkCommand() *cobra.Command {
 			if err := checkLists(cfg); err != nil {
 				return err
 			}
-			for _, w := range cfg.Warnings() {
+			for _, w := range slices.Concat(cfg.Warnings(), socketWarnings(cfg)) {
 				fmt.Fprintln(c.err, "facteur: warning: "+printable(w))
 			}
 			fmt.Fprintf(c.out, "%s: no mistakes found\n", cfg.Path())
 			return nil
 		},
 	}
+}
+
+// socketWarnings tells of Unix sockets that can't be made now. That is no mistake:
+// systemd may make the directory at the start.
+func socketWarnings(cfg *config.Config) (warnings []string) {
+	for i, l := range cfg.Listen {
+		dir := filepath.Dir(l.Address.Path)
+		if l.Address.Path == "" {
+			continue
+		}
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			warnings = append(warnings, fmt.Sprintf("listen[%d].address: the directory %s is not there; the server can't start without it", i, dir))
+		}
+	}
+	return warnings
 }
 
 // checkLists reads the lists that rules ask, and the actions in them.

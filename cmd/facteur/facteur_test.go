@@ -71,6 +71,16 @@ func TestAccountsAndDomains(t *testing.T) {
 	}
 }
 
+// TestSocketWithoutDirectory: the check says what would stop the server.
+func TestSocketWithoutDirectory(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small+"[[listen]]\nservice = 'lmtp'\naddress = 'unix:/nowhere/lmtp.sock'\n")
+	status, _, stderr := call(t, "", "check", "-c", file)
+	if status != 0 || !strings.Contains(stderr, "warning: listen[1].address: the directory /nowhere is not there") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
+
 // Every mistake is one clear line and a status that is not 0.
 func TestMistakes(t *testing.T) {
 	t.Parallel()

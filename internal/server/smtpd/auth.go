@@ -27,6 +27,7 @@ var (
 	replyAuthTold     = smtp.NewReply(501, "5.7.0", "Authentication aborted, after the password was found to be right")
 	replyAuthProxy    = smtp.NewReply(535, "5.7.8", "Error: authorization as another user is not supported")
 	replyAuthWrong    = smtp.NewReply(535, "5.7.8", "Error: authentication failed: wrong user name or password")
+	replyAuthCert     = smtp.NewReply(535, "5.7.8", "Error: authentication failed: the certificate does not stand for this account")
 	replyAuthBinding  = smtp.NewReply(535, "5.7.8", "Error: authentication failed: the TLS connection is not the one that the client sees")
 	replyAuthLater    = smtp.NewReply(454, "4.7.0", "Temporary authentication failure")
 	replyAuthCrowd    = smtp.NewReply(454, "4.7.0", "Error: too many connections of this account; close some or try again later")
@@ -168,8 +169,11 @@ func (s *session) readResponse() ([]byte, error) {
 // password is right.
 func (s *session) authRefused(x *login.Exchange, r *login.Refusal) *smtp.Reply {
 	reply := authReplies[r.Reason]
-	if r.Told {
+	switch {
+	case r.Told:
 		reply = replyAuthTold
+	case r.Reason == login.Wrong && x.Mechanism() == sasl.EXTERNAL:
+		reply = replyAuthCert
 	}
 	if r.Told || r.Reason != login.Canceled && r.Reason != login.Malformed && r.Reason != login.Proxy {
 		s.srv.Events.Emit(AuthFailed{Client: s.client(), Mechanism: x.Mechanism(), User: clean([]byte(r.User)), Reply: reply, Why: r.Err})
