@@ -48,7 +48,7 @@ func (c *command) checkCommand() *cobra.Command {
 func socketWarnings(cfg *config.Config) (warnings []string) {
 	for i, l := range cfg.Listen {
 		dir := filepath.Dir(l.Address.Path)
-		if l.Address.Path == "" || l.Address.Path == config.SendmailSocket { // that one the server makes
+		if l.Address.Path == "" || l.Standard() { // that one the server makes
 			continue
 		}
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
