@@ -171,6 +171,9 @@ func (d *postgres) config(host string) *pgconn.Config {
 		"default_transaction_read_only": "on", "statement_timeout": strconv.FormatInt(patience.Milliseconds(), 10),
 	}
 	c.DialFunc = dialWire
+	// The dialer goes through a host's addresses. If pgconn did, the complaint of one
+	// that is not listened on (::1) would hide what the other said.
+	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"facteur/internal/base/event"
@@ -250,9 +249,9 @@ func TestDirectoryIsDown(t *testing.T) {
 	slapd.Process().Kill()
 	slapd.Start()
 	expectAnswers(t, set, map[string]string{"bob@example.org": "found REJECT Bob is away"})
-	slapd.Process().Signal(syscall.SIGSTOP)
+	slapd.Process().Freeze(t)
 	expectLater(t, set, said, "dave@example.org", "no answer in time")
-	slapd.Process().Signal(syscall.SIGCONT)
+	slapd.Process().Thaw()
 	await("dave@example.org", "no")
 }
 
@@ -348,13 +347,9 @@ func TestPostgreSQLIsDown(t *testing.T) {
 	pg.Process().Kill()
 	pg.Start()
 	expectAnswers(t, set, map[string]string{"dave": "no"})
-	for _, pid := range Family(pg.Process().PID()) {
-		syscall.Kill(pid, syscall.SIGSTOP)
-	}
+	pg.Process().Freeze(t)
 	expectLater(t, set, said, "eve", "no answer in time")
-	for _, pid := range Family(pg.Process().PID()) {
-		syscall.Kill(pid, syscall.SIGCONT)
-	}
+	pg.Process().Thaw()
 	await("eve", "no")
 }
 

@@ -3,6 +3,7 @@ package interop
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func NewPeer(t testing.TB, program string) *Peer {
 	p := &Peer{t: t, root: peersRoot(), dir: Room(t)}
 	if _, err := os.Stat(filepath.Join(p.root, program)); err != nil {
 		Missing(t, "%s is not unpacked (make setup): %v", program, err)
+	}
+	if said, err := exec.Command(Need(t, "unshare"), "--mount", "true").CombinedOutput(); err != nil {
+		t.Skipf("no room for %s: this machine gives no mount namespaces: %s", program, said)
 	}
 	for file, users := range map[string]string{"passwd": peerUsers, "group": peerGroups} {
 		system, err := os.ReadFile("/etc/" + file)

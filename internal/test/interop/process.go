@@ -94,6 +94,27 @@ func (p *Process) Running() bool {
 // Signal sends a signal to the process alone.
 func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 
+// Freeze stops the process and its descendants, and returns when they have stopped:
+// the signal alone may let them answer once more.
+func (p *Process) Freeze(t testing.TB) {
+	t.Helper()
+	for _, pid := range Family(p.PID()) {
+		syscall.Kill(pid, syscall.SIGSTOP)
+		WaitUntil(t, "the process has stopped", func() bool {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			_, state, found := strings.Cut(string(stat), ") ")
+			return err != nil || found && strings.HasPrefix(state, "T")
+		})
+	}
+}
+
+// Thaw lets them go on.
+func (p *Process) Thaw() {
+	for _, pid := range Family(p.PID()) {
+		syscall.Kill(pid, syscall.SIGCONT)
+	}
+}
+
 // WaitFor waits for the end and tells whether it came in time.
 func (p *Process) WaitFor(limit time.Duration) bool {
 	select {
