@@ -66,7 +66,7 @@ func (s *session) guessed(domain string) {
 	}
 	switch {
 	case over || inSession >= maxGuesses:
-		s.quit("too many unknown recipients", "", s.srv.goodbye("4.7.0", "Error: too many unknown recipients"))
+		s.quit("too many errors", "", s.srv.goodbye("4.7.0", "Error: too many unknown recipients"))
 	case weight > freeGuesses:
 		s.tarpit(time.Duration(min(weight-freeGuesses, 5)) * s.rules.ErrorSleep)
 	}
