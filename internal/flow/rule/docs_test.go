@@ -225,6 +225,7 @@ func TestExamples(t *testing.T) {
 		}}},
 		{"reject_plaintext_session", Mail, "reject 554 5.7.1 Encryption", []func(*Facts){clear, from("x@bank.example")}},
 		{"reject_plaintext_session", Mail, "", []func(*Facts){from("x@bank.example")}},
+		// REL-015: a notice goes to one recipient.
 		{"reject_multi_recipient_bounce", Data, "reject 550 5.5.3", []func(*Facts){null, crowd(2)}},
 		{"reject_multi_recipient_bounce", Data, "", []func(*Facts){null}},
 		{"no crowds at night", Rcpt, "", []func(*Facts){user, crowd(19)}},
