@@ -116,7 +116,7 @@ func TestHooksChangeTheMessage(t *testing.T) {
 		}
 		for _, line := range []string{"milter one added the recipient <bob@example.org>", "milter one removed the recipient <Alice@example.org>",
 			"milter one replaced the sender <> by <new@sender.example>"} {
-			if !strings.Contains(log.lines(), line) || !strings.Contains(log.sentences(), "M"+line[1:]+".") {
+			if !strings.Contains(log.lines(), line) || !strings.Contains(log.sentences(), "The "+line+".") {
 				t.Errorf("INV-25: no word of %q:\n%s%s", line, log.lines(), log.sentences())
 			}
 		}

@@ -70,9 +70,9 @@ func TestDoubling(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const n = 1 << 18
-			ratio := 0.0
-			for range 5 { // a noisy machine gets more than one try
-				small, large := fastest(tt.run, tt.make(n)), fastest(tt.run, tt.make(2*n))
+			ratio, small, large := 0.0, time.Hour, time.Hour
+			for range 12 { // on a noisy machine the best of many tries counts, of both
+				small, large = min(small, fastest(tt.run, tt.make(n))), min(large, fastest(tt.run, tt.make(2*n)))
 				ratio = float64(large) / float64(small)
 				if ratio < 3 || large < 2*time.Millisecond {
 					return
