@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"facteur/internal/mail/message"
+	"facteur/internal/test/doubling"
 )
 
 var alice = message.Mailbox{Name: "Alice", Local: "alice", Host: "example.org"}
@@ -171,23 +171,10 @@ func TestDoubling(t *testing.T) {
 		t.Skip("takes time")
 	}
 	for name, line := range map[string]string{"fields": "X: y\n", "recipients": "To: a\n", "continuations": " x\n", "groups": "Cc: a:\n"} {
-		cost := func(n int) time.Duration {
+		doubling.Check(t, name, 4000, func(n int) func() {
 			text := "To: a@x\n" + strings.Repeat(line, n)
-			best := time.Hour
-			for range 7 {
-				begun := time.Now()
-				readLetter(newInput(strings.NewReader(text), false, 1<<40), true, alice)
-				best = min(best, time.Since(begun))
-			}
-			return best
-		}
-		one, two := cost(4000), cost(8000)
-		for try := 0; two > 4*one && try < 5; try++ { // a busy machine, perhaps
-			one, two = cost(4000), min(two, cost(8000))
-		}
-		if two > 4*one {
-			t.Errorf("%s: %v, and %v for twice as much", name, one, two)
-		}
+			return func() { readLetter(newInput(strings.NewReader(text), false, 1<<40), true, alice) }
+		})
 	}
 }
 

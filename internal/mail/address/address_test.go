@@ -5,7 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 // suite is where the public cases live, seen from this directory.
@@ -241,26 +242,18 @@ func TestDoubles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures time")
 	}
-	took := func(s string) time.Duration {
-		start := time.Now()
+	work := func(s string) {
 		for range 5 {
 			ParsePath(s, Null, Postmaster)
 			Parse(s[1:])
 			Parse("a@" + s[1:])
 			CanonicalDomain(s[1:])
 		}
-		return time.Since(start)
 	}
 	for _, unit := range []string{"a", ".", "@a,", "\"", "\\", "\"\\\"", "é", "é.", "xn--a.", "a@", "[", ":", "。", "\u0308"} {
-		one := "<" + strings.Repeat(unit, 1<<14/len(unit))
-		two := "<" + strings.Repeat(unit, 2<<14/len(unit))
-		a, b := time.Hour, time.Hour
-		for round := 0; round < 5 || b >= 3*a; round++ {
-			if round == 60 {
-				t.Errorf("%q: time grows faster than the input: %v, then %v", unit, a, b)
-				break
-			}
-			a, b = min(a, took(one)), min(b, took(two))
-		}
+		doubling.Check(t, unit, 1<<14, func(n int) func() {
+			s := "<" + strings.Repeat(unit, n/len(unit))
+			return func() { work(s) }
+		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/test/doubling"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -430,28 +431,11 @@ func TestDoubling(t *testing.T) {
 		}
 	}
 	for name, input := range inputs {
-		t.Run(name, func(t *testing.T) {
-			var small, large time.Duration
-			for range 10 { // a busy machine may spoil some
-				small, large = fastest(parse, input(50_000)), fastest(parse, input(100_000))
-				if large <= 4*small+5*time.Millisecond {
-					return
-				}
-			}
-			t.Errorf("%v became %v", small, large)
+		doubling.Check(t, name, 100_000, func(n int) func() {
+			in := input(n)
+			return func() { parse(in) }
 		})
 	}
-}
-
-// fastest is the best of several runs: noise only ever adds.
-func fastest(f func([]byte), b []byte) time.Duration {
-	best := time.Hour
-	for range 7 {
-		start := time.Now()
-		f(b)
-		best = min(best, time.Since(start))
-	}
-	return best
 }
 
 // RFC 6533 §4: a header in UTF-8 goes back by its own type to who reads it, and by the

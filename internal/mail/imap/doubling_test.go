@@ -6,19 +6,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
-)
 
-// best is the shortest of several runs: noise only adds.
-func best(f func()) time.Duration {
-	least := time.Hour
-	for range 7 {
-		start := time.Now()
-		f()
-		least = min(least, time.Since(start))
-	}
-	return least
-}
+	"facteur/internal/test/doubling"
+)
 
 // TestDoubling: twice the input may not cost four times as much.
 func TestDoubling(t *testing.T) {
@@ -59,15 +49,6 @@ func TestDoubling(t *testing.T) {
 			return func() { p.Match(s) }
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			const n = 1 << 15
-			var one, two time.Duration
-			for range 5 { // a machine may be busy for a while
-				if one, two = best(f(n)), best(f(2*n)); two <= 4*one+time.Millisecond {
-					return
-				}
-			}
-			t.Errorf("%v, for twice as much %v", one, two)
-		})
+		doubling.Check(t, name, 1<<16, f)
 	}
 }

@@ -4,7 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 // TestDoubling feeds each parser what would make a careless one quadratic.
@@ -69,27 +70,10 @@ func TestDoubling(t *testing.T) {
 		{"file name", func(n int) string { return rep("../", n/3) + rep(".", n) }, func(s string) { SafeFileName(s) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			const n = 1 << 18
-			ratio, small, large := 0.0, time.Hour, time.Hour
-			for range 12 { // on a noisy machine the best of many tries counts, of both
-				small, large = min(small, fastest(tt.run, tt.make(n))), min(large, fastest(tt.run, tt.make(2*n)))
-				ratio = float64(large) / float64(small)
-				if ratio < 3 || large < 2*time.Millisecond {
-					return
-				}
-			}
-			t.Errorf("twice the input takes %.1f times as long", ratio)
+			doubling.Check(t, tt.name, 1<<18, func(n int) func() {
+				in := tt.make(n)
+				return func() { tt.run(in) }
+			})
 		})
 	}
-}
-
-// fastest is the best of three runs.
-func fastest(run func(string), in string) time.Duration {
-	best := time.Hour
-	for range 3 {
-		start := time.Now()
-		run(in)
-		best = min(best, time.Since(start))
-	}
-	return best
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"facteur/internal/test/doubling"
 )
 
 func TestReadLine(t *testing.T) {
@@ -198,7 +200,7 @@ func TestCommandDoubles(t *testing.T) {
 	}
 	for _, unit := range []string{"a", " SIZE=1", " x", "@a,", "\"", "\\", "é", "é.", "xn--a.",
 		" ENVID=+41", " BY=1;R", " HOLDUNTIL=2027-01-01T00:00:00Z", "+41", `\x{41}`, ",SUCCESS"} {
-		doubles(t, unit, func(n int) func() {
+		doubling.Check(t, unit, 1<<19, func(n int) func() {
 			line := "MAIL FROM:<a@b>" + strings.Repeat(unit, n/len(unit)/16)
 			path := "FROM:<" + strings.Repeat(unit, n/len(unit)/16) + ">"
 			rcpt := "TO:<a@b> ORCPT=utf-8;" + strings.Repeat(unit, n/len(unit)/16)

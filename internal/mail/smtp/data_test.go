@@ -9,7 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 // naive is the DATA grammar as plainly as it can be said: find the first
@@ -264,7 +265,7 @@ func TestDataDoubles(t *testing.T) {
 		t.Skip("measures time")
 	}
 	for _, unit := range []string{"x", "\r\n", ".\r\n.", "\r", "\n", "\r\n.", "some text in a line as it comes\r\n"} {
-		doubles(t, unit, func(n int) func() {
+		doubling.Check(t, unit, 1<<19, func(n int) func() {
 			stream := strings.Repeat(unit, n/len(unit)) + "\r\n.\r\n"
 			return func() {
 				var d Data
@@ -273,29 +274,6 @@ func TestDataDoubles(t *testing.T) {
 			}
 		})
 	}
-}
-
-// doubles fails when doubling the input takes three times the time or more: a
-// quadratic parser takes four. The best of several runs counts, taken in turns
-// and repeated while in doubt, as other work may be going on.
-func doubles(t *testing.T, name string, prepare func(n int) func()) {
-	t.Helper()
-	const n = 1 << 19
-	one, two := prepare(n), prepare(2*n)
-	a, b := time.Hour, time.Hour
-	for round := range 60 {
-		a, b = min(a, took(one)), min(b, took(two))
-		if round >= 4 && b < 3*a {
-			return
-		}
-	}
-	t.Errorf("%q: time grows faster than the input: %v, then %v", name, a, b)
-}
-
-func took(run func()) time.Duration {
-	start := time.Now()
-	run()
-	return time.Since(start)
 }
 
 func BenchmarkData10K(b *testing.B) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 // everything is a session that offers all there is.
@@ -327,7 +329,7 @@ func TestArgumentsDouble(t *testing.T) {
 		t.Skip("measures time")
 	}
 	for _, unit := range []string{"9", " NAME=a", "NAME=+41", " AUTH x y z", " RCPTMAX=1", "@a.", "XCLIENT A B C\n"} {
-		doubles(t, unit, func(n int) func() {
+		doubling.Check(t, unit, 1<<19, func(n int) func() {
 			text := strings.Repeat(unit, n/len(unit)/8)
 			return func() {
 				ParseBdat(text)

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"facteur/internal/test/doubling"
 )
 
 func TestReplyAppendTo(t *testing.T) {
@@ -142,7 +144,7 @@ func TestReplyDoubles(t *testing.T) {
 		t.Skip("measures time")
 	}
 	for _, unit := range []string{"x", "250-x\r\n", "250-AUTH A B C\r\n", "\n"} {
-		doubles(t, unit, func(n int) func() {
+		doubling.Check(t, unit, 1<<19, func(n int) func() {
 			s := "250-" + strings.Repeat(unit, n/len(unit)/40) + "\r\n250 x\r\n"
 			return func() {
 				for range 10 {

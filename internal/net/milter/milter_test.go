@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"facteur/internal/mail/message"
+	"facteur/internal/test/doubling"
 )
 
 var (
@@ -585,28 +586,17 @@ func TestDoubling(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes its time")
 	}
-	run := func(n int) time.Duration {
-		best := time.Hour
-		for range 3 {
+	doubling.Check(t, "fields", 10_000, func(n int) func() {
+		h := message.Header(strings.Repeat("A:\r\n b\r\n", n))
+		return func() {
 			near, far := net.Pipe()
+			defer near.Close()
 			go io.Copy(io.Discard, far)
 			c := newConn(near, Config{}.withDefaults())
 			c.opts.steps = nrHeader
-			h := message.Header(strings.Repeat("A:\r\n b\r\n", n))
-			began := time.Now()
 			if _, err := c.header(context.Background(), h); err != nil {
 				t.Fatal(err)
 			}
-			best = min(best, time.Since(began))
-			near.Close()
 		}
-		return best
-	}
-	ratio := 0.0
-	for range 5 {
-		if ratio = float64(run(20000)) / float64(run(10000)); ratio < 3 {
-			return
-		}
-	}
-	t.Errorf("twice the fields take %.1f times as long", ratio)
+	})
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 // v2 is a header of version 2 from its parts.
@@ -140,23 +142,14 @@ func TestParseHeaderDoubling(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures time")
 	}
-	cost := func(n int) time.Duration {
+	doubling.Check(t, "values", 600, func(n int) func() {
 		b := []byte(v2(0x21, 0x11, four, strings.Repeat("\x01\x00\x00", n)))
-		best := time.Duration(1 << 62)
-		for range 20 {
-			start := time.Now()
+		return func() {
 			for range 200 {
 				parseHeader(b)
 			}
-			best = min(best, time.Since(start))
 		}
-		return best
-	}
-	once, twice := cost(600), cost(1200)
-	t.Logf("%v, %v", once, twice)
-	if twice > 4*once+time.Millisecond {
-		t.Errorf("twice the input takes %v instead of %v", twice, once)
-	}
+	})
 }
 
 // whoami tells a client what it is counted under.

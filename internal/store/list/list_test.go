@@ -13,6 +13,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
+	"facteur/internal/test/doubling"
 )
 
 // said is a sink that keeps the lines.
@@ -345,23 +346,9 @@ func TestDoubling(t *testing.T) {
 		"networks":      {parseCIDR, func(n int) string { return strings.Repeat("192.0.2.0/24 x\n", n) }},
 		"pattern":       {parseRegexp, func(n int) string { return "/" + strings.Repeat(`\/`, n/100) + "/ x\n" }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			run := func(n int) time.Duration {
-				best, text := time.Hour, []byte(test.text(n))
-				for range 3 {
-					began := time.Now()
-					test.parse("f", text)
-					best = min(best, time.Since(began))
-				}
-				return best
-			}
-			ratio := 0.0
-			for range 5 {
-				if ratio = float64(run(100_000)) / float64(run(50_000)); ratio < 3 {
-					return
-				}
-			}
-			t.Errorf("twice the text takes %.1f times as long", ratio)
+		doubling.Check(t, name, 50_000, func(n int) func() {
+			text := []byte(test.text(n))
+			return func() { test.parse("f", text) }
 		})
 	}
 }

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 	"pgregory.net/rapid"
+
+	"facteur/internal/test/doubling"
 )
 
 // outline is a filter without its values, and the values.
@@ -251,25 +252,13 @@ func TestSourceDoubling(t *testing.T) {
 		"names":  func(n int) string { return "ldap://h/" + strings.Repeat("a={key},", n) + "a=b???(a=b)" },
 		"quotes": func(n int) string { return "postgres://u@h/d?query=SELECT $1" + strings.Repeat("''", n) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			run := func(n int) time.Duration {
-				best, s := time.Hour, Source{From: from(n)}
-				for range 3 {
-					began := time.Now()
-					if err := s.Check(); err != nil {
-						t.Fatal(err)
-					}
-					best = min(best, time.Since(began))
-				}
-				return best
-			}
-			ratio := 0.0
-			for range 5 {
-				if ratio = float64(run(10_000)) / float64(run(5_000)); ratio < 3 {
-					return
+		doubling.Check(t, name, 5_000, func(n int) func() {
+			s := Source{From: from(n)}
+			return func() {
+				if err := s.Check(); err != nil {
+					t.Fatal(err)
 				}
 			}
-			t.Errorf("twice the text takes %.1f times as long", ratio)
 		})
 	}
 }
