@@ -83,9 +83,6 @@ func (c *Client) Account(ctx context.Context, token string) lookup.Answer[string
 	return answer
 }
 
-// Close gives up idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
-
 // errRevoked: the server knows the token as none.
 var errRevoked = errors.New("the token is not valid")
 

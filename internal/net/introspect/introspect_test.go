@@ -103,7 +103,6 @@ func TestQuestion(t *testing.T) {
 		fmt.Fprint(w, `{"active":true,"email":"a@b"}`)
 	})
 	c := New(Config{URL: url, ClientID: "a:b", ClientSecret: "c d"})
-	defer c.Close()
 	for range 3 {
 		if got := c.Account(t.Context(), token); got.Value() != "a@b" {
 			t.Error(got.State(), got.Err())

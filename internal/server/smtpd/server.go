@@ -4,9 +4,9 @@
 // envelopes, messages and log-ins go to the desk (flow/intake), whose replies it sends.
 //
 // Offered are PIPELINING, SIZE, STARTTLS, AUTH, ENHANCEDSTATUSCODES, 8BITMIME,
-// SMTPUTF8, CHUNKING and BINARYMIME, REQUIRETLS (under TLS), LIMITS, ETRN; to our own
-// DSN, DELIVERBY, FUTURERELEASE and MT-PRIORITY; to named hosts XCLIENT and XFORWARD. What
-// was not offered to a session is not taken from it: one value, smtp.Extensions, is the
+// SMTPUTF8, CHUNKING and BINARYMIME, REQUIRETLS (under TLS), LIMITS; to our own DSN,
+// DELIVERBY, FUTURERELEASE and MT-PRIORITY; ETRN to whom the settings serve it; to named
+// hosts XCLIENT and XFORWARD. What was not offered to a session is not taken from it: one value, smtp.Extensions, is the
 // reply to EHLO and the measure of the parameters.
 //
 // On the wire. One reader gives commands, SASL responses and message data, with
