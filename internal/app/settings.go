@@ -9,6 +9,7 @@ import (
 	"facteur/internal/flow/advice"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
+	"facteur/internal/flow/transport"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
 	"facteur/internal/server/smtpd"
@@ -86,11 +87,19 @@ func outbound(c *config.Config) *deliver.Outbound {
 	for _, a := range c.Outbound.BindAddress {
 		o.Bind = append(o.Bind, a.Addr)
 	}
-	for _, s := range c.Outbound.Smarthost {
-		s = s.WithPort(25)
-		o.Smarthosts = append(o.Smarthosts, deliver.Smarthost{Host: s.Host, Port: s.Port})
-	}
+	o.Ways = ways(c)
 	return o
+}
+
+// ways are the transports, and which mail takes which.
+func ways(c *config.Config) *transport.Table {
+	usual := &transport.Transport{Name: "smtp", Kind: transport.SMTP,
+		Pace: transport.Pace{Concurrency: c.Outbound.DestinationConcurrency}}
+	for _, h := range c.Outbound.Smarthost {
+		h = h.WithPort(25)
+		usual.Relays = append(usual.Relays, transport.Relay{Host: h.Host, Port: h.Port})
+	}
+	return transport.NewTable(transport.Rules{Usual: usual})
 }
 
 func certificates(c *config.Config) certs.Source {

@@ -17,6 +17,7 @@ import (
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/transport"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
@@ -311,7 +312,10 @@ func TestHostsThatCanNeverBeReached(t *testing.T) {
 			check(t, c.world.DNS.Load(x.zone))
 			f := finder{hostname: "mail.example.org", resolver: c.resolver}
 			out := &Outbound{IPv4: true, Port: 1, AllowPrivate: x.private}
-			_, reply, _ := f.connect(t.Context(), out, route.Hop{Kind: route.Remote, Name: "d.test"}, need{})
+			s, reply, _ := f.site(t.Context(), out, out.Ways.Choose(transport.Mail{Domain: "d.test"}))
+			if reply == nil {
+				_, reply, _ = f.connect(t.Context(), out, s, need{})
+			}
 			if got := fmt.Sprint(reply.Code, " ", reply.Enhanced); got != x.want {
 				t.Errorf("%v, want %s", reply, x.want)
 			}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"facteur/internal/base/lookup"
-	"facteur/internal/flow/route"
+	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/smtpc"
@@ -23,8 +23,8 @@ import (
 // Outbound is what the admin set for mail that goes out. An Outbound is not
 // changed once it is in use.
 type Outbound struct {
-	// Smarthosts take all mail when there are any; the first that answers gets it.
-	Smarthosts []Smarthost
+	// Ways says which mail takes which way; nil sends it to the MX hosts of its domain.
+	Ways *transport.Table
 	// Port is where other mail hosts listen: 25 but for tests.
 	Port uint16
 	Helo string
@@ -49,18 +49,14 @@ type Outbound struct {
 	Self dns.Self
 }
 
-// Smarthost is a host that sends our mail on.
-type Smarthost struct {
-	Host string // a name or an address
-	Port uint16
-}
-
-// destination is the line that a hop waits in.
-func (o *Outbound) destination(h route.Hop) string {
-	if len(o.Smarthosts) > 0 {
-		return "smarthost"
+// port is where the MX hosts of a choice listen.
+func (o *Outbound) port(c transport.Choice) uint16 {
+	for _, port := range []uint16{c.Port, c.Transport.Port} {
+		if port != 0 {
+			return port
+		}
 	}
-	return h.Name
+	return o.Port
 }
 
 // need is what a message wants of the connection that it goes over.
@@ -82,41 +78,10 @@ type finder struct {
 	resolver *dns.Resolver
 }
 
-// connect gives a connection, or a reply that says why there is none and the same
-// in the words of the log.
-func (f *finder) connect(ctx context.Context, out *Outbound, hop route.Hop, n need) (*smtpc.Conn, *smtp.Reply, string) {
-	ctx = dns.WithBudget(ctx, dns.DefaultBudget)
-	if len(out.Smarthosts) > 0 {
-		return f.viaSmarthost(ctx, out, n)
-	}
-	hosts, reply := f.hosts(ctx, out, hop.Name)
-	if reply != nil {
-		return nil, reply, reply.Text()
-	}
-	return f.first(ctx, out, hosts, n)
-}
-
-// hosts are the mail hosts of a domain, best first.
-func (f *finder) hosts(ctx context.Context, out *Outbound, domain string) ([]smtpc.Target, *smtp.Reply) {
-	if literal, ok := strings.CutPrefix(domain, "["); ok {
-		return literalHost(out, strings.TrimSuffix(literal, "]"))
-	}
-	a := f.resolver.MailHosts(ctx, domain)
-	switch a.State() {
-	case lookup.TryAgain:
-		return nil, smtp.NewReply(451, "4.4.3", nameServiceError(domain, a.Err()))
-	case lookup.NotFound:
-		return nil, noHost(domain, a.Err())
-	}
-	better, loop := out.Self.Before(a.Value())
-	if loop {
-		return nil, smtp.NewReply(554, "5.4.6", fmt.Sprintf("mail for %s loops back to myself", domain))
-	}
-	targets := make([]smtpc.Target, len(better))
-	for i, mx := range better {
-		targets[i] = smtpc.Target{Host: mx.Host, Port: out.Port}
-	}
-	return targets, nil
+// connect gives a connection to a host of the site, or a reply that says why there is
+// none and the same in the words of the log.
+func (f *finder) connect(ctx context.Context, out *Outbound, s site, n need) (*smtpc.Conn, *smtp.Reply, string) {
+	return f.first(dns.WithBudget(ctx, dns.DefaultBudget), out, s, n)
 }
 
 func noHost(domain string, why error) *smtp.Reply {
@@ -130,31 +95,12 @@ func nameServiceError(name string, why error) string {
 	return fmt.Sprintf("Host or domain name not found. Name service error for name=%s: %v", name, why)
 }
 
-// literalHost is the host of an address literal (RFC 5321 §4.1.3).
-func literalHost(out *Outbound, literal string) ([]smtpc.Target, *smtp.Reply) {
-	addr, err := netip.ParseAddr(strings.TrimPrefix(literal, "IPv6:"))
-	if err != nil {
-		return nil, smtp.NewReply(550, "5.1.2", "Address literal can't be reached")
-	}
-	return []smtpc.Target{{Host: addr.String(), Addrs: []netip.Addr{addr}, Port: out.Port}}, nil
-}
-
-func (f *finder) viaSmarthost(ctx context.Context, out *Outbound, n need) (*smtpc.Conn, *smtp.Reply, string) {
-	targets := make([]smtpc.Target, len(out.Smarthosts))
-	for i, s := range out.Smarthosts {
-		targets[i] = smtpc.Target{Host: s.Host, Port: s.Port}
-	}
-	trusted := *out
-	trusted.AllowPrivate = true // the admin named it
-	return f.first(ctx, &trusted, targets, n)
-}
-
-// first connects to the first target that takes us. The words of the last one
-// that may take us later are the answer: a host that refuses to talk has said
-// nothing about the letter. Only where no host can ever be reached it has failed.
-func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Target, n need) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
-	for _, t := range targets {
-		conn, r, said := f.dial(ctx, out, t, n)
+// first connects to the first host that takes us. The words of the last one that may
+// take us later are the answer: a host that refuses to talk has said nothing about the
+// letter. Only where no host can ever be reached it has failed.
+func (f *finder) first(ctx context.Context, out *Outbound, s site, n need) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
+	for _, h := range s.hosts {
+		conn, r, said := f.dial(ctx, out, s, h, n)
 		if conn == nil && (reply == nil || r.Temporary()) {
 			reply, text = r, said
 		}
@@ -170,25 +116,13 @@ func (f *finder) first(ctx context.Context, out *Outbound, targets []smtpc.Targe
 	return nil, reply, text
 }
 
-func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target, n need) (*smtpc.Conn, *smtp.Reply, string) {
-	if t.Addrs == nil {
-		a := f.resolver.LookupAddr(ctx, t.Host)
-		switch a.State() {
-		case lookup.TryAgain:
-			reply := smtp.NewReply(451, "4.4.3", nameServiceError(t.Host, a.Err()))
-			return nil, reply, reply.Text()
-		case lookup.NotFound:
-			reply := noHost(t.Host, a.Err())
-			return nil, reply, reply.Text()
-		}
-		t.Addrs = a.Value()
-		if !out.AllowPrivate && !slices.ContainsFunc(t.Addrs, dns.Public) {
-			reply := smtp.NewReply(550, "5.4.4", fmt.Sprintf("mail host %s has no address on the public Internet", t.Host))
-			return nil, reply, reply.Text()
-		}
+// dial connects to one host.
+func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need) (*smtpc.Conn, *smtp.Reply, string) {
+	addrs, reply := f.addrs(ctx, out, h)
+	if reply != nil {
+		return nil, reply, reply.Text()
 	}
-	t.Addrs = out.usable(t.Addrs)
-	conn, err := smtpc.Dial(ctx, t, out.client(n))
+	conn, err := smtpc.Dial(ctx, smtpc.Target{Host: h.name, Port: h.port, Addrs: out.usable(addrs)}, out.client(s, h, n))
 	if err == nil && n.metBy(conn) {
 		return conn, nil, ""
 	}
@@ -198,7 +132,7 @@ func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target, n need
 		return nil, reply, reply.Text()
 	}
 	if n.tls && errors.Is(err, smtpc.ErrNotOffered) {
-		reply := insecure(t.Host)
+		reply := insecure(h.name)
 		return nil, reply, reply.Text()
 	}
 	text := err.Error()
@@ -208,6 +142,23 @@ func (f *finder) dial(ctx context.Context, out *Outbound, t smtpc.Target, n need
 	}
 	return nil, smtp.NewReply(451, "4.4.1", text), text
 }
+
+// addrs are the addresses of a host, or why it has none.
+func (f *finder) addrs(ctx context.Context, out *Outbound, h host) ([]netip.Addr, *smtp.Reply) {
+	a := f.resolver.LookupAddr(ctx, h.name)
+	switch a.State() {
+	case lookup.TryAgain:
+		return nil, smtp.NewReply(451, "4.4.3", nameServiceError(h.name, a.Err()))
+	case lookup.NotFound:
+		return nil, noHost(h.name, a.Err())
+	}
+	if !out.mayBePrivate(h) && !slices.ContainsFunc(a.Value(), dns.Public) {
+		return nil, smtp.NewReply(550, "5.4.4", fmt.Sprintf("mail host %s has no address on the public Internet", h.name))
+	}
+	return a.Value(), nil
+}
+
+func (o *Outbound) mayBePrivate(h host) bool { return o.AllowPrivate || h.trusted }
 
 // insecure is the answer for a host that offers no REQUIRETLS to a message that
 // wants it (RFC 8689 §4.2.1). A host that offers it and can't prove its name may be
@@ -226,12 +177,14 @@ func (o *Outbound) usable(addrs []netip.Addr) (out []netip.Addr) {
 	return out
 }
 
-func (o *Outbound) client(n need) smtpc.Config {
+// client is how the client is to talk to a host of a site.
+func (o *Outbound) client(s site, h host, n need) smtpc.Config {
 	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind}
+	// The TLS that is needed is decided here.
 	if n.tls {
 		c.Security, c.TLS = smtpc.Verified, &tls.Config{RootCAs: o.Roots}
 	}
-	if !o.AllowPrivate {
+	if !o.mayBePrivate(h) {
 		c.Permit = dns.Public
 	}
 	return c

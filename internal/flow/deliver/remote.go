@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/smtpc"
 	"facteur/internal/store/queue"
@@ -61,7 +62,7 @@ func (m *remote) closed() bool {
 // add puts an attempt in line and sees that somebody works on it.
 func (m *remote) add(ctx context.Context, a *attempt) {
 	out := m.outbound()
-	key := out.destination(a.hop)
+	key := out.Ways.Choose(mailOf(a)).Transport.Name + " " + a.hop.Name
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := m.lines[key]
@@ -87,7 +88,7 @@ func (l *line) call() {
 // that answer slowly do not hold up all others.
 func (m *remote) staff(ctx context.Context, l *line, out *Outbound) {
 	limit := out.Concurrency
-	if l.workers > 0 && len(out.Smarthosts) == 0 {
+	if l.workers > 0 {
 		limit = (limit + 1) / 2
 	}
 	if len(l.waiting) > l.workers-l.busy && l.workers < out.DestinationConcurrency && m.workers < limit {
@@ -288,9 +289,18 @@ func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) 
 		return nil, ""
 	}
 	w.hangUp(ctx)
-	conn, reply, text := w.remote.finder.connect(ctx, out, a.hop, needed)
+	s, reply, text := w.remote.finder.site(ctx, out, out.Ways.Choose(mailOf(a)))
+	if reply != nil {
+		return reply, text
+	}
+	conn, reply, text := w.remote.finder.connect(ctx, out, s, needed)
 	w.conn, w.since = conn, time.Now()
 	return reply, text
+}
+
+func mailOf(a *attempt) transport.Mail {
+	r := a.item.Recipients[0]
+	return transport.Mail{ID: int64(a.item.ID), Sender: a.item.Sender, Recipient: r.Address, Domain: a.hop.Name, Attempts: r.Attempts}
 }
 
 // send hands the message over in one transaction. The error is about our own copy of

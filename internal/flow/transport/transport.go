@@ -56,9 +56,6 @@ type Relay struct {
 	// Host is a name or an address; Socket the path of a Unix socket in its place.
 	Host, Socket string
 	Port         uint16
-	// MX: the hosts are those of the MX records of Host (Postfix's name without
-	// brackets).
-	MX bool
 	// Weight is its share of the mail, relative to the others'; those with 0 are tried
 	// only when no other takes it.
 	Weight int
@@ -83,6 +80,25 @@ type Pace struct {
 	Recipients int
 }
 
+// WithDefaults is the pace with its zero fields filled in. The first window is never
+// wider than the widest.
+func (p Pace) WithDefaults() Pace {
+	p.Concurrency = orDefault(p.Concurrency, 20)
+	p.InitialConcurrency = min(orDefault(p.InitialConcurrency, 5), p.Concurrency)
+	p.Recipients = orDefault(p.Recipients, 50)
+	if p.FailedCohort == 0 {
+		p.FailedCohort = 1
+	}
+	return p
+}
+
+func orDefault(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
+}
+
 // Source is where connections come from.
 type Source struct {
 	// Bind are the local addresses, at most one of each family.
@@ -90,11 +106,4 @@ type Source struct {
 	Helo string
 	// IPv4 and IPv6 are the families that may be used; PreferIPv4 tries that first.
 	IPv4, IPv6, PreferIPv4 bool
-}
-
-// Choice is the way that one recipient takes.
-type Choice struct {
-	Transport *Transport
-	// NextHop is the domain that it is for, or what a map put in its place.
-	NextHop string
 }
