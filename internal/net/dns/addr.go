@@ -12,24 +12,49 @@ import (
 // maxAddrs is how many addresses of a host are used.
 const maxAddrs = 20
 
+// Host is what the DNS knows of the way to a host.
+type Host struct {
+	// Addrs are IPv6 and IPv4 by turns, at most 20.
+	Addrs []netip.Addr
+	// Secure: all of them, and the CNAMEs on the way, were validated by DNSSEC (see
+	// Config.TrustAD).
+	Secure bool
+	// Name is the host's own name, at the end of its CNAMEs: lower-case, without the
+	// last dot.
+	Name string
+}
+
 // LookupAddr finds the addresses of a host, IPv6 and IPv4 by turns. Found when
 // either family gave any; NotFound only when both say that there are none. An
 // address as host is its own answer.
 func (r *Resolver) LookupAddr(ctx context.Context, host string) lookup.Answer[[]netip.Addr] {
+	return convert(r.LookupHost(ctx, host), func(h Host) lookup.Answer[[]netip.Addr] { return lookup.Yes(h.Addrs) })
+}
+
+// LookupHost finds the addresses of a host as LookupAddr does, and whether they can
+// be trusted. What was not validated is found as well, and not Secure.
+func (r *Resolver) LookupHost(ctx context.Context, host string) lookup.Answer[Host] {
 	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" {
-		return lookup.Yes([]netip.Addr{a.Unmap()})
+		return lookup.Yes(Host{Addrs: []netip.Addr{a.Unmap()}, Name: host})
 	}
-	six := make(chan lookup.Answer[[]netip.Addr], 1)
-	go func() { six <- r.family(ctx, host, wire.TypeAAAA) }()
-	v4 := r.family(ctx, host, wire.TypeA)
+	six := make(chan lookup.Answer[Host], 1)
+	go func() { six <- r.ofFamily(ctx, host, wire.TypeAAAA) }()
+	v4 := r.ofFamily(ctx, host, wire.TypeA)
 	return both(<-six, v4)
 }
 
-func both(a, b lookup.Answer[[]netip.Addr]) lookup.Answer[[]netip.Addr] {
+func both(a, b lookup.Answer[Host]) lookup.Answer[Host] {
 	switch {
-	case a.State() == lookup.Found || b.State() == lookup.Found:
-		mixed := interleave(a.Value(), b.Value())
-		return lookup.Yes(mixed[:min(len(mixed), maxAddrs)])
+	case a.State() == lookup.Found && b.State() == lookup.Found:
+		h := a.Value()
+		mixed := interleave(h.Addrs, b.Value().Addrs)
+		h.Addrs = mixed[:min(len(mixed), maxAddrs)]
+		h.Secure = h.Secure && b.Value().Secure && h.Name == b.Value().Name
+		return lookup.Yes(h)
+	case a.State() == lookup.Found:
+		return a
+	case b.State() == lookup.Found:
+		return b
 	case a.State() == lookup.TryAgain:
 		return a
 	}
@@ -53,14 +78,19 @@ func interleave(a, b []netip.Addr) []netip.Addr {
 
 // family finds the addresses of one family.
 func (r *Resolver) family(ctx context.Context, host string, qtype uint16) lookup.Answer[[]netip.Addr] {
-	return convert(r.ask(ctx, host, qtype), func(found records) lookup.Answer[[]netip.Addr] {
-		var addrs []netip.Addr
+	return convert(r.ofFamily(ctx, host, qtype), func(h Host) lookup.Answer[[]netip.Addr] { return lookup.Yes(h.Addrs) })
+}
+
+func (r *Resolver) ofFamily(ctx context.Context, host string, qtype uint16) lookup.Answer[Host] {
+	return convert(r.ask(ctx, host, qtype), func(found records) lookup.Answer[Host] {
+		h := Host{Secure: found.secure, Name: found.owner}
 		for _, rr := range found.rrs {
 			if a, ok := addrOf(rr); ok {
-				addrs = append(addrs, a)
+				h.Addrs = append(h.Addrs, a)
 			}
 		}
-		return lookup.Yes(addrs)
+		h.Addrs = h.Addrs[:min(len(h.Addrs), maxAddrs)]
+		return lookup.Yes(h)
 	})
 }
 

@@ -20,6 +20,8 @@ type records struct {
 	rrs []wire.RR
 	// secure: each step on the way was validated, by a server that we trust.
 	secure bool
+	// owner is the name at the end of the CNAMEs.
+	owner string
 }
 
 // chain is the way from the name asked for to its records.
@@ -51,7 +53,7 @@ func (r *Resolver) chase(ctx context.Context, q question) (lookup.Answer[records
 		case err != nil:
 			return lookup.Later[records](fmt.Errorf("%s: %w", q, err)), 0, 0
 		case len(found) > 0:
-			return lookup.Yes(records{found, c.secure}), c.ttl, c.size
+			return lookup.Yes(records{found, c.secure, c.at}), c.ttl, c.size
 		case reply.Rcode == wire.RcodeNameError:
 			return lookup.No[records](fmt.Errorf("%s: %w", q, ErrNoDomain)), r.negative(c, reply), c.size
 		case c.at == from:

@@ -34,6 +34,9 @@ type Config struct {
 	// MaxTTL caps how long a record is remembered (24 h), NegativeTTL how long it
 	// is remembered that there is none (10 min).
 	MaxTTL, NegativeTTL time.Duration
+	// Dial opens a connection to a server, by "udp" or "tcp", as net.Dialer does. Nil:
+	// the system. A connection that is no net.PacketConn is spoken to as over TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Resolver asks and remembers. Use New; it is safe for concurrent use.
@@ -45,6 +48,7 @@ type Resolver struct {
 	deadline time.Duration
 	maxTTL   time.Duration
 	negTTL   time.Duration
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 
 	cache  *cache
 	flight singleflight.Group
@@ -57,7 +61,12 @@ func New(c Config) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	return &Resolver{
+		dial:     dial,
 		servers:  servers,
 		trustAD:  c.TrustAD,
 		timeout:  orDefault(c.Timeout, 3*time.Second),
@@ -68,6 +77,9 @@ func New(c Config) (*Resolver, error) {
 		cache:    newCache(orDefault(c.CacheBytes, 8<<20)),
 	}, nil
 }
+
+// TrustsAD tells whether answers can be Secure at all (see Config.TrustAD).
+func (r *Resolver) TrustsAD() bool { return r.trustAD }
 
 func orDefault[T int | time.Duration](v, otherwise T) T {
 	if v <= 0 {
