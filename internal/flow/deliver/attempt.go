@@ -25,6 +25,18 @@ type attempt struct {
 // turn is that of the attempt among those in line.
 func (a *attempt) turn() queue.Turn { return queue.Turn{Since: a.claimed, Priority: a.item.Priority} }
 
+// isRetry tells mail that waits for another attempt from mail that is new.
+func (a *attempt) isRetry() bool { return a.item.Recipients[0].Attempts > 0 }
+
+// party is who sent it, for the fair share of each: the account that handed it in, or
+// the domain that it came from.
+func (a *attempt) party() string {
+	if a.item.Origin.Account != "" {
+		return a.item.Origin.Account
+	}
+	return a.item.Sender.Domain
+}
+
 // only is the attempt for one of its recipients.
 func (a *attempt) only(r queue.Recipient) *attempt {
 	one, item := *a, *a.item

@@ -33,8 +33,8 @@ type Turn struct {
 	Priority int
 }
 
-// before tells whether t goes before the other.
-func (t Turn) before(other Turn) bool { return t.compare(other) < 0 }
+// Before tells whether t goes before the other.
+func (t Turn) Before(other Turn) bool { return t.compare(other) < 0 }
 
 func (t Turn) compare(other Turn) int {
 	return t.Since.Add(-time.Duration(t.Priority) * headStart).Compare(other.Since.Add(-time.Duration(other.Priority) * headStart))
@@ -46,7 +46,7 @@ func Enqueue[T any](line []T, x T, turn func(T) Turn) []T {
 	mine, at := turn(x), len(line)
 	for at > 0 {
 		other := turn(line[at-1])
-		if other.Priority == mine.Priority || !mine.before(other) {
+		if other.Priority == mine.Priority || !mine.Before(other) {
 			break
 		}
 		at--

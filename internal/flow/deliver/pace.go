@@ -1,0 +1,145 @@
+package deliver
+
+import (
+	"math"
+	"time"
+
+	"facteur/internal/flow/transport"
+)
+
+// pace is how fast mail goes over one transport to the hosts of one operator: how many
+// connections may be open, and how long is waited between two messages. It is a value
+// that is told what happened, and when.
+//
+// The window grows by 1/window with each message that the other side takes, as long as
+// it is used, and shrinks by one with each connection that fails (Postfix's feedback). A
+// host that calls us too fast halves it, and for some minutes it does not grow past that
+// but by one each minute: what was too much a moment ago is too much still. One that
+// finds a single connection too fast is given time between the messages.
+type pace struct {
+	window float64
+	// ceiling bounds the window since slowed, when a host asked for less; 0: none did.
+	ceiling float64
+	// pause is waited between messages since then.
+	pause  time.Duration
+	slowed time.Time
+	// free is when the next message may begin, where there is time between them.
+	free time.Time
+	// open is how many connections there are, or are being made.
+	open int
+}
+
+const (
+	// defaultInitial, defaultConcurrency, defaultCohort and defaultRecipients are what
+	// zero fields of a transport.Pace mean.
+	defaultInitial, defaultConcurrency, defaultCohort, defaultRecipients = 5, 20, 1, 50
+	// hearOnce is how long further complaints count as one with the first: all the
+	// connections that were open then hear the same.
+	hearOnce = 5 * time.Second
+	// recovery is how long a ceiling takes to rise by one.
+	recovery = time.Minute
+	// pauseFirst and pauseMax bound the time between messages that complaints make.
+	pauseFirst, pauseMax = time.Second, time.Minute
+)
+
+func newPace(k transport.Pace) *pace { return &pace{window: float64(initialOf(k))} }
+
+// mostOf is the most connections that a destination gets.
+func mostOf(k transport.Pace) int {
+	switch {
+	case k.RateDelay > 0:
+		return 1 // with several, there would be no time between messages
+	case k.Concurrency <= 0:
+		return defaultConcurrency
+	}
+	return k.Concurrency
+}
+
+func initialOf(k transport.Pace) int {
+	if k.InitialConcurrency <= 0 {
+		return min(defaultInitial, mostOf(k))
+	}
+	return min(k.InitialConcurrency, mostOf(k))
+}
+
+func recipientsOf(k transport.Pace) int {
+	if k.Recipients <= 0 {
+		return defaultRecipients
+	}
+	return k.Recipients
+}
+
+// allowed is how many connections there may be now.
+func (p *pace) allowed(k transport.Pace, now time.Time) int {
+	most := float64(mostOf(k))
+	if c, slow := p.limit(now); slow {
+		most = min(most, c)
+	}
+	p.window = max(1, min(p.window, most))
+	return int(p.window)
+}
+
+// limit is what the window may not pass after a complaint, as long as that counts.
+func (p *pace) limit(now time.Time) (float64, bool) {
+	if p.ceiling == 0 {
+		return 0, false
+	}
+	return p.ceiling + math.Floor(float64(now.Sub(p.slowed))/float64(recovery)), true
+}
+
+// delay is what is waited now between two messages.
+func (p *pace) delay(k transport.Pace, now time.Time) time.Duration {
+	pause := p.pause
+	for since := now.Sub(p.slowed); pause > 0 && since >= recovery; since -= recovery {
+		if pause /= 2; pause < pauseFirst {
+			pause = 0
+		}
+	}
+	return max(k.RateDelay, pause)
+}
+
+// wait is how long the next message has to wait.
+func (p *pace) wait(now time.Time) time.Duration { return max(0, p.free.Sub(now)) }
+
+// took notes that a message was taken.
+func (p *pace) took(k transport.Pace, now time.Time) {
+	// A window that nobody fills says nothing about what the host would bear.
+	if p.window < float64(p.open+initialOf(k)) {
+		p.window += 1 / p.window
+	}
+	if c, slow := p.limit(now); slow && c >= float64(mostOf(k)) && p.delay(k, now) == k.RateDelay {
+		p.ceiling, p.pause = 0, 0 // forgotten
+	}
+	p.allowed(k, now)
+}
+
+// ended notes that an attempt is over: the time until the next begins.
+func (p *pace) ended(k transport.Pace, now time.Time) {
+	if d := p.delay(k, now); d > 0 {
+		p.free = now.Add(d)
+	}
+}
+
+// failed notes that a connection could not be made, or the host would not talk.
+func (p *pace) failed() { p.window = max(1, p.window-1) }
+
+// tooFast notes that a host said so. What the connections of one moment hear
+// counts once.
+func (p *pace) tooFast(k transport.Pace, now time.Time) {
+	if p.ceiling > 0 && now.Sub(p.slowed) < hearOnce {
+		return
+	}
+	if window := p.allowed(k, now); window == 1 {
+		p.pause = min(max(pauseFirst, 2*p.delay(transport.Pace{}, now)), pauseMax)
+	} else {
+		p.pause = p.delay(transport.Pace{}, now)
+	}
+	p.window = max(1, math.Floor(p.window/2))
+	p.ceiling, p.slowed = p.window, now
+}
+
+// idle tells that nothing is lost by forgetting it.
+func (p *pace) idle(k transport.Pace, now time.Time) bool {
+	c, slow := p.limit(now)
+	return p.open == 0 && p.wait(now) == 0 && (!slow || c >= float64(mostOf(k)))
+}
