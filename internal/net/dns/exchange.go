@@ -75,15 +75,14 @@ func (r *Resolver) query(q question, edns bool) *wire.Msg {
 func (r *Resolver) send(ctx context.Context, network, server string, m *wire.Msg) (*wire.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	client := wire.Client{Net: network, Timeout: r.timeout}
-	conn, err := client.DialContext(ctx, server)
+	socket, err := r.dial(ctx, network, server)
 	if err != nil {
 		return nil, err
 	}
+	conn := &wire.Conn{Conn: socket, UDPSize: udpSize}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	conn.SetDeadline(deadline)
-	conn.UDPSize = udpSize
 	if err := conn.WriteMsg(m); err != nil {
 		return nil, err
 	}

@@ -26,8 +26,8 @@ const (
 
 // DNS is a name server that knows one zone and answers NXDOMAIN for all else.
 type DNS struct {
-	addr     string
-	udp, tcp *wire.Server
+	addr    string
+	servers []*wire.Server
 
 	mu      sync.Mutex
 	records map[string][]wire.RR // by lower-case name with its last dot
@@ -42,18 +42,26 @@ type DNS struct {
 // their end are taken as if they had one. "*.example.net" stands for all names
 // under it that are not there.
 func StartDNS(address, zone string) (*DNS, error) {
-	d := &DNS{trouble: map[string]Trouble{}, asked: map[string]int{}, records: map[string][]wire.RR{}}
-	if err := d.Load(zone); err != nil {
-		return nil, err
-	}
 	pc, l, err := listenBoth(address)
 	if err != nil {
 		return nil, err
 	}
-	d.addr = pc.LocalAddr().String()
-	d.udp = &wire.Server{PacketConn: pc, Handler: d}
-	d.tcp = &wire.Server{Listener: l, Handler: d}
-	for _, s := range []*wire.Server{d.udp, d.tcp} {
+	return serveDNS(zone, &wire.Server{Listener: l}, &wire.Server{PacketConn: pc})
+}
+
+// ServeDNS is StartDNS for one listener, that of a Net.
+func ServeDNS(l net.Listener, zone string) (*DNS, error) {
+	return serveDNS(zone, &wire.Server{Listener: l, MaxTCPQueries: -1})
+}
+
+func serveDNS(zone string, servers ...*wire.Server) (*DNS, error) {
+	d := &DNS{trouble: map[string]Trouble{}, asked: map[string]int{}, records: map[string][]wire.RR{},
+		addr: servers[0].Listener.Addr().String(), servers: servers}
+	if err := d.Load(zone); err != nil {
+		return nil, err
+	}
+	for _, s := range servers {
+		s.Handler = d
 		if err := serve(s); err != nil {
 			return nil, err
 		}
@@ -93,8 +101,9 @@ func (d *DNS) Addr() string { return d.addr }
 
 // Close stops it.
 func (d *DNS) Close() {
-	d.udp.Shutdown()
-	d.tcp.Shutdown()
+	for _, s := range d.servers {
+		s.Shutdown()
+	}
 }
 
 // Load adds records and troubles; see StartDNS.

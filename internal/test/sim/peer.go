@@ -46,7 +46,12 @@ type Fault struct {
 // otherwise.
 type Peer struct {
 	Address string // "127.0.0.1:0" when empty
-	Faults  []Fault
+	// Listener is where it listens instead, unless nil.
+	Listener net.Listener
+	Faults   []Fault
+	// Script, unless nil, is asked for the fault of a step that none of Faults is
+	// for: the n-th of its name on the conn-th connection, both from 1.
+	Script func(at string, nth, conn int) (Fault, bool)
 	// Hide are the extensions that it does not offer ("PIPELINING").
 	Hide []string
 	// Offer are lines of EHLO that it has besides ("DSN", "CHUNKING", "DELIVERBY 60").
@@ -55,6 +60,10 @@ type Peer struct {
 	TLS *tls.Config
 	// Recipient answers RCPT; nil accepts all.
 	Recipient func(address string) string
+	// Message answers the end of a message; nil, or "", takes it. What is answered with
+	// anything but 2xx is not in the Sink. With Drop it hangs up instead of answering,
+	// and has the message all the same (Transaction.Unanswered).
+	Message func(m Transaction) (reply string, then End)
 }
 
 // StartPeer listens. What the host takes in spite of its faults is in the Sink.
@@ -63,7 +72,14 @@ func StartPeer(config Peer) (*Sink, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	return startSink(address, config.TLS, func(t *talk) {
+	l := config.Listener
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", address); err != nil {
+			return nil, err
+		}
+	}
+	return startSink(l, config.TLS, func(t *talk) {
 		t.hide = map[string]bool{}
 		for _, keyword := range config.Hide {
 			t.hide[keyword] = true
@@ -72,16 +88,18 @@ func StartPeer(config Peer) (*Sink, error) {
 		if config.Recipient != nil {
 			t.recipient = config.Recipient
 		}
-		t.faults = &faults{list: config.Faults, conn: t.conn, seen: map[string]int{}}
+		t.message = config.Message
+		t.faults = &faults{list: config.Faults, script: config.Script, conn: t.conn, seen: map[string]int{}}
 	})
 }
 
 // faults are those of one connection.
 type faults struct {
-	list []Fault
-	conn int
-	seen map[string]int
-	raw  bool // the last reply was replaced
+	list   []Fault
+	script func(at string, nth, conn int) (Fault, bool)
+	conn   int
+	seen   map[string]int
+	raw    bool // the last reply was replaced
 }
 
 var errEnd = errors.New("fault ends the connection")
@@ -93,6 +111,9 @@ func (f *faults) find(stage string) (Fault, bool) {
 		if fault.At == stage && (fault.Nth == 0 || fault.Nth == f.seen[stage]) && (fault.Conn == 0 || fault.Conn == f.conn) {
 			return fault, true
 		}
+	}
+	if f.script != nil {
+		return f.script(stage, f.seen[stage], f.conn)
 	}
 	return Fault{}, false
 }
@@ -140,7 +161,7 @@ func (f *faults) end(t *talk, how End) error {
 	case Drop:
 		return errEnd
 	case Reset:
-		if tcp, ok := t.nc.(*net.TCPConn); ok {
+		if tcp, ok := t.nc.(interface{ SetLinger(seconds int) error }); ok {
 			tcp.SetLinger(0)
 		}
 		return errEnd

@@ -41,6 +41,9 @@ type Transaction struct {
 	Rcpts      []string // the arguments of their RCPT TO
 	Data       []byte   // dots removed
 	TLS        bool
+	Taken      time.Time
+	// Unanswered: the peer hung up instead of saying that it has the message.
+	Unanswered bool
 }
 
 // Sink is a mail host that takes mail for every domain and keeps it in memory:
@@ -64,16 +67,16 @@ const maxTaken = 1000
 // StartSink listens on address. behaviours are by recipient domain; a domain that
 // is not there is accepted. The map is only read. config, when not nil, makes it offer STARTTLS.
 func StartSink(address string, behaviours map[string]Behaviour, config *tls.Config) (*Sink, error) {
-	return startSink(address, config, func(t *talk) {
-		t.recipient = func(to string) string { return behaviours[domainOf(to)].answer() }
-	})
-}
-
-func startSink(address string, config *tls.Config, setUp func(*talk)) (*Sink, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	return startSink(l, config, func(t *talk) {
+		t.recipient = func(to string) string { return behaviours[domainOf(to)].answer() }
+	})
+}
+
+func startSink(l net.Listener, config *tls.Config, setUp func(*talk)) (*Sink, error) {
 	s := &Sink{l: l, tls: config, setUp: setUp, conns: map[net.Conn]bool{}, arrived: make(chan struct{}, 1)}
 	s.running.Go(s.accept)
 	return s, nil

@@ -23,6 +23,7 @@ type talk struct {
 	conn   int
 
 	recipient func(address string) string
+	message   func(Transaction) (reply string, then End) // nil: takes it
 	done      func(Transaction)
 	faults    *faults // nil: none
 	hide      map[string]bool
@@ -219,10 +220,23 @@ func (t *talk) data() error {
 
 // keep ends a transaction with its message.
 func (t *talk) keep(body []byte) error {
-	done := Transaction{Conn: t.conn, Helo: t.helo, Mail: t.mail, Recipients: t.to, Rcpts: t.rcpts, Data: body, TLS: t.secure}
+	m := Transaction{Conn: t.conn, Helo: t.helo, Mail: t.mail, Recipients: t.to, Rcpts: t.rcpts, Data: body, TLS: t.secure, Taken: time.Now()}
 	t.forget()
-	t.done(done)
-	return t.say("end", "250 2.0.0 Ok: queued")
+	reply, then := "", Stay
+	if t.message != nil {
+		reply, then = t.message(m)
+	}
+	if reply == "" {
+		reply = "250 2.0.0 Ok: queued"
+	}
+	m.Unanswered = then == Drop
+	if m.Unanswered || reply[0] == '2' {
+		t.done(m)
+	}
+	if m.Unanswered {
+		return errEnd
+	}
+	return t.say("end", reply)
 }
 
 // bdat takes a chunk (RFC 3030 §2), its bytes as they are.
