@@ -35,7 +35,7 @@ func (t *transaction) chunk(source *sourceReader, n int64, last bool) error {
 		return t.lost(StageData, err)
 	}
 	if last {
-		t.at = StageEnd
+		return t.verdict()
 	}
 	reply, err := t.c.reply(t.at)
 	switch {
@@ -43,7 +43,7 @@ func (t *transaction) chunk(source *sourceReader, n int64, last bool) error {
 		return t.lost(t.at, err)
 	case intermediate(reply):
 		return t.c.violated("reply %d to BDAT", reply.Code)
-	case last || negative(reply):
+	case negative(reply):
 		t.settleAll(Result{Stage: t.at, Reply: reply})
 	}
 	return nil

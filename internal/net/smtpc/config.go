@@ -1,6 +1,7 @@
 package smtpc
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/netip"
@@ -19,7 +20,8 @@ const (
 	Clear
 	// Encrypted: TLS or nothing, whoever the peer proves to be.
 	Encrypted
-	// Verified: TLS with a certificate that is valid for Target.Host, or nothing.
+	// Verified: TLS with a certificate that is valid for Target.Host, or that passes
+	// Config.Check, or nothing.
 	Verified
 )
 
@@ -34,6 +36,16 @@ type Config struct {
 	// TLS is the base of the TLS settings (roots, client certificate). ServerName
 	// and the checking of the certificate are set here.
 	TLS *tls.Config
+	// ServerName is the name that we ask for in the handshake, and that a Verified
+	// certificate is for; empty: Target.Host.
+	ServerName string
+	// Check says what is wrong with the peer in place of the usual look at its
+	// certificate. With Verified, an error ends the handshake; else it is only kept
+	// (Conn.Verified) and told (Observe). It is called for resumed sessions too.
+	Check func(tls.ConnectionState) error
+	// Observe is told how each connection came to its TLS, or why not; nil: nobody is.
+	// Connections that want none (Clear) are not told of.
+	Observe func(Session)
 	// Auth is what to log in with, or nil. It raises Opportunistic and Clear to
 	// Encrypted: a password never goes out in clear. Use Verified with it, unless
 	// the peer is known by other means.
@@ -43,19 +55,25 @@ type Config struct {
 	// Bind are the local addresses to connect from, at most one of each family; the
 	// system chooses for a family that has none.
 	Bind []netip.Addr
+	// LMTP speaks LMTP (RFC 2033): LHLO, and a reply for each recipient behind the
+	// data.
+	LMTP bool
+	// Dial opens a connection to an address, from another one if that is valid. Nil
+	// is the system's own way; a simulated network has another.
+	Dial func(ctx context.Context, network string, to netip.AddrPort, from netip.Addr) (net.Conn, error)
 	// Permit tells whether an address may be connected to; nil permits all.
 	// dns.Public is the one for hosts found by MX.
 	Permit func(netip.Addr) bool
 }
 
-// localAddr is where to connect from to reach an address; nil: anywhere.
-func (c Config) localAddr(to netip.Addr) net.Addr {
+// localAddr is where to connect from to reach an address; the zero Addr: anywhere.
+func (c Config) localAddr(to netip.Addr) netip.Addr {
 	for _, a := range c.Bind {
 		if a.Unmap().Is4() == to.Unmap().Is4() {
-			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))
+			return a
 		}
 	}
-	return nil
+	return netip.Addr{}
 }
 
 // Credentials are a name and a password for a smarthost.
@@ -64,6 +82,7 @@ type Credentials struct{ User, Password string }
 // Timeouts are how long to wait. Zero fields take the default in brackets.
 type Timeouts struct {
 	Connect   time.Duration // to reach one address (30 s)
+	Stagger   time.Duration // before the next address is tried beside one that does not answer (2 s)
 	Greeting  time.Duration // for the 220 (5 min)
 	Hello     time.Duration // for EHLO, HELO and AUTH (5 min)
 	StartTLS  time.Duration // for the reply and the handshake (2 min)
@@ -79,6 +98,7 @@ type Timeouts struct {
 func (t Timeouts) withDefaults() Timeouts {
 	return Timeouts{
 		Connect:   orDefault(t.Connect, 30*time.Second),
+		Stagger:   orDefault(t.Stagger, 2*time.Second),
 		Greeting:  orDefault(t.Greeting, 5*time.Minute),
 		Hello:     orDefault(t.Hello, 5*time.Minute),
 		StartTLS:  orDefault(t.StartTLS, 2*time.Minute),

@@ -27,7 +27,10 @@ type Conn struct {
 	ext        smtp.Extensions
 	tls        *tls.ConnectionState
 	tlsFailure error
+	verified   bool  // the certificate passed the check
+	untrusted  error // why it did not
 
+	missed   []Attempt
 	messages int   // transactions so far
 	broken   error // why no other message can be sent
 }
@@ -41,6 +44,9 @@ func (c *Conn) Host() string { return c.host }
 
 // Addr is the other side's address.
 func (c *Conn) Addr() net.Addr { return c.raw.RemoteAddr() }
+
+// Attempts are the addresses of the host that were tried before this one.
+func (c *Conn) Attempts() []Attempt { return c.missed }
 
 // Extensions is what the peer offered in its last EHLO. Where its Host is our own
 // name, mail is about to loop.
@@ -58,9 +64,9 @@ func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
 	return *c.tls, true
 }
 
-// Verified tells whether the connection is under TLS with a certificate that is
-// valid for Host.
-func (c *Conn) Verified() bool { return c.tls != nil && c.cfg.Security == Verified }
+// Verified tells whether the connection is under TLS with a certificate that passed
+// Config.Check; without one, with Security Verified, that is valid for Host.
+func (c *Conn) Verified() bool { return c.tls != nil && c.verified }
 
 // TLSFailure is why the connection is in clear although the peer offers TLS: the
 // handshake that failed before. Nil when there was none.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"time"
 )
 
 // Target is a host to connect to.
@@ -19,6 +18,8 @@ type Target struct {
 	Addrs []netip.Addr
 	// Port is 25 when zero.
 	Port uint16
+	// Socket is the path of a Unix socket, which takes the place of the addresses.
+	Socket string
 }
 
 func (t Target) port() uint16 {
@@ -28,37 +29,76 @@ func (t Target) port() uint16 {
 	return t.Port
 }
 
+// peer is an address of the target as log lines name it.
+func (t Target) peer(addr netip.Addr) string {
+	if t.Socket != "" {
+		return fmt.Sprintf("%s[%s]", t.Host, t.Socket)
+	}
+	peer := fmt.Sprintf("%s[%s]", t.Host, addr)
+	if port := t.port(); port != 25 {
+		peer += ":" + strconv.Itoa(int(port))
+	}
+	return peer
+}
+
+// Attempt is an address that did not take us, and why.
+type Attempt struct {
+	Addr netip.Addr
+	Err  *Failure
+}
+
 // Dial connects to the first address of the target that takes us: greeted, over
-// TLS and logged in as cfg wants it. The error is a *Failure, the last address's.
+// TLS and logged in as cfg wants it. The error is a *Failure, the last address's;
+// its Attempts tell of all.
+//
+// Where an address does not answer, the next is tried beside it after
+// Timeouts.Stagger (RFC 8305 §5), and the first connection that stands is used: a
+// family that leads nowhere costs seconds, not the time of a connection.
 //
 // A greeting or EHLO refused with 5yz is the Failure's Reply as it came; it is
 // about the host and not about any message, so another host may be tried and
 // nothing need bounce.
 func Dial(ctx context.Context, target Target, cfg Config) (*Conn, error) {
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
+	if target.Socket != "" {
+		target.Addrs = []netip.Addr{{}}
+		if !cfg.mustEncrypt() {
+			cfg.Security = Clear // nobody listens between two processes
+		}
+	}
+	race := newRace(ctx, target, cfg)
+	defer race.end()
+	var missed []Attempt
 	last := &Failure{Result: deferred(StageConnect, target.Host, errors.New("host has no address")), Peer: target.Host}
-	for _, addr := range target.Addrs {
-		c, failure := dialAddr(ctx, target, addr, cfg)
-		if failure == nil {
+	for a := range race.arrivals {
+		var c *Conn
+		if a.failure == nil {
+			c, a.failure = talk(ctx, a.raw, target, a.addr, cfg)
+		}
+		if a.failure == nil {
+			c.missed = missed
 			return c, nil
 		}
-		last = failure
+		last = a.failure
+		missed = append(missed, Attempt{a.addr, a.failure})
 		if ctx.Err() != nil {
 			break
 		}
 	}
+	last.Attempts = missed
 	return nil, last
 }
 
-// dialAddr tries one address, and once more in clear when TLS went wrong and is
-// only a wish.
-func dialAddr(ctx context.Context, target Target, addr netip.Addr, cfg Config) (*Conn, *Failure) {
-	c, failure := open(ctx, target, addr, cfg)
+// talk begins the conversation over a fresh connection, and once more on another
+// where TLS went wrong: anew where an old session was the reason, in clear where
+// TLS is only a wish.
+func talk(ctx context.Context, raw net.Conn, target Target, addr netip.Addr, cfg Config) (*Conn, *Failure) {
+	c, failure := start(ctx, raw, target.Host, target.peer(addr), cfg)
 	if failure == nil || failure.Stage != StageStartTLS || cfg.mustEncrypt() || ctx.Err() != nil {
 		return c, failure
 	}
 	cfg.Security = Clear
-	c, again := open(ctx, target, addr, cfg)
+	c, again := retry(ctx, target, addr, cfg)
 	if again != nil {
 		return nil, again
 	}
@@ -66,20 +106,44 @@ func dialAddr(ctx context.Context, target Target, addr netip.Addr, cfg Config) (
 	return c, nil
 }
 
-func open(ctx context.Context, target Target, addr netip.Addr, cfg Config) (*Conn, *Failure) {
-	peer := fmt.Sprintf("%s[%s]", target.Host, addr)
-	if port := target.port(); port != 25 {
-		peer += ":" + strconv.Itoa(int(port))
+// retry is another connection to the same address.
+func retry(ctx context.Context, target Target, addr netip.Addr, cfg Config) (*Conn, *Failure) {
+	raw, failure := connect(ctx, target, addr, cfg)
+	if failure != nil {
+		return nil, failure
 	}
-	if cfg.Permit != nil && !cfg.Permit(addr) {
+	return start(ctx, raw, target.Host, target.peer(addr), cfg)
+}
+
+// connect opens the bare connection to an address.
+func connect(ctx context.Context, target Target, addr netip.Addr, cfg Config) (net.Conn, *Failure) {
+	peer := target.peer(addr)
+	if target.Socket == "" && cfg.Permit != nil && !cfg.Permit(addr) {
 		return nil, &Failure{Result: deferred(StageConnect, peer, ErrNotPermitted), Peer: peer}
 	}
-	dialer := net.Dialer{Timeout: cfg.Timeouts.Connect, KeepAlive: time.Minute, LocalAddr: cfg.localAddr(addr)}
-	raw, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, target.port()).String())
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeouts.Connect)
+	defer cancel()
+	raw, err := cfg.open(ctx, target, addr)
 	if err != nil {
 		return nil, &Failure{Result: deferred(StageConnect, peer, err), Peer: peer}
 	}
-	return start(ctx, raw, target.Host, peer, cfg)
+	return raw, nil
+}
+
+// open asks the system, or what stands in its place, for a connection.
+func (c Config) open(ctx context.Context, target Target, addr netip.Addr) (net.Conn, error) {
+	var system net.Dialer
+	switch {
+	case target.Socket != "":
+		return system.DialContext(ctx, "unix", target.Socket)
+	case c.Dial != nil:
+		return c.Dial(ctx, "tcp", netip.AddrPortFrom(addr, target.port()), c.localAddr(addr))
+	}
+	system.KeepAlive = keepAlive
+	if from := c.localAddr(addr); from.IsValid() {
+		system.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	return system.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, target.port()).String())
 }
 
 // start takes a fresh connection to the point where mail can be sent.

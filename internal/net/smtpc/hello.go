@@ -26,13 +26,18 @@ func (c *Conn) greeting() *Result {
 	return nil
 }
 
-// hello says EHLO, and HELO to a peer that does not understand it.
+// hello says EHLO, and HELO to a peer that does not understand it. LMTP has only
+// LHLO (RFC 2033 §4.1).
 func (c *Conn) hello() *Result {
-	reply, refused := c.ask(StageHello, "EHLO "+c.cfg.Hello)
+	verb := "EHLO "
+	if c.cfg.LMTP {
+		verb = "LHLO "
+	}
+	reply, refused := c.ask(StageHello, verb+c.cfg.Hello)
 	if refused != nil {
 		return refused
 	}
-	if reply.Permanent() {
+	if reply.Permanent() && !c.cfg.LMTP {
 		reply, refused = c.ask(StageHello, "HELO "+c.cfg.Hello)
 		if refused != nil {
 			return refused

@@ -66,6 +66,8 @@ type Failure struct {
 	Result
 	// Peer is "host[address]:port" of the last address that was tried.
 	Peer string
+	// Attempts are all addresses that were tried; only Dial sets it.
+	Attempts []Attempt
 }
 
 // Error says it with the peer's name in front.

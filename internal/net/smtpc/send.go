@@ -243,22 +243,54 @@ func (t *transaction) message(body io.Reader) error {
 	if t.c.spoke() {
 		return t.c.violated("it spoke between 354 and the data")
 	}
-	if !t.anyOpen() {
+	switch {
+	case t.anyOpen():
+	case t.c.cfg.LMTP: // RFC 2033 §4.2 has 503 for this; whether a reply will come is anybody's guess
+		return t.c.violated("reply 354 without a recipient")
+	default:
 		body = eof{} // 354 without a recipient: the shortest message is none (RFC 2920 §3.1)
 	}
 	if err := t.data(body); err != nil {
 		return err
 	}
+	return t.verdict()
+}
+
+// verdict reads the reply to the end of the message, and settles by it. Of LMTP it is
+// one for each recipient that was taken, in their order (RFC 2033 §4.2).
+func (t *transaction) verdict() error {
 	t.at = StageEnd
+	if !t.anyOpen() && !t.c.cfg.LMTP {
+		_, err := t.final() // it is about nobody, and has to be read
+		return err
+	}
+	for n := range t.results {
+		if t.results[n].Reply != nil {
+			continue
+		}
+		reply, err := t.final()
+		switch {
+		case err != nil:
+			return err
+		case !t.c.cfg.LMTP || closing(reply):
+			t.settleAll(Result{Stage: StageEnd, Reply: reply})
+			return nil
+		}
+		t.settle(n, Result{Stage: StageEnd, Reply: reply})
+	}
+	return nil
+}
+
+// final reads one reply to the end of the message.
+func (t *transaction) final() (*smtp.Reply, error) {
 	reply, err := t.c.reply(StageEnd)
 	switch {
 	case err != nil:
-		return t.lost(StageEnd, err)
+		return nil, t.lost(StageEnd, err)
 	case intermediate(reply):
-		return t.c.violated("reply %d to the end of the data", reply.Code)
+		return nil, t.c.violated("reply %d to the end of the data", reply.Code)
 	}
-	t.settleAll(Result{Stage: StageEnd, Reply: reply})
-	return nil
+	return reply, nil
 }
 
 // data sends the message and the dot. Without the dot there is no message: that
