@@ -46,16 +46,6 @@ type Config struct {
 	// Observe is told how each connection came to its TLS, or why not; nil: nobody is.
 	// Connections that want none (Clear) are not told of.
 	Observe func(Session)
-	// ServerName is the name that we ask for in the handshake, and that a Verified
-	// certificate is for; empty: Target.Host.
-	ServerName string
-	// Check says what is wrong with the peer in place of the usual look at its
-	// certificate. With Verified, an error ends the handshake; else it is only kept
-	// (Conn.Verified) and told (Observe). It is called for resumed sessions too.
-	Check func(tls.ConnectionState) error
-	// Observe is told how each connection came to its TLS, or why not; nil: nobody is.
-	// Connections that want none (Clear) are not told of.
-	Observe func(Session)
 	// Auth is what to log in with, or nil. It raises Opportunistic and Clear to
 	// Encrypted: a password never goes out in clear. Use Verified with it, unless
 	// the peer is known by other means.
