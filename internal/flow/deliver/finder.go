@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -47,6 +48,8 @@ type Outbound struct {
 	Roots *x509.CertPool
 	// Self is what we are called and reached at, to know a loop.
 	Self dns.Self
+	// Dial opens connections, as smtpc.Config has it; nil: the system.
+	Dial func(ctx context.Context, network string, to netip.AddrPort, from netip.Addr) (net.Conn, error)
 }
 
 // port is where the MX hosts of a choice listen.
@@ -179,7 +182,7 @@ func (o *Outbound) usable(addrs []netip.Addr) (out []netip.Addr) {
 
 // client is how the client is to talk to a host of a site.
 func (o *Outbound) client(s site, h host, n need) smtpc.Config {
-	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind}
+	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind, Dial: o.Dial}
 	// The TLS that is needed is decided here.
 	if n.tls {
 		c.Security, c.TLS = smtpc.Verified, &tls.Config{RootCAs: o.Roots}
