@@ -41,6 +41,12 @@ func read(stored []byte, owner, where string) []Copy {
 	return []Copy{c}
 }
 
+// Taken makes the copy of a letter that a mail host took for a recipient.
+func Taken(data []byte, to, where string) Copy {
+	body := strip(data)
+	return Copy{ID: idOf(header(body)), To: to, Place: Remote, Where: where, Sum: sha256.Sum256(body)}
+}
+
 func header(body []byte) []byte {
 	if head, _, found := strings.Cut(string(body), "\r\n\r\n"); found {
 		return []byte(head + "\r\n")

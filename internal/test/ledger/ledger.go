@@ -59,10 +59,12 @@ const (
 	Local         // in the recipient's mailbox
 	Remote        // taken by the next hop
 	Bounced       // named as failed in a notice to the sender
+	Deleted       // taken out of the queue by a person
+	Held          // in the queue, waiting for a person
 )
 
 func (p Place) String() string {
-	return [...]string{"anywhere", "local", "remote", "bounced"}[p]
+	return [...]string{"anywhere", "local", "remote", "bounced", "deleted", "held"}[p]
 }
 
 // Recipient is one address of a letter and where it should end.

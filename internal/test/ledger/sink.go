@@ -3,7 +3,6 @@ package ledger
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -323,12 +322,10 @@ func (s *Sink) take(body []byte, session *sinkSession) (number int, swallow bool
 	defer s.mu.Unlock()
 	s.letters++
 	swallow = s.policy.Swallow != nil && s.policy.Swallow(s.letters)
-	body = strip(body)
 	for _, to := range session.to {
-		s.copies = append(s.copies, Copy{
-			ID: idOf(header(body)), To: to, Place: Remote, Where: fmt.Sprintf("sink letter %d", s.letters),
-			Sum: sha256.Sum256(body), Epoch: session.epoch, Unanswered: swallow,
-		})
+		c := Taken(body, to, fmt.Sprintf("sink letter %d", s.letters))
+		c.Epoch, c.Unanswered = session.epoch, swallow
+		s.copies = append(s.copies, c)
 	}
 	return s.letters, swallow
 }

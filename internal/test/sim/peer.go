@@ -61,8 +61,8 @@ type Peer struct {
 	// Recipient answers RCPT; nil accepts all.
 	Recipient func(address string) string
 	// Message answers the end of a message; nil, or "", takes it. What is answered with
-	// anything but 2xx is not in the Sink. With Drop it hangs up instead of answering,
-	// and has the message all the same (Transaction.Unanswered).
+	// anything but 2xx is not in the Sink. With Drop it hangs up instead of answering;
+	// what it takes like that is Transaction.Unanswered.
 	Message func(m Transaction) (reply string, then End)
 }
 

@@ -55,7 +55,8 @@ type Sink struct {
 
 	mu      sync.Mutex
 	taken   []Transaction
-	conns   map[net.Conn]bool
+	conns   map[net.Conn]int // with their numbers
+	faults  int              // number of the last connection before the last Fault
 	count   int
 	closed  bool
 	running sync.WaitGroup
@@ -77,7 +78,7 @@ func StartSink(address string, behaviours map[string]Behaviour, config *tls.Conf
 }
 
 func startSink(l net.Listener, config *tls.Config, setUp func(*talk)) (*Sink, error) {
-	s := &Sink{l: l, tls: config, setUp: setUp, conns: map[net.Conn]bool{}, arrived: make(chan struct{}, 1)}
+	s := &Sink{l: l, tls: config, setUp: setUp, conns: map[net.Conn]int{}, arrived: make(chan struct{}, 1)}
 	s.running.Go(s.accept)
 	return s, nil
 }
@@ -120,6 +121,21 @@ func (s *Sink) Await(n int, d time.Duration) []Transaction {
 	}
 }
 
+// Fault notes that the client crashes at this moment: what it sent over connections that
+// are open is Unanswered, for nobody knows how far it came in taking note.
+func (s *Sink) Fault() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := map[int]bool{}
+	for _, n := range s.conns {
+		open[n] = true
+	}
+	for i := range s.taken {
+		s.taken[i].Unanswered = s.taken[i].Unanswered || open[s.taken[i].Conn]
+	}
+	s.faults = s.count
+}
+
 func (s *Sink) accept() {
 	for {
 		nc, err := s.l.Accept()
@@ -134,7 +150,7 @@ func (s *Sink) accept() {
 		}
 		s.count++
 		n := s.count
-		s.conns[nc] = true
+		s.conns[nc] = n
 		s.mu.Unlock()
 		s.running.Go(func() { s.talk(nc, n) })
 	}
@@ -170,6 +186,7 @@ func (b Behaviour) answer() string {
 
 func (s *Sink) keep(t Transaction) {
 	s.mu.Lock()
+	t.Unanswered = t.Unanswered || t.Conn <= s.faults
 	s.taken = append(s.taken, t)
 	if len(s.taken) > maxTaken {
 		s.taken = s.taken[1:]

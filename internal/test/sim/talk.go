@@ -230,10 +230,10 @@ func (t *talk) keep(body []byte) error {
 		reply = "250 2.0.0 Ok: queued"
 	}
 	m.Unanswered = then == Drop
-	if m.Unanswered || reply[0] == '2' {
+	if reply[0] == '2' {
 		t.done(m)
 	}
-	if m.Unanswered {
+	if then == Drop {
 		return errEnd
 	}
 	return t.say("end", reply)
