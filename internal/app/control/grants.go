@@ -5,6 +5,7 @@ import (
 
 	"facteur/internal/mail/address"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/queue"
 )
 
 // Permission lets an account send as an address, or as all of "@domain".
@@ -62,8 +63,11 @@ func (s *Stores) Release(ctx context.Context, id ItemID) (Released, error) {
 	if err != nil {
 		return Released{}, err
 	}
-	n, err := s.queue.Unhold(ctx, it.ID)
-	return Released{n}, about(id.ID, err)
+	n, err := s.queue.Unhold(ctx, queue.Filter{IDs: []queue.ID{it.ID}})
+	if err == nil && n.Recipients == 0 {
+		err = queue.ErrNotHeld
+	}
+	return Released{n.Recipients}, about(id.ID, err)
 }
 
 // Grants implements Office.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -31,10 +32,7 @@ func (q *Queue) reserve(d Draft) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range d.Item.Recipients {
-		q.leased[lease{d.Item.ID, r.N}] = struct{}{}
-	}
-	if d.Item.Size > inlineMax {
-		q.files[d.Item.ID] = struct{}{}
+		q.lease(d.Item, r.N)
 	}
 }
 
@@ -43,7 +41,6 @@ func (q *Queue) forgo(d Draft) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.release(d.Item)
-	delete(q.files, d.Item.ID)
 }
 
 // enter makes a just committed item known to those who claim.
@@ -117,7 +114,7 @@ func (q *Queue) takeFresh(limit int) []*Item {
 	n := min(limit, len(q.fresh.items))
 	taken := append([]*Item(nil), q.fresh.items[:n]...)
 	q.fresh.items = append(q.fresh.items[:0], q.fresh.items[n:]...)
-	return taken
+	return slices.DeleteFunc(taken, func(it *Item) bool { return !q.still(it) })
 }
 
 // search finds what is due in the database, leases it, and says when the next
@@ -154,7 +151,7 @@ func (q *Queue) take(found []*Item, ended map[lease]struct{}) []*Item {
 			l := lease{it.ID, r.N}
 			_, taken := q.leased[l]
 			if _, gone := ended[l]; !taken && !gone {
-				q.leased[l] = struct{}{}
+				q.lease(it, r.N)
 				free = append(free, r)
 			}
 		}
@@ -181,7 +178,11 @@ func (q *Queue) due(ctx context.Context, now time.Time, limit int, except Except
 		return nil, now, err
 	}
 	defer rows.Close()
-	byID := make(map[ID]*Item)
+	type part struct { // what a person has given up goes its own way
+		id      ID
+		expired bool
+	}
+	byID := make(map[part]*Item)
 	next = now.Add(idle)
 	for rows.Next() {
 		it, r, err := scanRow(rows.Scan)
@@ -194,23 +195,17 @@ func (q *Queue) due(ctx context.Context, now time.Time, limit int, except Except
 		if q.isLeased(it.ID, r.N) {
 			continue
 		}
-		if byID[it.ID] == nil {
+		p := part{it.ID, r.Expired}
+		if byID[p] == nil {
 			if len(found) == limit {
 				return found, now, nil
 			}
-			byID[it.ID] = &it
+			byID[p] = &it
 			found = append(found, &it)
 		}
-		byID[it.ID].Recipients = append(byID[it.ID].Recipients, r)
+		byID[p].add(r)
 	}
 	return found, next, rows.Err()
-}
-
-func (q *Queue) isLeased(id ID, n int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	_, ok := q.leased[lease{id, n}]
-	return ok
 }
 
 // idle is the longest that the queue goes without looking into the database.
@@ -254,14 +249,6 @@ func (q *Queue) release(items ...*Item) {
 	}
 }
 
-// endLease takes a lease back, and tells a search that is reading.
-func (q *Queue) endLease(l lease) {
-	delete(q.leased, l)
-	if q.recentEnds != nil {
-		q.recentEnds[l] = struct{}{}
-	}
-}
-
 // Landings gives the items that have recipients in state Landing, leased: what a
 // crash interrupted between the durable letter and its renaming. Call it once, at
 // the start.
@@ -271,15 +258,14 @@ func (q *Queue) Landings(ctx context.Context) ([]*Item, error) {
 		if len(found) == 0 || found[len(found)-1].ID != it.ID {
 			found = append(found, &it)
 		}
-		last := found[len(found)-1]
-		last.Recipients = append(last.Recipients, r)
+		found[len(found)-1].add(r)
 		return true
 	})
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range found {
 		for _, r := range it.Recipients {
-			q.leased[lease{it.ID, r.N}] = struct{}{}
+			q.lease(it, r.N)
 		}
 	}
 	return found, err

@@ -62,6 +62,15 @@ type Item struct {
 	// Size is the number of bytes of the stored message, prefix headers included.
 	Size       int64
 	Recipients []Recipient
+	// Expired: a person has given its recipients up. They go back to the sender with
+	// the next attempt that does not deliver them, whatever the schedule says.
+	Expired bool
+}
+
+// add puts a recipient, read from its row, to the others.
+func (it *Item) add(r Recipient) {
+	it.Recipients = append(it.Recipients, r)
+	it.Expired = it.Expired || r.Expired
 }
 
 // Start is when the item could first be tried: its lifetime counts from there.
@@ -123,6 +132,8 @@ type Recipient struct {
 	LastReply string
 	// Delayed is true once the sender was told of the delay.
 	Delayed bool
+	// Expired is true once a person has given it up; see Item.Expired.
+	Expired bool
 }
 
 // Body is the bytes of an item, readable any number of times.

@@ -10,8 +10,9 @@ import (
 
 // The column options holds what most mail has none of, as the values of a form:
 // "by=1795400000000000&byret=1&envid=QQ314159". What comes from strangers is data
-// in it, encoded (REL-008). A key that is not known here is left alone, so that a
-// step back to an older program delivers what a newer one queued.
+// in it, encoded (REL-008). What is not known here is passed over: a newer program
+// that wrote what an older one must not miss gives the tables a new version, which
+// the older one refuses.
 //
 //	item       ret       "full" or "hdrs" (RFC 3461 §4.3)
 //	           envid     ENVID, decoded (RFC 3461 §4.4)
@@ -24,6 +25,7 @@ import (
 //	recipient  notify    a sum: 1 success, 2 failure, 4 delay, 8 never (RFC 3461 §4.1)
 //	           orcpt     the address of ORCPT, decoded (RFC 3461 §4.2)
 //	           otype     its type
+//	           expired   "1": a person has given it up
 
 // plain tells whether the item has no options at all.
 func (it *Item) plain() bool {
@@ -70,13 +72,14 @@ var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp
 
 // options is the column of a recipient.
 func (r *Recipient) options() string {
-	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired {
 		return ""
 	}
 	v := url.Values{}
 	set(v, "notify", when(r.Notify != 0, strconv.Itoa(int(r.Notify))))
 	set(v, "otype", r.ORcpt.Type)
 	set(v, "orcpt", r.ORcpt.Address)
+	set(v, "expired", when(r.Expired, "1"))
 	return v.Encode()
 }
 
@@ -89,6 +92,7 @@ func (r *Recipient) setOptions(column string) {
 	notify, _ := strconv.ParseUint(v.Get("notify"), 10, 8)
 	r.Notify = smtp.Notify(notify)
 	r.ORcpt = smtp.Original{Type: v.Get("otype"), Address: v.Get("orcpt")}
+	r.Expired = v.Get("expired") == "1"
 }
 
 func set(v url.Values, key, value string) {

@@ -71,22 +71,16 @@ type Queue struct {
 	ids      ids
 	space    space
 
-	mu     sync.Mutex
-	leased map[lease]struct{}
-	files  map[ID]struct{} // the items whose bytes are in a file
-	fresh  fresh
+	mu sync.Mutex
+	leases
+	fresh fresh
 	// nextDue is when a recipient becomes due that is only in the database.
 	nextDue time.Time
-	// recentEnds are the leases that ended since a search began to read; nil when
-	// none is reading.
-	recentEnds map[lease]struct{}
-	searching  sync.Mutex
-	wake       chan struct{}
-}
 
-type lease struct {
-	item ID
-	n    int
+	searching  sync.Mutex
+	operating  sync.Mutex
+	wake       chan struct{}
+	background sync.WaitGroup
 }
 
 // Open opens the queue in dir (queue.db and queue/), creating what is missing and
@@ -104,7 +98,7 @@ func Open(dir string) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{db: d, spoolDir: spool, leased: make(map[lease]struct{}), files: make(map[ID]struct{}), wake: make(chan struct{}, 1)}
+	q := &Queue{db: d, spoolDir: spool, leases: newLeases(), wake: make(chan struct{}, 1)}
 	q.fresh.hot = make(map[ID]memBody)
 	if err := q.recover(); err != nil {
 		d.Close()
@@ -114,7 +108,11 @@ func Open(dir string) (*Queue, error) {
 }
 
 // Close closes the files. Nothing is lost by not calling it.
-func (q *Queue) Close() error { return q.db.Close() }
+func (q *Queue) Close() error {
+	err := q.db.Close()
+	q.background.Wait()
+	return err
+}
 
 // Broken is closed when the disk failed under the queue: nothing can be committed
 // any more, and the process has to start anew.
@@ -172,9 +170,6 @@ func (q *Queue) hasItem(name string) (found bool, err error) {
 		return !strings.HasPrefix(name, incomingPrefix), nil
 	}
 	err = q.db.Reader().QueryRow("SELECT EXISTS(SELECT 1 FROM item WHERE id = ?)", int64(id)).Scan(&found)
-	if found {
-		q.files[id] = struct{}{}
-	}
 	return found, err
 }
 

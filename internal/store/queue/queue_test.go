@@ -227,7 +227,7 @@ func TestShowAndList(t *testing.T) {
 	if want := []string{fmt.Sprint(a.ID, 2), fmt.Sprint(b.ID, 1)}; fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", seen, want)
 	}
-	for range listPage {
+	for range pageItems {
 		commit(t, q, draft(q, 1, "x", "y"))
 	}
 	n, stopped := 0, 0
@@ -240,7 +240,7 @@ func TestShowAndList(t *testing.T) {
 		return true
 	})
 	q.List(ctx, func(it *Item) bool { stopped++; return stopped < 3 })
-	if n != listPage+2 || stopped != 3 {
+	if n != pageItems+2 || stopped != 3 {
 		t.Errorf("%d items listed, %d until told to stop", n, stopped)
 	}
 	if it, body, err := q.Show(ctx, b.ID); err != nil || it.ID != b.ID || body.Size() != 2 {

@@ -27,10 +27,10 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 	err = q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		ended = ended[:0] // the function may run twice
 		for _, s := range settlements {
-			if err := settle(tx, s); err != nil {
+			if err := q.settle(tx, s); err != nil {
 				return err
 			}
-			gone, err := end(tx, s)
+			gone, err := q.end(tx, s)
 			if err != nil {
 				return err
 			}
@@ -65,9 +65,9 @@ func (q *Queue) forgoOffspring(settlements []Settlement) {
 }
 
 // settle does one settlement, but for the end of its item.
-func settle(tx *db.Tx, s Settlement) error {
+func (q *Queue) settle(tx *db.Tx, s Settlement) error {
 	for _, o := range s.Outcomes {
-		if err := record(tx, s.Item, o); err != nil {
+		if err := q.record(tx, s.Item, o); err != nil {
 			return err
 		}
 	}
@@ -79,13 +79,17 @@ func settle(tx *db.Tx, s Settlement) error {
 	return nil
 }
 
-// end removes the item of a settlement, and the bytes in its row, if no recipient is
-// left.
-func end(tx *db.Tx, s Settlement) (ended bool, err error) {
-	if !slices.ContainsFunc(s.Outcomes, Outcome.terminal) {
+// end removes the item of a settlement if no recipient is left.
+func (q *Queue) end(tx *db.Tx, s Settlement) (ended bool, err error) {
+	if !slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return o.terminal() || q.isOverruled(lease{s.Item, o.N}) }) {
 		return false, nil
 	}
-	n, err := affected(tx.Exec("DELETE FROM item WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?1)", int64(s.Item)))
+	return endItem(tx, s.Item)
+}
+
+// endItem removes an item, and the bytes in its row, if no recipient is left.
+func endItem(tx *db.Tx, id ID) (ended bool, err error) {
+	n, err := affected(tx.Exec("DELETE FROM item WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?1)", int64(id)))
 	return n > 0, err
 }
 
@@ -96,7 +100,14 @@ func affected(res sql.Result, err error) (int64, error) {
 	return res.RowsAffected()
 }
 
-func record(tx *db.Tx, id ID, o Outcome) (err error) {
+// record writes one outcome. What a person has said about the recipient since the
+// attempt began goes before what the attempt says, unless it has ended it.
+func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (err error) {
+	switch l := (lease{id, o.N}); {
+	case o.terminal() || o.Result == Staged:
+	case q.isOverruled(l):
+		return clearRow(tx, l)
+	}
 	switch o.Result {
 	case Delivered, Failed:
 		_, err = tx.Exec("DELETE FROM recipient WHERE item = ? AND n = ?", int64(id), o.N)
@@ -111,10 +122,10 @@ func record(tx *db.Tx, id ID, o Outcome) (err error) {
 	return err
 }
 
-// afterSettle brings memory in line with what was committed. It gives those of the
-// ended items whose bytes are in a file.
+// afterSettle brings memory in line with what was committed, but for what has ended.
 func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 	q.mu.Lock()
+	files = q.ended(ended)
 	for _, s := range settlements {
 		for _, o := range s.Outcomes {
 			if o.Result == Staged {
@@ -130,13 +141,6 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 			}
 		}
 	}
-	for _, id := range ended {
-		q.cool(id)
-		if _, large := q.files[id]; large {
-			delete(q.files, id)
-			files = append(files, id)
-		}
-	}
 	q.mu.Unlock()
 	for _, s := range settlements {
 		for _, d := range s.Offspring {
@@ -148,7 +152,19 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 	return files
 }
 
-// cool forgets a body that was kept in memory.
+// ended takes note of items that are gone, while they are still leased; it gives those
+// whose bytes are in a file. q.mu is held.
+func (q *Queue) ended(gone []ID) (files []ID) {
+	for _, id := range gone {
+		q.cool(id)
+		if _, large := q.files[id]; large {
+			files = append(files, id)
+		}
+	}
+	return files
+}
+
+// cool forgets a body that was kept in memory; q.mu is held.
 func (q *Queue) cool(id ID) {
 	q.fresh.bytes -= len(q.fresh.hot[id])
 	delete(q.fresh.hot, id)

@@ -12,6 +12,11 @@ const (
 	Landing
 	// Held recipients wait for a person.
 	Held
+	// Fresh recipients were committed by this process, which has them in memory.
+	Fresh
+	// Removed recipients were deleted by a person while they were being tried: if the
+	// attempt does not deliver them, they have ended.
+	Removed
 )
 
 // String names the state as the queue tools show it.
@@ -23,6 +28,10 @@ func (s State) String() string {
 		return "landing"
 	case Held:
 		return "held"
+	case Fresh:
+		return "queued"
+	case Removed:
+		return "removed"
 	}
 	return "unknown"
 }

@@ -1,0 +1,165 @@
+package queue
+
+import (
+	"context"
+	"slices"
+
+	"facteur/internal/store/db"
+)
+
+// lease names a recipient that somebody works on.
+type lease struct {
+	item ID
+	n    int
+}
+
+// leases are what is being worked on. Its fields are guarded by Queue.mu.
+type leases struct {
+	leased map[lease]struct{}
+	// files counts the leases of each item whose bytes are in a file.
+	files map[ID]int
+	// recentEnds are the leases that ended since a search began to read; nil when
+	// none is reading.
+	recentEnds map[lease]struct{}
+	// overruled are those about which a person has written something that the attempt
+	// must not undo; true: they are to end with it.
+	overruled map[lease]bool
+	// removed are those that are to end now.
+	removed []lease
+}
+
+func newLeases() leases {
+	return leases{leased: make(map[lease]struct{}), files: make(map[ID]int), overruled: make(map[lease]bool)}
+}
+
+// lease takes a recipient of an item; q.mu is held.
+func (q *Queue) lease(it *Item, n int) {
+	q.leased[lease{it.ID, n}] = struct{}{}
+	if it.Size > inlineMax {
+		q.files[it.ID]++
+	}
+}
+
+// endLease takes a lease back, and tells a search that is reading; q.mu is held.
+func (q *Queue) endLease(l lease) {
+	delete(q.leased, l)
+	if n, large := q.files[l.item]; n > 1 {
+		q.files[l.item] = n - 1
+	} else if large {
+		delete(q.files, l.item)
+	}
+	if q.recentEnds != nil {
+		q.recentEnds[l] = struct{}{}
+	}
+	if len(q.overruled) == 0 {
+		return
+	}
+	if q.overruled[l] {
+		q.clearLater(l)
+	}
+	delete(q.overruled, l)
+}
+
+func (q *Queue) isLeased(id ID, n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, ok := q.leased[lease{id, n}]
+	return ok
+}
+
+// Active tells whether an attempt for a recipient of the item is under way.
+func (q *Queue) Active(it *Item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range it.Recipients {
+		if _, ok := q.leased[lease{it.ID, r.N}]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Still takes those recipients out of a claimed item that a person has held or deleted
+// since, and ends their leases; it tells whether any is left. Call it right before an
+// attempt begins: what was deleted is then not tried any more.
+func (q *Queue) Still(it *Item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.still(it)
+}
+
+func (q *Queue) still(it *Item) bool {
+	if len(q.overruled) == 0 {
+		return true
+	}
+	it.Recipients = slices.DeleteFunc(slices.Clone(it.Recipients), func(r Recipient) bool {
+		l := lease{it.ID, r.N}
+		_, overruled := q.overruled[l]
+		if overruled {
+			q.endLease(l)
+		}
+		return overruled
+	})
+	return len(it.Recipients) > 0
+}
+
+// isOverruled tells whether a person has written about a recipient since it was leased.
+func (q *Queue) isOverruled(l lease) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, overruled := q.overruled[l]
+	return overruled
+}
+
+// clearLater has the row removed of what was deleted while it was being tried; q.mu is
+// held.
+func (q *Queue) clearLater(l lease) {
+	q.removed = append(q.removed, l)
+	if len(q.removed) == 1 {
+		q.background.Go(q.clear)
+	}
+}
+
+// clear removes rows of state Removed that nobody works on any more. What it does not
+// get to is removed after the next start.
+func (q *Queue) clear() {
+	q.mu.Lock()
+	some := q.removed
+	q.removed = nil
+	q.mu.Unlock()
+	for part := range slices.Chunk(some, changeMax) {
+		var gone []ID
+		err := q.db.Write(context.Background(), func(tx *db.Tx) (err error) {
+			gone, err = clearRows(tx, part)
+			return err
+		})
+		if err != nil {
+			return
+		}
+		q.mu.Lock()
+		q.ended(gone)
+		q.mu.Unlock()
+		q.removeBodies(gone) // nobody has them leased: any may have a file
+	}
+}
+
+func clearRows(tx *db.Tx, part []lease) (gone []ID, err error) {
+	for _, l := range part {
+		if err := clearRow(tx, l); err != nil {
+			return nil, err
+		}
+		ended, err := endItem(tx, l.item)
+		if err != nil {
+			return nil, err
+		}
+		if ended {
+			gone = append(gone, l.item)
+		}
+	}
+	return gone, nil
+}
+
+func clearRow(tx *db.Tx, l lease) error {
+	_, err := tx.Exec("DELETE FROM recipient WHERE item = ? AND n = ? AND state = 4", int64(l.item), l.n)
+	return err
+}

@@ -1,0 +1,116 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotHeld says that no recipient of an item waits for a person.
+var ErrNotHeld = errors.New("nothing of this item is held")
+
+// failuresTold is how many failures of a Requeue are told one by one.
+const failuresTold = 10
+
+// waits tells whether a recipient is there for the scheduler.
+func (r *Recipient) waits() bool { return r.State == Queued || r.State == Fresh }
+
+// Hold puts what the filter picks aside until a person releases it. What is being
+// tried (Count.Busy) is held if that attempt does not end it.
+func (q *Queue) Hold(ctx context.Context, f Filter) (Count, error) {
+	return q.operate(ctx, "holding", f, operation{overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+		ok := r.waits()
+		r.State = Held
+		return r, ok
+	}})
+}
+
+// Unhold gives what is held of what the filter picks back to the scheduler, due now. A
+// release that the sender asked for (Item.Release) is waited for.
+func (q *Queue) Unhold(ctx context.Context, f Filter) (Count, error) {
+	now := time.Now()
+	return q.operate(ctx, "releasing", f, operation{overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
+		ok := r.State == Held
+		r.State, r.Due, r.LastReply = Queued, it.notBefore(now), ""
+		return r, ok
+	}})
+}
+
+// notBefore is when a recipient that is to be tried now may be.
+func (it *Item) notBefore(now time.Time) time.Time {
+	if it.Release.After(now) {
+		return it.Release
+	}
+	return now
+}
+
+// Delete ends what the filter picks, held or not. Nobody is told. What is being tried
+// (Count.Busy) ends with that attempt, which may still deliver it, or return it to its
+// sender; none begins after Delete has returned.
+func (q *Queue) Delete(ctx context.Context, f Filter) (Count, error) {
+	return q.operate(ctx, "deleting", f, operation{overrules: true, removes: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+		ok := r.State != Removed
+		r.State = Removed
+		return r, ok
+	}})
+}
+
+// Retry makes what was tried, and waits, due now, as postqueue -f and ETRN (RFC 1985)
+// do. What waits for its release, for a person, or is being tried, is left alone.
+func (q *Queue) Retry(ctx context.Context, f Filter) (Count, error) {
+	now := time.Now()
+	return q.operate(ctx, "retrying", f, operation{plan: func(_ *Item, r Recipient) (Recipient, bool) {
+		ok := r.waits() && r.Attempts > 0 && r.Due.After(now)
+		r.State, r.Due = Queued, now
+		return r, ok
+	}})
+}
+
+// Flush is Retry of what waits for a domain, ".example.org" being that and all below
+// it, "" all. It tells how many recipients that is.
+//
+// It reads the rows of all that is in the queue: who may ask for it, and how often, is
+// the caller's to bound.
+func (q *Queue) Flush(ctx context.Context, domain string) (int, error) {
+	n, err := q.Retry(ctx, Filter{Domain: domain})
+	return n.Recipients, err
+}
+
+// Expire gives up what the filter picks: it is due now, and goes back to its sender
+// with the next attempt that does not deliver it (postsuper -e). Only with ShelfHold
+// it is for what is held, which it releases (postsuper -f). What is being tried
+// (Count.Busy) is tried once more.
+func (q *Queue) Expire(ctx context.Context, f Filter) (Count, error) {
+	now := time.Now()
+	return q.operate(ctx, "expiring", f, operation{overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
+		ok := !r.Expired && r.waits() || f.Shelf == ShelfHold && r.State == Held
+		r.State, r.Due, r.Expired = Queued, it.notBefore(now), true
+		return r, ok
+	}})
+}
+
+// Requeue begins anew with what the filter picks, held or not, under its ID: each
+// recipient gets the address and route that fn gives, no attempts, and is due now
+// (postsuper -r). fn may take its time; where it fails, the recipient stays as it is,
+// and the error is told in the end. What is being tried (Count.Busy) is left alone.
+func (q *Queue) Requeue(ctx context.Context, f Filter, fn func(context.Context, *Item, Recipient) (Recipient, error)) (Count, error) {
+	var failures []error
+	now := time.Now()
+	sum, err := q.operate(ctx, "requeueing", f, operation{plan: func(it *Item, r Recipient) (Recipient, bool) {
+		if !r.waits() && r.State != Held {
+			return r, false
+		}
+		to, err := fn(ctx, it, r)
+		if err != nil {
+			if len(failures) < failuresTold {
+				failures = append(failures, fmt.Errorf("%s: <%s>: %w", it.ID, r.Address, err))
+			}
+			return r, false
+		}
+		r.Address, r.Route = to.Address, to.Route
+		r.State, r.Due, r.Attempts, r.LastReply, r.Expired = Queued, it.notBefore(now), 0, "", false
+		return r, true
+	}})
+	return sum, errors.Join(err, errors.Join(failures...))
+}

@@ -1,0 +1,170 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"facteur/internal/mail/address"
+)
+
+// to is a draft for whole addresses, from one.
+func letter(t testing.TB, q *Queue, from string, size int, to ...string) Draft {
+	t.Helper()
+	d := draft(q, size)
+	var err error
+	if d.Item.Sender, err = address.Parse(from); from != "" && err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range to {
+		a, err := address.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Item.Recipients = append(d.Item.Recipients, Recipient{Address: a, Original: a, Route: "smtp:" + a.Domain})
+	}
+	return d
+}
+
+// deferred tries what is due and puts it off.
+func deferred(t testing.TB, q *Queue, reply string) {
+	t.Helper()
+	for _, it := range claim(t, q, time.Now()) {
+		s := Settlement{Item: it.ID}
+		for _, r := range it.Recipients {
+			s.Outcomes = append(s.Outcomes, Outcome{N: r.N, Due: time.Now().Add(time.Hour), Reply: reply})
+		}
+		settled(t, q, s)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	names := map[ID]string{}
+	keep := func(name string, d Draft) { names[commit(t, q, d).ID] = name }
+	keep("held", letter(t, q, "Ann@example.org", 10, "held@example.com"))
+	if _, err := q.Hold(ctx, Filter{Recipient: "held@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	keep("deferred", letter(t, q, "ann@example.org", 1000, "a@example.com", "b@sub.example.com"))
+	keep("notice", letter(t, q, "", 10, "ann@example.org"))
+	deferred(t, q, "host mx.example.com said: 452 Too MANY emails")
+	keep("active", letter(t, q, "bob@example.net", 10, "c@example.com"))
+	active := claim(t, q, time.Now())
+	keep("incoming", letter(t, q, "bob@example.net", 10, `"x@example.com"@example.net`))
+	for _, x := range []struct {
+		f    Filter
+		want string
+	}{
+		{Filter{}, "held deferred notice active incoming"},
+		{Filter{Shelf: ShelfHold}, "held"},
+		{Filter{Shelf: ShelfDeferred}, "deferred notice"},
+		{Filter{Shelf: ShelfActive}, "active incoming"}, // at hand, and handed out next
+		{Filter{IDs: []ID{active[0].ID, 7, active[0].ID}}, "active"},
+		{Filter{IDs: []ID{7}}, ""},
+		{Filter{Sender: "ANN@example.org"}, "held deferred"},
+		{Filter{Sender: "@Example.NET"}, "active incoming"},
+		{Filter{Sender: "<>"}, "notice"},
+		{Filter{Sender: "@ample.org"}, ""},
+		{Filter{Recipient: "C@example.com"}, "active"},
+		{Filter{Recipient: `"x@example.com"@example.net`}, "incoming"},
+		{Filter{Recipient: "@example.com"}, "held deferred active"},
+		{Filter{Domain: "example.com"}, "held deferred active"},
+		{Filter{Domain: "sub.example.com"}, "deferred"},
+		{Filter{Domain: ".example.com", Shelf: ShelfDeferred}, "deferred"},
+		{Filter{Domain: ".ample.com"}, ""},
+		{Filter{Domain: "."}, ""},
+		{Filter{Larger: 10}, "deferred"},
+		{Filter{Before: time.Now().Add(-time.Hour)}, ""},
+		{Filter{Before: time.Now().Add(time.Hour), Reason: "too many"}, "deferred notice"},
+		{Filter{Reason: "%"}, ""},
+	} {
+		var got []string
+		n, err := q.Count(ctx, x.f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Select(ctx, x.f, func(it *Item) bool { got = append(got, names[it.ID]); return true }); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Join(got, " ") != x.want || n.Items != len(got) {
+			t.Errorf("%+v: %v, %d counted; want %s", x.f, got, n.Items, x.want)
+		}
+	}
+}
+
+// what tells what is left, as "address state attempts due-or-not".
+func what(t testing.TB, q *Queue) string {
+	t.Helper()
+	var all []string
+	if err := q.List(ctx, func(it *Item) bool {
+		for _, r := range it.Recipients {
+			due := "later"
+			if !r.Due.After(time.Now()) {
+				due = "now"
+			}
+			text := fmt.Sprint(r.Address.Local, " ", r.State, " ", r.Attempts, " ", due)
+			if r.Expired {
+				text += " expired"
+			}
+			all = append(all, text)
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, "; ")
+}
+
+func TestOrders(t *testing.T) {
+	requeue := func(q *Queue) (Count, error) {
+		return q.Requeue(ctx, Filter{}, func(_ context.Context, _ *Item, r Recipient) (Recipient, error) {
+			if r.Address.Local == "h" {
+				return r, errors.New("try again")
+			}
+			r.Address.Local, r.Route = r.Address.Local+"2", "mailbox:x"
+			return r, nil
+		})
+	}
+	for _, x := range []struct {
+		name string
+		do   func(*Queue) (Count, error)
+		n    Count
+		want string
+	}{
+		{"hold", func(q *Queue) (Count, error) { return q.Hold(ctx, Filter{}) }, Count{1, 2, 5, 0}, "h held 0 now; a held 1 later; b held 1 later"},
+		{"hold one", func(q *Queue) (Count, error) { return q.Hold(ctx, Filter{Recipient: "b@example.com"}) }, Count{1, 1, 5, 0}, "h held 0 now; a queued 1 later; b held 1 later"},
+		{"release", func(q *Queue) (Count, error) { return q.Unhold(ctx, Filter{}) }, Count{1, 1, 3, 0}, "h queued 0 now; a queued 1 later; b queued 1 later"},
+		{"delete", func(q *Queue) (Count, error) { return q.Delete(ctx, Filter{}) }, Count{2, 3, 8, 0}, ""},
+		{"delete deferred", func(q *Queue) (Count, error) { return q.Delete(ctx, Filter{Shelf: ShelfDeferred}) }, Count{1, 2, 5, 0}, "h held 0 now"},
+		{"retry", func(q *Queue) (Count, error) { return q.Retry(ctx, Filter{}) }, Count{1, 2, 5, 0}, "h held 0 now; a queued 1 now; b queued 1 now"},
+		{"expire", func(q *Queue) (Count, error) { return q.Expire(ctx, Filter{}) }, Count{1, 2, 5, 0}, "h held 0 now; a queued 1 now expired; b queued 1 now expired"},
+		{"expire held", func(q *Queue) (Count, error) { return q.Expire(ctx, Filter{Shelf: ShelfHold}) }, Count{1, 1, 3, 0}, "h queued 0 now expired; a queued 1 later; b queued 1 later"},
+		{"requeue", requeue, Count{1, 2, 5, 0}, "h held 0 now; a2 queued 0 now; b2 queued 0 now"},
+	} {
+		t.Run("OUT-022 "+x.name, func(t *testing.T) {
+			dir := t.TempDir()
+			q := openTest(t, dir)
+			d := letter(t, q, "s@example.org", 3, "h@example.com")
+			d.Item.Recipients[0].State = Held
+			commit(t, q, d)
+			commit(t, q, letter(t, q, "s@example.org", 5, "a@example.com", "b@example.com"))
+			deferred(t, q, "later")
+			n, err := x.do(q)
+			if n != x.n || (err != nil) != (x.name == "requeue") {
+				t.Errorf("%+v, %v; want %+v", n, err, x.n)
+			}
+			if got := what(t, q); got != x.want {
+				t.Errorf("%s\nwant %s", got, x.want)
+			}
+			q.Close()
+			q = openTest(t, dir)
+			if got := what(t, q); got != x.want {
+				t.Errorf("after a restart: %s\nwant %s", got, x.want)
+			}
+		})
+	}
+}
