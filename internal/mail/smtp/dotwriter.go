@@ -26,6 +26,9 @@ var (
 // NewDotWriter writes to w, which should be buffered.
 func NewDotWriter(w io.Writer) *DotWriter { return &DotWriter{w: w, last: '\n'} }
 
+// Reset begins another message, to w.
+func (d *DotWriter) Reset(w io.Writer) { *d = DotWriter{w: w, last: '\n', buf: d.buf[:0]} }
+
 // Write implements io.Writer.
 func (d *DotWriter) Write(p []byte) (int, error) {
 	d.buf = d.buf[:0]

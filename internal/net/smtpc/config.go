@@ -58,6 +58,15 @@ type Config struct {
 	// LMTP speaks LMTP (RFC 2033): LHLO, and a reply for each recipient behind the
 	// data.
 	LMTP bool
+	// NoChunking sends all mail by DATA, whatever the peer offers (RFC 3030).
+	NoChunking bool
+	// Memory is what earlier connections have taught, TLS sessions among it; or nil.
+	// NoResumption begins each TLS connection anew.
+	Memory       *Memory
+	NoResumption bool
+	// Policy keeps TLS sessions apart, besides the host's name and Security: whatever
+	// else the check of the certificate depends on.
+	Policy string
 	// Dial opens a connection to an address, from another one if that is valid. Nil
 	// is the system's own way; a simulated network has another.
 	Dial func(ctx context.Context, network string, to netip.AddrPort, from netip.Addr) (net.Conn, error)
@@ -89,10 +98,16 @@ type Timeouts struct {
 	Mail      time.Duration // (5 min)
 	Recipient time.Duration // (5 min)
 	DataInit  time.Duration // for the 354 (2 min)
-	DataBlock time.Duration // for one block of data to go out (3 min)
+	DataBlock time.Duration // for one block of data, 32 KiB, to go out (3 min)
 	DataEnd   time.Duration // for the reply to the end of the data (10 min)
 	Reset     time.Duration // for RSET (20 s)
 	Quit      time.Duration // for QUIT (5 s)
+
+	// MinRate is how many bytes of a message have to go out in a second, on the whole
+	// (1024); below that the peer only keeps a connection busy. Transaction is the most
+	// time for one message, to which what its size needs at that rate is added (1 h).
+	MinRate     int64
+	Transaction time.Duration
 }
 
 func (t Timeouts) withDefaults() Timeouts {
@@ -109,10 +124,13 @@ func (t Timeouts) withDefaults() Timeouts {
 		DataEnd:   orDefault(t.DataEnd, 10*time.Minute),
 		Reset:     orDefault(t.Reset, 20*time.Second),
 		Quit:      orDefault(t.Quit, 5*time.Second),
+
+		MinRate:     orDefault(t.MinRate, 1024),
+		Transaction: orDefault(t.Transaction, time.Hour),
 	}
 }
 
-func orDefault(d, otherwise time.Duration) time.Duration {
+func orDefault[T time.Duration | int64](d, otherwise T) T {
 	if d <= 0 {
 		return otherwise
 	}

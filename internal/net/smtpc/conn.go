@@ -24,6 +24,10 @@ type Conn struct {
 	r      *bufio.Reader
 	w      *bufio.Writer
 
+	dots  smtp.DotWriter
+	spare []byte // see buffer
+	clock clock
+
 	ext        smtp.Extensions
 	tls        *tls.ConnectionState
 	tlsFailure error
@@ -74,7 +78,7 @@ func (c *Conn) TLSFailure() error { return c.tlsFailure }
 
 // Usable tells whether another message can be sent: no error so far, and the peer
 // has neither hung up nor said anything unasked.
-func (c *Conn) Usable() bool { return c.broken == nil && !c.spoke() && !c.hungUp() }
+func (c *Conn) Usable() bool { return c.broken == nil && c.quiet() }
 
 // Quit says goodbye, waits for the answer a little, and closes.
 func (c *Conn) Quit(ctx context.Context) {
@@ -103,31 +107,30 @@ func (c *Conn) closeWhenDone(ctx context.Context) (stop func() bool) {
 
 // command sends a line and reads its reply.
 func (c *Conn) command(stage Stage, line string) (*smtp.Reply, error) {
-	if err := c.write([]byte(line + "\r\n")); err != nil {
+	if c.spoke() {
+		return nil, c.violated("it spoke before it was asked")
+	}
+	c.w.WriteString(line)
+	c.w.WriteString("\r\n")
+	if err := c.flush(); err != nil {
 		return nil, err
 	}
 	return c.reply(stage)
 }
 
-// write sends lines in one go.
-func (c *Conn) write(lines ...[]byte) error {
-	if c.spoke() {
-		return c.violated("it spoke before it was asked")
-	}
-	for _, line := range lines {
-		c.w.Write(line) // an error stays until Flush
-	}
-	if err := c.w.Flush(); err != nil {
+// flush sends what was written.
+func (c *Conn) flush() error {
+	err := c.w.Flush()
+	if err != nil {
 		c.broken = err
-		return err
 	}
-	return nil
+	return err
 }
 
 // reply reads one reply, within the time of its stage. A reply of 421 is returned
 // like any other, and is the last.
 func (c *Conn) reply(stage Stage) (*smtp.Reply, error) {
-	c.raw.SetReadDeadline(time.Now().Add(c.cfg.Timeouts.of(stage)))
+	c.raw.SetReadDeadline(c.clock.limit(time.Now(), c.cfg.Timeouts.of(stage)))
 	reply, err := smtp.ReadReply(c.r)
 	var wrong *smtp.ProtocolError
 	switch {
@@ -137,10 +140,20 @@ func (c *Conn) reply(stage Stage) (*smtp.Reply, error) {
 		c.broken = err
 		return nil, err
 	case closing(reply):
-		c.broken = errors.New("peer closes the connection")
+		c.broken = errClosing
 	}
 	sanitize(reply)
 	return reply, nil
+}
+
+var errClosing = errors.New("peer closes the connection")
+
+// buffer gives n bytes that are free until it is called again.
+func (c *Conn) buffer(n int) []byte {
+	if len(c.spare) < n {
+		c.spare = make([]byte, n)
+	}
+	return c.spare[:n]
 }
 
 // violated makes the error for a broken rule, and ends the connection's use.
@@ -154,6 +167,9 @@ func (c *Conn) violated(format string, args ...any) error {
 type blockWriter struct{ c *Conn }
 
 func (b blockWriter) Write(p []byte) (int, error) {
-	b.c.raw.SetWriteDeadline(time.Now().Add(b.c.cfg.Timeouts.DataBlock))
-	return b.c.stream.Write(p)
+	k, begun := &b.c.clock, time.Now()
+	b.c.raw.SetWriteDeadline(k.block(begun, len(p), b.c.cfg.Timeouts.DataBlock))
+	n, err := b.c.stream.Write(p)
+	k.wrote(n, time.Since(begun))
+	return n, err
 }

@@ -35,7 +35,7 @@ type Envelope struct {
 }
 
 // needsUTF8 tells whether the message can only go to a peer with SMTPUTF8.
-func (e Envelope) needsUTF8() bool {
+func (e *Envelope) needsUTF8() bool {
 	if e.UTF8 || !e.Sender.IsASCII() {
 		return true
 	}
@@ -47,8 +47,8 @@ func (e Envelope) needsUTF8() bool {
 	return false
 }
 
-// mail is the MAIL command for a peer with the extensions x.
-func (e Envelope) mail(x smtp.Extensions) []byte {
+// mail appends the MAIL command for a peer with the extensions x.
+func (e *Envelope) mail(b []byte, x *smtp.Extensions) []byte {
 	m := smtp.Mail{Sender: e.Sender, RequireTLS: e.RequireTLS && x.RequireTLS}
 	if x.SizeOffered {
 		m.Size = e.Size
@@ -69,11 +69,11 @@ func (e Envelope) mail(x smtp.Extensions) []byte {
 	if x.Priority {
 		m.Priority = e.Priority
 	}
-	return m.AppendTo(nil)
+	return m.AppendTo(b)
 }
 
-// rcpt is the RCPT command of a recipient for a peer with the extensions x.
-func (e Envelope) rcpt(n int, x smtp.Extensions) []byte {
+// rcpt appends the RCPT command of a recipient for a peer with the extensions x.
+func (e *Envelope) rcpt(b []byte, n int, x *smtp.Extensions) []byte {
 	r := e.Recipients[n]
 	if !x.DSN {
 		r = smtp.Rcpt{To: r.To}
@@ -81,7 +81,7 @@ func (e Envelope) rcpt(n int, x smtp.Extensions) []byte {
 	if r.Original.Type == "utf-8" && !x.UTF8 && !isASCII(r.Original.Address) {
 		r.Original = smtp.Original{} // RFC 6533 §3: the type is for such peers only
 	}
-	return r.AppendTo(nil)
+	return r.AppendTo(b)
 }
 
 func isASCII(s string) bool {
@@ -90,7 +90,7 @@ func isASCII(s string) bool {
 
 // obstacle is why a message can not go to a peer with the extensions x, now or
 // ever: the result of all its recipients, or nil.
-func (e Envelope) obstacle(x smtp.Extensions) *Result {
+func (e *Envelope) obstacle(x *smtp.Extensions) *Result {
 	switch {
 	case !speakable(e.Sender):
 		return impossible(StageMail, ErrAddress, 553, "5.1.7", "Sender address can not be written in a command")

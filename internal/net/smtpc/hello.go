@@ -48,6 +48,9 @@ func (c *Conn) hello() *Result {
 		return c.refusal(StageHello, reply)
 	}
 	c.ext = smtp.ParseEHLO(reply)
+	if c.cfg.NoChunking || c.cfg.Memory.knows(c.host, badChunking) {
+		c.ext.Withhold("CHUNKING")
+	}
 	return nil
 }
 

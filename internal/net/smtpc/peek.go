@@ -26,26 +26,26 @@ func (c *Conn) spoke() bool {
 		return arrived
 	}
 	// Bytes under TLS may be a session ticket, which is no speech.
-	_, err := c.peekByte()
-	return err == nil
+	return c.peekByte() == nil
 }
 
-// hungUp tells whether the peer has closed the connection.
-func (c *Conn) hungUp() bool {
-	arrived, closed := peek(c.raw)
-	if closed {
-		return true
-	}
-	if !arrived || c.stream == c.raw {
+// quiet tells whether the peer is still there and has nothing to say.
+func (c *Conn) quiet() bool {
+	if c.r.Buffered() > 0 {
 		return false
 	}
-	_, err := c.peekByte() // a close_notify
-	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+	arrived, closed := peek(c.raw)
+	if !arrived || c.stream == c.raw {
+		return !arrived && !closed
+	}
+	// Not a byte to read, and not a close_notify either.
+	return errors.Is(c.peekByte(), os.ErrDeadlineExceeded)
 }
 
-func (c *Conn) peekByte() ([]byte, error) {
+func (c *Conn) peekByte() error {
 	c.raw.SetReadDeadline(time.Now().Add(glance))
-	return c.r.Peek(1)
+	_, err := c.r.Peek(1)
+	return err
 }
 
 // peek looks at what has arrived on a socket without taking it.

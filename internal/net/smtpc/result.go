@@ -55,9 +55,10 @@ func (r Result) Delivered() bool {
 type Results struct {
 	// Recipients are in the order of the envelope.
 	Recipients []Result
-	// Stale: the connection had been kept from an earlier message, and the peer
-	// had no more use for it. Nothing was said about this message and nothing of
-	// its body was read: send it again on a new connection, as the same attempt.
+	// Stale: send it again on a new connection, as the same attempt, with the body
+	// from its start. The connection had been kept from an earlier message, and the
+	// peer had no more use for it; or it did not understand BDAT, which is known now.
+	// Nothing was said about this message.
 	Stale bool
 }
 
@@ -95,6 +96,8 @@ var (
 	ErrNotOffered = errors.New("peer does not offer STARTTLS")
 	// ErrAuth: the log-in failed or is not possible. 4yz: it is no fault of the message.
 	ErrAuth = errors.New("log-in failed")
+	// ErrChunking: the peer does not understand BDAT, which it offers. 4yz.
+	ErrChunking = errors.New("host offers CHUNKING and does not understand it")
 	// ErrBody: our own message could not be read to its end. 4yz.
 	ErrBody = errors.New("message unreadable")
 	// ErrTooLarge: the peer takes no message of this size. 552 5.3.4.
@@ -121,7 +124,7 @@ var (
 func deferred(stage Stage, peer string, err error) Result {
 	code, enhanced, text := 451, "4.3.0", err.Error()
 	switch {
-	case errors.Is(err, ErrProtocol):
+	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChunking):
 		enhanced, text = "4.5.0", fmt.Sprintf("%v with %s at %s", err, peer, stage)
 	case errors.Is(err, ErrNoTLS), errors.Is(err, ErrAuth):
 		enhanced, text = "4.7.0", fmt.Sprintf("host %s: %v", peer, err)

@@ -3,9 +3,9 @@ package smtpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"facteur/internal/mail/smtp"
 )
@@ -16,14 +16,15 @@ import (
 const window = 64
 
 // Send hands over one message. body is read to its end only when the peer has
-// taken a recipient and asks for it; otherwise not at all. A bare CR or LF in it
-// becomes CRLF. When ctx ends, so does the connection: give it the deadline of a
-// shutdown, not of a message.
+// taken a recipient and asks for it, except for a short message that goes by BDAT:
+// that is read first. A bare CR or LF in text becomes CRLF. When ctx ends, so does
+// the connection: give it the deadline of a shutdown, not of a message, for which
+// Timeouts are there.
 //
 // Afterwards see Usable for whether the connection takes another one.
 func (c *Conn) Send(ctx context.Context, env Envelope, body io.Reader) Results {
 	t := &transaction{c: c, env: env, results: make([]Result, len(env.Recipients))}
-	if refused := c.obstacle(env); refused != nil {
+	if refused := c.obstacle(&env); refused != nil {
 		t.settleAll(*refused)
 		return Results{Recipients: t.results}
 	}
@@ -31,19 +32,23 @@ func (c *Conn) Send(ctx context.Context, env Envelope, body io.Reader) Results {
 		t.settleAll(deferred(StageMail, c.peer, errIdle))
 		return Results{Recipients: t.results, Stale: true}
 	}
-	defer c.closeWhenDone(ctx)()
+	if ctx.Done() != nil {
+		defer c.closeWhenDone(ctx)()
+	}
+	c.clock = newClock(c.cfg.Timeouts, env.Size)
 	t.run(body)
-	t.stale = t.stale && c.messages > 0
+	c.clock = clock{}
+	stale := t.again || t.stale && c.messages > 0
 	c.messages++
-	return Results{Recipients: t.results, Stale: t.stale}
+	return Results{Recipients: t.results, Stale: stale}
 }
 
 // obstacle is why a message can't be sent on this connection.
-func (c *Conn) obstacle(env Envelope) *Result {
+func (c *Conn) obstacle(env *Envelope) *Result {
 	if env.RequireTLS && !c.Verified() {
 		return impossible(StageMail, ErrNeedsTLS, 550, "5.7.30", "Message must travel under TLS, and this host has not proved its name (REQUIRETLS)")
 	}
-	return env.obstacle(c.ext)
+	return env.obstacle(&c.ext)
 }
 
 var errIdle = errors.New("peer gave up the idle connection")
@@ -57,57 +62,92 @@ type transaction struct {
 	at      Stage
 	refused bool // MAIL was
 	ready   bool // the peer has said 354
+	chunked bool // it goes by BDAT
+	sent    bool // something of it was
 	stale   bool // the peer was gone before it said anything
+	again   bool // the peer can not take it in this way, but in another
 }
 
-// command is a line that awaits a reply.
+// command is one that awaits a reply.
 type command struct {
 	stage Stage
-	n     int // of the recipient
-	line  []byte
+	n     int    // of the recipient
+	chunk []byte // of StageEnd: the whole message
 }
 
 // run sends the envelope, then the message, and settles every recipient.
 func (t *transaction) run(body io.Reader) {
-	err := t.envelope()
-	switch {
-	case err != nil:
-	case t.ready:
-		err = t.message(body)
-	case t.env.Binary && t.c.broken == nil && t.anyOpen():
-		err = t.chunks(body)
-	case t.c.broken == nil:
-		err = t.reset()
+	source := &sourceReader{r: body}
+	t.chunked = t.c.ext.Chunking
+	err := t.converse(source)
+	if t.again || t.sent && err != nil && !t.stale {
+		// Whatever it was, the next attempt goes by DATA.
+		t.again = t.c.cfg.Memory.blame(t.c.host, badChunking) && t.again
 	}
 	if errors.Is(err, ErrProtocol) {
 		t.distrust(err)
 	}
 }
 
-// commands are MAIL, RCPT for each recipient, and DATA but for a binary message.
+func (t *transaction) converse(source *sourceReader) error {
+	if t.oneGo() {
+		return t.atOnce(source)
+	}
+	if err := t.envelope(t.commands()); err != nil {
+		return err
+	}
+	switch {
+	case t.c.broken != nil:
+		return nil
+	case t.ready:
+		return t.message(source)
+	case t.chunked && t.anyOpen():
+		return t.chunks(source)
+	}
+	return t.reset()
+}
+
+// commands are MAIL, RCPT for each recipient, and DATA where the message goes by it.
 func (t *transaction) commands() []command {
-	list := []command{{stage: StageMail, line: t.env.mail(t.c.ext)}}
+	list := make([]command, 1, len(t.env.Recipients)+2)
+	list[0].stage = StageMail
 	for i, to := range t.env.Recipients {
 		if !speakable(to.To) {
 			t.results[i] = *impossible(StageRecipient, ErrAddress, 553, "5.1.3", "Address can not be written in a command")
 			continue
 		}
-		list = append(list, command{StageRecipient, i, t.env.rcpt(i, t.c.ext)})
+		list = append(list, command{stage: StageRecipient, n: i})
 	}
-	if t.env.Binary {
+	if t.chunked {
 		return list
 	}
-	return append(list, command{stage: StageData, line: []byte("DATA\r\n")})
+	return append(list, command{stage: StageData})
 }
 
-// envelope sends the commands, in groups to a peer with PIPELINING and singly to
+// write puts a command into what goes out next.
+func (t *transaction) write(cmd command) {
+	w := t.c.w
+	switch cmd.stage {
+	case StageMail:
+		w.Write(t.env.mail(w.AvailableBuffer(), &t.c.ext))
+	case StageRecipient:
+		w.Write(t.env.rcpt(w.AvailableBuffer(), cmd.n, &t.c.ext))
+	case StageData:
+		w.WriteString("DATA\r\n")
+	case StageEnd:
+		w.Write(smtp.Chunk{Size: int64(len(cmd.chunk)), Last: true}.AppendTo(w.AvailableBuffer()))
+		w.Write(cmd.chunk)
+	}
+}
+
+// envelope sends commands, in groups to a peer with PIPELINING and singly to
 // another, and stops where going on has no sense.
-func (t *transaction) envelope() error {
+func (t *transaction) envelope(list []command) error {
 	size := 1
 	if t.c.ext.Pipelining {
 		size = window
 	}
-	for group := range slices.Chunk(t.commands(), size) {
+	for group := range slices.Chunk(list, size) {
 		if t.refused || group[0].stage == StageData && !t.anyOpen() {
 			return nil
 		}
@@ -120,11 +160,14 @@ func (t *transaction) envelope() error {
 
 // exchange sends a group of commands and reads their replies.
 func (t *transaction) exchange(group []command) error {
-	lines := make([][]byte, len(group))
-	for i, cmd := range group {
-		lines[i] = cmd.line
+	// Send has just looked whether a kept connection is quiet.
+	if looked := group[0].stage == StageMail && t.c.messages > 0; !looked && t.c.spoke() {
+		return t.lost(group[0].stage, t.c.violated("it spoke before it was asked"))
 	}
-	if err := t.c.write(lines...); err != nil {
+	for _, cmd := range group {
+		t.write(cmd)
+	}
+	if err := t.c.flush(); err != nil {
 		return t.lost(group[0].stage, err)
 	}
 	for _, cmd := range group {
@@ -147,6 +190,8 @@ func (t *transaction) exchange(group []command) error {
 // take notes the reply to a command.
 func (t *transaction) take(cmd command, reply *smtp.Reply) error {
 	switch {
+	case cmd.stage == StageEnd:
+		return t.conclude(reply)
 	case negative(reply):
 		t.refusal(cmd, reply)
 	case cmd.stage == StageData && intermediate(reply):
@@ -238,96 +283,56 @@ func (t *transaction) settleAll(r Result) {
 	}
 }
 
-// message sends the data after the 354 and settles by the reply to their end.
-func (t *transaction) message(body io.Reader) error {
-	if t.c.spoke() {
-		return t.c.violated("it spoke between 354 and the data")
-	}
-	switch {
-	case t.anyOpen():
-	case t.c.cfg.LMTP: // RFC 2033 §4.2 has 503 for this; whether a reply will come is anybody's guess
-		return t.c.violated("reply 354 without a recipient")
-	default:
-		body = eof{} // 354 without a recipient: the shortest message is none (RFC 2920 §3.1)
-	}
-	if err := t.data(body); err != nil {
-		return err
-	}
-	return t.verdict()
-}
-
 // verdict reads the reply to the end of the message, and settles by it. Of LMTP it is
 // one for each recipient that was taken, in their order (RFC 2033 §4.2).
 func (t *transaction) verdict() error {
 	t.at = StageEnd
-	if !t.anyOpen() && !t.c.cfg.LMTP {
-		_, err := t.final() // it is about nobody, and has to be read
-		return err
+	if !t.c.cfg.LMTP {
+		return t.final(t.settleAll)
 	}
 	for n := range t.results {
 		if t.results[n].Reply != nil {
 			continue
 		}
-		reply, err := t.final()
-		switch {
-		case err != nil:
+		if err := t.final(func(r Result) { t.settle(n, r) }); err != nil {
 			return err
-		case !t.c.cfg.LMTP || closing(reply):
-			t.settleAll(Result{Stage: StageEnd, Reply: reply})
-			return nil
 		}
-		t.settle(n, Result{Stage: StageEnd, Reply: reply})
 	}
 	return nil
 }
 
 // final reads one reply to the end of the message.
-func (t *transaction) final() (*smtp.Reply, error) {
+func (t *transaction) final(settle func(Result)) error {
 	reply, err := t.c.reply(StageEnd)
 	switch {
 	case err != nil:
-		return nil, t.lost(StageEnd, err)
-	case intermediate(reply):
-		return nil, t.c.violated("reply %d to the end of the data", reply.Code)
+		return t.lost(StageEnd, err)
+	case closing(reply):
+		settle = t.settleAll
 	}
-	return reply, nil
+	return t.judge(reply, settle)
 }
 
-// data sends the message and the dot. Without the dot there is no message: that
-// is what a failure on our side, or a peer that answers too early, comes to.
-func (t *transaction) data(body io.Reader) error {
-	source := &sourceReader{r: body}
-	dots := smtp.NewDotWriter(t.c.w)
-	_, err := io.Copy(dots, source)
+// conclude settles everybody by the reply to a message that went out with its
+// envelope. A yes to an address (RFC 3463 §3.2) is not about the message: there was
+// one reply too many before it.
+func (t *transaction) conclude(reply *smtp.Reply) error {
+	if strings.HasPrefix(reply.Enhanced, "2.1.") {
+		return t.c.violated("reply %d %s to the message", reply.Code, reply.Enhanced)
+	}
+	return t.judge(reply, t.settleAll)
+}
+
+func (t *transaction) judge(reply *smtp.Reply, settle func(Result)) error {
 	switch {
-	case source.err != nil:
-		err = fmt.Errorf("%w: %w", ErrBody, source.err)
-		t.c.broken = err
-	case t.c.spoke():
-		err = t.early()
-	case err == nil:
-		if err = dots.Close(); err == nil {
-			err = t.c.w.Flush()
-		}
+	case intermediate(reply):
+		return t.c.violated("reply %d to the end of the data", reply.Code)
+	case t.chunked && t.anyOpen() && unknownCommand(reply):
+		t.noChunks(reply)
+		return nil
 	}
-	if err != nil {
-		if t.c.broken == nil {
-			t.c.broken = err
-		}
-		return t.lost(StageData, err)
-	}
+	settle(Result{Stage: StageEnd, Reply: reply})
 	return nil
-}
-
-// early makes the error for a reply that came before the end of the data. It may
-// be an honest "too large", or one reply too many before: it can not be known, so
-// it is quoted and not obeyed.
-func (t *transaction) early() error {
-	reply, err := t.c.reply(StageData)
-	if err != nil {
-		return err
-	}
-	return t.c.violated("it answered before the end of the message: %v", reply)
 }
 
 // sourceReader remembers an error of the message's own reader, to tell it from
