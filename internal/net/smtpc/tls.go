@@ -92,7 +92,7 @@ func (c *Conn) startTLS() *Result {
 	}
 	reply, refused := c.ask(StageStartTLS, "STARTTLS")
 	if refused != nil {
-		c.observe(refused.Err, true)
+		c.observe(refused.Err, c.cfg.mustEncrypt())
 		return refused
 	}
 	if reply.Code != 220 {
@@ -123,7 +123,7 @@ func (c *Conn) handshake() *Result {
 	defer cancel()
 	c.raw.SetDeadline(time.Now().Add(c.cfg.Timeouts.StartTLS))
 	if err := conn.HandshakeContext(ctx); err != nil {
-		c.observe(err, true)
+		c.observe(err, c.cfg.mustEncrypt())
 		return c.giveUp(StageStartTLS, fmt.Errorf("%w: %w", ErrNoTLS, err))
 	}
 	c.raw.SetDeadline(time.Time{})

@@ -1,0 +1,85 @@
+package tlspolicy
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+)
+
+// Destination is where mail is about to go.
+type Destination struct {
+	// Domain is the next hop: the recipients' domain, or the name of a relay.
+	Domain string
+	// Named: the admin named the host, so that it was not looked up in the MX records.
+	Named bool
+	// Least is the level where no rule stands and the default is a weaker one.
+	Least Level
+}
+
+// Demand is what a destination has to have, whichever host takes the mail. It is not
+// changed once it is made.
+type Demand struct {
+	Domain string
+	Named  bool
+	// Level is never Auto.
+	Level Level
+	// Ruled: a rule of the admin's stands for the destination.
+	Ruled bool
+	// STS is the policy that the domain publishes; nil: none that counts.
+	STS *Policy
+	// Trouble is why a policy that the domain announces could not be had, Doubt why it
+	// could not be told whether it announces any. Where an older one counts, STS is set
+	// nevertheless.
+	Trouble, Doubt error
+
+	rule  Rule
+	trust bool // the resolver's word on DNSSEC
+}
+
+// Demand finds what a destination has to have. It may wait for a web server, at most for
+// a minute, the first time that a domain with a policy is met.
+func (k *Keeper) Demand(ctx context.Context, rules *Rules, to Destination) *Demand {
+	rule, ruled := rules.of(to.Domain)
+	d := &Demand{Domain: to.Domain, Named: to.Named, Level: rule.Level, Ruled: ruled, rule: rule, trust: k.config.Resolver.TrustsAD()}
+	if d.Level == Auto {
+		if d.Level = May; d.trust {
+			d.Level = Dane
+		}
+	}
+	if !ruled && strength(d.Level) < strength(to.Least) {
+		d.Level = to.Least
+	}
+	d.rule.Level = d.Level
+	if rules.MTASTS && !ruled && !to.Named && d.Level != None && !d.Level.authenticates() && isDomain(to.Domain) {
+		p := k.policyOf(ctx, to.Domain)
+		d.STS, d.Trouble, d.Doubt = p.policy, p.trouble, p.doubt
+	}
+	return d
+}
+
+// strength puts levels in an order: what they refuse.
+func strength(l Level) int {
+	switch l {
+	case None, May, Dane:
+		return 0
+	case Encrypt:
+		return 1
+	}
+	return 2
+}
+
+func isDomain(s string) bool { return s != "" && s[0] != '[' && strings.Contains(s, ".") }
+
+// Key is the same for demands that can share connections to the same hosts: "" where
+// nothing is demanded by the destination itself.
+func (d *Demand) Key() string {
+	switch {
+	case d == nil || !d.Ruled && d.STS == nil:
+		return ""
+	case d.STS != nil:
+		sum := sha256.Sum256([]byte(strings.Join(d.STS.Lines()[1:2+len(d.STS.MX)], "\n")))
+		return fmt.Sprintf("sts:%x", sum[:8])
+	}
+	return "tls:" + d.Level.String() + ":" + d.rule.Domain + ":" + d.Domain
+}
