@@ -99,7 +99,8 @@ func ways(c *config.Config) *transport.Table {
 		h = h.WithPort(25)
 		usual.Relays = append(usual.Relays, transport.Relay{Host: h.Host, Port: h.Port})
 	}
-	return transport.NewTable(transport.Rules{Usual: usual})
+	table, _ := transport.NewTable(transport.Rules{Usual: usual})
+	return table
 }
 
 func certificates(c *config.Config) certs.Source {

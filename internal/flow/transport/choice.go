@@ -4,7 +4,8 @@ import "facteur/internal/mail/address"
 
 // Mail is what a way is chosen for: one recipient of an item.
 type Mail struct {
-	// ID is the item's: it decides who is diverted, the same at each attempt.
+	// ID is the item's: it decides who is diverted, and which relay is the first, the
+	// same at each attempt.
 	ID                int64
 	Sender, Recipient address.Address
 	// Domain is where it goes by its route: the recipient's domain, or an address
@@ -12,7 +13,8 @@ type Mail struct {
 	Domain string
 	// Here: the recipient is a mailbox of ours.
 	Here bool
-	// Attempts is how often it was tried before.
+	// Attempts is how often it was tried before. What was diverted and did not get
+	// there in divertTries attempts takes the usual way.
 	Attempts int
 }
 
@@ -29,9 +31,56 @@ type Choice struct {
 	Named bool
 	// Text is what Error answers and why Hold holds.
 	Text string
-	// Why says who decided: "facteur.toml:12:1", "/etc/postfix/transport:3"; "" for the
-	// usual way.
+	// Why says who decided: "facteur.toml:12", "/etc/postfix/transport:3", "preset
+	// orange"; "" for the usual way. It is for people.
 	Why string
+
 	// Fixed: the choice does not depend on the MX hosts (see Table.ForMX).
 	Fixed bool
+
+	mail Mail
+}
+
+// ByMX tells whether the choice may yet change with the MX hosts of the domain.
+func (c Choice) ByMX() bool {
+	return !c.Fixed && len(c.Relays) == 0 && c.Transport.Kind == SMTP
+}
+
+// through is the choice of a transport for all that is mail for a next hop.
+func (c Choice) through(t *Transport) Choice {
+	c.Transport, c.Text = t, t.Text
+	c.Relays = t.orders.of(c.mail.ID, t.Relays)
+	return c
+}
+
+// divertTries is how many attempts are made by way of a diversion, which may refuse or
+// be out of order: greylisting needs two, from the same address.
+const divertTries = 3
+
+// diverted goes another way with a share of the mail.
+func (c Choice) diverted() Choice {
+	t := c.Transport
+	if t.divert == nil || c.mail.Attempts >= divertTries || int(mix(c.mail.ID, 1)%100) >= t.DivertPercent {
+		return c
+	}
+	c = c.through(t.divert)
+	c.Fixed = true
+	c.Why = join(c.Why, "diverted from "+t.Name)
+	return c
+}
+
+func join(why, more string) string {
+	if why == "" {
+		return more
+	}
+	return why + ", " + more
+}
+
+// mix makes a number that looks random of an ID, another one for each salt
+// (splitmix64's finisher).
+func mix(id int64, salt uint64) uint64 {
+	x := uint64(id) + salt*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }

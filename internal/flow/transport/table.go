@@ -1,44 +1,138 @@
 package transport
 
+import "strings"
+
 // Table says which mail takes which way. It is not changed once it is in use; a nil
 // Table sends mail for elsewhere to the MX hosts of its domain.
 type Table struct {
-	usual, local *Transport
-}
-
-// Rules are what a Table is made of.
-type Rules struct {
-	// Usual takes what no entry says otherwise about; nil is plain SMTP.
-	Usual *Transport
-}
-
-// NewTable makes a Table.
-func NewTable(r Rules) *Table {
-	t := &Table{usual: r.Usual, local: plainLocal}
-	if t.usual == nil {
-		t.usual = plainSMTP
-	}
-	return t
+	usual, local, lost *Transport
+	named              map[string]*Transport
+	// recipients are entries by key: an address, a domain, ".parent" or "*".
+	recipients map[string][]entry
+	addresses  bool // some key is an address
+	// senders are entries that ask for no recipient, by address, "@domain", "<>" or "*".
+	senders map[string][]entry
+	// mx and presets are by the name of a host, or ".parent".
+	mx, presets map[string]*way
 }
 
 // The ways of a house without settings. They are constants.
 var (
-	plainSMTP  = &Transport{Name: "smtp", Kind: SMTP}
+	plainSMTP  = &Transport{Name: "smtp"}
 	plainLocal = &Transport{Name: "local", Kind: Mailbox}
 )
 
-// Choose is the way for a recipient. A preset for the hosts of its domain may change
-// it: see ForMX.
-func (t *Table) Choose(m Mail) Choice {
-	usual, local := plainSMTP, plainLocal
-	if t != nil {
-		usual, local = t.usual, t.local
-	}
-	if m.Here {
-		return Choice{Transport: local, NextHop: m.Domain, Fixed: true}
-	}
-	return Choice{Transport: usual, NextHop: m.Domain, Relays: usual.Relays, Text: usual.Text}
+// entry is a line of a map.
+type entry struct {
+	// senders is whose mail it is for; nil for everybody's.
+	senders map[string]bool
+	way     *way
 }
 
-// ForMX is the choice for a domain whose best mail hosts these are.
-func (t *Table) ForMX(c Choice, hosts []string) Choice { return c }
+// Choose is the way for a recipient. The MX hosts of its domain may change it: see
+// ForMX.
+func (t *Table) Choose(m Mail) Choice {
+	c := Choice{NextHop: m.Domain, mail: m}
+	if t == nil {
+		if m.Here {
+			return c.through(plainLocal)
+		}
+		return c.through(plainSMTP)
+	}
+	if w := t.forRecipient(m); w != nil && !w.isNull() {
+		return t.possible(w.apply(c, t.usual)).diverted()
+	}
+	if m.Here {
+		return c.through(t.local)
+	}
+	if w := findSender(t.senders, m); w != nil && !w.isNull() {
+		return t.possible(w.apply(c, t.usual)).diverted()
+	}
+	return c.through(t.usual).diverted()
+}
+
+// possible turns away what goes into a mailbox that we have not got.
+func (t *Table) possible(c Choice) Choice {
+	if c.Transport.Kind == Mailbox && !c.mail.Here {
+		return c.through(t.lost)
+	}
+	return c
+}
+
+// ForMX is the choice for a domain, now that its mail hosts are known, the best one
+// first. It is the same for all mail that had the same choice.
+func (t *Table) ForMX(c Choice, hosts []string) Choice {
+	if t == nil || !c.ByMX() || len(hosts) == 0 {
+		return c
+	}
+	for _, m := range []map[string]*way{t.mx, t.presets} {
+		for key := range hostKeys(strings.ToLower(hosts[0])) {
+			if w := m[key]; w != nil {
+				return w.apply(c, t.usual)
+			}
+		}
+	}
+	return c
+}
+
+// Transports are all that there are, by name.
+func (t *Table) Transports() map[string]*Transport {
+	if t == nil {
+		return nil
+	}
+	return t.named
+}
+
+// forRecipient is the entry for a recipient.
+func (t *Table) forRecipient(m Mail) *way {
+	if len(t.recipients) == 0 {
+		return nil
+	}
+	if t.addresses {
+		for key := range addressKeys(m.Recipient) {
+			if w := first(t.recipients[key], m); w != nil {
+				return w
+			}
+		}
+	}
+	for key := range domainKeys(m.Recipient.Domain) {
+		if w := first(t.recipients[key], m); w != nil {
+			return w
+		}
+	}
+	if m.Here {
+		return nil
+	}
+	return first(t.recipients[anybody], m)
+}
+
+// first is the first entry that is for a sender's mail.
+func first(entries []entry, m Mail) *way {
+	for _, e := range entries {
+		if e.senders == nil || isAmong(e.senders, m) {
+			return e.way
+		}
+	}
+	return nil
+}
+
+func isAmong(senders map[string]bool, m Mail) bool {
+	for key := range senderKeys(m.Sender) {
+		if senders[key] {
+			return true
+		}
+	}
+	return false
+}
+
+func findSender(entries map[string][]entry, m Mail) *way {
+	if len(entries) == 0 {
+		return nil
+	}
+	for key := range senderKeys(m.Sender) {
+		if w := first(entries[key], m); w != nil {
+			return w
+		}
+	}
+	return nil
+}

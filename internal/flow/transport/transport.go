@@ -4,11 +4,31 @@
 // A recipient's route, kept in the queue, says only whose mail it is: a mailbox here, or
 // a domain elsewhere. Which transport it takes is decided anew at each attempt, so that
 // a reload swaps a blocked relay for all that waits, too.
+//
+// # How a way is chosen
+//
+// The first that says something decides:
+//
+//  1. an entry for the recipient: user+extension@domain, user@domain, domain, .parent
+//     (subdomains, the nearest first), * (Postfix's transport(5)). For each of these
+//     keys the entries are asked in their order. "*" is not for mailboxes of ours.
+//  2. a mailbox of ours is local
+//  3. an entry for the sender: user@domain, @domain, <> for notices
+//  4. the usual transport, with its relays if it has any
+//  5. where 4 means the MX hosts of the domain: an entry for the best of them, then a
+//     preset for it
+//
+// What then takes a transport that diverts a share of its mail goes another way with
+// that share; the item's ID decides, the same at each attempt (see Mail.Attempts).
+//
+// Nothing is kept on disk, and nothing here waits: a choice is a few look-ups in maps.
 package transport
 
 import (
 	"net/netip"
 	"time"
+
+	"facteur/internal/base/conf"
 )
 
 // Kind is what a transport does with mail.
@@ -32,11 +52,26 @@ const (
 	Mailbox
 )
 
-// Transport is one named way. It is not changed once it is in use.
+// String is the kind as the settings name it.
+func (k Kind) String() string {
+	names := [...]string{"smtp", "lmtp", "pipe", "discard", "error", "hold", "mailbox"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "unknown"
+}
+
+// Dials tells the kinds that connect to hosts.
+func (k Kind) Dials() bool { return k == SMTP || k == LMTP }
+
+// Transport is one named way. It is not changed once it is in a Table.
 type Transport struct {
-	// Name is what the settings and the log call it: "smtp", "slow".
+	// Name is what the settings call it: "smtp", "slow".
 	Name string
-	Kind Kind
+	// LogName stands before the "/" of the program in log lines, "postfix-slow"; "" is
+	// the usual one.
+	LogName string
+	Kind    Kind
 	// Relays take all mail of the transport; without any, the next hop's MX hosts do.
 	Relays []Relay
 	// Text is what Error answers, a reply of 4yz or 5yz, and why Hold holds.
@@ -47,8 +82,14 @@ type Transport struct {
 	User    string
 	Pace    Pace
 	Source  Source
-	// Port is where the hosts listen; 0 is 25.
+	// Port is where MX hosts listen; 0 is the usual one.
 	Port uint16
+	// Divert names the transport that DivertPercent of the mail takes instead; "" none.
+	Divert        string
+	DivertPercent int
+
+	divert *Transport
+	orders orders
 }
 
 // Relay is a machine that sends our mail on, or a mail store.
@@ -57,12 +98,16 @@ type Relay struct {
 	Host, Socket string
 	Port         uint16
 	// Weight is its share of the mail, relative to the others'; those with 0 are tried
-	// only when no other takes it.
+	// only when no other takes it. Where all have 0, they are tried in their order.
 	Weight int
 	// User and Password log in there; "" without.
-	User, Password string
-	// Implicit TLS from the first byte (port 465).
+	User     string
+	Password conf.Secret
+	// Implicit: TLS from the first byte (port 465).
 	Implicit bool
+	// Verify: its certificate has to be good, and for Host. Encrypt: TLS, whoever it
+	// proves to be. Neither: TLS when it is offered.
+	Verify, Encrypt bool
 }
 
 // Pace is how fast mail goes to one destination. 0 is never "unlimited": zero fields
@@ -82,28 +127,51 @@ type Pace struct {
 
 // WithDefaults is the pace with its zero fields filled in. The first window is never
 // wider than the widest.
-func (p Pace) WithDefaults() Pace {
-	p.Concurrency = orDefault(p.Concurrency, 20)
-	p.InitialConcurrency = min(orDefault(p.InitialConcurrency, 5), p.Concurrency)
-	p.Recipients = orDefault(p.Recipients, 50)
+func (p Pace) WithDefaults() Pace { return p.Or(Pace{5, 20, 1, 0, 50}) }
+
+// Or is the pace with its zero fields taken from another.
+func (p Pace) Or(other Pace) Pace {
+	p.Concurrency = orElse(p.Concurrency, other.Concurrency)
+	p.InitialConcurrency = orElse(p.InitialConcurrency, other.InitialConcurrency)
+	if p.Concurrency > 0 {
+		p.InitialConcurrency = min(p.InitialConcurrency, p.Concurrency)
+	}
+	p.Recipients = orElse(p.Recipients, other.Recipients)
+	p.RateDelay = orElse(p.RateDelay, other.RateDelay)
 	if p.FailedCohort == 0 {
-		p.FailedCohort = 1
+		p.FailedCohort = other.FailedCohort
 	}
 	return p
 }
 
-func orDefault(n, otherwise int) int {
+func orElse[T int | time.Duration](n, otherwise T) T {
 	if n <= 0 {
 		return otherwise
 	}
 	return n
 }
 
-// Source is where connections come from.
+// Source is where connections come from. The zero Source is the house's usual one.
 type Source struct {
 	// Bind are the local addresses, at most one of each family.
 	Bind []netip.Addr
 	Helo string
-	// IPv4 and IPv6 are the families that may be used; PreferIPv4 tries that first.
+	// IPv4 and IPv6 are the families that may be used, both when neither is set;
+	// PreferIPv4 tries that first.
 	IPv4, IPv6, PreferIPv4 bool
+}
+
+// or is the source with what it does not say taken from another.
+func (s Source) or(other Source) Source {
+	if len(s.Bind) == 0 {
+		s.Bind = other.Bind
+	}
+	if s.Helo == "" {
+		s.Helo = other.Helo
+	}
+	if !s.IPv4 && !s.IPv6 {
+		s.IPv4, s.IPv6 = other.IPv4, other.IPv6
+	}
+	s.PreferIPv4 = s.PreferIPv4 || other.PreferIPv4
+	return s
 }

@@ -1,0 +1,235 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Rules are what a Table is made of.
+type Rules struct {
+	// Usual takes what no entry says otherwise about; nil is plain SMTP. Its name,
+	// and those of the built-in ones, can be used in entries like all others.
+	Usual *Transport
+	// Pace and Source are those of transports that have none of their own.
+	Pace   Pace
+	Source Source
+	// Transports are the others. One may have the name of a built-in one (see Builtin)
+	// and take its place.
+	Transports []*Transport
+	// Entries are asked in this order.
+	Entries []Entry
+	// Presets are asked last.
+	Presets []Preset
+	// Relays are what else is known of hosts, wherever they are named. One without a
+	// port is about all ports of the host.
+	Relays []Relay
+}
+
+// Entry sends mail another way. Of Recipients, Senders and MX, those that are given
+// have to fit.
+type Entry struct {
+	Recipients, Senders []string
+	// MX are patterns of the best mail host of the recipient's domain. They stand
+	// alone.
+	MX []string
+	// To is "transport:nexthop", as in Postfix's transport(5).
+	To string
+	// Where it is written, "facteur.toml:12".
+	Where string
+}
+
+// Preset is a transport for domains whose best mail host fits one of the patterns.
+type Preset struct {
+	Transport *Transport
+	MX        []string
+}
+
+// Mistake is what is wrong about an entry.
+type Mistake struct {
+	// Entry is its index in Rules.Entries; -1 for what is wrong elsewhere.
+	Entry int
+	Err   error
+}
+
+// builder makes a Table.
+type builder struct {
+	table  *Table
+	relays []Relay
+	pace   Pace
+	source Source
+	wrong  []Mistake
+}
+
+// NewTable makes a Table, or tells of all that is wrong. It completes the Transports,
+// which belong to the Table from then on.
+func NewTable(r Rules) (*Table, []Mistake) {
+	b := &builder{relays: r.Relays, pace: r.Pace, source: r.Source, table: &Table{usual: r.Usual, lost: noMailbox(),
+		named: make(map[string]*Transport), recipients: make(map[string][]entry), senders: make(map[string][]entry),
+		mx: make(map[string]*way), presets: make(map[string]*way)}}
+	if b.table.usual == nil {
+		b.table.usual = &Transport{Name: "smtp"}
+	}
+	for _, t := range slices.Concat(Builtin(), []*Transport{b.table.usual}, presetTransports(r.Presets), r.Transports) {
+		b.table.named[t.Name] = t
+	}
+	b.table.usual = b.table.named[b.table.usual.Name]
+	b.table.local = b.table.named["local"]
+	for _, t := range b.table.named {
+		b.finish(t)
+	}
+	for i, e := range r.Entries {
+		if err := b.add(e); err != nil {
+			b.wrong = append(b.wrong, Mistake{i, err})
+		}
+	}
+	for _, p := range r.Presets {
+		if err := b.preset(p); err != nil {
+			b.wrong = append(b.wrong, Mistake{-1, err})
+		}
+	}
+	return b.table, b.wrong
+}
+
+func presetTransports(presets []Preset) (out []*Transport) {
+	for _, p := range presets {
+		out = append(out, p.Transport)
+	}
+	return out
+}
+
+// noMailbox refuses mail that a map sends into a mailbox which is not here. It is no
+// fault of the mail: whoever mends the map lets it through.
+func noMailbox() *Transport {
+	return &Transport{Name: "error", Kind: Error,
+		Text: "451 4.3.5 the transport map says that this is a mailbox here, and the domain is none of ours"}
+}
+
+// Builtin are the transports that are there without being declared, by the names that
+// Postfix gives them. "slow" has the values of the how-tos.
+func Builtin() []*Transport {
+	return []*Transport{
+		{Name: "relay"}, {Name: "lmtp", Kind: LMTP},
+		{Name: "slow", LogName: "postfix-slow", Pace: Pace{InitialConcurrency: 1, Concurrency: 1, FailedCohort: 100, Recipients: 25}},
+		{Name: "local", Kind: Mailbox}, {Name: "virtual", Kind: Mailbox},
+		{Name: "error", Kind: Error}, {Name: "retry", Kind: Error},
+		{Name: "discard", Kind: Discard}, {Name: "hold", Kind: Hold},
+	}
+}
+
+func (b *builder) find(name string) *Transport { return b.table.named[name] }
+
+// finish resolves what a transport names.
+func (b *builder) finish(t *Transport) {
+	t.Pace, t.Source = t.Pace.Or(b.pace), t.Source.or(b.source)
+	b.complete(t.Relays, t.Kind)
+	t.orders = newOrders(t.Relays)
+	if t.Divert == "" {
+		return
+	}
+	if t.divert = b.find(t.Divert); t.divert == nil {
+		b.wrong = append(b.wrong, Mistake{-1, fmt.Errorf("transport %q: %w", t.Name, b.unknown(t.Divert))})
+	}
+}
+
+// complete adds to relays what is known of them, and the port of the service.
+func (b *builder) complete(relays []Relay, kind Kind) {
+	for i := range relays {
+		r := &relays[i]
+		for _, known := range b.relays {
+			if known.Host == r.Host && known.Socket == r.Socket && (known.Port == r.Port || known.Port == 0 || r.Port == 0) {
+				port := max(r.Port, known.Port)
+				*r = known
+				r.Port = port
+				break
+			}
+		}
+		if r.Port == 0 && r.Socket == "" {
+			r.Port = 25
+			if kind == LMTP {
+				r.Port = 24
+			}
+		}
+		r.Implicit = r.Implicit || r.Port == 465
+	}
+}
+
+var errNoKey = errors.New("expected a recipient, a sender or an mx that it is for")
+
+// add takes an entry.
+func (b *builder) add(e Entry) error {
+	w, err := b.way(e.To, e.Where)
+	if err != nil {
+		return err
+	}
+	line := entry{way: w}
+	if len(e.Senders) > 0 && len(e.Recipients) > 0 {
+		line.senders = make(map[string]bool)
+		for _, s := range e.Senders {
+			key, err := senderKey(s)
+			if err != nil {
+				return err
+			}
+			line.senders[key] = true
+		}
+	}
+	switch {
+	case len(e.MX) > 0 && len(e.Recipients)+len(e.Senders) > 0:
+		return errors.New("an mx stands alone, without recipient and sender")
+	case len(e.Recipients) > 0:
+		return b.addRecipients(e.Recipients, line)
+	case len(e.MX) > 0:
+		return addMX(b.table.mx, e.MX, w)
+	case len(e.Senders) > 0:
+		return b.addSenders(e.Senders, line)
+	}
+	return errNoKey
+}
+
+func (b *builder) addRecipients(keys []string, line entry) error {
+	for _, s := range keys {
+		key, isAddress, err := recipientKey(s)
+		if err != nil {
+			return err
+		}
+		b.table.addresses = b.table.addresses || isAddress
+		b.table.recipients[key] = append(b.table.recipients[key], line)
+	}
+	return nil
+}
+
+func (b *builder) addSenders(keys []string, line entry) error {
+	for _, s := range keys {
+		key, err := senderKey(s)
+		if err != nil {
+			return err
+		}
+		b.table.senders[key] = append(b.table.senders[key], line)
+	}
+	return nil
+}
+
+func addMX(to map[string]*way, patterns []string, w *way) error {
+	for _, p := range patterns {
+		keys, err := mxKeys(p)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if to[key] == nil {
+				to[key] = w
+			}
+		}
+	}
+	return nil
+}
+
+// preset takes a preset. A transport of its name that the admin declared takes its
+// place.
+func (b *builder) preset(p Preset) error {
+	t := b.find(p.Transport.Name)
+	if err := addMX(b.table.presets, p.MX, &way{transport: t, why: "preset " + t.Name}); err != nil {
+		return fmt.Errorf("preset %q: %w", t.Name, err)
+	}
+	return nil
+}
