@@ -24,12 +24,15 @@ type leases struct {
 	// overruled are those about which a person has written something that the attempt
 	// must not undo; true: they are to end with it.
 	overruled map[lease]bool
+	// condemned tell of recipients that were deleted while they were being tried, when
+	// that ends them.
+	condemned map[lease]func()
 	// removed are those that are to end now.
 	removed []lease
 }
 
 func newLeases() leases {
-	return leases{leased: make(map[lease]struct{}), files: make(map[ID]int), overruled: make(map[lease]bool)}
+	return leases{leased: make(map[lease]struct{}), files: make(map[ID]int), overruled: make(map[lease]bool), condemned: make(map[lease]func())}
 }
 
 // lease takes a recipient of an item; q.mu is held.
@@ -129,8 +132,9 @@ func (q *Queue) clear() {
 	q.mu.Unlock()
 	for part := range slices.Chunk(some, changeMax) {
 		var gone []ID
+		var cleared []lease
 		err := q.db.Write(context.Background(), func(tx *db.Tx) (err error) {
-			gone, err = clearRows(tx, part)
+			gone, cleared, err = clearRows(tx, part)
 			return err
 		})
 		if err != nil {
@@ -140,26 +144,36 @@ func (q *Queue) clear() {
 		q.ended(gone)
 		q.mu.Unlock()
 		q.removeBodies(gone) // nobody has them leased: any may have a file
+		q.executed(cleared)
+		q.mu.Lock()
+		for _, l := range part {
+			q.pardon(l)
+		}
+		q.mu.Unlock()
 	}
 }
 
-func clearRows(tx *db.Tx, part []lease) (gone []ID, err error) {
+func clearRows(tx *db.Tx, part []lease) (gone []ID, cleared []lease, err error) {
 	for _, l := range part {
-		if err := clearRow(tx, l); err != nil {
-			return nil, err
+		had, err := clearRow(tx, l)
+		if err != nil {
+			return nil, nil, err
+		}
+		if had {
+			cleared = append(cleared, l)
 		}
 		ended, err := endItem(tx, l.item)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if ended {
 			gone = append(gone, l.item)
 		}
 	}
-	return gone, nil
+	return gone, cleared, nil
 }
 
-func clearRow(tx *db.Tx, l lease) error {
-	_, err := tx.Exec("DELETE FROM recipient WHERE item = ? AND n = ? AND state = 4", int64(l.item), l.n)
-	return err
+func clearRow(tx *db.Tx, l lease) (had bool, err error) {
+	n, err := affected(tx.Exec("DELETE FROM recipient WHERE item = ? AND n = ? AND state = 4", int64(l.item), l.n))
+	return n > 0, err
 }

@@ -25,13 +25,15 @@ type operation struct {
 	overrules bool
 	// removes: the recipients end.
 	removes bool
+	told    Told
 }
 
 // target is a recipient to be changed, as it was read and as it is to be.
 type target struct {
 	item *Item
 	Recipient
-	to Recipient
+	to   Recipient
+	busy bool // somebody else works on it
 }
 
 func (t target) lease() lease { return lease{t.item.ID, t.N} }
@@ -71,6 +73,7 @@ func (q *Queue) operatePage(ctx context.Context, f Filter, op operation, page []
 			for _, t := range r.done {
 				changed[t.item.ID] = t.item
 			}
+			op.tell(r)
 			sum.Recipients, sum.Busy, missed = sum.Recipients+len(r.done), sum.Busy+r.busy, append(missed, r.missed...)
 		}
 		if page = nil; len(missed) == 0 {
@@ -99,7 +102,7 @@ func (op operation) targets(f Filter, page []*Item, sum *Count) (all []target) {
 				sum.Busy++
 			default:
 				if to, ok := op.plan(it, r); ok {
-					all = append(all, target{it, r, to})
+					all = append(all, target{item: it, Recipient: r, to: to})
 				}
 			}
 		}
@@ -131,7 +134,7 @@ func (q *Queue) apply(ctx context.Context, op operation, part []target) (r appli
 		}
 		if op.overrules {
 			for _, t := range theirs {
-				q.overrule(t.lease(), op)
+				q.overrule(t, op)
 				if err := r.note(t)(t.write(tx)); err != nil {
 					return err
 				}
@@ -187,7 +190,7 @@ func (q *Queue) seize(part []target) (mine, theirs []target) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, t := range part {
-		if _, taken := q.leased[t.lease()]; taken {
+		if _, t.busy = q.leased[t.lease()]; t.busy {
 			theirs = append(theirs, t)
 			continue
 		}
@@ -211,10 +214,13 @@ func (q *Queue) giveBack(mine []target, gone []ID) (files []ID) {
 
 // overrule notes that what a person has written about a recipient is not to be undone
 // by the attempt that is under way, nor is a new one to begin.
-func (q *Queue) overrule(l lease, op operation) {
+func (q *Queue) overrule(t target, op operation) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.overruled[l] = op.removes
+	q.overruled[t.lease()] = op.removes
+	if op.removes {
+		q.condemned[t.lease()] = func() { call(op.told.Ended, t.item, t.Recipient) }
+	}
 }
 
 // insist sees to leases that ended, and perhaps began anew from what had stood there,
@@ -228,6 +234,7 @@ func (q *Queue) insist(op operation, theirs []target, r applied) {
 		switch {
 		case !written:
 			delete(q.overruled, t.lease())
+			delete(q.condemned, t.lease())
 		case held:
 			q.overruled[t.lease()] = op.removes
 		case op.removes:

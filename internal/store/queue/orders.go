@@ -18,8 +18,8 @@ func (r *Recipient) waits() bool { return r.State == Queued || r.State == Fresh 
 
 // Hold puts what the filter picks aside until a person releases it. What is being
 // tried (Count.Busy) is held if that attempt does not end it.
-func (q *Queue) Hold(ctx context.Context, f Filter) (Count, error) {
-	return q.operate(ctx, "holding", f, operation{overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+func (q *Queue) Hold(ctx context.Context, f Filter, told ...Told) (Count, error) {
+	return q.operate(ctx, "holding", f, operation{told: first(told), overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.waits()
 		r.State = Held
 		return r, ok
@@ -28,9 +28,9 @@ func (q *Queue) Hold(ctx context.Context, f Filter) (Count, error) {
 
 // Unhold gives what is held of what the filter picks back to the scheduler, due now. A
 // release that the sender asked for (Item.Release) is waited for.
-func (q *Queue) Unhold(ctx context.Context, f Filter) (Count, error) {
+func (q *Queue) Unhold(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	now := time.Now()
-	return q.operate(ctx, "releasing", f, operation{overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
+	return q.operate(ctx, "releasing", f, operation{told: first(told), overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
 		ok := r.State == Held
 		r.State, r.Due, r.LastReply = Queued, it.notBefore(now), ""
 		return r, ok
@@ -48,8 +48,8 @@ func (it *Item) notBefore(now time.Time) time.Time {
 // Delete ends what the filter picks, held or not. Nobody is told. What is being tried
 // (Count.Busy) ends with that attempt, which may still deliver it, or return it to its
 // sender; none begins after Delete has returned.
-func (q *Queue) Delete(ctx context.Context, f Filter) (Count, error) {
-	return q.operate(ctx, "deleting", f, operation{overrules: true, removes: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+func (q *Queue) Delete(ctx context.Context, f Filter, told ...Told) (Count, error) {
+	return q.operate(ctx, "deleting", f, operation{told: first(told), overrules: true, removes: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.State != Removed
 		r.State = Removed
 		return r, ok
@@ -58,9 +58,9 @@ func (q *Queue) Delete(ctx context.Context, f Filter) (Count, error) {
 
 // Retry makes what was tried, and waits, due now, as postqueue -f and ETRN (RFC 1985)
 // do. What waits for its release, for a person, or is being tried, is left alone.
-func (q *Queue) Retry(ctx context.Context, f Filter) (Count, error) {
+func (q *Queue) Retry(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	now := time.Now()
-	return q.operate(ctx, "retrying", f, operation{plan: func(_ *Item, r Recipient) (Recipient, bool) {
+	return q.operate(ctx, "retrying", f, operation{told: first(told), plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.waits() && r.Attempts > 0 && r.Due.After(now)
 		r.State, r.Due = Queued, now
 		return r, ok
@@ -81,9 +81,9 @@ func (q *Queue) Flush(ctx context.Context, domain string) (int, error) {
 // with the next attempt that does not deliver it (postsuper -e). Only with ShelfHold
 // it is for what is held, which it releases (postsuper -f). What is being tried
 // (Count.Busy) is tried once more.
-func (q *Queue) Expire(ctx context.Context, f Filter) (Count, error) {
+func (q *Queue) Expire(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	now := time.Now()
-	return q.operate(ctx, "expiring", f, operation{overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
+	return q.operate(ctx, "expiring", f, operation{told: first(told), overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
 		ok := !r.Expired && r.waits() || f.Shelf == ShelfHold && r.State == Held
 		r.State, r.Due, r.Expired = Queued, it.notBefore(now), true
 		return r, ok
@@ -94,10 +94,10 @@ func (q *Queue) Expire(ctx context.Context, f Filter) (Count, error) {
 // recipient gets the address and route that fn gives, no attempts, and is due now
 // (postsuper -r). fn may take its time; where it fails, the recipient stays as it is,
 // and the error is told in the end. What is being tried (Count.Busy) is left alone.
-func (q *Queue) Requeue(ctx context.Context, f Filter, fn func(context.Context, *Item, Recipient) (Recipient, error)) (Count, error) {
+func (q *Queue) Requeue(ctx context.Context, f Filter, fn func(context.Context, *Item, Recipient) (Recipient, error), told ...Told) (Count, error) {
 	var failures []error
 	now := time.Now()
-	sum, err := q.operate(ctx, "requeueing", f, operation{plan: func(it *Item, r Recipient) (Recipient, bool) {
+	sum, err := q.operate(ctx, "requeueing", f, operation{told: first(told), plan: func(it *Item, r Recipient) (Recipient, bool) {
 		if !r.waits() && r.State != Held {
 			return r, false
 		}

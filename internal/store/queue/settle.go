@@ -24,10 +24,11 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 		}
 	}
 	q.reserveOffspring(settlements)
+	var cleared []lease
 	err = q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
-		ended = ended[:0] // the function may run twice
+		ended, cleared = ended[:0], nil // the function may run twice
 		for _, s := range settlements {
-			if err := q.settle(tx, s); err != nil {
+			if err := q.settle(tx, s, &cleared); err != nil {
 				return err
 			}
 			gone, err := q.end(tx, s)
@@ -44,6 +45,7 @@ func (q *Queue) Settle(ctx context.Context, settlements ...Settlement) (ended []
 		q.forgoOffspring(settlements)
 		return nil, fmt.Errorf("queue: %w", err)
 	}
+	q.executed(cleared)
 	q.removeBodies(q.afterSettle(settlements, ended))
 	return ended, nil
 }
@@ -64,11 +66,16 @@ func (q *Queue) forgoOffspring(settlements []Settlement) {
 	}
 }
 
-// settle does one settlement, but for the end of its item.
-func (q *Queue) settle(tx *db.Tx, s Settlement) error {
+// settle does one settlement, but for the end of its item. It adds the recipients that
+// ended because a person had deleted them meanwhile.
+func (q *Queue) settle(tx *db.Tx, s Settlement, cleared *[]lease) error {
 	for _, o := range s.Outcomes {
-		if err := q.record(tx, s.Item, o); err != nil {
+		removed, err := q.record(tx, s.Item, o)
+		if err != nil {
 			return err
+		}
+		if removed {
+			*cleared = append(*cleared, lease{s.Item, o.N})
 		}
 	}
 	for _, d := range s.Offspring {
@@ -101,8 +108,9 @@ func affected(res sql.Result, err error) (int64, error) {
 }
 
 // record writes one outcome. What a person has said about the recipient since the
-// attempt began goes before what the attempt says, unless it has ended it.
-func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (err error) {
+// attempt began goes before what the attempt says, unless it has ended it; removed
+// tells that he had deleted it.
+func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (removed bool, err error) {
 	switch l := (lease{id, o.N}); {
 	case o.terminal() || o.Result == Staged:
 	case q.isOverruled(l):
@@ -119,7 +127,7 @@ func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (err error) {
 		_, err = tx.Exec(`UPDATE recipient SET state = 0, due = ?, attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
 			WHERE item = ? AND n = ?`, o.Due.UnixMicro(), o.Reply, o.Delayed, int64(id), o.N)
 	}
-	return err
+	return false, err
 }
 
 // afterSettle brings memory in line with what was committed, but for what has ended.
@@ -130,6 +138,9 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 		for _, o := range s.Outcomes {
 			if o.Result == Staged {
 				continue // its lease lasts until it has landed
+			}
+			if o.terminal() && len(q.condemned) > 0 {
+				q.pardon(lease{s.Item, o.N})
 			}
 			q.endLease(lease{s.Item, o.N})
 			switch o.Result {
