@@ -39,11 +39,43 @@ type refused struct {
 	code     string // "" when unknown
 	enhanced string // "" for none
 	text     string // in lower case, without codes, words separated by one blank
+	seen     triples
+}
+
+// triples are the sets of three bytes that a text has, each as a bit that it may share
+// with others. Most words of the table are ruled out by that, without a search.
+type triples [64]uint64
+
+func (t *triples) bit(s string) (word, mask uint64) {
+	h := uint64(s[0])*31*31 + uint64(s[1])*31 + uint64(s[2])
+	h *= 0x9e3779b97f4a7c15
+	return h >> 58, 1 << (h >> 52 & 63)
+}
+
+func (t *triples) add(text string) {
+	for i := 0; i+3 <= len(text); i++ {
+		word, mask := t.bit(text[i:])
+		t[word] |= mask
+	}
+}
+
+// may tells whether text can have a part; yes when in doubt.
+func (t *triples) may(part string) bool {
+	fixed, _, _ := strings.Cut(part, "#")
+	if len(fixed) < 3 {
+		return true
+	}
+	word, mask := t.bit(fixed)
+	last, lastMask := t.bit(fixed[len(fixed)-3:])
+	return t[word]&mask != 0 && t[last]&lastMask != 0
 }
 
 // parse brings a refusal into the form that rows are compared with.
-func parse(host string, code int, enhanced, text string) refused {
-	r := refused{host: hostName(host), enhanced: enhanced}
+func parse(host string, code int, enhanced, text string) *refused {
+	r := &refused{host: hostName(host)}
+	if isEnhanced(enhanced) {
+		r.enhanced = enhanced
+	}
 	if code > 0 {
 		r.code = strconv.Itoa(code)
 	}
@@ -52,18 +84,22 @@ func parse(host string, code int, enhanced, text string) refused {
 		r.add(&b, word)
 	}
 	r.text = b.String()
+	r.seen.add(r.text)
 	return r
 }
 
 // add takes a word: a code is noted, and left out, as it may stand between any two
 // words of what was several lines.
 func (r *refused) add(b *strings.Builder, word string) {
+	if strings.Contains(word, "@") {
+		return // an address: its owner chose the words in it
+	}
 	code, rest := cutCode(word)
 	if code != "" && r.code == "" && b.Len() == 0 {
 		r.code = code
 	}
 	if found := strings.Trim(rest, "(#)[]:,;"); isEnhanced(found) {
-		if r.enhanced == "" || strings.HasSuffix(r.enhanced, ".0.0") && found[0] == r.enhanced[0] {
+		if r.enhanced == "" || strings.HasSuffix(r.enhanced, ".0.0") {
 			r.enhanced = found
 		}
 		return
@@ -126,7 +162,7 @@ func (f *form) fits(r *refused) bool {
 		return false
 	}
 	for _, words := range f.says {
-		if has(r.text, words) {
+		if r.says(words) {
 			return true
 		}
 	}
@@ -200,9 +236,13 @@ func inRange(code, of string) bool {
 	return low <= n && n <= high
 }
 
-// has tells whether text has the parts of words, one behind the other.
-func has(text, words string) bool {
+// says tells whether the text has the parts of words, one behind the other.
+func (r *refused) says(words string) bool {
+	text := r.text
 	for part := range strings.SplitSeq(words, "*") {
+		if !r.seen.may(part) {
+			return false
+		}
 		at := find(text, part)
 		if at < 0 {
 			return false

@@ -26,7 +26,7 @@ type Text struct{ En, Fr string }
 
 // In is the text in a language: "fr", "fr-CA", …; English for all that is not French.
 func (t Text) In(language string) string {
-	if len(language) >= 2 && strings.EqualFold(language[:2], "fr") {
+	if base, _, _ := strings.Cut(language, "-"); strings.EqualFold(base, "fr") {
 		return t.Fr
 	}
 	return t.En
@@ -58,7 +58,7 @@ type Reading struct {
 func Read(host string, code int, enhanced, text string) (Reading, bool) {
 	r := parse(host, code, enhanced, text)
 	for i := range forms {
-		if forms[i].fits(&r) {
+		if forms[i].fits(r) {
 			return forms[i].reading(), true
 		}
 	}
@@ -71,15 +71,22 @@ func Read(host string, code int, enhanced, text string) (Reading, bool) {
 func ReadReason(reason string) (Reading, bool) {
 	for _, verb := range [...]string{" said: ", " refused to talk to me: "} {
 		before, text, found := strings.Cut(reason, verb)
-		if !found {
+		host, isHost := afterLast(before, "host ")
+		if !found || !isHost {
 			continue
 		}
-		if i := strings.LastIndex(before, "host "); i >= 0 {
-			if i := strings.LastIndex(text, " (in reply to "); i >= 0 {
-				text = text[:i]
-			}
-			return Read(before[strings.LastIndex(before, "host ")+5:], 0, "", text)
+		if i := strings.LastIndex(text, " (in reply to "); i >= 0 {
+			text = text[:i]
 		}
+		return Read(host, 0, "", text)
 	}
 	return Read("", 0, "", reason)
+}
+
+func afterLast(s, sep string) (string, bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return "", false
+	}
+	return s[i+len(sep):], true
 }
