@@ -116,6 +116,9 @@ type Pace struct {
 	// InitialConcurrency is how many connections a destination gets at first (5), and
 	// Concurrency the most (20).
 	InitialConcurrency, Concurrency int
+	// Total is the most connections of the transport to all destinations together;
+	// 0: only what all transports share bounds it.
+	Total int
 	// FailedCohort is how many times in a row as many connections as are open now may
 	// fail before the destination is taken for dead (1); negative: it never is.
 	FailedCohort int
@@ -127,10 +130,11 @@ type Pace struct {
 
 // WithDefaults is the pace with its zero fields filled in. The first window is never
 // wider than the widest.
-func (p Pace) WithDefaults() Pace { return p.Or(Pace{5, 20, 1, 0, 50}) }
+func (p Pace) WithDefaults() Pace { return p.Or(Pace{InitialConcurrency: 5, Concurrency: 20, FailedCohort: 1, Recipients: 50}) }
 
 // Or is the pace with its zero fields taken from another.
 func (p Pace) Or(other Pace) Pace {
+	p.Total = orElse(p.Total, other.Total)
 	p.Concurrency = orElse(p.Concurrency, other.Concurrency)
 	p.InitialConcurrency = orElse(p.InitialConcurrency, other.InitialConcurrency)
 	if p.Concurrency > 0 {
