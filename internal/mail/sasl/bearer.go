@@ -111,3 +111,9 @@ func OAuthBearer(user, token string) []byte {
 	name := strings.NewReplacer(",", "=2C", "=", "=3D").Replace(user)
 	return []byte("n,a=" + name + ",\x01auth=Bearer " + token + "\x01\x01")
 }
+
+// XOAuth2 is the client's initial response of XOAUTH2. What the server says against
+// it is answered by an empty line.
+func XOAuth2(user, token string) []byte {
+	return []byte("user=" + user + "\x01auth=Bearer " + token + "\x01\x01")
+}

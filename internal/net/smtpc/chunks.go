@@ -81,7 +81,7 @@ func (t *transaction) chunks(source *sourceReader) error {
 			return t.lastChunk(chunk)
 		}
 		if err := t.sendChunk(chunk, false); err != nil {
-			return err
+			return t.cutOff(err, waiting)
 		}
 		waiting++
 	}
@@ -93,19 +93,27 @@ func (t *transaction) lastChunk(chunk []byte) error {
 		return t.c.violated("it spoke before the last chunk")
 	}
 	if err := t.sendChunk(chunk, true); err != nil {
-		return err
+		return t.cutOff(err, 0)
 	}
 	return t.verdict()
+}
+
+// cutOff settles when the connection breaks between chunks. What the peer said to
+// those before may be why.
+func (t *transaction) cutOff(err error, waiting int) error {
+	for range waiting {
+		if timedOut(err) || !t.anyOpen() || t.soFar() != nil {
+			break
+		}
+	}
+	return t.lost(StageData, err)
 }
 
 func (t *transaction) sendChunk(chunk []byte, last bool) error {
 	t.at, t.sent = StageData, true
 	t.c.w.Write(smtp.Chunk{Size: int64(len(chunk)), Last: last}.AppendTo(t.c.w.AvailableBuffer()))
 	t.c.w.Write(chunk)
-	if err := t.c.flush(); err != nil {
-		return t.lost(StageData, err)
-	}
-	return nil
+	return t.c.flush()
 }
 
 // soFar reads the reply to a chunk that is not the last.

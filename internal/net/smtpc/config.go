@@ -85,9 +85,6 @@ func (c Config) localAddr(to netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// Credentials are a name and a password for a smarthost.
-type Credentials struct{ User, Password string }
-
 // Timeouts are how long to wait. Zero fields take the default in brackets.
 type Timeouts struct {
 	Connect   time.Duration // to reach one address (30 s)

@@ -31,8 +31,9 @@ type Conn struct {
 	ext        smtp.Extensions
 	tls        *tls.ConnectionState
 	tlsFailure error
-	verified   bool  // the certificate passed the check
-	untrusted  error // why it did not
+	sessions   *sessionView // nil: none are taken up
+	verified   bool         // the certificate passed the check
+	untrusted  error        // why it did not
 
 	missed   []Attempt
 	messages int   // transactions so far

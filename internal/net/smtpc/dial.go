@@ -89,11 +89,15 @@ func Dial(ctx context.Context, target Target, cfg Config) (*Conn, error) {
 	return nil, last
 }
 
-// talk begins the conversation over a fresh connection, and once more on another
-// where TLS went wrong: anew where an old session was the reason, in clear where
-// TLS is only a wish.
+// talk begins the conversation over a fresh connection, and on another one where TLS
+// went wrong: anew where an old session may be the reason, in clear where TLS is only a
+// wish.
 func talk(ctx context.Context, raw net.Conn, target Target, addr netip.Addr, cfg Config) (*Conn, *Failure) {
 	c, failure := start(ctx, raw, target.Host, target.peer(addr), cfg)
+	if failure != nil && failure.session && ctx.Err() == nil {
+		cfg.Memory.blame(target.Host, badResumption)
+		c, failure = retry(ctx, target, addr, cfg)
+	}
 	if failure == nil || failure.Stage != StageStartTLS || cfg.mustEncrypt() || ctx.Err() != nil {
 		return c, failure
 	}
@@ -153,7 +157,7 @@ func start(ctx context.Context, raw net.Conn, host, peer string, cfg Config) (*C
 	defer c.closeWhenDone(ctx)()
 	if refused := c.introduce(); refused != nil {
 		c.Close()
-		return nil, &Failure{Result: *refused, Peer: peer}
+		return nil, &Failure{Result: *refused, Peer: peer, session: c.resumptionFailed(refused)}
 	}
 	return c, nil
 }

@@ -69,6 +69,8 @@ type Failure struct {
 	Peer string
 	// Attempts are all addresses that were tried; only Dial sets it.
 	Attempts []Attempt
+
+	session bool // an old TLS session may be the reason
 }
 
 // Error says it with the peer's name in front.

@@ -19,6 +19,8 @@ type Session struct {
 	Local, Remote netip.AddrPort
 	// TLS is what was negotiated; nil: there is none.
 	TLS *tls.ConnectionState
+	// Verified: the certificate passed the check.
+	Verified bool
 	// Err is why there is no TLS (ErrNotOffered, ErrStartTLS, or the handshake's), or,
 	// with TLS, what the Check found wrong although it is not required.
 	Err error
@@ -142,7 +144,7 @@ func (c *Conn) observe(err error, failed bool) {
 	}
 	local, _ := netip.ParseAddrPort(c.raw.LocalAddr().String())
 	remote, _ := netip.ParseAddrPort(c.raw.RemoteAddr().String())
-	c.cfg.Observe(Session{Host: c.host, Peer: c.peer, Local: local, Remote: remote, TLS: c.tls, Err: err, Failed: failed})
+	c.cfg.Observe(Session{Host: c.host, Peer: c.peer, Local: local, Remote: remote, TLS: c.tls, Verified: c.verified, Err: err, Failed: failed})
 }
 
 func (c *Conn) tlsConfig() *tls.Config {
@@ -159,6 +161,7 @@ func (c *Conn) tlsConfig() *tls.Config {
 	if !c.cfg.mustEncrypt() && base.MinVersion == 0 {
 		base.MinVersion = tls.VersionTLS10 // RFC 7435 §3: better than nothing
 	}
+	c.resume(base)
 	return base
 }
 
