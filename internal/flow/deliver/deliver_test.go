@@ -65,7 +65,7 @@ func newCorridor(t testing.TB) *corridor {
 	c.queue, err = queue.Open(c.dir)
 	check(t, err)
 	t.Cleanup(func() { c.queue.Close() })
-	c.resolver, err = dns.New(dns.Config{Servers: []string{c.world.DNS.Addr()}, Timeout: 200 * time.Millisecond})
+	c.resolver, err = dns.New(dns.Config{Servers: []string{c.world.DNS.Addr()}, Timeout: 200 * time.Millisecond, TrustAD: true})
 	check(t, err)
 	c.router = route.New(c.accounts, "mail.example.org", func() string { return "example.org" })
 	rules := &intake.Rules{Hostname: "mail.example.org", SizeLimit: 1 << 20, Recipients: 10}
@@ -310,7 +310,7 @@ func TestHostsThatCanNeverBeReached(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCorridor(t)
 			check(t, c.world.DNS.Load(x.zone))
-			f := finder{hostname: "mail.example.org", resolver: c.resolver}
+			f := House{Hostname: "mail.example.org", Resolver: c.resolver}.finder()
 			out := &Outbound{IPv4: true, Port: 1, AllowPrivate: x.private}
 			s, reply, _ := f.site(t.Context(), out, out.Ways.Choose(transport.Mail{Domain: "d.test"}))
 			if reply == nil {

@@ -35,6 +35,7 @@ import (
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/route"
 	"facteur/internal/net/dns"
+	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
 )
@@ -49,7 +50,10 @@ type House struct {
 	Queue     *queue.Queue
 	Directory *directory.Directory
 	Resolver  *dns.Resolver
-	Notices   *bounce.Writer
+	// TLS knows what TLS destinations demand; nil: one of its own, which remembers
+	// nothing over a restart.
+	TLS     *tlspolicy.Keeper
+	Notices *bounce.Writer
 	// Notify is told the home of each account that got a letter, and its size.
 	Notify func(home string, bytes int64)
 	// Schedule and Outbound are asked at each use, so that a reload takes effect.

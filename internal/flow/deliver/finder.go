@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,11 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/smtpc"
+	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/queue"
 )
 
@@ -46,6 +47,10 @@ type Outbound struct {
 	// Roots are the authorities whose certificates count where a host has to prove
 	// its name; nil: those of the system.
 	Roots *x509.CertPool
+	// TLS is what TLS destinations have to have; nil: what they publish themselves.
+	TLS *tlspolicy.Rules
+	// TLSLog tells of the TLS of each connection (Postfix's smtp_tls_loglevel = 1).
+	TLSLog bool
 	// Self is what we are called and reached at, to know a loop.
 	Self dns.Self
 	// Dial opens connections, as smtpc.Config has it; nil: the system.
@@ -79,6 +84,8 @@ func (n need) metBy(c *smtpc.Conn) bool {
 type finder struct {
 	hostname string
 	resolver *dns.Resolver
+	tls      *tlspolicy.Keeper
+	events   event.Sink
 }
 
 // connect gives a connection to a host of the site, or a reply that says why there is
@@ -125,7 +132,13 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 	if reply != nil {
 		return nil, reply, reply.Text()
 	}
-	conn, err := smtpc.Dial(ctx, smtpc.Target{Host: h.name, Port: h.port, Addrs: out.usable(addrs)}, out.client(s, h, n))
+	b, reply := f.bond(ctx, out, s, h, addrs, n)
+	if reply != nil {
+		return nil, reply, reply.Text()
+	}
+	cfg := out.client(s, h)
+	f.apply(out, b, &cfg)
+	conn, err := smtpc.Dial(ctx, smtpc.Target{Host: h.name, Port: h.port, Addrs: out.usable(addrs.Addrs)}, cfg)
 	if err == nil && n.metBy(conn) {
 		return conn, nil, ""
 	}
@@ -143,20 +156,25 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 	if errors.As(err, &failure) && failure.Err == nil {
 		text = said(failure.Peer, failure.Result)
 	}
+	if failure != nil {
+		if enhanced, text := b.unsafe(failure.Peer, err); text != "" {
+			return nil, smtp.NewReply(451, enhanced, text), text
+		}
+	}
 	return nil, smtp.NewReply(451, "4.4.1", text), text
 }
 
 // addrs are the addresses of a host, or why it has none.
-func (f *finder) addrs(ctx context.Context, out *Outbound, h host) ([]netip.Addr, *smtp.Reply) {
-	a := f.resolver.LookupAddr(ctx, h.name)
+func (f *finder) addrs(ctx context.Context, out *Outbound, h host) (dns.Host, *smtp.Reply) {
+	a := f.resolver.LookupHost(ctx, h.name)
 	switch a.State() {
 	case lookup.TryAgain:
-		return nil, smtp.NewReply(451, "4.4.3", nameServiceError(h.name, a.Err()))
+		return dns.Host{}, smtp.NewReply(451, "4.4.3", nameServiceError(h.name, a.Err()))
 	case lookup.NotFound:
-		return nil, noHost(h.name, a.Err())
+		return dns.Host{}, noHost(h.name, a.Err())
 	}
-	if !out.mayBePrivate(h) && !slices.ContainsFunc(a.Value(), dns.Public) {
-		return nil, smtp.NewReply(550, "5.4.4", fmt.Sprintf("mail host %s has no address on the public Internet", h.name))
+	if !out.mayBePrivate(h) && !slices.ContainsFunc(a.Value().Addrs, dns.Public) {
+		return dns.Host{}, smtp.NewReply(550, "5.4.4", fmt.Sprintf("mail host %s has no address on the public Internet", h.name))
 	}
 	return a.Value(), nil
 }
@@ -181,12 +199,8 @@ func (o *Outbound) usable(addrs []netip.Addr) (out []netip.Addr) {
 }
 
 // client is how the client is to talk to a host of a site.
-func (o *Outbound) client(s site, h host, n need) smtpc.Config {
+func (o *Outbound) client(s site, h host) smtpc.Config {
 	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind, Dial: o.Dial}
-	// The TLS that is needed is decided here.
-	if n.tls {
-		c.Security, c.TLS = smtpc.Verified, &tls.Config{RootCAs: o.Roots}
-	}
 	if !o.mayBePrivate(h) {
 		c.Permit = dns.Public
 	}

@@ -67,6 +67,7 @@ func TestRequireTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCorridor(t)
+			c.world.DNS.Validate(true)
 			p := sim.Peer{Offer: x.offer}
 			if x.cert != "" {
 				p.TLS = c.certificate(x.cert)
@@ -112,6 +113,7 @@ func TestRequireTLSBesideOtherMail(t *testing.T) {
 	for name, proved := range map[string]bool{"a host that can": true, "a host with a wrong name": false} {
 		t.Run(name, func(t *testing.T) {
 			c, book := newCorridor(t), &record{}
+			c.world.DNS.Validate(true)
 			c.tune, c.events = one, book
 			host := "mx.d.test"
 			if !proved {
@@ -148,6 +150,7 @@ func TestRequireTLSBesideOtherMail(t *testing.T) {
 // A message with REQUIRETLS goes to the mail host that can, though it is not the best.
 func TestRequireTLSFindsTheHostThatCan(t *testing.T) {
 	c := newCorridor(t)
+	c.world.DNS.Validate(true)
 	c.peer("plain.test", sim.Peer{})
 	good := c.peer("good.test", sim.Peer{TLS: c.certificate("mx.good.test"), Offer: []string{"REQUIRETLS"}})
 	check(t, c.world.DNS.Load("d.test. MX 10 mx.plain.test.\nd.test. MX 20 mx.good.test.\n"))
@@ -166,6 +169,7 @@ func TestRequireTLSFindsTheHostThatCan(t *testing.T) {
 func TestNoticeOfRequireTLS(t *testing.T) {
 	for _, can := range []bool{true, false} {
 		c := newCorridor(t)
+		c.world.DNS.Validate(true)
 		p := sim.Peer{}
 		if can {
 			p = sim.Peer{TLS: c.certificate("mx.d.test"), Offer: []string{"REQUIRETLS"}}

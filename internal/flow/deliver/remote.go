@@ -38,7 +38,7 @@ type line struct {
 
 func newRemote(h House, c *clerk, done func(*attempt, int)) *remote {
 	return &remote{
-		finder: finder{hostname: h.Hostname, resolver: h.Resolver}, outbound: h.Outbound,
+		finder: h.finder(), outbound: h.Outbound,
 		clerk: c, done: done, lines: make(map[string]*line), closing: make(chan struct{}),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
+	"facteur/internal/net/tlspolicy"
 )
 
 // site is where mail goes: the hosts that take it, and the way there. Domains with the
@@ -29,6 +30,8 @@ type site struct {
 	// their pace with.
 	operator string
 	name     string // see key
+	// demand is what the domain demands of TLS; nil where the hosts are the admin's.
+	demand *tlspolicy.Demand
 }
 
 // host is a machine that takes mail for a site.
@@ -122,7 +125,7 @@ func (f *finder) site(ctx context.Context, out *Outbound, c transport.Choice) (s
 	if reply != nil {
 		return newSite(c, nil), reply, reply.Text()
 	}
-	return newSite(c, hosts), nil, ""
+	return newSite(c, hosts).demanding(f.demand(ctx, out, c.NextHop)), nil, ""
 }
 
 func relayHosts(relays []transport.Relay) []host {
