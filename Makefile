@@ -8,6 +8,9 @@ GO ?= go
 # How long each fuzz target runs, and how often make crash kills the server.
 FUZZTIME ?= 30s
 KILLS ?= 300
+# How many worlds make simulate lives through, and the first of them.
+SEEDS ?= 100
+SEED ?= 1
 # Which benchmarks to run, as a regular expression: Door, IdleConnections, Control, …
 BENCH ?= .
 
@@ -19,7 +22,7 @@ RACE = ./internal/base/... ./internal/net/... ./internal/store/... ./internal/fl
 # Everything but what runs real servers and takes minutes.
 UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|siege|bench|script)$$')
 
-.PHONY: help build run test setup check vet fmt unit race bench fuzz crash clean
+.PHONY: help build run test setup check vet fmt unit race bench fuzz crash simulate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +69,9 @@ fuzz: ## Every fuzz target for FUZZTIME (30s)
 
 crash: ## Kill the server KILLS (300) times under load; the ledger has to balance
 	FACTEUR_KILLS=$(KILLS) $(GO) test -count=1 -v -run Kill -timeout 3h ./internal/test/ledger
+
+simulate: ## Five days among odd mail hosts, SEEDS (100) times
+	FACTEUR_SEEDS=$(SEEDS) FACTEUR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 24h ./internal/test/simulate
 
 clean: ## Remove what was built
 	rm -rf bin

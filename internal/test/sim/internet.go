@@ -80,3 +80,10 @@ func (i *Internet) MX(domain, host string, addrs ...netip.Addr) error {
 	}
 	return i.DNS.Load(zone.String())
 }
+
+// Fault is Sink.Fault for all hosts.
+func (i *Internet) Fault() {
+	for _, h := range i.hosts {
+		h.Fault()
+	}
+}

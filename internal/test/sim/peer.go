@@ -113,7 +113,9 @@ func (f *faults) find(stage string) (Fault, bool) {
 		}
 	}
 	if f.script != nil {
-		return f.script(stage, f.seen[stage], f.conn)
+		if fault, found := f.script(stage, f.seen[stage], f.conn); found {
+			return fault, true
+		}
 	}
 	return Fault{}, false
 }

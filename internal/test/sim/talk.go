@@ -125,7 +125,7 @@ func (t *talk) answer(line string) error {
 		t.w.Flush()
 		return io.EOF
 	}
-	return t.say("unknown", "500 5.5.2 What?")
+	return t.say("unknown", fmt.Sprintf("500 5.5.2 What is %.40q?", line))
 }
 
 func (t *talk) offers() string {

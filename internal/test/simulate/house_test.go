@@ -1,0 +1,171 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/vfs"
+	"facteur/internal/flow/bounce"
+	"facteur/internal/flow/deliver"
+	"facteur/internal/flow/intake"
+	"facteur/internal/flow/route"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/net/dns"
+	"facteur/internal/store/db"
+	"facteur/internal/store/directory"
+	"facteur/internal/store/queue"
+	"facteur/internal/test/ledger"
+	"facteur/internal/test/sim"
+)
+
+const (
+	hostname = "mail.example.org"
+	alice    = "alice@example.org"
+)
+
+// schedule is that of the defaults.
+var schedule = deliver.Schedule{
+	MinimalBackoff: 5 * time.Minute, MaximalBackoff: 4 * time.Hour,
+	Lifetime: 5 * 24 * time.Hour, BounceLifetime: 5 * 24 * time.Hour, DelayWarning: 4 * time.Hour,
+}
+
+// house is one life of the process, from the opening of its directory to its end.
+type house struct {
+	t       *testing.T
+	dir     string
+	machine *sim.Machine
+	state   *db.DB
+	queue   *queue.Queue
+	desk    *intake.Desk
+	stop    context.CancelFunc
+	over    chan struct{}
+}
+
+var (
+	ourIPv4 = netip.MustParseAddr("192.0.2.1")
+	ourIPv6 = netip.MustParseAddr("2001:db8::1")
+)
+
+// open begins a life in a directory.
+func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *house {
+	t.Helper()
+	h := &house{t: t, dir: dir, machine: world.Machine(ourIPv4, ourIPv6), over: make(chan struct{})}
+	var err error
+	h.state, err = db.Open(filepath.Join(dir, "facteur.db"), directory.Migrations())
+	check(t, err)
+	accounts := directory.New(h.state, []string{"example.org"}, dir, 0)
+	if _, err := os.Stat(filepath.Join(dir, "queue.db")); err != nil {
+		check(t, accounts.AddAccount(t.Context(), parse(t, alice), "secret", 0))
+	}
+	h.queue, err = queue.Open(dir)
+	check(t, err)
+	resolver, err := dns.New(dns.Config{Servers: world.Servers(), Dial: h.machine.DialContext})
+	check(t, err)
+	router := route.New(accounts, hostname, func() string { return "example.org" })
+	rules := &intake.Rules{Hostname: hostname, SizeLimit: 1 << 20, Recipients: 100}
+	h.desk = intake.New(func() *intake.Rules { return rules }, accounts, router, h.queue,
+		func(context.Context, directory.Account) (int64, error) { return 0, nil }, event.Discard)
+	out := &deliver.Outbound{
+		Port: 25, Helo: hostname, IPv4: true, IPv6: true, AllowPrivate: true,
+		ReuseCount: 100, ReuseTime: 5 * time.Minute, IdleTime: 2 * time.Second,
+		DestinationConcurrency: 20, Concurrency: 100,
+		Self: dns.Self{Names: []string{hostname}}, Dial: h.machine.Dial,
+	}
+	d := deliver.New(deliver.House{
+		Hostname: hostname, FS: vfs.OS{}, Queue: h.queue, Directory: accounts, Resolver: resolver,
+		Notices: bounce.New(hostname, func() string { return "en" }, h.queue, router), Notify: func(string, int64) {},
+		Schedule: func() deliver.Schedule { return schedule }, Outbound: func() *deliver.Outbound { return out },
+		Events: events,
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	go func() {
+		defer close(h.over)
+		if err := d.Run(ctx, 5*time.Second); err != nil {
+			t.Error(err)
+		}
+	}()
+	return h
+}
+
+// end ends a life: what was begun is finished, and the files are closed.
+func (h *house) end() {
+	h.stop()
+	<-h.over
+	h.queue.Close()
+	h.state.Close()
+}
+
+// kill ends a life as kill -9 does, and gives a copy of the files as they are now. All
+// that is not waiting for something comes to an end first: writes that are half done are
+// for the tests that kill a real process.
+func (h *house) kill(world *sim.Internet) (dir string) {
+	synctest.Wait()
+	dir = room(h.t)
+	check(h.t, os.CopyFS(dir, os.DirFS(h.dir)))
+	world.Fault()
+	h.machine.Kill()
+	h.end() // what it still does, it does to files that nobody looks at any more
+	check(h.t, os.RemoveAll(h.dir))
+	return dir
+}
+
+// room is a directory in memory, where there is one: this is not about the disk.
+func room(t *testing.T) string {
+	base := "/dev/shm"
+	if info, err := os.Stat(base); err != nil || !info.IsDir() {
+		base = ""
+	}
+	dir, err := os.MkdirTemp(base, "facteur-simulate-")
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// post hands in a letter as Alice.
+func (h *house) post(letter ledger.Letter, to []ledger.Recipient) error {
+	ctx := context.Background()
+	p := intake.Peer{Addr: netip.MustParseAddr("192.0.2.9"), Name: "unknown", Helo: "pc", Protocol: "ESMTPSA", Account: alice, Submission: true}
+	tx, reply := h.desk.Begin(ctx, p, smtp.Mail{Sender: parse(h.t, letter.From)})
+	for i := 0; reply == nil && i < len(to); i++ {
+		reply = tx.Recipient(ctx, smtp.Rcpt{To: parse(h.t, to[i].Address)})
+	}
+	if reply == nil {
+		reply = tx.Receive(ctx, strings.NewReader(string(letter.Bytes())))
+	}
+	if reply == nil {
+		_, reply = tx.Commit(ctx)
+	}
+	if reply != nil {
+		return fmt.Errorf("%s: %s", letter.ID, reply.Error())
+	}
+	return nil
+}
+
+// mailbox is where Alice's letters and notices are.
+func (h *house) mailbox() string {
+	return filepath.Join(h.dir, "mail", "example.org", "alice", "Maildir")
+}
+
+func parse(t *testing.T, s string) address.Address {
+	t.Helper()
+	a, err := address.Parse(s)
+	check(t, err)
+	return a
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
