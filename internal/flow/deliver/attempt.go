@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
@@ -14,12 +15,16 @@ import (
 type attempt struct {
 	item *queue.Item // its Recipients are those of the attempt
 	hop  route.Hop
+	// choice is the way that it takes.
+	choice transport.Choice
 	// round is what it shares with the other attempts for the item; nil when it is
 	// the only one.
 	round *round
 	// claimed is when the queue handed it out, begun when its turn came, and
 	// connected when the other side was ready for it.
 	claimed, begun, connected time.Time
+	// putBack is how many times it went back in line without having been made.
+	putBack int
 }
 
 // turn is that of the attempt among those in line.
@@ -59,6 +64,13 @@ type result struct {
 	// passedOn: the host that took it knows DSN, and was told what the sender wants
 	// to hear.
 	passedOn bool
+	// after is when it may be tried again at the earliest; zero: when it is its turn.
+	after time.Time
+	// aside: it is held on purpose, and not because nobody may be told.
+	aside bool
+	// agent is which of Postfix's programs would have written it down; "" for that of
+	// the way.
+	agent string
 }
 
 // judge turns a reply into a kind: only a clear yes delivers, only a clear no
@@ -76,9 +88,13 @@ func judge(r *smtp.Reply) queue.Result {
 }
 
 // dsnStatus is the RFC 3463 code of a result, made up from the reply where the
-// other side gave none.
+// other side gave none. What was refused for good and is tried again all the same
+// (soft_bounce) has the code of what is tried again, as Postfix writes it.
 func (r result) dsnStatus() string {
 	if r.reply != nil && r.reply.Enhanced != "" {
+		if r.kind == queue.Deferred && r.reply.Enhanced[0] == '5' {
+			return "4" + r.reply.Enhanced[1:]
+		}
 		return r.reply.Enhanced
 	}
 	switch r.kind {
@@ -112,6 +128,14 @@ func (a *attempt) overdue(now time.Time) []result {
 		out[i].tooLate()
 	}
 	return out
+}
+
+// here tells that it goes into a Maildir of this server.
+func (a *attempt) here() bool {
+	if a.choice.Transport == nil {
+		return a.hop.Kind == route.Mailbox
+	}
+	return a.choice.Transport.Kind == transport.Mailbox
 }
 
 // guard runs fn, which works on one item, and turns a panic into an error: one item

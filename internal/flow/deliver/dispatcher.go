@@ -3,7 +3,8 @@
 // settles that in the queue together with the notices that it causes.
 //
 //	queue.Claim → Dispatcher → local  → maildir            → clerk → queue.Settle
-//	                         → remote → dns, smtpc         → clerk
+//	                         → remote → dns, smtpc, pipe   → clerk
+//	                         → discard, error, hold        → clerk
 //
 // # What the envelope asks for
 //
@@ -33,7 +34,6 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/bounce"
-	"facteur/internal/flow/route"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/directory"
@@ -101,6 +101,7 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	// nobody else has it.
 	wg.Go(func() { d.local.resume(ctx, landings, d.places.seat) })
 	wg.Go(func() { d.local.run(ctx) })
+	d.remote.start(hard)
 	d.dispatch(ctx, hard)
 	d.remote.close()
 	cancel()
@@ -141,9 +142,10 @@ func (d *Dispatcher) done(a *attempt, n int) {
 	a.round.ended(n)
 }
 
-// hand splits an item by destination. What finds no place waits in the database.
+// hand splits an item by the ways that its recipients take. What finds no place waits in
+// the database.
 func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Time) {
-	attempts := split(it, now)
+	attempts := d.remote.outbound().split(it, now)
 	if len(attempts) > 1 {
 		r := &round{clerk: d.clerk, ctx: hard, item: it, open: len(it.Recipients)}
 		for _, a := range attempts {
@@ -156,48 +158,27 @@ func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Ti
 			a.round.ended(len(a.item.Recipients))
 			continue
 		}
-		if a.hop.Kind == route.Mailbox {
-			select {
-			case d.local.in <- a:
-			case <-ctx.Done():
-			}
-			continue
-		}
-		d.remote.add(hard, a)
+		d.send(ctx, a)
 	}
 }
 
-// recipientMax is how many recipients go into one attempt elsewhere, and so into one
-// transaction (Postfix's smtp_destination_recipient_limit). Each is settled by itself:
-// of a message to thousands, a crash gives at most these to a host a second time.
-const recipientMax = 50
-
-// split makes attempts of the recipients of an item that share a route.
-func split(it *queue.Item, now time.Time) []*attempt {
-	if len(it.Recipients) == 1 {
-		return []*attempt{{item: it, hop: hopOf(it.Recipients[0]), claimed: now}}
+// send brings an attempt on its way.
+func (d *Dispatcher) send(ctx context.Context, a *attempt) {
+	if results, ok := verdict(a); ok {
+		d.remote.desk.conclude(a, results)
+		return
 	}
-	var out []*attempt
-	byRoute := make(map[string]*attempt)
-	for _, r := range it.Recipients {
-		a := byRoute[r.Route]
-		if a == nil || a.hop.Kind == route.Remote && len(a.item.Recipients) == recipientMax {
-			part := *it
-			part.Recipients = nil
-			a = &attempt{item: &part, hop: hopOf(r), claimed: now}
-			byRoute[r.Route] = a
-			out = append(out, a)
-		}
-		a.item.Recipients = append(a.item.Recipients, r)
+	if !a.here() {
+		d.remote.add(a)
+		return
 	}
-	return out
+	select {
+	case d.local.in <- a:
+	case <-ctx.Done():
+	}
 }
 
-// hopOf reads a route. One that this program can't read goes by the address.
-func hopOf(r queue.Recipient) route.Hop {
-	hop, err := route.ParseHop(r.Route)
-	if err != nil {
-		return route.Hop{Kind: route.Remote, Name: r.Address.Domain}
-	}
-	return hop
-}
+// Lift ends the suspension of destinations: of a domain, with ".example.org" of it and
+// all below it, with "" of all. What is tried next for them is not put off for what
+// happened before. Call it before making mail for them due (queue.Flush, queue.Retry).
+func (d *Dispatcher) Lift(domain string) { d.remote.lift(domain) }

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -60,15 +61,19 @@ func appendSeconds(b []byte, d time.Duration) []byte {
 
 // Tried is what an attempt brought for one recipient.
 type Tried struct {
-	Attempt   Times
-	ID        queue.ID
-	Sender    address.Address
-	Hop       route.Hop
+	Attempt Times
+	ID      queue.ID
+	Sender  address.Address
+	Hop     route.Hop
+	// Agent is which of Postfix's programs would say it: "smtp", "virtual", "error", …
+	Agent     string
 	Recipient queue.Recipient
-	Result    queue.Result
-	Relay     string // "none" in the log when empty
-	Status    string // RFC 3463
-	Text      string
+	// Aside: it is held on purpose, and not because nobody may be told.
+	Aside  bool
+	Result queue.Result
+	Relay  string // "none" in the log when empty
+	Status string // RFC 3463
+	Text   string
 }
 
 // Level implements event.Event.
@@ -85,15 +90,11 @@ func (e Tried) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e Tried) Line() (string, string) {
-	program := "postfix/smtp"
-	if e.Hop.Kind == route.Mailbox {
-		program = "postfix/virtual"
-	}
 	to := "to=<" + e.Recipient.Address.String() + ">"
 	if e.Recipient.Original != e.Recipient.Address {
 		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
 	}
-	return program, e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
+	return "postfix/" + cmp.Or(e.Agent, "smtp"), e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
 		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + ")"
 }
 

@@ -30,9 +30,6 @@ type pace struct {
 }
 
 const (
-	// defaultInitial, defaultConcurrency, defaultCohort and defaultRecipients are what
-	// zero fields of a transport.Pace mean.
-	defaultInitial, defaultConcurrency, defaultCohort, defaultRecipients = 5, 20, 1, 50
 	// hearOnce is how long further complaints count as one with the first: all the
 	// connections that were open then hear the same.
 	hearOnce = 5 * time.Second
@@ -42,31 +39,18 @@ const (
 	pauseFirst, pauseMax = time.Second, time.Minute
 )
 
-func newPace(k transport.Pace) *pace { return &pace{window: float64(initialOf(k))} }
+// newPace is that of an operator who is not known yet. Here and below, k has its
+// defaults (see transport.Pace.WithDefaults).
+func newPace(k transport.Pace) pace {
+	return pace{window: float64(min(k.InitialConcurrency, mostOf(k)))}
+}
 
 // mostOf is the most connections that a destination gets.
 func mostOf(k transport.Pace) int {
-	switch {
-	case k.RateDelay > 0:
+	if k.RateDelay > 0 {
 		return 1 // with several, there would be no time between messages
-	case k.Concurrency <= 0:
-		return defaultConcurrency
 	}
 	return k.Concurrency
-}
-
-func initialOf(k transport.Pace) int {
-	if k.InitialConcurrency <= 0 {
-		return min(defaultInitial, mostOf(k))
-	}
-	return min(k.InitialConcurrency, mostOf(k))
-}
-
-func recipientsOf(k transport.Pace) int {
-	if k.Recipients <= 0 {
-		return defaultRecipients
-	}
-	return k.Recipients
 }
 
 // allowed is how many connections there may be now.
@@ -104,7 +88,7 @@ func (p *pace) wait(now time.Time) time.Duration { return max(0, p.free.Sub(now)
 // took notes that a message was taken.
 func (p *pace) took(k transport.Pace, now time.Time) {
 	// A window that nobody fills says nothing about what the host would bear.
-	if p.window < float64(p.open+initialOf(k)) {
+	if p.window < float64(p.open+k.InitialConcurrency) {
 		p.window += 1 / p.window
 	}
 	if c, slow := p.limit(now); slow && c >= float64(mostOf(k)) && p.delay(k, now) == k.RateDelay {

@@ -119,10 +119,18 @@ func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.
 	}
 	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
 	if r.kind == queue.Deferred {
-		o.Due = it.By.Next(s.Next(now, attempts, rand.Float64()), now)
+		o.Due = it.By.Next(later(s.Next(now, attempts, rand.Float64()), r.after), now)
 		o.Delayed = c.tellsDelay(s, it, r.recipient, now)
 	}
 	return o
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // tellsDelay decides whether the sender is to hear now that a recipient must wait:
@@ -211,7 +219,7 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, 
 // tell says what became of each recipient.
 func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	for _, r := range results {
-		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Recipient: r.recipient,
+		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), Aside: r.aside, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/bounce"
-	"facteur/internal/flow/route"
 	"facteur/internal/mail/dsn"
 	"facteur/internal/store/queue"
 )
@@ -44,14 +43,20 @@ func (e Tried) kind() event.Kind {
 func (e Tried) sentence(k event.Kind, to string) string {
 	switch k {
 	case event.Delivered:
-		if e.Hop.Kind == route.Mailbox {
+		switch e.Agent {
+		case agentVirtual:
 			return "The message was put into the mailbox of <" + to + ">."
+		case agentDiscard:
+			return "The message for <" + to + "> was thrown away, as the settings want it: " + e.Text + "."
 		}
 		return e.Relay + " took the message for <" + to + ">, saying: " + e.Text + "."
 	case event.Deferred:
 		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now: %s. It is tried again later.",
 			e.Recipient.Attempts+1, to, e.why())
 	case event.Held:
+		if e.Aside {
+			return "The message for <" + to + "> is " + e.Text + ". It waits until a person decides."
+		}
 		return "Delivery to <" + to + "> failed for good: " + e.why() +
 			". It is not certain who sent the message, so nobody was told; it is held until a person decides."
 	case event.Dropped:

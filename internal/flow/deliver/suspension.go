@@ -3,7 +3,6 @@ package deliver
 import (
 	"time"
 
-	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 )
 
@@ -45,10 +44,10 @@ func (s *suspension) health(now time.Time) health {
 }
 
 // failed notes a failure where window connections may be open, and tells whether the
-// place is dead now. spread in [0, 1) is that of Schedule.Next.
+// place is dead now: after limit cohorts, never if that is negative. spread in [0, 1) is that of Schedule.Next.
 func (s *suspension) failed(limit, window int, schedule Schedule, now time.Time, spread float64, reply *smtp.Reply, text string) bool {
-	if limit == 0 {
-		limit = defaultCohort
+	if s.health(now) == dead {
+		return true // others began before it died, and hear the same
 	}
 	s.cohorts += 1 / float64(max(window, 1))
 	s.reply, s.text = reply, text
@@ -63,14 +62,6 @@ func (s *suspension) failed(limit, window int, schedule Schedule, now time.Time,
 // rounding is what sums of fractions may be off.
 const rounding = 1e-6
 
-// cohortOf is how many failures in a row make a place dead, in cohorts.
-func cohortOf(k transport.Pace) int {
-	if k.FailedCohort == 0 {
-		return defaultCohort
-	}
-	return k.FailedCohort
-}
-
 // succeeded makes the place alive.
 func (s *suspension) succeeded() { *s = suspension{} }
 
@@ -82,3 +73,9 @@ func (s *suspension) why() string { return suspended + s.text }
 
 // suspended is how the reasons begin of what was put off without an attempt.
 const suspended = "delivery temporarily suspended: "
+
+// forgettable tells that what is known is of no use any more: alive without a failure,
+// or dead for so long that its time would begin anew.
+func (s *suspension) forgettable(now time.Time, backoff time.Duration) bool {
+	return s.times == 0 && s.cohorts == 0 || now.Sub(s.until) > 2*backoff
+}

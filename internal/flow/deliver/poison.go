@@ -1,0 +1,56 @@
+package deliver
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/queue"
+)
+
+// crashesMax is how many times in a row a message may make this program fail before it
+// is set aside (INV-22).
+const crashesMax = 3
+
+// internalError is the reason of an attempt that failed by a fault of this program. How
+// many there were in a row stands behind it, and so in the queue: a message that brings
+// down the whole process is counted as well as one whose fault is caught.
+const internalError = "internal error; see the log"
+
+// crashed are the results of an attempt in which this program failed. The third in a row
+// holds the message: it waits for a person, and the others go on.
+func (a *attempt) crashed() []result {
+	n := 1
+	for _, r := range a.item.Recipients {
+		n = max(n, crashes(r.LastReply)+1)
+	}
+	if n < crashesMax {
+		return a.all(ours("internal error"), fmt.Sprintf("%s (%d of %d)", internalError, n, crashesMax))
+	}
+	out := a.all(ours("internal error"), fmt.Sprintf("held: delivering it made this program fail %d times in a row; see the log", n))
+	for i := range out {
+		out[i].kind, out[i].aside = queue.Undeliverable, true
+	}
+	return out
+}
+
+// crashes reads how many there were from the reason that crashed wrote.
+func crashes(reason string) int {
+	rest, ok := strings.CutPrefix(reason, internalError+" (")
+	if !ok {
+		return 0
+	}
+	count, _, _ := strings.Cut(rest, " ")
+	n, _ := strconv.Atoi(count)
+	return n
+}
+
+// setAside are the results of an attempt whose transport holds mail.
+func (a *attempt) setAside(text string) []result {
+	out := a.all(smtp.NewReply(450, "4.7.0", text), text)
+	for i := range out {
+		out[i].kind, out[i].aside = queue.Undeliverable, true
+	}
+	return out
+}

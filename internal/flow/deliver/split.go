@@ -1,0 +1,67 @@
+package deliver
+
+import (
+	"time"
+
+	"facteur/internal/flow/route"
+	"facteur/internal/flow/transport"
+	"facteur/internal/store/queue"
+)
+
+// fork is what recipients share who go in one attempt.
+type fork struct {
+	route, nexthop, relay, text string
+	via                         *transport.Transport
+}
+
+// split makes attempts of the recipients of an item that go the same way. The way is
+// chosen now, and not when the item came: a reload applies to what waits.
+func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
+	if len(it.Recipients) == 1 {
+		hop := hopOf(it.Recipients[0])
+		c := o.choose(it, it.Recipients[0], hop)
+		return []*attempt{{item: it, hop: hop, choice: c, claimed: now}}
+	}
+	var out []*attempt
+	open := make(map[fork]*attempt)
+	for _, r := range it.Recipients {
+		hop := hopOf(r)
+		c := o.choose(it, r, hop)
+		f := forkOf(r, c)
+		a := open[f]
+		if a == nil || c.Transport.Kind != transport.Mailbox && len(a.item.Recipients) >= o.paceOf(c.Transport).Recipients {
+			part := *it
+			part.Recipients = nil
+			a = &attempt{item: &part, hop: hop, choice: c, claimed: now}
+			open[f] = a
+			out = append(out, a)
+		}
+		a.item.Recipients = append(a.item.Recipients, r)
+	}
+	return out
+}
+
+func (o *Outbound) choose(it *queue.Item, r queue.Recipient, hop route.Hop) transport.Choice {
+	m := transport.Mail{ID: int64(it.ID), Sender: it.Sender, Recipient: r.Address, Domain: hop.Name, Here: hop.Kind == route.Mailbox, Attempts: r.Attempts}
+	if m.Here {
+		m.Domain = r.Address.Domain
+	}
+	return o.Ways.Choose(m)
+}
+
+func forkOf(r queue.Recipient, c transport.Choice) fork {
+	f := fork{route: r.Route, nexthop: c.NextHop, text: c.Text, via: c.Transport}
+	if len(c.Relays) > 0 {
+		f.relay = c.Relays[0].Host + c.Relays[0].Socket
+	}
+	return f
+}
+
+// hopOf reads a route. One that this program can't read goes by the address.
+func hopOf(r queue.Recipient) route.Hop {
+	hop, err := route.ParseHop(r.Route)
+	if err != nil {
+		return route.Hop{Kind: route.Remote, Name: r.Address.Domain}
+	}
+	return hop
+}

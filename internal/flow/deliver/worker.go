@@ -1,0 +1,163 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"facteur/internal/flow/transport"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/net/smtpc"
+)
+
+// worker takes the attempts of a line in their turn, and keeps its connection for the
+// next as long as that may be.
+type worker struct {
+	remote    *remote
+	line      *line
+	transport string
+	// begun is when the attempt began that it is at; zero when it rests. slow: it has
+	// been at it for so long that it does not count (see crew). Both are remote.mu's.
+	begun time.Time
+	slow  bool
+
+	conn  *smtpc.Conn
+	since time.Time
+}
+
+// work serves the line until there is nothing more to do.
+func (w *worker) work(ctx context.Context) {
+	defer w.hangUp(ctx)
+	for {
+		what, a, d := w.remote.next(w)
+		switch {
+		case what == work:
+			w.try(ctx, a)
+			w.remote.rested(w)
+			continue
+		case what == wait && d <= w.remote.outbound().IdleTime && w.pause(d):
+			continue
+		case what == rest && w.idle():
+			continue
+		}
+		w.hangUp(ctx)
+		if w.remote.leave(w) {
+			return
+		}
+	}
+}
+
+// pause waits; false when everything ends meanwhile.
+func (w *worker) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-w.remote.closing:
+		return false
+	}
+}
+
+// idle keeps the connection for a moment in the hope of more; true when there is.
+func (w *worker) idle() bool {
+	if w.conn == nil || !w.conn.Usable() || w.remote.crowded(w.line) {
+		return false
+	}
+	select {
+	case <-w.line.more:
+		return true
+	case <-time.After(w.remote.outbound().IdleTime):
+	case <-w.remote.closing:
+	}
+	return false
+}
+
+func (w *worker) hangUp(ctx context.Context) {
+	if w.conn != nil {
+		w.conn.Quit(ctx)
+		w.conn = nil
+	}
+}
+
+// try makes one attempt and settles it, whatever happens.
+func (w *worker) try(ctx context.Context, a *attempt) {
+	if err := guard(func() { w.attempt(ctx, a) }); err != nil {
+		w.remote.clerk.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
+		if w.conn != nil {
+			w.conn.Close()
+		}
+		w.remote.desk.conclude(a, a.crashed())
+	}
+}
+
+func (w *worker) attempt(ctx context.Context, a *attempt) {
+	a.begun = time.Now()
+	if late := a.overdue(a.begun); late != nil {
+		w.remote.conclude(ctx, a, late)
+		return
+	}
+	if a.choice.Transport.Kind == transport.Pipe {
+		w.pipe(ctx, a)
+		return
+	}
+	if reply, text := w.connect(ctx, a); reply != nil {
+		w.refused(ctx, a, reply, text)
+		return
+	}
+	w.remote.talked(w.line)
+	a.connected = time.Now()
+	results, err := w.send(ctx, a)
+	if err != nil {
+		w.remote.conclude(ctx, a, a.all(ours("message can't be read"), err.Error()))
+		return
+	}
+	w.remote.heard(w.line, tooFast(results))
+	w.remote.conclude(ctx, a, results)
+}
+
+// refused is for an attempt that got no connection.
+func (w *worker) refused(ctx context.Context, a *attempt, reply *smtp.Reply, text string) {
+	// A host that is not good enough for this message may be for the others; and when
+	// our time is over, it is not the host that gave up.
+	if reply.Temporary() && ctx.Err() == nil && needOf(a.item) == (need{}) &&
+		w.remote.unreachable(w.line, reply, text, saysTooFast(text)) && a.putBack < putBackMax {
+		a.putBack++
+		w.remote.putBack(w.line, a)
+		return
+	}
+	w.remote.conclude(ctx, a, a.all(reply, text))
+}
+
+// putBackMax is how many times an attempt may go back in line because the host found that
+// we have too many connections.
+const putBackMax = 5
+
+func (m *remote) conclude(ctx context.Context, a *attempt, results []result) {
+	if err := m.clerk.conclude(ctx, a, results); err != nil {
+		return // the leases stay; a restart tries again
+	}
+	m.desk.done(a, len(a.item.Recipients))
+}
+
+// connect sees to a connection that takes another message; a reply is why there
+// is none.
+func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) {
+	out, needed := w.remote.outbound(), needOf(a.item)
+	if w.conn != nil && needed.metBy(w.conn) && w.conn.Usable() && w.conn.Messages() < out.ReuseCount && time.Since(w.since) < out.ReuseTime {
+		return nil, ""
+	}
+	w.hangUp(ctx)
+	conn, reply, text := w.remote.finder.connect(ctx, out, w.remote.siteNow(w.line), needed)
+	w.conn, w.since = conn, time.Now()
+	return reply, text
+}
+
+// siteNow is the site of a line as it was found last.
+func (m *remote) siteNow(l *line) site {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return l.site
+}
+
+// pipe gives the message to a program.
+func (w *worker) pipe(ctx context.Context, a *attempt) {
+	w.remote.conclude(ctx, a, a.all(ours("no pipe"), "pipe transports are not available"))
+}
