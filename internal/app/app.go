@@ -74,7 +74,11 @@ type App struct {
 // New opens everything that cfg names, sockets included, and serves nothing yet.
 func New(cfg *config.Config, events event.Sink) (*App, error) {
 	a := &App{events: events}
-	a.settings.Store(translate(cfg))
+	now, err := translate(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.settings.Store(now)
 	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openAccess, a.openGate, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()

@@ -23,6 +23,10 @@ func (a *App) Reload(c *config.Config) error {
 	if a.doors.open == nil {
 		return errors.New("the server is stopping; its settings stay as they are")
 	}
+	next, err := translate(c)
+	if err != nil {
+		return err
+	}
 	logins, err := loginRules(c)
 	if err != nil {
 		return err
@@ -35,7 +39,6 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	next := translate(c)
 	if err = a.govern(next); err == nil {
 		if err = a.certs.Reload(certificates(c)); err != nil {
 			next.dismiss()

@@ -30,8 +30,12 @@ type settings struct {
 	policies *advice.Policies
 }
 
-func translate(c *config.Config) *settings {
-	return &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c)}
+func translate(c *config.Config) (*settings, error) {
+	ways, err := c.Ways()
+	if err != nil {
+		return nil, err
+	}
+	return &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c, ways)}, nil
 }
 
 // home is the domain of the bare postmaster address.
@@ -73,8 +77,9 @@ func schedule(c *config.Config) deliver.Schedule {
 	}
 }
 
-func outbound(c *config.Config) *deliver.Outbound {
+func outbound(c *config.Config, ways *transport.Table) *deliver.Outbound {
 	o := &deliver.Outbound{
+		Ways: ways,
 		Port: c.Outbound.Port, Helo: c.HeloName(),
 		IPv4:         c.Outbound.InetProtocols != config.InetIPv6,
 		IPv6:         c.Outbound.InetProtocols != config.InetIPv4,
@@ -87,20 +92,7 @@ func outbound(c *config.Config) *deliver.Outbound {
 	for _, a := range c.Outbound.BindAddress {
 		o.Bind = append(o.Bind, a.Addr)
 	}
-	o.Ways = ways(c)
 	return o
-}
-
-// ways are the transports, and which mail takes which.
-func ways(c *config.Config) *transport.Table {
-	usual := &transport.Transport{Name: "smtp", Kind: transport.SMTP,
-		Pace: transport.Pace{Concurrency: c.Outbound.DestinationConcurrency}}
-	for _, h := range c.Outbound.Smarthost {
-		h = h.WithPort(25)
-		usual.Relays = append(usual.Relays, transport.Relay{Host: h.Host, Port: h.Port})
-	}
-	table, _ := transport.NewTable(transport.Rules{Usual: usual})
-	return table
 }
 
 func certificates(c *config.Config) certs.Source {

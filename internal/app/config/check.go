@@ -24,6 +24,7 @@ func (c *Config) Check() []error {
 	k.listeners()
 	k.certificates()
 	k.outbound()
+	k.transports()
 	k.schedule()
 	k.limits()
 	k.auth()
@@ -48,11 +49,6 @@ func (k *checker) identity() {
 		k.failf("hostname", `is missing; expected the full name of this machine, such as "mail.example.org"`)
 	} else if err := checkName(k.c.Hostname); err != nil {
 		k.failf("hostname", `%v; expected a full name such as "mail.example.org"`, err)
-	}
-	if h := k.c.Outbound.Helo; h != "" {
-		if err := checkName(h); err != nil {
-			k.failf("outbound.helo", "%v", err)
-		}
 	}
 }
 
@@ -108,30 +104,6 @@ func (k *checker) certificates() {
 			k.failf(key, "%s is open to others (mode %04o); chmod 600 it", path, m)
 		}
 	}
-}
-
-func (k *checker) outbound() {
-	o := k.c.Outbound
-	for i, h := range o.Smarthost {
-		if h.Host == "" {
-			k.failf(fmt.Sprintf("outbound.smarthost[%d]", i), "the host is missing")
-		}
-	}
-	var v4, v6 int
-	for i, a := range o.BindAddress {
-		if a.Is4() {
-			v4++
-		} else {
-			v6++
-		}
-		if v4 > 1 || v6 > 1 {
-			k.failf(fmt.Sprintf("outbound.bind_address[%d]", i), "at most one IPv4 and one IPv6 address can be given")
-		}
-	}
-	k.atLeast("outbound.port", int64(o.Port), 1)
-	k.atLeast("outbound.connection_reuse_count", int64(o.ConnectionReuseCount), 1)
-	k.atLeast("outbound.destination_concurrency", int64(o.DestinationConcurrency), 1)
-	k.atLeast("outbound.concurrency", int64(o.Concurrency), 1)
 }
 
 func (k *checker) schedule() {

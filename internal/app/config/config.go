@@ -62,6 +62,21 @@ type Config struct {
 	TLS TLS `toml:"tls"`
 	// Mail that goes out to other machines.
 	Outbound Outbound `toml:"outbound"`
+	// Ways by which mail leaves, by name. There without being declared: smtp (the usual
+	// one, with what [outbound] says), relay, lmtp, slow, local, error, retry, discard and
+	// hold; a declaration of such a name takes its place. See docs/OUTGOING.md.
+	Transports []Transport `toml:"transport"`
+	// Which mail takes which transport. Entries for recipients are looked up as in
+	// Postfix's transport(5): the address, the domain, ".parent" for its subdomains, "*";
+	// these here before those of outbound.transport_maps.
+	TransportMap []TransportMap `toml:"transport_map"`
+	// What is known of single relays: passwords, weights, TLS.
+	Relays []Relay `toml:"relay"`
+	// How fast mail goes to the large providers, found by their mail hosts. A file with
+	// [[preset]] tables of its own has only those; "preset = []" at the top of the file
+	// means none. A [[transport]] of the same name takes the place of what stands here,
+	// and keeps the hosts.
+	Presets []Preset `toml:"preset"`
 	// The schedule of retries.
 	Queue Queue `toml:"queue"`
 	// Look-ups.
@@ -102,37 +117,6 @@ type TLS struct {
 	// Files with the private keys, in the order of the certificates. They may not
 	// be readable by everybody.
 	Key []string `toml:"key"`
-}
-
-// Outbound is how mail leaves.
-type Outbound struct {
-	// Machines that take all mail for elsewhere, "smtp.isp.example:587". The first
-	// that answers is used. Without any, each domain's MX records say where its
-	// mail goes. Postfix calls this relayhost.
-	Smarthost []conf.HostPort `toml:"smarthost"`
-	// The port of other mail servers, for tests. Mail servers listen on 25.
-	Port uint16 `toml:"port"`
-	// The name said in EHLO to other servers. Empty: the hostname.
-	Helo string `toml:"helo"`
-	// Which Internet protocols are used to reach others: "all", "ipv4" or "ipv6".
-	InetProtocols InetProtocols `toml:"inet_protocols"`
-	// Local addresses to connect from, at most one IPv4 and one IPv6 address.
-	// Without any, the system chooses.
-	BindAddress []conf.Addr `toml:"bind_address"`
-	// Whether mail may be delivered to MX hosts with loopback or private
-	// addresses. Off, because a stranger's DNS could else aim us at machines
-	// behind the firewall. A smarthost may always have such an address.
-	AllowPrivate bool `toml:"allow_private"`
-	// How many messages go over one connection before a new one is made.
-	ConnectionReuseCount int `toml:"connection_reuse_count"`
-	// How long one connection is used, in total.
-	ConnectionReuseTime conf.Duration `toml:"connection_reuse_time"`
-	// How long a connection is kept open with nothing to send.
-	ConnectionIdleTime conf.Duration `toml:"connection_idle_time"`
-	// The most connections at a time to one destination (a domain or smarthost).
-	DestinationConcurrency int `toml:"destination_concurrency"`
-	// The most deliveries to other machines at a time, to all destinations.
-	Concurrency int `toml:"concurrency"`
 }
 
 // Queue is when mail that could not be delivered is tried again.
@@ -192,15 +176,8 @@ func Default() *Config {
 		RecipientLimit:   1000,
 		Language:         English,
 		Listen:           standardListeners(),
-		Outbound: Outbound{
-			Port:                   25,
-			InetProtocols:          InetAll,
-			ConnectionReuseCount:   100,
-			ConnectionReuseTime:    conf.Duration(5 * time.Minute),
-			ConnectionIdleTime:     conf.Duration(2 * time.Second),
-			DestinationConcurrency: 20,
-			Concurrency:            100,
-		},
+		Outbound:         defaultOutbound(),
+		Presets:          defaultPresets(),
 		Queue: Queue{
 			MinimalBackoffTime:   conf.Duration(300 * time.Second),
 			MaximalBackoffTime:   conf.Duration(4000 * time.Second),
@@ -233,14 +210,6 @@ func mustPrefixes(texts ...string) []conf.Prefix {
 
 // Path is the file that the settings were read from; "" when there was none.
 func (c *Config) Path() string { return c.path }
-
-// HeloName is what is said in EHLO to other servers.
-func (c *Config) HeloName() string {
-	if c.Outbound.Helo != "" {
-		return c.Outbound.Helo
-	}
-	return c.Hostname
-}
 
 // DomainNames is the domains of the file, as they stand there.
 func (c *Config) DomainNames() []string {

@@ -159,13 +159,21 @@ func (k *checker) secretFile(key, file string) {
 	if file == "" {
 		return
 	}
+	if err := openToOthers(file); err != nil {
+		k.failf(key, "%v", err)
+	}
+}
+
+// openToOthers says why a file is no place for a secret.
+func openToOthers(file string) error {
 	info, err := os.Stat(file)
 	switch {
 	case err != nil:
-		k.failf(key, "%v", err)
+		return err
 	case !info.Mode().IsRegular():
-		k.failf(key, "%s is not a file", file)
+		return fmt.Errorf("%s is not a file", file)
 	case info.Mode().Perm()&0o037 != 0:
-		k.failf(key, "%s is open to others (mode %04o); chmod 600 it", file, info.Mode().Perm())
+		return fmt.Errorf("%s is open to others (mode %04o); chmod 600 it", file, info.Mode().Perm())
 	}
+	return nil
 }

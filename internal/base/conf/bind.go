@@ -76,7 +76,7 @@ func (b *binder) text(n *node, u encoding.TextUnmarshaler, into reflect.Value, p
 }
 
 func (b *binder) list(n *node, into reflect.Value, path string) {
-	if n.kind == unstable.String && into.Type() == reflect.TypeFor[Strings]() {
+	if n.kind == unstable.String && isOneOrMore(into.Type()) {
 		n = &node{kind: unstable.Array, pos: n.pos, key: n.key, items: []*node{n}}
 	}
 	if n.kind != unstable.Array {
@@ -117,6 +117,11 @@ func (b *binder) scalar(n *node, into reflect.Value, path string) {
 
 func (b *binder) wrong(n *node, want reflect.Type, path string) {
 	b.fail(n.pos, path, "expected %s, found %s", expected(want), n.found())
+}
+
+// isOneOrMore tells lists of which a single entry needs no brackets.
+func isOneOrMore(t reflect.Type) bool {
+	return t == reflect.TypeFor[Strings]() || t == reflect.TypeFor[HostPorts]()
 }
 
 // Strings is a list of texts; a single one needs no brackets.

@@ -129,6 +129,14 @@ func (hp HostPort) String() string {
 // MarshalText writes what UnmarshalText reads.
 func (hp HostPort) MarshalText() ([]byte, error) { return []byte(hp.String()), nil }
 
+// HostPorts is a list of machines; a single one needs no brackets.
+type HostPorts []HostPort
+
+// Form implements Form.
+func (HostPorts) Form() string {
+	return `a host and port such as "192.0.2.1:25", or a list of such in brackets`
+}
+
 // WithPort is hp with a port if it has none.
 func (hp HostPort) WithPort(port uint16) HostPort {
 	if hp.Port == 0 {

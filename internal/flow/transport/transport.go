@@ -130,7 +130,9 @@ type Pace struct {
 
 // WithDefaults is the pace with its zero fields filled in. The first window is never
 // wider than the widest.
-func (p Pace) WithDefaults() Pace { return p.Or(Pace{InitialConcurrency: 5, Concurrency: 20, FailedCohort: 1, Recipients: 50}) }
+func (p Pace) WithDefaults() Pace {
+	return p.Or(Pace{InitialConcurrency: 5, Concurrency: 20, FailedCohort: 1, Recipients: 50})
+}
 
 // Or is the pace with its zero fields taken from another.
 func (p Pace) Or(other Pace) Pace {

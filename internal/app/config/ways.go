@@ -1,0 +1,232 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"facteur/internal/base/conf"
+	"facteur/internal/flow/transport"
+	"facteur/internal/store/list"
+)
+
+// usual is the name of the transport that takes what no map names another for.
+const usual = "smtp"
+
+// Ways are the transports, and which mail takes which. Files that are named in the
+// settings are read each time.
+func (c *Config) Ways() (*transport.Table, error) {
+	table, mistakes := c.ways()
+	return table, errors.Join(mistakes...)
+}
+
+func (c *Config) ways() (*transport.Table, []error) {
+	w := weaver{c: c}
+	rules := transport.Rules{Pace: c.Outbound.pace(), Source: c.source(), Relays: w.relays(), Usual: &transport.Transport{Name: usual}}
+	for _, h := range c.Outbound.Smarthost {
+		rules.Usual.Relays = append(rules.Usual.Relays, transport.Relay{Host: h.Host, Port: h.Port})
+	}
+	for i, t := range c.Transports {
+		made := w.transport(fmt.Sprintf("transport[%d]", i), t)
+		if made.Name == usual && len(made.Relays) == 0 {
+			made.Relays = rules.Usual.Relays
+		}
+		rules.Transports = append(rules.Transports, made)
+	}
+	for i, p := range c.Presets {
+		preset := p.transport()
+		rules.Presets = append(rules.Presets, preset)
+		w.presets = append(w.presets, fmt.Sprintf("preset[%d]", i))
+	}
+	rules.Entries = w.entries()
+	table, mistakes := transport.NewTable(rules)
+	for _, m := range mistakes {
+		w.errs = append(w.errs, w.tell(m))
+	}
+	return table, w.errs
+}
+
+func (p Preset) transport() transport.Preset {
+	return transport.Preset{MX: p.MX, Transport: &transport.Transport{Name: p.Name, LogName: "postfix-slow", Pace: transport.Pace{
+		InitialConcurrency: p.InitialConcurrency, Concurrency: p.Concurrency, FailedCohort: p.FailedCohortLimit,
+		RateDelay: p.RateDelay.Std(), Recipients: p.RecipientLimit,
+	}}}
+}
+
+// weaver makes the rules of a table.
+type weaver struct {
+	c       *Config
+	keys    []string // of the entries in the settings
+	presets []string
+	all     []transport.Entry
+	errs    []error
+}
+
+func (w *weaver) failf(key, format string, args ...any) {
+	w.errs = append(w.errs, w.c.positions.Errorf(key, format, args...))
+}
+
+// tell is a mistake with its place.
+func (w *weaver) tell(m transport.Mistake) error {
+	switch {
+	case m.Entry < 0:
+		return w.c.positions.Errorf("transport", "%v", m.Err)
+	case m.Entry < len(w.keys):
+		return w.c.positions.Errorf(w.keys[m.Entry], "%v", m.Err)
+	}
+	return fmt.Errorf("%s: %w", w.all[m.Entry].Where, m.Err)
+}
+
+// transport is one of the settings in the form of the house. What is wrong with its
+// relays has been told.
+func (w *weaver) transport(key string, t Transport) *transport.Transport {
+	out := &transport.Transport{
+		Name: t.Name, Kind: kinds[t.Kind], LogName: t.LogName, Text: t.Text, Command: t.Command, User: t.User, Port: t.Port,
+		Pace: transport.Pace{
+			InitialConcurrency: t.InitialConcurrency, Concurrency: t.Concurrency, FailedCohort: t.FailedCohortLimit,
+			RateDelay: t.RateDelay.Std(), Recipients: t.RecipientLimit, Total: t.ProcessLimit,
+		},
+		Source: sourceOf(t.BindAddress, t.InetProtocols, t.AddressPreference),
+		Divert: t.Divert, DivertPercent: t.DivertPercent,
+	}
+	out.Source.Helo = t.Helo
+	if out.Kind == transport.Error {
+		out.Text, _ = transport.ParseRefusal(t.Text)
+	}
+	for _, text := range t.Relays {
+		if r, err := transport.ParseRelay(text); err == nil {
+			out.Relays = append(out.Relays, r)
+		}
+	}
+	return out
+}
+
+// relays are what is known of single hosts.
+func (w *weaver) relays() (out []transport.Relay) {
+	for i, r := range w.c.Relays {
+		known, err := transport.ParseRelay(r.Host)
+		if err != nil {
+			continue // told before
+		}
+		known.Weight, known.User, known.Password = r.Weight, r.User, r.Password
+		known.Implicit = known.Implicit || r.ImplicitTLS
+		known.Verify = r.TLS == RelayVerify || r.TLS == "" && r.User != ""
+		known.Encrypt = r.TLS == RelayEncrypt
+		if r.PasswordFile != "" {
+			if known.Password, err = firstLine(w.c.beside(r.PasswordFile)); err != nil {
+				w.failf(fmt.Sprintf("relay[%d].password_file", i), "%v", err)
+			}
+		}
+		out = append(out, known)
+	}
+	for i, file := range w.c.Outbound.PasswordMaps {
+		out = append(out, w.passwords(fmt.Sprintf("outbound.password_maps[%d]", i), file)...)
+	}
+	return out
+}
+
+// firstLine is the secret in a file.
+func firstLine(path string) (conf.Secret, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return conf.Secret{}, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	if line = strings.TrimSuffix(line, "\r"); line == "" {
+		return conf.Secret{}, fmt.Errorf("the first line of %s is empty; expected the password", path)
+	}
+	return conf.NewSecret(line), nil
+}
+
+// passwords reads lines "[host]:port user:password".
+func (w *weaver) passwords(key, file string) (out []transport.Relay) {
+	for _, p := range w.pairs(key, file) {
+		r, err := transport.ParseRelay(p.Key)
+		user, password, found := strings.Cut(p.Value, ":")
+		switch {
+		case err != nil:
+			w.errs = append(w.errs, fmt.Errorf("%s: %w", p.Where, err))
+		case !found || user == "" || password == "":
+			w.errs = append(w.errs, fmt.Errorf(`%s: expected "user:password" behind the host`, p.Where))
+		default:
+			r.User, r.Password, r.Verify = user, conf.NewSecret(password), true
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// entries are those of the settings, then those of the files.
+func (w *weaver) entries() []transport.Entry {
+	for i, m := range w.c.TransportMap {
+		key := fmt.Sprintf("transport_map[%d]", i)
+		w.keys = append(w.keys, key)
+		w.all = append(w.all, transport.Entry{Recipients: m.Recipient, Senders: m.Sender, MX: m.MX, To: m.To, Where: w.c.where(key)})
+	}
+	o := w.c.Outbound
+	w.files("outbound.transport_maps", o.TransportMaps, func(p list.Pair) transport.Entry {
+		return transport.Entry{Recipients: []string{p.Key}, To: p.Value, Where: p.Where}
+	})
+	w.files("outbound.sender_transport_maps", o.SenderTransportMaps, func(p list.Pair) transport.Entry {
+		return transport.Entry{Senders: []string{p.Key}, To: p.Value, Where: p.Where}
+	})
+	w.files("outbound.sender_relay_maps", o.SenderRelayMaps, func(p list.Pair) transport.Entry {
+		return transport.Entry{Senders: []string{p.Key}, To: ":" + dunno(p.Value), Where: p.Where}
+	})
+	return w.all
+}
+
+// dunno is the next hop of a sender; Postfix says "DUNNO" for the usual one.
+func dunno(value string) string {
+	if strings.EqualFold(value, "dunno") {
+		return ""
+	}
+	return value
+}
+
+func (w *weaver) files(key string, files []string, entry func(list.Pair) transport.Entry) {
+	for i, file := range files {
+		for _, p := range w.pairs(fmt.Sprintf("%s[%d]", key, i), file) {
+			w.all = append(w.all, entry(p))
+		}
+	}
+}
+
+func (w *weaver) pairs(key, file string) []list.Pair {
+	path, err := w.c.mapPath(file)
+	if err != nil {
+		w.failf(key, "%v", err)
+		return nil
+	}
+	pairs, err := list.Pairs(path)
+	if err != nil {
+		w.failf(key, "%v", err)
+	}
+	return pairs
+}
+
+// mapPath is the path of a file in "hash:/path". Of a compiled table, the text that it
+// was made of is read.
+func (c *Config) mapPath(file string) (string, error) {
+	kind, path, found := strings.Cut(file, ":")
+	switch kind {
+	case "hash", "btree", "lmdb", "cdb", "dbm", "texthash", "file":
+		if path != "" {
+			return c.beside(path), nil
+		}
+	}
+	if !found {
+		return c.beside(file), nil
+	}
+	return "", fmt.Errorf(`%q is no file of lines; expected one such as "hash:/etc/postfix/transport", whose text is read`, file)
+}
+
+// where is the place of a key for people, "facteur.toml:12".
+func (c *Config) where(key string) string {
+	at := c.positions.Errorf(key, "")
+	if at.Pos.Line == 0 {
+		return "the settings"
+	}
+	return fmt.Sprintf("%s:%d", at.File, at.Pos.Line)
+}
