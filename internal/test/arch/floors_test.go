@@ -22,6 +22,8 @@ var edges = map[string]string{
 	"store/queue → store/db":        "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/db":      "the room of the SQL that others keep their rows in",
 	"store/reputation → store/db":   "the room of the SQL that others keep their rows in",
+	"store/stspolicy → store/db":    "the room of the SQL that others keep their rows in",
+	"store/tlsreport → store/db":    "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/maildir": "a mailbox is a Maildir with an index",
 	"flow/advice → flow/intake":     "policy servers and milters are hooks of the desk",
 	"flow/advice → flow/rule":       "what they want done is said in the words of a rule",
