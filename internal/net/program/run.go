@@ -1,0 +1,181 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run gives a letter to the program and waits for its end. body is read once. When ctx
+// ends, so does the program, and the letter stays.
+func (p *Program) Run(ctx context.Context, l Letter, body io.Reader) Outcome {
+	args, err := p.expand(&l)
+	if err != nil {
+		return p.impossible(err)
+	}
+	if body, err = p.loops(&l, body); err != nil {
+		return p.impossible(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.settings.Limit, errLimit)
+	defer cancel()
+	r := &run{program: p, cancel: cancel}
+	if err := r.start(args); err != nil {
+		return p.impossible(err)
+	}
+	r.feed(&l, body)
+	state := r.wait(ctx)
+	return p.outcome(r, state)
+}
+
+var (
+	errLimit  = errors.New("time limit")
+	errOutput = errors.New("too much output")
+)
+
+// run is one process.
+type run struct {
+	program *Program
+	cancel  context.CancelFunc
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+	output  output
+	fed     chan struct{} // closed when nothing more is written to it
+	source  error         // why the message ended early; after fed
+	killed  error         // why it was; nil when it ended by itself
+
+	mu   sync.Mutex
+	over bool // the number of the process may be another's
+}
+
+func (r *run) start(args []string) (err error) {
+	p := r.program
+	r.cmd = exec.Command(p.settings.Command[0], args...)
+	r.cmd.Dir = "/"
+	r.cmd.Env = p.environment()
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: p.account.credential()}
+	r.output.full = r.kill
+	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
+	r.cmd.WaitDelay = drainTime
+	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	r.output.mu.Lock() // the process is known before it can be killed for its output
+	defer r.output.mu.Unlock()
+	return r.cmd.Start()
+}
+
+// drainTime is how long the output of an ended program is waited for where a child of it
+// keeps it open.
+const drainTime = time.Second
+
+// environment has nothing of the server's own.
+func (p *Program) environment() []string {
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + p.account.home,
+		"USER=" + p.account.name, "LOGNAME=" + p.account.name, "SHELL=/bin/sh", "LANG=C"}
+}
+
+func (a *account) credential() *syscall.Credential {
+	if !a.change {
+		return nil
+	}
+	return &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: []uint32{a.gid}}
+}
+
+// feed writes the message. A message that can't be read to its end must not look like
+// one that has ended: the program is killed first.
+func (r *run) feed(l *Letter, body io.Reader) {
+	r.fed = make(chan struct{})
+	go func() {
+		defer close(r.fed)
+		defer r.stdin.Close()
+		var source *sourceError
+		if err := r.program.copyTo(r.stdin, l, body); errors.As(err, &source) {
+			r.source = source
+			r.killGroup()
+		}
+	}()
+}
+
+// wait ends with the program, and kills what it leaves behind.
+func (r *run) wait(ctx context.Context) *os.ProcessState {
+	ended := make(chan struct{})
+	go func() {
+		r.ended()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		r.kill(context.Cause(ctx))
+		<-ended
+	}
+	// The program is dead and not yet buried: its number is still its own.
+	r.killGroup()
+	r.mu.Lock()
+	r.over = true
+	r.mu.Unlock()
+	r.stdin.Close()
+	<-r.fed
+	_ = r.cmd.Wait() // the state says all
+	return r.cmd.ProcessState
+}
+
+// ended waits until the program has, and leaves the burial to Wait.
+func (r *run) ended() {
+	for {
+		err := unix.Waitid(unix.P_PID, r.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// kill ends the program for a reason; the first one counts.
+func (r *run) kill(why error) {
+	r.output.once.Do(func() { r.killed = why })
+	r.killGroup()
+}
+
+// killGroup ends all processes of the program. It leads their group, see Setsid.
+func (r *run) killGroup() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over {
+		_ = unix.Kill(-r.cmd.Process.Pid, unix.SIGKILL)
+	}
+}
+
+// The bounds of what a program writes, in bytes.
+const (
+	maxKept    = 4 << 10
+	maxWritten = 1 << 20
+)
+
+// output keeps the beginning of what a program writes.
+type output struct {
+	once sync.Once
+	full func(error)
+
+	mu      sync.Mutex
+	kept    []byte
+	written int
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.kept = append(o.kept, p[:min(len(p), maxKept-len(o.kept))]...)
+	if o.written += len(p); o.written > maxWritten {
+		o.full(errOutput)
+		return 0, errOutput
+	}
+	return len(p), nil
+}
