@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -230,15 +231,23 @@ func TestTheLogSaysRemovedLast(t *testing.T) {
 
 // record keeps the lines that a log would have.
 type record struct {
-	mu    sync.Mutex
-	lines []string
+	mu       sync.Mutex
+	lines    []string
+	programs []string
 }
 
 func (r *record) Emit(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, line := e.Line()
-	r.lines = append(r.lines, line)
+	program, line := e.Line()
+	r.lines, r.programs = append(r.lines, line), append(r.programs, program)
+}
+
+// has tells whether a program has written anything.
+func (r *record) has(program string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.programs, program)
 }
 
 // of are the lines about one item.

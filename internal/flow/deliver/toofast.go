@@ -18,22 +18,28 @@ func tooFast(results []result) bool {
 	return false
 }
 
-// slows reads a reply. What is not known counts where the codes say it: 421 closes the
-// connection for a matter of policy, and 450 4.2.1 is what is said of a mailbox that
-// gets too much. Greylisting has neither.
+// slows reads a reply. Whatever its text is said to mean, 421 closes the connection for a
+// matter of policy, and 450 4.2.1 is what is said of a mailbox that gets too much: fewer
+// are better then. Greylisting has neither code.
 func slows(host string, r *smtp.Reply) bool {
+	if r.Code == 421 && strings.HasPrefix(r.Enhanced, "4.7.") || r.Code == 450 && r.Enhanced == "4.2.1" {
+		return true
+	}
 	if reading, known := refusal.Read(host, r.Code, r.Enhanced, r.Text()); known {
 		return reading.SlowDown
 	}
-	return r.Code == 421 && strings.HasPrefix(r.Enhanced, "4.7.") || r.Code == 450 && r.Enhanced == "4.2.1" || saysSlow(r.Text())
+	return saysSlow(r.Text())
 }
 
 // saysTooFast reads why a host would not talk to us at all.
 func saysTooFast(reason string) bool {
+	if strings.Contains(reason, " said: 421 4.7.") {
+		return true
+	}
 	if reading, known := refusal.ReadReason(reason); known {
 		return reading.SlowDown
 	}
-	return strings.Contains(reason, " said: 421 4.7.") || saysSlow(reason)
+	return saysSlow(reason)
 }
 
 // saysSlow looks for words that nobody uses for anything else.
