@@ -7,6 +7,7 @@ import (
 
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/transport"
+	"facteur/internal/net/program"
 )
 
 // Transport is a named way by which mail leaves.
@@ -30,6 +31,15 @@ type Transport struct {
 	Command []string `toml:"command"`
 	// The account of the machine that the program runs as. Empty: the server's own.
 	User string `toml:"user"`
+	// What is done to the message for the program, in the letters of Postfix's pipe(8): D, O,
+	// R and F put Delivered-To, X-Original-To, Return-Path and a From_ line in front, B an
+	// empty line behind; "." and ">" quote lines; u, h and q fold and quote addresses.
+	Flags string `toml:"flags"`
+	// What stands for the empty sender. Empty: "MAILER-DAEMON". Postfix calls this null_sender.
+	NullSender string `toml:"null_sender"`
+	// The most time that the program gets. Empty: 1000s. Postfix calls this
+	// transport_time_limit.
+	TimeLimit conf.Duration `toml:"time_limit"`
 	// The port of MX hosts. Empty: outbound.port.
 	Port uint16 `toml:"port"`
 	// The most connections at a time to one destination. Empty here and below: what
@@ -228,6 +238,8 @@ func (k *checker) transport(key string, t Transport) {
 		"bind_address": len(t.BindAddress) > 0 && !kind.Dials(), "helo": t.Helo != "" && !kind.Dials(),
 		"text":    t.Text != "" && kind != transport.Error && kind != transport.Hold,
 		"command": t.Command != nil && kind != transport.Pipe, "user": t.User != "" && kind != transport.Pipe,
+		"flags": t.Flags != "" && kind != transport.Pipe, "null_sender": t.NullSender != "" && kind != transport.Pipe,
+		"time_limit": t.TimeLimit != 0 && kind != transport.Pipe,
 	} {
 		if wrong {
 			k.failf(key+"."+name, "means nothing to a transport of the kind %q", kind)
@@ -239,15 +251,28 @@ func (k *checker) transport(key string, t Transport) {
 	if strings.Trim(strings.ToLower(t.LogName), "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
 		k.failf(key+".log_name", `expected a name of letters, digits, "-", "_" and ".", found %q`, t.LogName)
 	}
-	if kind == transport.Pipe && (len(t.Command) == 0 || !filepath.IsAbs(t.Command[0])) {
-		k.failf(key+".command", `expected a program by its absolute path, and its arguments: ["/usr/bin/maildrop", "-d", "${recipient}"]`)
-	}
+	k.program(key, kind, t)
 	if kind == transport.Error {
 		if _, err := transport.ParseRefusal(t.Text); err != nil {
 			k.failf(key+".text", "%v", err)
 		}
 	}
 	k.divert(key, t)
+}
+
+// program checks what a pipe is given. That the user is there, and that we may become
+// him, is known only to the server that runs.
+func (k *checker) program(key string, kind transport.Kind, t Transport) {
+	if kind != transport.Pipe {
+		return
+	}
+	if len(t.Command) == 0 || !filepath.IsAbs(t.Command[0]) {
+		k.failf(key+".command", `expected a program by its absolute path, and its arguments: ["/usr/bin/maildrop", "-d", "${recipient}"]`)
+		return
+	}
+	if err := (program.Settings{Command: t.Command, Flags: t.Flags}).Check(); err != nil {
+		k.failf(key+".command", "%v", err)
+	}
 }
 
 func (k *checker) divert(key string, t Transport) {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"errors"
 	"fmt"
 	"os"
@@ -82,7 +84,8 @@ func (w *weaver) tell(m transport.Mistake) error {
 // relays has been told.
 func (w *weaver) transport(key string, t Transport) *transport.Transport {
 	out := &transport.Transport{
-		Name: t.Name, Kind: kinds[t.Kind], LogName: t.LogName, Text: t.Text, Command: t.Command, User: t.User, Port: t.Port,
+		Name: t.Name, Kind: kinds[t.Kind], LogName: t.LogName, Text: t.Text, Command: t.Command, User: t.User,
+		Flags: t.Flags, NullSender: t.NullSender, TimeLimit: time.Duration(t.TimeLimit), Port: t.Port,
 		Pace: transport.Pace{
 			InitialConcurrency: t.InitialConcurrency, Concurrency: t.Concurrency, FailedCohort: t.FailedCohortLimit,
 			RateDelay: t.RateDelay.Std(), Recipients: t.RecipientLimit, Total: t.ProcessLimit,

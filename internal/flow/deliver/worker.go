@@ -156,8 +156,3 @@ func (m *remote) siteNow(l *line) site {
 	defer m.mu.Unlock()
 	return l.site
 }
-
-// pipe gives the message to a program.
-func (w *worker) pipe(ctx context.Context, a *attempt) {
-	w.remote.conclude(ctx, a, a.all(ours("no pipe"), "pipe transports are not available"))
-}

@@ -80,7 +80,11 @@ type Transport struct {
 	// "" for the server's own.
 	Command []string
 	User    string
-	Pace    Pace
+	// Flags and NullSender are those of Postfix's pipe(8), TimeLimit the most time that
+	// the program gets; see net/program for what they are when empty.
+	Flags, NullSender string
+	TimeLimit         time.Duration
+	Pace              Pace
 	Source  Source
 	// Port is where MX hosts listen; 0 is the usual one.
 	Port uint16

@@ -86,25 +86,43 @@ const knownFlags = "BDFORXhqu.>"
 // New checks the settings as far as that is possible without running anything. The
 // errors are sentences for the admin.
 func New(s Settings) (*Program, error) {
+	args, err := s.arguments()
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{settings: s, args: args}
+	p.fillIn()
+	p.account, err = findAccount(s.User, os.Geteuid())
+	return p, err
+}
+
+// Check tells what is wrong with the settings on any machine and for anybody: whether
+// the user is there and may be become is for New.
+func (s Settings) Check() error {
+	_, err := s.arguments()
+	return err
+}
+
+// arguments are those of the command behind the program.
+func (s Settings) arguments() (args []argument, err error) {
 	if len(s.Command) == 0 || !filepath.IsAbs(s.Command[0]) {
 		return nil, errors.New("the command must begin with the absolute path of a program")
 	}
 	if i := strings.IndexFunc(s.Flags, func(r rune) bool { return !strings.ContainsRune(knownFlags, r) }); i >= 0 {
-		return nil, fmt.Errorf("unknown flag %q: the flags are %s", s.Flags[i:], knownFlags)
+		return nil, fmt.Errorf("unknown flag %q: the flags are %s", s.Flags[i:i+1], knownFlags)
 	}
-	p := &Program{settings: s}
 	for _, text := range s.Command[1:] {
 		a, err := parseArgument(text)
 		if err != nil {
 			return nil, err
 		}
-		p.args = append(p.args, a)
+		args = append(args, a)
 	}
-	p.fillIn()
-	var err error
-	p.account, err = findAccount(s.User, os.Geteuid())
-	return p, err
+	return args, nil
 }
+
+// OneByOne tells that each recipient needs a copy of his own (flags D and O).
+func (p *Program) OneByOne() bool { return p.flag('D') || p.flag('O') }
 
 func (p *Program) fillIn() {
 	s := &p.settings
