@@ -232,7 +232,7 @@ func TestMailq(t *testing.T) {
 		{Address: "carol@example.net", State: "queued", Reason: "host mx.example.net[192.0.2.1] said: 450 4.2.0 \x1b[2Jlater\r\nX (in reply to RCPT TO)"},
 		{Address: "dave@example.net", State: "queued", Reason: "host mx.example.net[192.0.2.1] said: 450 4.2.0 \x1b[2Jlater\r\nX (in reply to RCPT TO)"},
 	}})
-	mailqItem(&out, control.Entry{ID: "660D29D2CAEEC", Size: 7, Arrived: arrived, Recipients: []control.ToDelivery{{Address: "x@example.net", State: "held"}}})
+	mailqItem(&out, control.Entry{ID: "660D29D2CAEEC", Size: 7, Arrived: arrived, Shelf: "hold", Recipients: []control.ToDelivery{{Address: "x@example.net", State: "held"}}})
 	want := `660D29D2CAEEB*         414 Mon Nov  2 03:04:05 alice@example.org
                                                bob@example.net
 (host mx.example.net[192.0.2.1] said: 450 4.2.0 ?[2Jlater??X (in reply to RCPT TO))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -48,19 +47,4 @@ func (c *command) accountGrants() *cobra.Command {
 			})
 		},
 	})
-}
-
-func (c *command) queueRelease() *cobra.Command {
-	cmd := &cobra.Command{Use: "release ID", Short: "Let go what is held of an item", Args: takes("ID")}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-			r, err := o.Release(ctx, control.ItemID{ID: args[0]})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.out, "%d recipient%s released.\n", r.Recipients, plural(int64(r.Recipients)))
-			return nil
-		})
-	}
-	return cmd
 }

@@ -45,6 +45,9 @@ func (c *command) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	if told := (*toolError)(nil); errors.As(err, &told) {
+		return told.status
+	}
 	if status := c.exit("facteur", err); errors.As(err, new(*sendmail.Error)) {
 		return status
 	}
@@ -66,6 +69,9 @@ func (c *command) root() *cobra.Command {
 		c.accountCommand(), c.domainCommand(), c.queueCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(),
 	)
+	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape"} {
+		root.AddCommand(c.toolCommand(name))
+	}
 	return root
 }
 

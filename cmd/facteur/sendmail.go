@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/config"
+	"facteur/internal/app/control"
 	"facteur/internal/app/sendmail"
 )
 
@@ -28,8 +29,12 @@ func (c *command) runAs(ctx context.Context, argv []string) int {
 	if len(argv) == 0 {
 		return int(sendmail.Usage)
 	}
-	if mode, known := names[filepath.Base(argv[0])]; known {
-		return c.exit(filepath.Base(argv[0]), c.sendmail(ctx, mode, argv[1:]))
+	name := filepath.Base(argv[0])
+	if mode, known := names[name]; known {
+		return c.exit(name, c.sendmail(ctx, mode, argv[1:]))
+	}
+	if _, known := tools[name]; known {
+		return c.runTool(ctx, name, argv[1:])
 	}
 	return c.run(ctx, argv[1:])
 }
@@ -61,7 +66,8 @@ func (c *command) sendmailCommand() *cobra.Command {
 			"  -B        7BIT or 8BITMIME\n" +
 			"  -bs       speak SMTP on standard input and output\n" +
 			"  -bp       list the queue, as mailq does;  -bi  as newaliases does\n" +
-			"  -q        one more attempt for all that waits\n" +
+			"  -q        one more attempt for all that waits; -qI ID: for that message;\n" +
+			"            -qR DOMAIN: for that domain\n" +
 			"  -v        show what the server says\n\n" +
 			"Exit codes are those of sysexits.h; 0 means that the message was accepted for\n" +
 			"every recipient, any other that it was accepted for none, unless the error says\n" +
@@ -78,10 +84,16 @@ func (c *command) sendmailCommand() *cobra.Command {
 
 func (c *command) mailqCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "mailq",
-		Short: "List the queue, as mailq(1) does",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.mailq(cmd.Context()) },
+		Use:                "mailq",
+		Short:              "List the queue, as mailq(1) does",
+		Long:               "List the queue, as mailq(1) does; with -q, ask for one more attempt for all that waits.",
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "--help" {
+				return cmd.Help()
+			}
+			return c.sendmail(cmd.Context(), sendmail.ListQueue, args)
+		},
 	}
 }
 
@@ -98,7 +110,7 @@ func (c *command) sendmail(ctx context.Context, mode sendmail.Mode, args []strin
 	case sendmail.ListQueue:
 		return c.mailq(ctx)
 	case sendmail.FlushQueue:
-		return c.flush(ctx, "")
+		return c.flush(ctx, o)
 	case sendmail.Aliases:
 		fmt.Fprintln(c.out, "Aliases need no compilation here: a change takes effect at once.")
 		return nil
@@ -140,7 +152,9 @@ func (c *command) sendmailSocket() string {
 
 // mailq lists the queue for whoever may see it.
 func (c *command) mailq(ctx context.Context) error {
-	return asStatus(c.withOffice(ctx, c.listQueue))
+	return asStatus(c.withOffice(ctx, func(ctx context.Context, o control.Office) error {
+		return mailq(ctx, o, control.Selection{}, c.out)
+	}))
 }
 
 // asStatus gives the errors of the admin's counter the codes that mailq has.
@@ -154,7 +168,14 @@ func asStatus(err error) error {
 	return &sendmail.Error{Status: sendmail.Unavailable, Text: err.Error()}
 }
 
-// flush asks for one more attempt for what waits; domain "" is all.
-func (c *command) flush(ctx context.Context, domain string) error {
-	return asStatus(c.withOffice(ctx, c.retry(domain)))
+// flush asks for one more attempt for what -q names.
+func (c *command) flush(ctx context.Context, o sendmail.Options) error {
+	what := option{letter: 'f'}
+	switch {
+	case o.QueueID != "":
+		what = option{'i', o.QueueID}
+	case o.QueueSite != "":
+		what = option{'s', o.QueueSite}
+	}
+	return asStatus(c.withOffice(ctx, func(ctx context.Context, o control.Office) error { return c.doPostqueue(ctx, o, what) }))
 }

@@ -211,6 +211,14 @@ func mustPrefixes(texts ...string) []conf.Prefix {
 // Path is the file that the settings were read from; "" when there was none.
 func (c *Config) Path() string { return c.path }
 
+// Home is the domain of the bare postmaster address: the first of the file.
+func (c *Config) Home() string {
+	if len(c.Domains) > 0 {
+		return c.Domains[0].Name
+	}
+	return c.Hostname
+}
+
 // DomainNames is the domains of the file, as they stand there.
 func (c *Config) DomainNames() []string {
 	names := make([]string, len(c.Domains))

@@ -61,24 +61,14 @@ func (c *client) RemoveDomain(ctx context.Context, d DomainName) error {
 }
 
 // Queue implements Office.
-func (c *client) Queue(ctx context.Context, fn func(Entry) error) error {
-	body, err := c.post(ctx, "/queue", struct{}{})
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	for d := json.NewDecoder(body); ; {
-		var e Entry
-		switch err := d.Decode(&e); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("the list from the server is not whole: %w", err)
-		}
-		if err := fn(e); err != nil {
-			return err
-		}
-	}
+func (c *client) Queue(ctx context.Context, s Selection, fn func(Entry) error) error {
+	return readStream(ctx, c, "/queue", s, fn)
+}
+
+// CountQueue implements Office.
+func (c *client) CountQueue(ctx context.Context, s Selection) (n Count, err error) {
+	err = c.call(ctx, "/queue/count", s, &n)
+	return n, err
 }
 
 // Entry implements Office.
@@ -92,10 +82,19 @@ func (c *client) Message(ctx context.Context, id ItemID) (io.ReadCloser, error) 
 	return c.post(ctx, "/queue/message", id)
 }
 
-// Retry implements Office.
-func (c *client) Retry(ctx context.Context, w Waiting) (n int, err error) {
-	err = c.call(ctx, "/queue/retry", w, &n)
-	return n, err
+// Change implements Office.
+func (c *client) Change(ctx context.Context, o Order, told func(Progress) error) error {
+	return readStream(ctx, c, "/queue/change", o, told)
+}
+
+// Shape implements Office.
+func (c *client) Shape(ctx context.Context, s Shape, fn func(Row) error) error {
+	return readStream(ctx, c, "/queue/shape", s, fn)
+}
+
+// CheckQueue implements Office.
+func (c *client) CheckQueue(ctx context.Context, fn func(Damage) error) error {
+	return readStream(ctx, c, "/queue/check", struct{}{}, fn)
 }
 
 // call asks, and decodes the answer into out unless that is nil.
@@ -111,8 +110,17 @@ func (c *client) call(ctx context.Context, path string, in, out any) error {
 	return json.NewDecoder(body).Decode(out)
 }
 
-// post sends a question and gives the answer, or the server's refusal as an error.
+// post asks, and gives the bytes of the answer.
 func (c *client) post(ctx context.Context, path string, in any) (io.ReadCloser, error) {
+	answer, err := c.ask(ctx, path, in)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+// ask sends a question and gives the answer, or the server's refusal as an error.
+func (c *client) ask(ctx context.Context, path string, in any) (*http.Response, error) {
 	question, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -126,7 +134,7 @@ func (c *client) post(ctx context.Context, path string, in any) (io.ReadCloser, 
 		return nil, err
 	}
 	if answer.StatusCode == http.StatusOK {
-		return answer.Body, nil
+		return answer, nil
 	}
 	defer answer.Body.Close()
 	var p problem

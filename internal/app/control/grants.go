@@ -5,7 +5,6 @@ import (
 
 	"facteur/internal/mail/address"
 	"facteur/internal/store/directory"
-	"facteur/internal/store/queue"
 )
 
 // Permission lets an account send as an address, or as all of "@domain".
@@ -20,11 +19,6 @@ func (p Permission) what() string { return p.Account + " as " + p.Address }
 // AccountName is an account; "" for all, where several can be meant.
 type AccountName struct {
 	Address string `json:"address"`
-}
-
-// Released tells how many recipients were let go.
-type Released struct {
-	Recipients int `json:"recipients"`
 }
 
 // Grants implements Office.
@@ -57,19 +51,6 @@ func (s *Stores) Revoke(ctx context.Context, p Permission) error {
 	return about(p.Account, s.directory.Revoke(ctx, a, p.Address))
 }
 
-// Release implements Office.
-func (s *Stores) Release(ctx context.Context, id ItemID) (Released, error) {
-	it, _, err := s.show(ctx, id)
-	if err != nil {
-		return Released{}, err
-	}
-	n, err := s.queue.Unhold(ctx, queue.Filter{IDs: []queue.ID{it.ID}})
-	if err == nil && n.Recipients == 0 {
-		err = queue.ErrNotHeld
-	}
-	return Released{n.Recipients}, about(id.ID, err)
-}
-
 // Grants implements Office.
 func (c *client) Grants(ctx context.Context, n AccountName) (list []directory.Grant, err error) {
 	err = c.call(ctx, "/grants", n, &list)
@@ -84,10 +65,4 @@ func (c *client) Grant(ctx context.Context, p Permission) error {
 // Revoke implements Office.
 func (c *client) Revoke(ctx context.Context, p Permission) error {
 	return c.call(ctx, "/grants/remove", p, nil)
-}
-
-// Release implements Office.
-func (c *client) Release(ctx context.Context, id ItemID) (r Released, err error) {
-	err = c.call(ctx, "/queue/release", id, &r)
-	return r, err
 }

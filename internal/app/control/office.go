@@ -26,7 +26,6 @@ package control
 import (
 	"context"
 	"io"
-	"time"
 
 	"facteur/internal/store/directory"
 )
@@ -53,16 +52,21 @@ type Office interface {
 	AddDomain(ctx context.Context, d DomainName) error
 	// RemoveDomain takes a domain out of the database.
 	RemoveDomain(ctx context.Context, d DomainName) error
-	// Queue calls fn for every item, oldest first, until fn fails.
-	Queue(ctx context.Context, fn func(Entry) error) error
+	// Queue calls fn for every item that is picked, until fn fails.
+	Queue(ctx context.Context, s Selection, fn func(Entry) error) error
+	// CountQueue counts what is picked.
+	CountQueue(ctx context.Context, s Selection) (Count, error)
 	// Entry is one item of the queue.
 	Entry(ctx context.Context, id ItemID) (Entry, error)
 	// Message is the bytes of an item. Close it.
 	Message(ctx context.Context, id ItemID) (io.ReadCloser, error)
-	// Release lets go what is held of an item.
-	Release(ctx context.Context, id ItemID) (Released, error)
-	// Retry makes what waits due now, and tells how many recipients that is.
-	Retry(ctx context.Context, w Waiting) (int, error)
+	// Change carries out an order, and tells of each part when it is done. When told
+	// fails, or ctx ends, what is not done yet stays as it is.
+	Change(ctx context.Context, o Order, told func(Progress) error) error
+	// Shape calls fn for every domain, in no order.
+	Shape(ctx context.Context, s Shape, fn func(Row) error) error
+	// CheckQueue reads every message, and calls fn for each that can't be read.
+	CheckQueue(ctx context.Context, fn func(Damage) error) error
 }
 
 // NewAccount is an account to be.
@@ -93,37 +97,4 @@ type DomainName struct {
 // ItemID is a queue ID as people see it.
 type ItemID struct {
 	ID string `json:"id"`
-}
-
-// Waiting says for what: a domain in any case and script, with a dot before it to
-// include those below it; "" for all.
-type Waiting struct {
-	Domain string `json:"domain"`
-}
-
-// Entry is an item of the queue as listings show it.
-type Entry struct {
-	ID      string    `json:"id"`
-	Arrived time.Time `json:"arrived"`
-	// Size is in bytes.
-	Size int64 `json:"size"`
-	// Active: an attempt is under way.
-	Active bool `json:"active"`
-	// Sender is the reverse-path; "" for a notice.
-	Sender     string       `json:"sender"`
-	Account    string       `json:"account,omitempty"`
-	Client     string       `json:"client,omitempty"`
-	Recipients []ToDelivery `json:"recipients"`
-}
-
-// ToDelivery is a recipient that an item still has to reach.
-type ToDelivery struct {
-	Address  string `json:"address"`
-	Original string `json:"original,omitempty"` // if it is not Address
-	State    string `json:"state"`
-	Attempts int    `json:"attempts"`
-	// Due is when it is tried (next).
-	Due time.Time `json:"due"`
-	// Reason is what the last attempt that deferred it was told.
-	Reason string `json:"reason,omitempty"`
 }

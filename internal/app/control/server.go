@@ -25,7 +25,7 @@ const (
 	maxConnections = 64
 	headerTime     = 2 * time.Second // a connection that says nothing makes room soon
 	requestTime    = 10 * time.Second
-	answerTime     = 2 * time.Minute // a listing of a million items takes its time
+	answerTime     = 2 * time.Minute // but see stallTime
 	idleTime       = 5 * time.Second
 )
 
@@ -52,6 +52,7 @@ func Serve(dir string, office Office, events event.Sink) (*Server, error) {
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          log.New(lines{events}, "", 0),
+		ConnContext:       withCaller,
 	}
 	go func() { s.done <- s.http.Serve(netutil.LimitListener(guard{l}, maxConnections)) }()
 	return s, nil
@@ -89,11 +90,13 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /domains", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Domains(ctx) }))
 	mux.Handle("POST /domains/add", change(events, "domain added", o.AddDomain, func(d DomainName) string { return d.Name }))
 	mux.Handle("POST /domains/remove", change(events, "domain removed", o.RemoveDomain, func(d DomainName) string { return d.Name }))
-	mux.Handle("POST /queue", queueHandler(o))
+	mux.Handle("POST /queue", streamed(false, o.Queue))
+	mux.Handle("POST /queue/count", ask(func(ctx context.Context, s Selection) (any, error) { return o.CountQueue(ctx, s) }))
 	mux.Handle("POST /queue/entry", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Entry(ctx, id) }))
 	mux.Handle("POST /queue/message", messageHandler(o))
-	mux.Handle("POST /queue/release", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Release(ctx, id) }))
-	mux.Handle("POST /queue/retry", ask(func(ctx context.Context, w Waiting) (any, error) { return o.Retry(ctx, w) }))
+	mux.Handle("POST /queue/change", streamed(true, o.Change))
+	mux.Handle("POST /queue/shape", streamed(false, o.Shape))
+	mux.Handle("POST /queue/check", streamed(true, func(ctx context.Context, _ struct{}, fn func(Damage) error) error { return o.CheckQueue(ctx, fn) }))
 	return mux
 }
 
@@ -124,21 +127,6 @@ func change[In any](events event.Sink, what string, fn func(context.Context, In)
 		events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/control", Text: what, Attrs: []slog.Attr{slog.String("name", subject(in))}})
 		return struct{}{}, nil
 	})
-}
-
-func queueHandler(o Office) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if _, err := decode[struct{}](w, r); err != nil {
-			refuse(w, http.StatusBadRequest, err)
-			return
-		}
-		out := json.NewEncoder(w)
-		if err := o.Queue(r.Context(), func(e Entry) error { return out.Encode(e) }); err != nil {
-			// The status has gone out; cutting the connection tells the client that
-			// the list is not whole.
-			panic(http.ErrAbortHandler)
-		}
-	}
 }
 
 func messageHandler(o Office) http.HandlerFunc {

@@ -77,7 +77,7 @@ func (g guard) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if uid, err := peer(c); err == nil && (uid == 0 || int(uid) == os.Geteuid()) {
-			return c, nil
+			return peerConn{c, uid}, nil
 		}
 		c.Close()
 	}

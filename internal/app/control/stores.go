@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
-	"strings"
 
 	"facteur/internal/app/config"
+	"facteur/internal/base/event"
+	"facteur/internal/base/vfs"
+	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/journey"
 	"facteur/internal/store/queue"
 )
 
@@ -20,10 +22,15 @@ import (
 type Stores struct {
 	directory *directory.Directory
 	queue     *queue.Queue
+	router    *route.Router
+	events    event.Sink
 }
 
-// NewStores is the office of stores that are open.
-func NewStores(d *directory.Directory, q *queue.Queue) *Stores { return &Stores{d, q} }
+// NewStores is the office of stores that are open. What is done to the queue is told
+// to events.
+func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, events event.Sink) *Stores {
+	return &Stores{d, q, r, events}
+}
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
@@ -35,9 +42,15 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, database.Close())
 	}
+	limits := journey.Limits{Days: cfg.Journey.KeepDays, MaxSize: int64(cfg.Journey.MaxSize)}
+	j, err := journey.Open(vfs.OS{}, filepath.Join(cfg.DataDir, "journey"), limits, event.Discard)
+	if err != nil {
+		return nil, nil, errors.Join(err, q.Close(), database.Close())
+	}
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
 	d.Keep(cfg.KeyKinds())
-	return NewStores(d, q), func() error { return errors.Join(q.Close(), database.Close()) }, nil
+	r := route.New(d, cfg.Hostname, cfg.Home)
+	return NewStores(d, q, r, j), func() error { j.Close(); return errors.Join(q.Close(), database.Close()) }, nil
 }
 
 // Accounts implements Office.
@@ -85,77 +98,6 @@ func (s *Stores) AddDomain(ctx context.Context, d DomainName) error {
 // RemoveDomain implements Office.
 func (s *Stores) RemoveDomain(ctx context.Context, d DomainName) error {
 	return about(d.Name, s.directory.RemoveDomain(ctx, d.Name))
-}
-
-// Queue implements Office.
-func (s *Stores) Queue(ctx context.Context, fn func(Entry) error) (err error) {
-	list := s.queue.List(ctx, func(it *queue.Item) bool {
-		err = fn(s.entry(it))
-		return err == nil
-	})
-	return errors.Join(err, list)
-}
-
-// Entry implements Office.
-func (s *Stores) Entry(ctx context.Context, id ItemID) (Entry, error) {
-	it, _, err := s.show(ctx, id)
-	if err != nil {
-		return Entry{}, err
-	}
-	return s.entry(it), nil
-}
-
-// Message implements Office.
-func (s *Stores) Message(ctx context.Context, id ItemID) (io.ReadCloser, error) {
-	_, body, err := s.show(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return body.Open()
-}
-
-// Retry implements Office.
-func (s *Stores) Retry(ctx context.Context, w Waiting) (int, error) {
-	if w.Domain == "" {
-		return s.queue.Flush(ctx, "")
-	}
-	name, below := strings.CutPrefix(w.Domain, ".")
-	domain, err := address.CanonicalDomain(name)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a domain: %w", w.Domain, err)
-	}
-	if below {
-		domain = "." + domain
-	}
-	return s.queue.Flush(ctx, domain)
-}
-
-func (s *Stores) show(ctx context.Context, id ItemID) (*queue.Item, queue.Body, error) {
-	n, err := queue.ParseID(id.ID)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.queue.Show(ctx, n)
-}
-
-func (s *Stores) entry(it *queue.Item) Entry {
-	e := Entry{
-		ID:      it.ID.String(),
-		Arrived: it.Arrived,
-		Size:    it.Size,
-		Active:  s.queue.Active(it),
-		Sender:  it.Sender.String(),
-		Account: it.Origin.Account,
-		Client:  it.Origin.ClientAddr,
-	}
-	for _, r := range it.Recipients {
-		to := ToDelivery{Address: r.Address.String(), State: r.State.String(), Attempts: r.Attempts, Due: r.Due, Reason: r.LastReply}
-		if original := r.Original.String(); original != to.Address {
-			to.Original = original
-		}
-		e.Recipients = append(e.Recipients, to)
-	}
-	return e
 }
 
 // mailbox reads the name of an account.

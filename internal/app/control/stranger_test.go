@@ -8,9 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"facteur/internal/store/queue"
 )
 
 // Whoever is neither root nor the server's user is not answered, not even where a
@@ -56,30 +53,4 @@ func stranger(t *testing.T, path string) {
 		t.Fatal("the stranger was answered")
 	}
 	t.Log("the stranger heard nothing")
-}
-
-// What waits is tried again when somebody asks for it, and for nothing else.
-func TestRetry(t *testing.T) {
-	t.Parallel()
-	cfg := settings(t)
-	stores := running(t, cfg)
-	o := office(t, cfg)
-	testQueue(t, o, stores.queue)
-	claimed, _, err := stores.queue.Claim(t.Context(), time.Now(), 10, queue.Except{})
-	must(t, err)
-	for _, it := range claimed {
-		_, err := stores.queue.Settle(t.Context(), queue.Settlement{Item: it.ID, Outcomes: []queue.Outcome{{N: 1, Due: it.Arrived.AddDate(1, 0, 0), Reply: "451 later"}}})
-		must(t, err)
-	}
-	for _, c := range []struct {
-		domain string
-		want   int
-	}{{"elsewhere.example", 0}, {"emote.example", 0}, {".EXAMPLE", 3}, {"remote.example", 0}} {
-		if n, err := o.Retry(t.Context(), Waiting{c.domain}); err != nil || n != c.want {
-			t.Errorf("%s: %d, %v", c.domain, n, err)
-		}
-	}
-	if _, err := o.Retry(t.Context(), Waiting{"a b"}); err == nil || !strings.Contains(err.Error(), "is not a domain") {
-		t.Error(err)
-	}
 }

@@ -15,7 +15,7 @@ const (
 	Speak                  // SMTP on the standard input and output (-bs)
 	ListQueue              // -bp, mailq
 	Aliases                // -bi, -I, newaliases
-	FlushQueue             // -q
+	FlushQueue             // -q, -qI, -qR
 )
 
 // Options are a command line.
@@ -37,8 +37,11 @@ type Options struct {
 	// EightBit (-B8BITMIME) declares the body; the letter's bytes decide as well.
 	EightBit bool
 	// Verbose (-v): tell what the server says.
-	Verbose    bool
-	Recipients []string
+	Verbose bool
+	// QueueID (-qI) and QueueSite (-qR) are the only item, or domain, that a flush is
+	// for.
+	QueueID, QueueSite string
+	Recipients         []string
 }
 
 // withValue are the options that take a value, attached or as the next argument.
@@ -164,9 +167,15 @@ func (o *Options) become(mode string) error {
 	return nil
 }
 
-// queue takes -q: once means now, with a time it would be a server.
+// queue takes -q: once means now, for an item (I) or a site (R) or all that waits;
+// with a time it would be a server.
 func (o *Options) queue(value string) error {
-	if value != "" {
+	switch {
+	case strings.HasPrefix(value, "I") && len(value) > 1:
+		o.QueueID = value[1:]
+	case strings.HasPrefix(value, "R") && len(value) > 1:
+		o.QueueSite = value[1:]
+	case value != "":
 		return failf(Usage, "-q%s is not known here; -q asks for one more attempt for all that waits, and the server retries by itself", value)
 	}
 	o.Mode = FlushQueue

@@ -37,6 +37,8 @@ func TestParse(t *testing.T) {
 		"-bi":                          {Mode: Aliases},
 		"-I":                           {Mode: Aliases},
 		"-q":                           {Mode: FlushQueue},
+		"-qI64F1A2B3C4D5E":             {Mode: FlushQueue, QueueID: "64F1A2B3C4D5E"},
+		"-qRexample.org":               {Mode: FlushQueue, QueueSite: "example.org"},
 		"-v -n -m -G -U a":             {Verbose: true, Recipients: []string{"a"}},
 		"-O DeliveryMode=b -Ac -h 3 a": {Recipients: []string{"a"}},
 		"-p ESMTP -L tag -d0 a":        {Recipients: []string{"a"}},

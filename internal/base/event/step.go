@@ -34,6 +34,9 @@ const (
 	Deferred    Kind = "deferred"     // by us; it is tried again
 	Held        Kind = "held"         // waits for a person
 	Released    Kind = "released"     // by a person
+	Requeued    Kind = "requeued"     // by a person, who had its way found anew
+	Expired     Kind = "expired"      // by a person, who ended its time
+	Deleting    Kind = "deleting"     // by a person, while it is being tried
 	Notified    Kind = "notified"     // a notice was made
 	Trouble     Kind = "trouble"      // a fault of ours
 

@@ -1,0 +1,146 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/store/queue"
+)
+
+// Action is what an admin does to items of the queue.
+type Action string
+
+// The actions.
+const (
+	// Hold keeps items until a person releases them.
+	Hold Action = "hold"
+	// Release lets go what is held; it is due at once.
+	Release Action = "release"
+	// Delete throws items away. Nobody is told.
+	Delete Action = "delete"
+	// Retry makes what waits due now.
+	Retry Action = "retry"
+	// Requeue takes items through routing again, as if they were new.
+	Requeue Action = "requeue"
+	// Expire returns items to their senders at the next attempt, which is now for
+	// what is not held.
+	Expire Action = "expire"
+)
+
+// Order is an Action for all that a Selection picks.
+type Order struct {
+	Action    Action    `json:"action"`
+	Selection Selection `json:"selection"`
+}
+
+// Progress is a part of an order that is done: how much, and which items.
+type Progress struct {
+	Count
+	IDs []string `json:"ids"`
+}
+
+// Change implements Office. The parts of an order are done, each of them, when told
+// hears of them, whatever happens to the rest.
+func (s *Stores) Change(ctx context.Context, o Order, told func(Progress) error) error {
+	f, err := o.Selection.filter()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := &work{stores: s, order: o, by: caller(ctx), told: told, stop: cancel}
+	err = s.do(ctx, o.Action, f, queue.Told{Done: w.done, Doomed: w.doomed, Ended: w.ended})
+	w.flush()
+	s.events.Emit(Summary{o.Action, w.by, w.all})
+	return errors.Join(w.failed, err)
+}
+
+// work is an order that is being carried out.
+type work struct {
+	stores *Stores
+	order  Order
+	by     Caller
+	told   func(Progress) error
+	stop   func()
+	part   Progress // since told heard last
+	all    Count
+	failed error // of told
+}
+
+// progressStep is after how many items an order tells how far it is.
+const progressStep = 500
+
+// done hears of an item that is changed.
+func (w *work) done(it *queue.Item) {
+	if w.order.Action != Retry { // that changes nothing but when, and attempts tell of themselves
+		w.stores.events.Emit(newHandled(w.order.Action, w.by, it))
+	}
+	w.count(it)
+}
+
+// doomed hears of an item that is deleted while it is being tried, ended of its end.
+func (w *work) doomed(it *queue.Item) {
+	w.stores.events.Emit(Doomed{newHandled(w.order.Action, w.by, it)})
+	w.count(it)
+}
+
+func (w *work) ended(it *queue.Item) {
+	w.stores.events.Emit(newHandled(w.order.Action, w.by, it))
+}
+
+func (w *work) count(it *queue.Item) {
+	w.part.IDs = append(w.part.IDs, it.ID.String())
+	w.part.Add(Count{1, len(it.Recipients), it.Size})
+	if len(w.part.IDs) >= progressStep {
+		w.flush()
+	}
+}
+
+// flush tells how far it is. Where nobody listens any more, whoever asked has thought
+// better of it.
+func (w *work) flush() {
+	w.all.Add(w.part.Count)
+	if len(w.part.IDs) > 0 && w.failed == nil {
+		if w.failed = w.told(w.part); w.failed != nil {
+			w.stop()
+		}
+	}
+	w.part = Progress{}
+}
+
+// do has the queue carry out an action.
+func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.Told) (err error) {
+	switch a {
+	case Hold:
+		_, err = s.queue.Hold(ctx, f, told)
+	case Release:
+		_, err = s.queue.Unhold(ctx, f, told)
+	case Delete:
+		_, err = s.queue.Delete(ctx, f, told)
+	case Retry:
+		_, err = s.queue.Retry(ctx, f, told)
+	case Expire:
+		_, err = s.queue.Expire(ctx, f, told)
+	case Requeue:
+		_, err = s.queue.Requeue(ctx, f, s.reroute, told)
+	default:
+		err = fmt.Errorf("%q is nothing that can be done to the queue", a)
+	}
+	return err
+}
+
+// reroute finds anew where a recipient goes, from the address that the peer gave.
+// One that is unknown by now stays as it is: its delivery fails, and its sender
+// hears of it.
+func (s *Stores) reroute(ctx context.Context, _ *queue.Item, r queue.Recipient) (queue.Recipient, error) {
+	a := s.router.Resolve(ctx, r.Original)
+	switch a.State() {
+	case lookup.TryAgain:
+		return r, fmt.Errorf("where <%s> leads can't be told now: %w", r.Original, a.Err())
+	case lookup.Found:
+		r.Address, r.Route = a.Value().Address, a.Value().String()
+	}
+	return r, nil
+}
