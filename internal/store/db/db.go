@@ -299,6 +299,15 @@ func isFatal(err error) bool {
 	return false
 }
 
+// IsDamaged tells the errors of reading that mean a damaged file.
+func IsDamaged(err error) bool {
+	switch code(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return true
+	}
+	return false
+}
+
 // named gives an error the name by which callers know it.
 func named(err error) error {
 	if code(err) == sqlite3.SQLITE_FULL {

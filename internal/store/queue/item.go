@@ -134,6 +134,8 @@ type Recipient struct {
 	Delayed bool
 	// Expired is true once a person has given it up; see Item.Expired.
 	Expired bool
+
+	fresh, removed bool // see state.go
 }
 
 // Body is the bytes of an item, readable any number of times.

@@ -22,8 +22,8 @@ type leases struct {
 	// none is reading.
 	recentEnds map[lease]struct{}
 	// overruled are those about which a person has written something that the attempt
-	// must not undo; true: they are to end with it.
-	overruled map[lease]bool
+	// must not undo.
+	overruled map[lease]overruling
 	// condemned tell of recipients that were deleted while they were being tried, when
 	// that ends them.
 	condemned map[lease]func()
@@ -32,7 +32,7 @@ type leases struct {
 }
 
 func newLeases() leases {
-	return leases{leased: make(map[lease]struct{}), files: make(map[ID]int), overruled: make(map[lease]bool), condemned: make(map[lease]func())}
+	return leases{leased: make(map[lease]struct{}), files: make(map[ID]int), overruled: make(map[lease]overruling), condemned: make(map[lease]func())}
 }
 
 // lease takes a recipient of an item; q.mu is held.
@@ -57,10 +57,34 @@ func (q *Queue) endLease(l lease) {
 	if len(q.overruled) == 0 {
 		return
 	}
-	if q.overruled[l] {
-		q.clearLater(l)
+	if o, overruled := q.overruled[l]; overruled {
+		q.settleOrder(l, o)
+		delete(q.overruled, l)
 	}
-	delete(q.overruled, l)
+}
+
+// overruling is what a person's order made of a recipient that is being tried.
+type overruling struct {
+	removes bool
+	to      Recipient
+}
+
+// settleOrder lets an order take its course when the attempt has ended; q.mu is held.
+func (q *Queue) settleOrder(l lease, o overruling) {
+	if o.removes {
+		q.clearLater(l)
+		return
+	}
+	q.appeared(o.to)
+	q.fresh.missed = true
+}
+
+// endLeases gives back all of an item; q.mu is held.
+func (q *Queue) endLeases(it *Item) {
+	for _, r := range it.Recipients {
+		q.endLease(lease{it.ID, r.N})
+	}
+	q.cool(it.ID)
 }
 
 func (q *Queue) isLeased(id ID, n int) bool {
@@ -119,7 +143,7 @@ func (q *Queue) isOverruled(l lease) bool {
 func (q *Queue) clearLater(l lease) {
 	q.removed = append(q.removed, l)
 	if len(q.removed) == 1 {
-		q.background.Go(q.clear)
+		q.later(q.clear)
 	}
 }
 

@@ -146,7 +146,7 @@ func (q *Queue) apply(ctx context.Context, op operation, part []target) (r appli
 		gone, err = endAll(tx, r.done)
 		return err
 	})
-	files := q.giveBack(mine, gone)
+	files := q.giveBack(mine, gone, r, err)
 	if op.overrules {
 		q.insist(op, theirs, r)
 	}
@@ -202,12 +202,26 @@ func (q *Queue) seize(part []target) (mine, theirs []target) {
 
 // giveBack ends the leases of a part, of which some items are gone; it gives those
 // whose bytes are in a file.
-func (q *Queue) giveBack(mine []target, gone []ID) (files []ID) {
+func (q *Queue) giveBack(mine []target, gone []ID, r applied, err error) (files []ID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	files = q.ended(gone)
 	for _, t := range mine {
 		q.endLease(t.lease())
+	}
+	if err != nil {
+		r = applied{}
+	}
+	written := make(map[lease]bool, len(r.done))
+	for _, t := range r.done {
+		written[t.lease()] = true
+		q.appeared(t.to)
+	}
+	for _, t := range mine {
+		if !written[t.lease()] { // it stands as it was, or as somebody else has put it
+			q.passed(t.Recipient)
+			q.fresh.missed = true
+		}
 	}
 	return files
 }
@@ -217,7 +231,7 @@ func (q *Queue) giveBack(mine []target, gone []ID) (files []ID) {
 func (q *Queue) overrule(t target, op operation) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.overruled[t.lease()] = op.removes
+	q.overruled[t.lease()] = overruling{op.removes, t.to}
 	if op.removes {
 		q.condemned[t.lease()] = func() { call(op.told.Ended, t.item, t.Recipient) }
 	}
@@ -236,9 +250,9 @@ func (q *Queue) insist(op operation, theirs []target, r applied) {
 			delete(q.overruled, t.lease())
 			delete(q.condemned, t.lease())
 		case held:
-			q.overruled[t.lease()] = op.removes
-		case op.removes:
-			q.clearLater(t.lease())
+			q.overruled[t.lease()] = overruling{op.removes, t.to}
+		default:
+			q.settleOrder(t.lease(), overruling{op.removes, t.to})
 		}
 	}
 }
@@ -247,13 +261,13 @@ func (q *Queue) insist(op operation, theirs []target, r applied) {
 const stands = " WHERE item = ? AND n = ? AND state = ? AND attempts = ? AND due = ?"
 
 func (t target) stands(values ...any) []any {
-	return append(values, int64(t.item.ID), t.N, int(t.State), t.Attempts, t.Due.UnixMicro())
+	return append(values, int64(t.item.ID), t.N, t.row(), t.Attempts, t.Due.UnixMicro())
 }
 
 // write brings the row of a target from what it was to what it is to be.
 func (t target) write(tx *db.Tx) (changed bool, err error) {
 	n, err := affected(tx.Exec(`UPDATE recipient SET state = ?, due = ?, attempts = ?, last_reply = ?, address = ?, route = ?, options = ?`+stands,
-		t.stands(int(t.to.State), t.to.Due.UnixMicro(), t.to.Attempts, t.to.LastReply, mailbox(t.to.Address), t.to.Route, t.to.options())...))
+		t.stands(t.to.row(), t.to.Due.UnixMicro(), t.to.Attempts, t.to.LastReply, mailbox(t.to.Address), t.to.Route, t.to.options())...))
 	return n > 0, err
 }
 

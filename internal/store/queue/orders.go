@@ -14,14 +14,14 @@ var ErrNotHeld = errors.New("nothing of this item is held")
 const failuresTold = 10
 
 // waits tells whether a recipient is there for the scheduler.
-func (r *Recipient) waits() bool { return r.State == Queued || r.State == Fresh }
+func (r *Recipient) waits() bool { return r.State == Queued }
 
 // Hold puts what the filter picks aside until a person releases it. What is being
 // tried (Count.Busy) is held if that attempt does not end it.
 func (q *Queue) Hold(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	return q.operate(ctx, "holding", f, operation{told: first(told), overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.waits()
-		r.State = Held
+		r.State, r.fresh = Held, false
 		return r, ok
 	}})
 }
@@ -32,7 +32,7 @@ func (q *Queue) Unhold(ctx context.Context, f Filter, told ...Told) (Count, erro
 	now := time.Now()
 	return q.operate(ctx, "releasing", f, operation{told: first(told), overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
 		ok := r.State == Held
-		r.State, r.Due, r.LastReply = Queued, it.notBefore(now), ""
+		r.State, r.fresh, r.Due, r.LastReply = Queued, false, it.notBefore(now), ""
 		return r, ok
 	}})
 }
@@ -50,9 +50,8 @@ func (it *Item) notBefore(now time.Time) time.Time {
 // sender; none begins after Delete has returned.
 func (q *Queue) Delete(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	return q.operate(ctx, "deleting", f, operation{told: first(told), overrules: true, removes: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
-		ok := r.State != Removed
-		r.State = Removed
-		return r, ok
+		r.removed = true
+		return r, true
 	}})
 }
 
@@ -62,7 +61,7 @@ func (q *Queue) Retry(ctx context.Context, f Filter, told ...Told) (Count, error
 	now := time.Now()
 	return q.operate(ctx, "retrying", f, operation{told: first(told), plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.waits() && r.Attempts > 0 && r.Due.After(now)
-		r.State, r.Due = Queued, now
+		r.fresh, r.Due = false, now
 		return r, ok
 	}})
 }
@@ -85,7 +84,7 @@ func (q *Queue) Expire(ctx context.Context, f Filter, told ...Told) (Count, erro
 	now := time.Now()
 	return q.operate(ctx, "expiring", f, operation{told: first(told), overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
 		ok := !r.Expired && r.waits() || f.Shelf == ShelfHold && r.State == Held
-		r.State, r.Due, r.Expired = Queued, it.notBefore(now), true
+		r.State, r.fresh, r.Due, r.Expired = Queued, false, it.notBefore(now), true
 		return r, ok
 	}})
 }
@@ -109,7 +108,7 @@ func (q *Queue) Requeue(ctx context.Context, f Filter, fn func(context.Context, 
 			return r, false
 		}
 		r.Address, r.Route = to.Address, to.Route
-		r.State, r.Due, r.Attempts, r.LastReply, r.Expired = Queued, it.notBefore(now), 0, "", false
+		r.State, r.fresh, r.Due, r.Attempts, r.LastReply, r.Expired = Queued, false, it.notBefore(now), 0, "", false
 		return r, true
 	}})
 	return sum, errors.Join(err, errors.Join(failures...))

@@ -46,14 +46,13 @@ package queue
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -74,6 +73,7 @@ type Queue struct {
 	mu sync.Mutex
 	leases
 	fresh fresh
+	searches
 	// nextDue is when a recipient becomes due that is only in the database.
 	nextDue time.Time
 
@@ -81,6 +81,13 @@ type Queue struct {
 	operating  sync.Mutex
 	wake       chan struct{}
 	background sync.WaitGroup
+
+	// past is the greatest ID of the processes before this one, and prefix begins the
+	// names of files that this one is writing.
+	past   ID
+	prefix string
+	stop   context.CancelFunc
+	closed bool
 }
 
 // Open opens the queue in dir (queue.db and queue/), creating what is missing and
@@ -98,20 +105,40 @@ func Open(dir string) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{db: d, spoolDir: spool, leases: newLeases(), wake: make(chan struct{}, 1)}
+	q := &Queue{db: d, spoolDir: spool, leases: newLeases(), searches: newSearches(), wake: make(chan struct{}, 1)}
 	q.fresh.hot = make(map[ID]memBody)
 	if err := q.recover(); err != nil {
 		d.Close()
 		return nil, err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	q.stop = stop
+	// A first page at once: of most queues that is all.
+	below, err := q.sweepRows(ctx, int64(q.past)+1)
+	if err != nil && !IsFull(err) {
+		return nil, errors.Join(err, q.Close())
+	}
+	q.background.Go(func() { q.sweep(ctx, below) })
 	return q, nil
 }
 
 // Close closes the files. Nothing is lost by not calling it.
 func (q *Queue) Close() error {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.stop()
 	err := q.db.Close()
 	q.background.Wait()
 	return err
+}
+
+// later runs fn beside the others, unless the queue is being closed; what it does not
+// get to is done after the next start. q.mu is held.
+func (q *Queue) later(fn func()) {
+	if !q.closed {
+		q.background.Go(fn)
+	}
 }
 
 // Broken is closed when the disk failed under the queue: nothing can be committed
@@ -133,62 +160,16 @@ func (q *Queue) signal() {
 	}
 }
 
-// recover brings the id counter and the spool directory in line with the rows.
+// recover brings the IDs in line with the rows.
 func (q *Queue) recover() error {
-	var last sql.NullInt64
-	err := q.db.Reader().QueryRow("SELECT seq FROM sqlite_sequence WHERE name = 'item'").Scan(&last)
-	if err != nil && err != sql.ErrNoRows {
-		return err
-	}
-	q.ids.last = last.Int64
-	return q.removeOrphans()
-}
-
-func (q *Queue) removeOrphans() error {
-	names, err := os.ReadDir(q.spoolDir)
+	err := q.db.Reader().QueryRow("SELECT max((SELECT id FROM used), coalesce((SELECT max(id) FROM item), 0))").Scan(&q.ids.last)
 	if err != nil {
 		return err
 	}
-	for _, e := range names {
-		keep, err := q.hasItem(e.Name())
-		if err != nil {
-			return err
-		}
-		if !keep {
-			if err := os.Remove(filepath.Join(q.spoolDir, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
+	q.past = ID(q.ids.last)
+	q.prefix = incomingPrefix + strconv.FormatInt(int64(q.NextID()), 36) + "-"
 	return nil
 }
-
-func (q *Queue) hasItem(name string) (found bool, err error) {
-	id, err := ParseID(name)
-	if err != nil {
-		// Only what this package names is its to remove.
-		return !strings.HasPrefix(name, incomingPrefix), nil
-	}
-	err = q.db.Reader().QueryRow("SELECT EXISTS(SELECT 1 FROM item WHERE id = ?)", int64(id)).Scan(&found)
-	return found, err
-}
-
-// ids gives out item IDs.
-type ids struct {
-	mu   sync.Mutex
-	last int64
-}
-
-func (g *ids) next(now time.Time) ID {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.last = max(g.last+1, now.UnixMicro())
-	return ID(g.last)
-}
-
-// NextID reserves the ID of an item to be, so that its Received field and the log
-// can name it before it is committed.
-func (q *Queue) NextID() ID { return q.ids.next(time.Now()) }
 
 // Commit makes an item durable: when it returns nil, the message and envelope
 // survive whatever comes. The item needs its ID (NextID) and recipients; Commit
@@ -200,7 +181,7 @@ func (q *Queue) Commit(ctx context.Context, d Draft) error {
 		return err
 	}
 	q.reserve(d)
-	if err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return insert(tx, d) }); err != nil {
+	if err := q.db.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error { return q.insert(tx, d) }); err != nil {
 		q.forgo(d)
 		q.removeUnused(d, err)
 		return fmt.Errorf("queue: %w", err)
@@ -226,6 +207,9 @@ func prepare(d Draft) error {
 	}
 	if d.Item.Arrived.IsZero() {
 		d.Item.Arrived = time.Now()
+	}
+	if !d.Item.Release.After(d.Item.Arrived) {
+		d.Item.Release = time.Time{} // HOLDUNTIL of a time that has passed
 	}
 	d.Item.Size = d.Spool.Size()
 	for i := range d.Item.Recipients {

@@ -203,7 +203,7 @@ func TestOrphansAreRemovedAndStrangersAreNot(t *testing.T) {
 	for _, name := range []string{"incoming-123", ID(42).String(), "README"} {
 		os.WriteFile(filepath.Join(spool, name), []byte("x"), 0o600)
 	}
-	openTest(t, dir)
+	openTest(t, dir).background.Wait()
 	var left []string
 	files, _ := os.ReadDir(spool)
 	for _, f := range files {

@@ -16,17 +16,20 @@ const (
 )
 
 // insert writes the rows of a draft whose bytes are already where they belong.
-func insert(tx *db.Tx, d Draft) error {
+func (q *Queue) insert(tx *db.Tx, d Draft) error {
 	it := d.Item
-	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options, data)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+	if err := q.ids.use(tx, it.ID); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options, sum, data)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(it.ID), it.Arrived.UnixMicro(), mailbox(it.Sender), it.Origin.Account, it.Origin.Local,
-		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options(), inline(d))
+		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options(), int64(d.Spool.sum), inline(d))
 	if err != nil {
 		return err
 	}
 	for i := range it.Recipients {
-		if err := insertRecipient(tx, it.ID, &it.Recipients[i]); err != nil {
+		if err := insertRecipient(tx, it, &it.Recipients[i]); err != nil {
 			return err
 		}
 	}
@@ -44,11 +47,11 @@ func inline(d Draft) []byte {
 	return d.Spool.mem
 }
 
-func insertRecipient(tx *db.Tx, id ID, r *Recipient) error {
-	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?)`,
-		int64(id), r.N, mailbox(r.Address), mailbox(r.Original), r.Route, int(r.State), r.Due.UnixMicro(),
-		r.Attempts, r.LastReply, r.Delayed, r.options())
+func insertRecipient(tx *db.Tx, it *Item, r *Recipient) error {
+	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options, sender)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)`,
+		int64(it.ID), r.N, mailbox(r.Address), mailbox(r.Original), r.Route, r.row(), r.Due.UnixMicro(),
+		r.Attempts, r.LastReply, r.Delayed, r.options(), mailbox(it.Sender))
 	return err
 }
 
@@ -90,14 +93,15 @@ const columns = `i.id, i.arrived, i.sender, i.account, i.local, i.client_addr, i
 func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
 	var id, arrived, due int64
 	var sender, addr, original, options, wishes string
-	var flags int
+	var flags, state int
 	err = scan(&id, &arrived, &sender, &it.Origin.Account, &it.Origin.Local, &it.Origin.ClientAddr,
 		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options,
-		&r.N, &addr, &original, &r.Route, &r.State, &due, &r.Attempts, &r.LastReply, &r.Delayed, &wishes)
+		&r.N, &addr, &original, &r.Route, &state, &due, &r.Attempts, &r.LastReply, &r.Delayed, &wishes)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
 	it.Body8Bit, it.UTF8, it.Binary = flags&flag8Bit != 0, flags&flagUTF8 != 0, flags&flagBinary != 0
 	it.setOptions(options)
 	r.setOptions(wishes)
+	r.setRow(state)
 	r.Address, r.Original, r.Due = parseMailbox(addr), parseMailbox(original), time.UnixMicro(due)
 	return it, r, err
 }

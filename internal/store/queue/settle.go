@@ -79,7 +79,7 @@ func (q *Queue) settle(tx *db.Tx, s Settlement, cleared *[]lease) error {
 		}
 	}
 	for _, d := range s.Offspring {
-		if err := insert(tx, d); err != nil {
+		if err := q.insert(tx, d); err != nil {
 			return err
 		}
 	}
@@ -145,7 +145,7 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 			q.endLease(lease{s.Item, o.N})
 			switch o.Result {
 			case Deferred:
-				q.nextDue = minTime(q.nextDue, o.Due)
+				q.dueAt(o.Due)
 				q.cool(s.Item)
 			case Undeliverable:
 				q.cool(s.Item)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,16 +21,17 @@ const firstRoom = 16 << 10
 // small, in a file of the spool directory beyond. It belongs to one goroutine.
 // Nothing in it is durable before Commit.
 type Spool struct {
-	dir  string
-	mem  []byte
-	file *os.File
-	size int64
+	dir, prefix string
+	mem         []byte
+	file        *os.File
+	size        int64
+	sum         uint32 // CRC-32C of what was written
 	// failed is why the file can't be made durable any more.
 	failed error
 }
 
 // Spool starts an empty one. Discard it unless it was committed.
-func (q *Queue) Spool() *Spool { return &Spool{dir: q.spoolDir} }
+func (q *Queue) Spool() *Spool { return &Spool{dir: q.spoolDir, prefix: q.prefix} }
 
 // Size is the number of bytes written so far.
 func (s *Spool) Size() int64 { return s.size }
@@ -50,12 +51,17 @@ func (s *Spool) Write(p []byte) (int, error) {
 			s.mem = slices.Grow(s.mem, max(len(p), cap(s.mem))) // append grows by quarters
 		}
 		s.mem = append(s.mem, p...)
-		s.size += int64(len(p))
+		s.count(p)
 		return len(p), nil
 	}
 	n, err := s.file.Write(p)
-	s.size += int64(n)
+	s.count(p[:n])
 	return n, err
+}
+
+func (s *Spool) count(written []byte) {
+	s.size += int64(len(written))
+	s.sum = crc32.Update(s.sum, castagnoli, written)
 }
 
 // ReadAt implements io.ReaderAt over what was written so far, before the commit.
@@ -67,7 +73,7 @@ func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (s *Spool) spill() error {
-	f, err := os.CreateTemp(s.dir, incomingPrefix+"*")
+	f, err := os.CreateTemp(s.dir, s.prefix+"*")
 	if err != nil {
 		return fmt.Errorf("spool file: %w", err)
 	}
@@ -104,8 +110,6 @@ func (s *Spool) settle(id ID) error {
 	return err
 }
 
-const incomingPrefix = "incoming-"
-
 func bodyPath(dir string, id ID) string { return filepath.Join(dir, id.String()) }
 
 func syncDir(dir string) error {
@@ -116,23 +120,3 @@ func syncDir(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
-
-// memBody is a body read from its row.
-type memBody []byte
-
-func (b memBody) Size() int64 { return int64(len(b)) }
-func (b memBody) Open() (io.ReadSeekCloser, error) {
-	return struct {
-		*bytes.Reader
-		io.Closer
-	}{bytes.NewReader(b), io.NopCloser(nil)}, nil
-}
-
-// fileBody is a body in a file of the spool directory.
-type fileBody struct {
-	path string
-	size int64
-}
-
-func (b fileBody) Size() int64                      { return b.size }
-func (b fileBody) Open() (io.ReadSeekCloser, error) { return os.Open(b.path) }

@@ -12,11 +12,6 @@ const (
 	Landing
 	// Held recipients wait for a person.
 	Held
-	// Fresh recipients were committed by this process, which has them in memory.
-	Fresh
-	// Removed recipients were deleted by a person while they were being tried: if the
-	// attempt does not deliver them, they have ended.
-	Removed
 )
 
 // String names the state as the queue tools show it.
@@ -28,10 +23,34 @@ func (s State) String() string {
 		return "landing"
 	case Held:
 		return "held"
-	case Fresh:
-		return "queued"
-	case Removed:
-		return "removed"
 	}
 	return "unknown"
+}
+
+// What the column state has beyond the states: a Queued recipient that this process,
+// or one that died, has in memory, and one that was deleted while it was being tried.
+const (
+	rowFresh   = 3
+	rowRemoved = 4
+)
+
+// row is the state of a recipient in its row.
+func (r *Recipient) row() int {
+	switch {
+	case r.removed:
+		return rowRemoved
+	case r.fresh && r.State == Queued:
+		return rowFresh
+	}
+	return int(r.State)
+}
+
+// setRow reads what row gave.
+func (r *Recipient) setRow(state int) {
+	switch r.removed, r.fresh = state == rowRemoved, state == rowFresh; {
+	case r.removed, r.fresh:
+		r.State = Queued
+	default:
+		r.State = State(state)
+	}
 }
