@@ -83,9 +83,9 @@ func outbound(c *config.Config, ways *transport.Table) *deliver.Outbound {
 		Port: c.Outbound.Port, Helo: c.HeloName(),
 		IPv4:         c.Outbound.InetProtocols != config.InetIPv6,
 		IPv6:         c.Outbound.InetProtocols != config.InetIPv4,
-		AllowPrivate: c.Outbound.AllowPrivate,
-		ReuseCount:   c.Outbound.ConnectionReuseCount,
-		ReuseTime:    c.Outbound.ConnectionReuseTime.Std(), IdleTime: c.Outbound.ConnectionIdleTime.Std(),
+		AllowPrivate: c.Outbound.AllowPrivate, RequireIPv6Name: c.Outbound.RequireIPv6Name,
+		ReuseCount: c.Outbound.ConnectionReuseCount,
+		ReuseTime:  c.Outbound.ConnectionReuseTime.Std(), IdleTime: c.Outbound.ConnectionIdleTime.Std(),
 		DestinationConcurrency: c.Outbound.DestinationConcurrency, Concurrency: c.Outbound.Concurrency,
 		Self: dns.Self{Names: []string{c.Hostname}},
 	}

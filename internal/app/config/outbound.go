@@ -34,8 +34,8 @@ type Outbound struct {
 	Helo string `toml:"helo"`
 	// Which Internet protocols are used to reach others: "all", "ipv4" or "ipv6".
 	InetProtocols InetProtocols `toml:"inet_protocols"`
-	// Which of a host's addresses are tried first: "any" (by turns, IPv6 first), "ipv6" or
-	// "ipv4". A family that leads nowhere is tried last for some minutes. Postfix calls
+	// Which of a host's addresses are tried first: "any" (both by turns, beginning with
+	// IPv6), "ipv6" or "ipv4". A family that leads nowhere is tried last for some minutes. Postfix calls
 	// this smtp_address_preference.
 	AddressPreference AddressPreference `toml:"address_preference"`
 	// Whether IPv6 is used for mail to strangers only if our address there has a name in
@@ -132,7 +132,7 @@ func (c *Config) source() transport.Source {
 }
 
 func sourceOf(bind []conf.Addr, protocols InetProtocols, preference AddressPreference) transport.Source {
-	s := transport.Source{IPv4: protocols != InetIPv6, IPv6: protocols != InetIPv4, PreferIPv4: preference == "ipv4"}
+	s := transport.Source{IPv4: protocols != InetIPv6, IPv6: protocols != InetIPv4, PreferIPv4: preference == "ipv4", PreferIPv6: preference == "ipv6"}
 	if protocols == "" {
 		s.IPv4, s.IPv6 = false, false // the house's
 	}

@@ -42,12 +42,12 @@ func (a *attempt) party() string {
 	return a.item.Sender.Domain
 }
 
-// only is the attempt for one of its recipients.
-func (a *attempt) only(r queue.Recipient) *attempt {
-	one, item := *a, *a.item
-	item.Recipients = []queue.Recipient{r}
-	one.item = &item
-	return &one
+// only is the attempt for some of its recipients.
+func (a *attempt) only(to ...queue.Recipient) *attempt {
+	part, item := *a, *a.item
+	item.Recipients = to
+	part.item = &item
+	return &part
 }
 
 // result is what an attempt brought for one recipient. The zero kind is deferred.

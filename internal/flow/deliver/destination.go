@@ -140,11 +140,7 @@ func (m *remote) siteOf(ctx context.Context, out *Outbound, c transport.Choice) 
 	if reply != nil || c.Fixed || len(s.hosts) == 0 {
 		return s, reply, text
 	}
-	names := make([]string, len(s.hosts))
-	for i, h := range s.hosts {
-		names[i] = h.name
-	}
-	if preset := out.Ways.ForMX(c, names); preset.Transport != c.Transport || len(preset.Relays) > 0 {
+	if preset := out.Ways.ForMX(c, []string{best(s.hosts).name}); preset.Transport != c.Transport || len(preset.Relays) > 0 {
 		preset.Fixed = true
 		if len(preset.Relays) == 0 && preset.NextHop == c.NextHop && isMail(preset.Transport.Kind) {
 			return newSite(preset, s.hosts).demanding(s.demand), nil, ""

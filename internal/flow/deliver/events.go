@@ -66,8 +66,9 @@ type Tried struct {
 	Sender  address.Address
 	Hop     route.Hop
 	// Agent is which of Postfix's programs would say it: "smtp", "virtual", "error", …
-	Agent     string
-	Recipient queue.Recipient
+	// and LogName what stands before it; "" is "postfix".
+	Agent, LogName string
+	Recipient      queue.Recipient
 	// Aside: it is held on purpose, and not because nobody may be told.
 	Aside  bool
 	Result queue.Result
@@ -94,8 +95,13 @@ func (e Tried) Line() (string, string) {
 	if e.Recipient.Original != e.Recipient.Address {
 		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
 	}
-	return "postfix/" + cmp.Or(e.Agent, "smtp"), e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
+	return program(e.LogName, e.Agent), e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
 		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + ")"
+}
+
+// program is the name that a line of the log begins with.
+func program(logName, agent string) string {
+	return cmp.Or(logName, "postfix") + "/" + cmp.Or(agent, "smtp")
 }
 
 // status is the word of status=. What is landing has been delivered for the

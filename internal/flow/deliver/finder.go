@@ -34,6 +34,8 @@ type Outbound struct {
 	IPv4, IPv6 bool
 	// Bind are the local addresses to connect from, at most one of each family.
 	Bind []netip.Addr
+	// RequireIPv6Name: no mail to strangers from an IPv6 address without a name in the DNS.
+	RequireIPv6Name bool
 	// AllowPrivate permits MX hosts with addresses that are not public.
 	AllowPrivate bool
 	// ReuseCount and ReuseTime bound the life of a connection, IdleTime its wait
@@ -86,6 +88,9 @@ type finder struct {
 	resolver *dns.Resolver
 	tls      *tlspolicy.Keeper
 	events   event.Sink
+	// rests are hosts, addresses and families that did not take us lately.
+	rests rests
+	names ownNames
 }
 
 // connect gives a connection to a host of the site, or a reply that says why there is
@@ -109,26 +114,33 @@ func nameServiceError(name string, why error) string {
 // take us later are the answer: a host that refuses to talk has said nothing about the
 // letter. Only where no host can ever be reached it has failed.
 func (f *finder) first(ctx context.Context, out *Outbound, s site, n need) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
-	for _, h := range s.hosts {
+	for _, h := range f.awake(s) {
 		conn, r, said := f.dial(ctx, out, s, h, n)
-		if conn == nil && (reply == nil || r.Temporary()) {
-			reply, text = r, said
-		}
-		if conn != nil {
-			if strings.EqualFold(conn.Extensions().Host, f.hostname) {
-				conn.Quit(ctx)
-				reply = smtp.NewReply(554, "5.4.6", "mail loops back to myself")
-				return nil, reply, fmt.Sprintf("mail loops back to myself: %s greets as %s", conn.Peer(), f.hostname)
+		if conn == nil {
+			f.relayFailed(ctx, h, r, said)
+			if reply == nil || r.Temporary() {
+				reply, text = r, said
 			}
-			return conn, nil, ""
+			continue
 		}
+		if strings.EqualFold(conn.Extensions().Host, f.hostname) {
+			conn.Quit(ctx)
+			reply = smtp.NewReply(554, "5.4.6", "mail loops back to myself")
+			return nil, reply, fmt.Sprintf("mail loops back to myself: %s greets as %s", conn.Peer(), f.hostname)
+		}
+		f.relayWorks(h)
+		return conn, nil, ""
 	}
 	return nil, reply, text
 }
 
 // dial connects to one host.
 func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need) (*smtpc.Conn, *smtp.Reply, string) {
+	from := out.source(s.transport)
 	addrs, reply := f.addrs(ctx, out, h)
+	if reply == nil && h.socket == "" {
+		addrs.Addrs, reply = f.usable(ctx, out, from, h, addrs.Addrs)
+	}
 	if reply != nil {
 		return nil, reply, reply.Text()
 	}
@@ -136,9 +148,10 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 	if reply != nil {
 		return nil, reply, reply.Text()
 	}
-	cfg := out.client(s, h)
+	cfg := out.client(s, h, from)
 	f.apply(out, b, &cfg)
-	conn, err := smtpc.Dial(ctx, smtpc.Target{Host: h.name, Port: h.port, Addrs: out.usable(addrs.Addrs)}, cfg)
+	conn, err := smtpc.Dial(ctx, smtpc.Target{Host: h.String(), Port: h.port, Addrs: addrs.Addrs, Socket: h.socket}, cfg)
+	f.learn(s, from, addrs.Addrs, conn, err)
 	if err == nil && n.metBy(conn) {
 		return conn, nil, ""
 	}
@@ -166,6 +179,9 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 
 // addrs are the addresses of a host, or why it has none.
 func (f *finder) addrs(ctx context.Context, out *Outbound, h host) (dns.Host, *smtp.Reply) {
+	if h.socket != "" {
+		return dns.Host{}, nil
+	}
 	a := f.resolver.LookupHost(ctx, h.name)
 	switch a.State() {
 	case lookup.TryAgain:
@@ -188,21 +204,17 @@ func insecure(host string) *smtp.Reply {
 	return smtp.NewReply(550, "5.7.30", fmt.Sprintf("the message must travel under TLS all the way, and host %s does not promise that (REQUIRETLS)", host))
 }
 
-// usable are the addresses that may be tried: of an enabled family and not our own.
-func (o *Outbound) usable(addrs []netip.Addr) (out []netip.Addr) {
-	for _, a := range addrs {
-		if (a.Unmap().Is4() && o.IPv4 || !a.Unmap().Is4() && o.IPv6) && !o.Self.IsAddr(a) {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
 // client is how the client is to talk to a host of a site.
-func (o *Outbound) client(s site, h host) smtpc.Config {
-	c := smtpc.Config{Hello: o.Helo, Timeouts: o.Timeouts, Bind: o.Bind, Dial: o.Dial}
+func (o *Outbound) client(s site, h host, from transport.Source) smtpc.Config {
+	c := smtpc.Config{Hello: from.Helo, Timeouts: o.Timeouts, Bind: from.Bind, Dial: o.Dial, LMTP: s.transport.Kind == transport.LMTP}
 	if !o.mayBePrivate(h) {
 		c.Permit = dns.Public
+	}
+	if r := h.relay; r != nil {
+		c.Implicit = r.Implicit
+		if r.User != "" {
+			c.Auth = &smtpc.Credentials{User: r.User, Password: r.Password.Reveal()}
+		}
 	}
 	return c
 }

@@ -219,7 +219,7 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, 
 // tell says what became of each recipient.
 func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	for _, r := range results {
-		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), Aside: r.aside, Recipient: r.recipient,
+		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
 	}
 }

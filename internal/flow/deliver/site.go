@@ -51,8 +51,16 @@ type host struct {
 	trusted bool
 }
 
-// String is the host with its port.
+// String is the host's name, or what stands for it.
 func (h host) String() string {
+	if h.socket != "" {
+		return "localhost" // as Postfix's lmtp(8) calls it
+	}
+	return h.name
+}
+
+// place is the host with its port, or its socket.
+func (h host) place() string {
 	if h.socket != "" {
 		return "unix:" + h.socket
 	}
@@ -72,7 +80,7 @@ func newSite(c transport.Choice, hosts []host) site {
 	}
 	names := make([]string, len(hosts))
 	for i, h := range hosts {
-		names[i] = h.String()
+		names[i] = h.place()
 	}
 	s.operator = operatorOf(best(hosts))
 	if hosts[0].relay == nil {

@@ -96,3 +96,11 @@ func agentOf(a *attempt, r result) string {
 	}
 	return "smtp"
 }
+
+// logNameOf is what the lines of the log about an attempt begin with.
+func logNameOf(a *attempt) string {
+	if a.choice.Transport == nil {
+		return ""
+	}
+	return a.choice.Transport.LogName
+}

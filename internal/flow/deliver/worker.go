@@ -104,7 +104,7 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 	}
 	w.remote.talked(w.line)
 	a.connected = time.Now()
-	results, err := w.send(ctx, a)
+	results, err := w.sendAround(ctx, a)
 	if err != nil {
 		w.remote.conclude(ctx, a, a.all(ours("message can't be read"), err.Error()))
 		return

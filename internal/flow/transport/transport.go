@@ -166,9 +166,10 @@ type Source struct {
 	// Bind are the local addresses, at most one of each family.
 	Bind []netip.Addr
 	Helo string
-	// IPv4 and IPv6 are the families that may be used, both when neither is set;
-	// PreferIPv4 tries that first.
-	IPv4, IPv6, PreferIPv4 bool
+	// IPv4 and IPv6 are the families that may be used; neither: what the house uses.
+	// PreferIPv4 and PreferIPv6 try that first; neither: by turns, as the name service
+	// has them.
+	IPv4, IPv6, PreferIPv4, PreferIPv6 bool
 }
 
 // or is the source with what it does not say taken from another.
@@ -182,6 +183,8 @@ func (s Source) or(other Source) Source {
 	if !s.IPv4 && !s.IPv6 {
 		s.IPv4, s.IPv6 = other.IPv4, other.IPv6
 	}
-	s.PreferIPv4 = s.PreferIPv4 || other.PreferIPv4
+	if !s.PreferIPv4 && !s.PreferIPv6 {
+		s.PreferIPv4, s.PreferIPv6 = other.PreferIPv4, other.PreferIPv6
+	}
 	return s
 }
