@@ -95,12 +95,12 @@ func (e Tried) Line() (string, string) {
 	if e.Recipient.Original != e.Recipient.Address {
 		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
 	}
-	return program(e.LogName, e.Agent), e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
+	return logger(e.LogName, e.Agent), e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
 		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + ")"
 }
 
-// program is the name that a line of the log begins with.
-func program(logName, agent string) string {
+// logger is the name that a line of the log begins with.
+func logger(logName, agent string) string {
 	return cmp.Or(logName, "postfix") + "/" + cmp.Or(agent, "smtp")
 }
 
