@@ -24,7 +24,7 @@ func (e Unreachable) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e Unreachable) Line() (string, string) {
-	return program(e.Transport.LogName, e.Transport.Kind.String()), e.Text
+	return logger(e.Transport.LogName, e.Transport.Kind.String()), e.Text
 }
 
 var _ event.Event = Unreachable{}
