@@ -55,7 +55,7 @@ type Mistake struct {
 // builder makes a Table.
 type builder struct {
 	table  *Table
-	relays []Relay
+	relays map[string][]Relay // by host or socket
 	pace   Pace
 	source Source
 	wrong  []Mistake
@@ -64,8 +64,8 @@ type builder struct {
 // NewTable makes a Table, or tells of all that is wrong. It completes the Transports,
 // which belong to the Table from then on.
 func NewTable(r Rules) (*Table, []Mistake) {
-	b := &builder{relays: r.Relays, pace: r.Pace, source: r.Source, table: &Table{usual: r.Usual, lost: noMailbox(),
-		named: make(map[string]*Transport), recipients: make(map[string][]entry), senders: make(map[string][]entry),
+	b := &builder{relays: byPlace(r.Relays), pace: r.Pace, source: r.Source, table: &Table{usual: r.Usual, lost: noMailbox(),
+		named: make(map[string]*Transport), recipients: make(map[string][]entry, len(r.Entries)), senders: make(map[string][]entry),
 		mx: make(map[string]*way), presets: make(map[string]*way)}}
 	if b.table.usual == nil {
 		b.table.usual = &Transport{Name: "smtp"}
@@ -89,6 +89,14 @@ func NewTable(r Rules) (*Table, []Mistake) {
 		}
 	}
 	return b.table, b.wrong
+}
+
+func byPlace(relays []Relay) map[string][]Relay {
+	places := make(map[string][]Relay, len(relays))
+	for _, r := range relays {
+		places[r.Host+r.Socket] = append(places[r.Host+r.Socket], r)
+	}
+	return places
 }
 
 func presetTransports(presets []Preset) (out []*Transport) {
@@ -136,8 +144,8 @@ func (b *builder) finish(t *Transport) {
 func (b *builder) complete(relays []Relay, kind Kind) {
 	for i := range relays {
 		r := &relays[i]
-		for _, known := range b.relays {
-			if known.Host == r.Host && known.Socket == r.Socket && (known.Port == r.Port || known.Port == 0 || r.Port == 0) {
+		for _, known := range b.relays[r.Host+r.Socket] {
+			if known.Port == r.Port || known.Port == 0 || r.Port == 0 {
 				port := max(r.Port, known.Port)
 				*r = known
 				r.Port = port

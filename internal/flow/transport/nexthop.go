@@ -82,12 +82,19 @@ func ParseRelay(word string) (Relay, error) {
 	if err != nil {
 		return Relay{}, err
 	}
-	host, err = hostName(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if len(bare) == len(host)-1 {
+		err = errBracket
+	} else {
+		host, err = hostName(bare)
+	}
 	if err != nil {
 		return Relay{}, fmt.Errorf("%q is no host; expected one such as \"smtp.example.com:587\" or \"[192.0.2.1]:25\"", word)
 	}
 	return Relay{Host: host, Port: port, Implicit: port == 465}, nil
 }
+
+var errBracket = errors.New("a bracket is missing")
 
 // hostName is a name in A-labels, or an address.
 func hostName(host string) (string, error) {

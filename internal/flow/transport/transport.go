@@ -85,7 +85,7 @@ type Transport struct {
 	Flags, NullSender string
 	TimeLimit         time.Duration
 	Pace              Pace
-	Source  Source
+	Source            Source
 	// Port is where MX hosts listen; 0 is the usual one.
 	Port uint16
 	// Divert names the transport that DivertPercent of the mail takes instead; "" none.
