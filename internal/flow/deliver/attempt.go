@@ -64,8 +64,11 @@ type result struct {
 	// passedOn: the host that took it knows DSN, and was told what the sender wants
 	// to hear.
 	passedOn bool
-	// after is when it may be tried again at the earliest; zero: when it is its turn.
-	after time.Time
+	// expired: it failed because its time is over, or a person gave it up; the last
+	// attempt would have put it off.
+	expired bool
+	// again is when it is tried again, if that is not for the schedule to say.
+	again time.Time
 	// aside: it is held on purpose, and not because nobody may be told.
 	aside bool
 	// agent is which of Postfix's programs would have written it down; "" for that of

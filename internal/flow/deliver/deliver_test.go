@@ -82,7 +82,7 @@ func (c *corridor) dispatcher() *Dispatcher {
 		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
 		Outbound: func() *Outbound {
-			out := &Outbound{Port: c.world.Port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,
+			out := &Outbound{Port: c.port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,
 				ReuseCount: 10, ReuseTime: time.Minute, IdleTime: 50 * time.Millisecond,
 				DestinationConcurrency: 2, Concurrency: 5, Roots: c.roots, Self: dns.Self{Names: []string{"mail.example.org"}}}
 			c.tune(out)
@@ -90,6 +90,14 @@ func (c *corridor) dispatcher() *Dispatcher {
 		},
 		Events: c.events,
 	})
+}
+
+// port is where the mail hosts of its world listen.
+func (c *corridor) port() uint16 {
+	if c.world == nil {
+		return 25
+	}
+	return c.world.Port()
 }
 
 // run starts a dispatcher; stop ends it and waits.

@@ -2,7 +2,9 @@ package deliver
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // desk settles in bulk what no worker has at hand: what is put off because its
@@ -22,14 +24,20 @@ func newDesk(c *clerk, done func(*attempt, int)) *desk {
 	return &desk{clerk: c, done: done, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// putOff defers an attempt without making it, until the suspension is over.
+// putOff defers an attempt without making it, until the suspension is over: then it is
+// its turn, however often it was put off before. The first that is due is the trial, and
+// most of the others come when it has ended.
 func (d *desk) putOff(a *attempt, s *suspension) {
 	results := a.all(s.reply, s.why())
 	for i := range results {
-		results[i].after, results[i].agent = s.until, agentError
+		results[i].again = s.until.Add(time.Duration(rand.Int64N(int64(afterTrial))))
+		results[i].agent = agentError
 	}
 	d.conclude(a, results)
 }
+
+// afterTrial is in what time those become due who wait for the end of a suspension.
+const afterTrial = time.Minute
 
 // conclude takes over what an attempt brought.
 func (d *desk) conclude(a *attempt, results []result) {

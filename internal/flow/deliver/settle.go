@@ -67,7 +67,7 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) queue.Settlement {
 	schedule := c.schedule()
 	it, s := x.attempt.item, queue.Settlement{Item: x.attempt.item.ID}
-	var told []bounce.Recipient
+	var told, double []bounce.Recipient
 	kept := x.results[:0]
 	for i := range x.results {
 		r := x.results[i]
@@ -79,11 +79,18 @@ func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) qu
 		if action != "" {
 			told = append(told, r.told(action, until(it, schedule)))
 		}
+		if o.Result == queue.Failed && c.notices.Double(it, now) {
+			double = append(double, r.told(dsn.Failed, time.Time{}))
+		}
 		kept, s.Outcomes = append(kept, r), append(s.Outcomes, o)
 	}
 	if len(told) > 0 {
 		x.about = worst(told)
 		c.addNotice(ctx, &s, it, told, now)
+	}
+	if len(double) > 0 {
+		x.about = dsn.Failed
+		c.addDouble(ctx, &s, it, double, now)
 	}
 	for i := range kept {
 		kept[i].kind = s.Outcomes[i].Result // as far as it was written down
@@ -107,8 +114,8 @@ func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.
 	if r.kind == queue.Failed && s.SoftBounce {
 		r.kind = queue.Deferred
 	}
-	if r.kind == queue.Deferred && s.Expired(it.Sender.IsNull(), it.Start(), now, attempts) {
-		r.kind = queue.Failed
+	if r.kind == queue.Deferred && (it.Expired || s.Expired(it.Sender.IsNull(), it.Start(), now, attempts)) {
+		r.kind, r.expired = queue.Failed, true
 	}
 	if r.kind == queue.Deferred && it.By.Return && it.By.Over(now) {
 		r.tooLate()
@@ -119,18 +126,13 @@ func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.
 	}
 	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
 	if r.kind == queue.Deferred {
-		o.Due = it.By.Next(later(s.Next(now, attempts, rand.Float64()), r.after), now)
+		if o.Due = r.again; o.Due.IsZero() {
+			o.Due = s.Next(now, attempts, rand.Float64())
+		}
+		o.Due = it.By.Next(o.Due, now)
 		o.Delayed = c.tellsDelay(s, it, r.recipient, now)
 	}
 	return o
-}
-
-// later is the later of two times.
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // tellsDelay decides whether the sender is to hear now that a recipient must wait:
@@ -186,6 +188,19 @@ func (c *clerk) addNotice(ctx context.Context, s *queue.Settlement, it *queue.It
 	s.Offspring = append(s.Offspring, d)
 }
 
+// addDouble puts what the postmaster gets of a notice that failed into its settlement
+// (LOOP-005). Where that can't be made now, the notice waits.
+func (c *clerk) addDouble(ctx context.Context, s *queue.Settlement, it *queue.Item, told []bounce.Recipient, now time.Time) {
+	d, made, err := c.notices.ForPostmaster(ctx, it, told, now)
+	switch {
+	case err != nil:
+		c.events.Emit(Trouble{ID: it.ID, What: "writing a notice for the postmaster", Err: err})
+		waitInstead(s, c.schedule(), now)
+	case made:
+		s.Offspring = append(s.Offspring, d)
+	}
+}
+
 func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
 	for i := range s.Outcomes {
 		if o := &s.Outcomes[i]; o.Result == queue.Failed {
@@ -216,18 +231,23 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, 
 	}
 }
 
-// tell says what became of each recipient.
+// tell says what became of each recipient, and once when the time of some is over.
 func (c *clerk) tell(a *attempt, results []result, now time.Time) {
+	returned := false
 	for _, r := range results {
-		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
-			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text})
+		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Recipient: r.recipient,
+			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text, Expired: r.expired, Last: bounce.IsLast(a.item)})
+		returned = returned || r.expired && r.kind == queue.Failed
+	}
+	if returned {
+		c.events.Emit(Expired{ID: a.item.ID, Sender: a.item.Sender})
 	}
 }
 
 // tellNotices says which notices were written about an item.
 func (c *clerk) tellNotices(id queue.ID, notices []queue.Draft, a dsn.Action) {
 	for _, d := range notices {
-		c.events.Emit(Notified{ID: id, Notice: d.Item, Action: a})
+		c.events.Emit(Notified{ID: id, Notice: d.Item, Action: a, Postmaster: bounce.IsLast(d.Item)})
 	}
 }
 
