@@ -59,11 +59,6 @@ func BenchmarkMaildirKeptConnections(b *testing.B) {
 	compare(b, load{title: "10 KB letters into a Maildir, over kept connections", to: alice, keep: true, open: maildir})
 }
 
-// Letters that go on to the next server.
-func BenchmarkRelay(b *testing.B) {
-	compare(b, load{title: "10 KB letters relayed to smtp-sink, a connection for each", to: "dave@remote.test", open: sink})
-}
-
 func compare(b *testing.B, l load) {
 	source := interop.Need(b, "smtp-source")
 	letters, rounds := number("FACTEUR_BENCH_LETTERS", 5000), number("FACTEUR_BENCH_ROUNDS", 3)
@@ -152,25 +147,4 @@ func maildir(*testing.B) (string, func(interop.Post) arrivals) {
 			return len(names)
 		}
 	}
-}
-
-// sink starts smtp-sink; what has left the queue has arrived there.
-func sink(b *testing.B) (string, func(interop.Post) arrivals) {
-	addr := interop.Loopback(interop.FreePort(b))
-	smtpSink := interop.Spawn(b, nil, interop.Need(b, "smtp-sink"), "-u", "nobody", "-c", addr, "1000")
-	interop.WaitBanner(b, addr, "220", smtpSink)
-	return addr, func(interop.Post) arrivals {
-		return func() int { return sinkCount(smtpSink.Output()) }
-	}
-}
-
-// sinkCount reads the running counter that smtp-sink -c prints:
-// "sess=12 quit=11 mesg=10" with carriage returns between.
-func sinkCount(output string) int {
-	i := strings.LastIndex(output, "mesg=")
-	if i < 0 {
-		return 0
-	}
-	n, _ := strconv.Atoi(strings.TrimRight(strings.Fields(output[i+len("mesg="):])[0], "\r"))
-	return n
 }
