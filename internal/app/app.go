@@ -34,6 +34,7 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
+	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
@@ -41,6 +42,8 @@ import (
 	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/reputation"
+	"facteur/internal/store/stspolicy"
+	"facteur/internal/store/tlsreport"
 )
 
 // grace is how long sessions and deliveries may go on after the word to stop.
@@ -57,6 +60,8 @@ type App struct {
 	queue      *queue.Queue
 	directory  *directory.Directory
 	reputation *reputation.Store
+	tlsReport  *tlsreport.Store
+	tls        *tlspolicy.Keeper
 	mailboxes  *mailbox.Store
 	meter      *maildir.Meter
 	certs      *certs.Store
@@ -97,12 +102,13 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.events = event.Tee(a.events, a.journey)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables()); err != nil {
 		return err
 	}
 	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
 		return err
 	}
+	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
 	if a.queue, err = queue.Open(c.DataDir); err != nil {
 		return err
@@ -118,8 +124,23 @@ func (a *App) openNet(c *config.Config) (err error) {
 	}
 	a.tellCertificates(c)
 	a.resolver, err = dns.New(resolver(c))
+	if err != nil {
+		return err
+	}
 	a.names = &names{resolver: a.resolver}
-	return err
+	return a.openTLSPolicies()
+}
+
+// openTLSPolicies recalls what other domains demanded of TLS before the restart.
+func (a *App) openTLSPolicies() error {
+	kept := stspolicy.New(a.state)
+	known, err := kept.Load(context.Background())
+	if err != nil {
+		return err
+	}
+	a.tls = tlspolicy.New(tlspolicy.Config{Resolver: a.resolver, Known: known, Save: kept.Save, Report: a.tlsReport.Note,
+		Events: a.events, Roots: a.settings.Load().outbound.TLS.Roots})
+	return nil
 }
 
 // tellCertificates tells what an admin should know of the certificates in use.
@@ -149,7 +170,7 @@ func (a *App) connect(c *config.Config) error {
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.usage, a.events)
 	a.dispatch = deliver.New(deliver.House{
-		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver,
+		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
 		Notices:  bounce.New(c.Hostname, func() string { return string(a.settings.Load().config.Language) }, a.queue, a.router),
 		Notify:   a.arrived,
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
@@ -206,7 +227,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	delivered := make(chan struct{})
+	delivered, forget := make(chan struct{}), a.watchTLS(ctx)
 	go func() {
 		defer close(delivered)
 		if err := a.dispatch.Run(ctx, grace); err != nil {
@@ -224,6 +245,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.doors.drain(grace)
 	dismiss()
 	<-delivered
+	forget()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -237,6 +259,16 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	var busy sync.WaitGroup
 	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
 	busy.Go(func() { a.reputation.Run(ctx) })
+	return func() { cancel(); busy.Wait() }
+}
+
+// watchTLS keeps the policies of other domains fresh, and counts how deliveries came to
+// their TLS, until the last of them has ended.
+func (a *App) watchTLS(ctx context.Context) (dismiss func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var busy sync.WaitGroup
+	busy.Go(func() { a.tls.Run(ctx) })
+	busy.Go(func() { a.tlsReport.Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

@@ -72,6 +72,7 @@ func fixed(old, c *config.Config) error {
 		{"hostname", old.Hostname, c.Hostname},
 		{"data_dir", old.DataDir, c.DataDir},
 		{"dns", fmt.Sprint(old.DNS), fmt.Sprint(c.DNS)},
+		{"outbound.tls_ca_file", old.Outbound.TLSCAFile, c.Outbound.TLSCAFile},
 		{"auth.failure_time_unit", old.Auth.FailureTimeUnit.Std().String(), c.Auth.FailureTimeUnit.Std().String()},
 	} {
 		if f.old != f.new {

@@ -35,7 +35,12 @@ func translate(c *config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c, ways)}, nil
+	s := &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c, ways)}
+	if s.outbound.TLS, err = c.TLSRules(); err != nil {
+		return nil, err
+	}
+	s.outbound.Roots, s.outbound.TLSLog = s.outbound.TLS.Roots, c.Outbound.TLSLogLevel > 0
+	return s, nil
 }
 
 // home is the domain of the bare postmaster address.

@@ -25,6 +25,7 @@ func (c *Config) Check() []error {
 	k.certificates()
 	k.outbound()
 	k.transports()
+	k.tlsPolicies()
 	k.schedule()
 	k.limits()
 	k.auth()

@@ -62,6 +62,9 @@ type Config struct {
 	TLS TLS `toml:"tls"`
 	// Mail that goes out to other machines.
 	Outbound Outbound `toml:"outbound"`
+	// What TLS the connections to single destinations have to have. Postfix calls this
+	// smtp_tls_policy_maps.
+	TLSPolicies []TLSPolicy `toml:"tls_policy"`
 	// Ways by which mail leaves, by name. There without being declared: smtp (the usual
 	// one, with what [outbound] says), relay, lmtp, slow, local, error, retry, discard and
 	// hold; a declaration of such a name takes its place. See docs/OUTGOING.md.

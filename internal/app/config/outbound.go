@@ -77,6 +77,28 @@ type Outbound struct {
 	// The most deliveries to other machines at a time, to all destinations. Postfix calls
 	// this default_process_limit.
 	Concurrency int `toml:"concurrency"`
+	// What TLS connections have to have where no [[tls_policy]] says it: "none", "may",
+	// "encrypt", "dane", "dane-only", "verify" or "secure" (see there). Empty: "dane" with
+	// dns.trust_ad, and "may" without. Postfix calls this smtp_tls_security_level.
+	TLSSecurityLevel TLSLevel `toml:"tls_security_level"`
+	// Files of lines "domain level match=…". What they say comes behind the [[tls_policy]]
+	// tables. Postfix calls this smtp_tls_policy_maps.
+	TLSPolicyMaps conf.Strings `toml:"tls_policy_maps"`
+	// Whether the policies that domains publish by MTA-STS (RFC 8461) are followed, where no
+	// [[tls_policy]] stands for them: then their mail goes to the hosts that they name,
+	// under TLS with a good certificate, or waits.
+	MTASTS bool `toml:"mta_sts"`
+	// A file with the authorities, PEM, whose certificates count at other mail servers
+	// and at the web servers of MTA-STS. Empty: those of the system. Postfix calls this
+	// smtp_tls_CAfile.
+	TLSCAFile string `toml:"tls_ca_file"`
+	// The least version of TLS: "1.0", "1.1", "1.2" or "1.3". Empty: 1.2, and 1.0 where TLS
+	// is not demanded: it is better than none. Postfix calls this smtp_tls_protocols.
+	TLSMinVersion TLSVersion `toml:"tls_min_version"`
+	// 1 tells in the log of the TLS of each connection ("Trusted TLS connection established
+	// to …"), 0 only of hosts that offer it and can't do it. Postfix calls this
+	// smtp_tls_loglevel.
+	TLSLogLevel int `toml:"tls_loglevel"`
 }
 
 func defaultOutbound() Outbound {
@@ -93,6 +115,7 @@ func defaultOutbound() Outbound {
 		FailedCohortLimit:             1,
 		DestinationRecipientLimit:     50,
 		Concurrency:                   100,
+		MTASTS:                        true,
 	}
 }
 

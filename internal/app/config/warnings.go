@@ -19,7 +19,7 @@ func (c *Config) Warnings() []string {
 	for _, l := range c.Listen {
 		out = append(out, l.warnings()...)
 	}
-	return out
+	return append(out, c.tlsWarnings()...)
 }
 
 func (l Listener) warnings() (out []string) {

@@ -61,7 +61,7 @@ func (k *Keeper) Demand(ctx context.Context, rules *Rules, to Destination) *Dema
 // strength puts levels in an order: what they refuse.
 func strength(l Level) int {
 	switch l {
-	case None, May, Dane:
+	case Auto, None, May, Dane:
 		return 0
 	case Encrypt:
 		return 1
