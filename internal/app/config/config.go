@@ -77,8 +77,7 @@ type Config struct {
 	Relays []Relay `toml:"relay"`
 	// How fast mail goes to the large providers, found by their mail hosts. A file with
 	// [[preset]] tables of its own has only those; "preset = []" at the top of the file
-	// means none. A [[transport]] of the same name takes the place of what stands here,
-	// and keeps the hosts.
+	// means none. A [[transport]] of the same name changes what it says, and keeps the rest.
 	Presets []Preset `toml:"preset"`
 	// The schedule of retries.
 	Queue Queue `toml:"queue"`

@@ -12,6 +12,8 @@ import (
 var (
 	unknownKey   = regexp.MustCompile(`^unknown key "(?:[^"]*\.)?([a-z0-9_]+)"`)
 	postfixCalls = regexp.MustCompile(`Postfix calls this ([a-z0-9_]+)`)
+	// perTransport are Postfix's settings that begin with the name of a transport.
+	perTransport = regexp.MustCompile(`^([a-z0-9]+)_((?:destination|initial_destination)_(?:concurrency_limit|concurrency|rate_delay|recipient_limit|concurrency_failed_cohort_limit))$`)
 )
 
 // translated adds to unknown keys that are Postfix's what they are called here, by
@@ -29,6 +31,11 @@ func translated(err error) error {
 		}
 		if names == nil {
 			names = postfixNames()
+		}
+		if of := perTransport.FindStringSubmatch(m[1]); of != nil && names[m[1]] == "" {
+			text, _, _ := strings.Cut(e.Text, ";")
+			e.Text = fmt.Sprintf("%s; it is %s in a [[transport]] with name = %q here", text, of[2], of[1])
+			continue
 		}
 		if here := names[m[1]]; here != "" {
 			text, _, _ := strings.Cut(e.Text, ";")

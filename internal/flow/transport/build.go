@@ -15,7 +15,8 @@ type Rules struct {
 	Pace   Pace
 	Source Source
 	// Transports are the others. One may have the name of a built-in one (see Builtin)
-	// and take its place.
+	// or of a preset, and take its place: it has the pace of that as far as it says
+	// nothing else.
 	Transports []*Transport
 	// Entries are asked in this order.
 	Entries []Entry
@@ -71,6 +72,9 @@ func NewTable(r Rules) (*Table, []Mistake) {
 		b.table.usual = &Transport{Name: "smtp"}
 	}
 	for _, t := range slices.Concat(Builtin(), []*Transport{b.table.usual}, presetTransports(r.Presets), r.Transports) {
+		if was := b.table.named[t.Name]; was != nil && was != t {
+			t.replace(was)
+		}
 		b.table.named[t.Name] = t
 	}
 	b.table.usual = b.table.named[b.table.usual.Name]
@@ -89,6 +93,14 @@ func NewTable(r Rules) (*Table, []Mistake) {
 		}
 	}
 	return b.table, b.wrong
+}
+
+// replace takes what a transport does not say from the one whose place it takes.
+func (t *Transport) replace(was *Transport) {
+	t.Pace = t.Pace.Or(was.Pace)
+	if t.LogName == "" {
+		t.LogName = was.LogName
+	}
 }
 
 func byPlace(relays []Relay) map[string][]Relay {

@@ -1,0 +1,283 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"facteur/internal/flow/transport"
+	"facteur/internal/mail/address"
+)
+
+// written puts a settings file and others beside it on the disk, and reads it.
+func written(t *testing.T, text string, files map[string]string) (*Config, string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "facteur.toml")
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, []byte(head+strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(path, []byte(head+strings.ReplaceAll(text, "DIR", dir)))
+	return c, dir, err
+}
+
+// mistakesIn are those of a file, without its directory.
+func mistakesIn(t *testing.T, text string, files map[string]string) string {
+	t.Helper()
+	c, dir, err := written(t, text, files)
+	if err != nil {
+		return strings.ReplaceAll(err.Error(), dir+"/", "")
+	}
+	k := checker{c: c}
+	k.outbound()
+	k.transports()
+	var lines []string
+	for _, err := range k.errs {
+		lines = append(lines, strings.ReplaceAll(err.Error(), dir+"/", ""))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// choose is the way of a recipient, in short.
+func choice(t *testing.T, c *Config, sender, to string) transport.Choice {
+	t.Helper()
+	ways, err := c.Ways()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := transport.Mail{ID: 1}
+	if m.Recipient, err = address.Parse(to); err != nil {
+		t.Fatal(err)
+	}
+	m.Domain = m.Recipient.Domain
+	if sender != "" {
+		m.Sender, _ = address.Parse(sender)
+	}
+	return ways.Choose(m)
+}
+
+// TestPostfixFiles: the files of the how-to are read where they are, as they are.
+func TestPostfixFiles(t *testing.T) {
+	c, dir, err := written(t, `
+[outbound]
+transport_maps = "hash:DIR/transport"
+sender_transport_maps = ["hash:DIR/sender_transport"]
+sender_relay_maps = "hash:sender_relay"
+password_maps = "hash:DIR/sasl_passwd"
+destination_concurrency = 7
+`, map[string]string{
+		"transport": "# pace\norange.fr slow:\nwanadoo.fr\tslow:\n  \nvoila.fr slow:\nlaposte.net slow:\n" +
+			"outlook.com    smtp:[gw.example.com]\nuser@x.example\n   error:5.1.1 text\n* relay:[smart.example]:587\n",
+		"sender_transport": "@slow.example slow:\n",
+		"sender_relay":     "news@example.org [in-v3.mailjet.com]:587\nplain@example.org DUNNO\n",
+		"sasl_passwd":      "[in-v3.mailjet.com]:587 key:secret:with:colons\n[smart.example]:587 me:pw\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range c.Check() {
+		t.Error(err)
+	}
+	if got := choice(t, c, "", "a@orange.fr"); got.Transport.Name != "slow" || got.NextHop != "orange.fr" || got.Why != dir+"/transport:2" || got.Transport.Pace.Concurrency != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := choice(t, c, "", "a@outlook.com"); got.Transport.Name != "smtp" || got.Relays[0].Host != "gw.example.com" || got.Transport.Pace.Concurrency != 7 {
+		t.Errorf("%+v", got)
+	}
+	if got := choice(t, c, "", "user@x.example"); got.Text != "550 5.1.1 text" || got.Why != dir+"/transport:8" {
+		t.Errorf("%+v", got)
+	}
+	got := choice(t, c, "news@example.org", "a@elsewhere.example")
+	if got.Relays[0].Host != "smart.example" || got.Relays[0].User != "me" || got.Relays[0].Password.Reveal() != "pw" || !got.Relays[0].Verify {
+		t.Errorf("the file for recipients overrules the one for senders, as with Postfix: %+v", got)
+	}
+}
+
+func TestSenderRelays(t *testing.T) {
+	c, _, err := written(t, `
+[outbound]
+smarthost = "smtp.isp.example:587"
+sender_relay_maps = "hash:sender_relay"
+[[relay]]
+host = "smtp.isp.example:587"
+user = "me"
+password_file = "isp.secret"
+`, map[string]string{"isp.secret": "geheim\n", "sender_relay": "news@example.org [in-v3.mailjet.com]:587\nplain@example.org DUNNO\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sender, want := range map[string]string{"news@example.org": "in-v3.mailjet.com:587 ", "plain@example.org": "smtp.isp.example:587 me", "x@example.org": "smtp.isp.example:587 me"} {
+		r := choice(t, c, sender, "a@far.example").Relays[0]
+		if got := fmt.Sprintf("%s:%d %s", r.Host, r.Port, r.User); got != want {
+			t.Errorf("%s: %s, want %s", sender, got, want)
+		}
+	}
+	if r := choice(t, c, "x@example.org", "a@far.example").Relays[0]; r.Password.Reveal() != "geheim" {
+		t.Error("the password in the file is not used")
+	}
+}
+
+// TestReloadReadsFilesAgain: what the files say when the ways are made, counts.
+func TestReloadReadsFilesAgain(t *testing.T) {
+	c, dir, err := written(t, "[outbound]\ntransport_maps = 'hash:transport'", map[string]string{"transport": "a.example slow:\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := choice(t, c, "", "x@a.example").Transport.Name; got != "slow" {
+		t.Fatal(got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "transport"), []byte("a.example relay:\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := choice(t, c, "", "x@a.example").Transport.Name; got != "relay" {
+		t.Fatal(got)
+	}
+}
+
+func TestMistakesInTransports(t *testing.T) {
+	for _, x := range []struct{ name, in, want string }{
+		{"unknown transport", "[[transport_map]]\nrecipient = 'a.example'\nto = 'slwo:'", `facteur.toml:2:3: transport_map[0]: there is no transport "slwo"; did you mean "slow"?`},
+		{"no key", "[[transport_map]]\nto = 'slow:'", `facteur.toml:2:3: transport_map[0]: expected a recipient, a sender or an mx that it is for`},
+		{"unknown transport in a file", "[outbound]\ntransport_maps = 'hash:bad'", "bad:2: there is no transport \"slwo\"; did you mean \"slow\"?\nbad:3: \"gw.example\" names no transport; expected \"transport:nexthop\", such as \"smtp:gw.example\""},
+		{"no file", "[outbound]\ntransport_maps = 'hash:none'", `facteur.toml:3:18: outbound.transport_maps[0]: stat none: no such file or directory`},
+		{"a table of patterns", "[outbound]\ntransport_maps = 'regexp:bad'", `facteur.toml:3:18: outbound.transport_maps[0]: "regexp:bad" is no file of lines; expected one such as "hash:/etc/postfix/transport", whose text is read`},
+		{"relay without a port", "[[transport]]\nname = 'x'\nrelays = 'gw.example'", `facteur.toml:4:10: transport[0].relays[0]: the port of gw.example is missing; expected 25 for mail servers, 587 or 465 where one logs in: "gw.example:25"`},
+		{"relay table without a port", "[[relay]]\nhost = 'gw.example'", `facteur.toml:3:8: relay[0].host: the port of gw.example is missing; expected 25 for mail servers, 587 or 465 where one logs in: "gw.example:587"`},
+		{"negative weight", "[[relay]]\nhost = 'gw.example:25'\nweight = -1", `facteur.toml:4:10: relay[0].weight: expected 0 to 10000, found -1`},
+		{"a password in clear", "[[relay]]\nhost = 'gw.example:25'\nuser = 'me'\npassword = 'x'\ntls = 'may'", `facteur.toml:6:7: relay[0].tls: the password would go out in clear; expected "verify" or "encrypt"`},
+		{"no password", "[[relay]]\nhost = 'gw.example:25'\nuser = 'me'", `facteur.toml:2:3: relay[0].password: is missing; expected the password of "me", or a password_file`},
+		{"nobody's password", "[[relay]]\nhost = 'gw.example:25'\npassword = 'x'", `facteur.toml:2:3: relay[0].user: is missing; the password is nobody's`},
+		{"two transports of a name", "[[transport]]\nname = 'x'\n[[transport]]\nname = 'x'", `facteur.toml:5:8: transport[1].name: two of them are called "x"`},
+		{"no name", "[[transport]]\nkind = 'smtp'", `facteur.toml:2:3: transport[0].name: expected a name of letters, digits, "-" and "_", such as "slow", found ""`},
+		{"no program", "[[transport]]\nname = 'x'\nkind = 'pipe'\ncommand = ['maildrop']", `facteur.toml:5:1: transport[0].command: expected a program by its absolute path, and its arguments: ["/usr/bin/maildrop", "-d", "${recipient}"]`},
+		{"a program for nothing", "[[transport]]\nname = 'x'\ncommand = ['/bin/cat']", `facteur.toml:4:1: transport[0].command: means nothing to a transport of the kind "smtp"`},
+		{"no refusal", "[[transport]]\nname = 'x'\nkind = 'error'\ntext = '250 2.0.0 fine'", `facteur.toml:5:8: transport[0].text: expected a refusal (4.y.z or 5.y.z), found "250 2.0.0 fine"`},
+		{"diverted to nobody", "[[transport]]\nname = 'smtp'\ndivert = 'warmpu'\ndivert_percent = 30\n[[transport]]\nname = 'warmup'", `facteur.toml:2:3: transport: transport "smtp": there is no transport "warmpu"; did you mean "warmup"?`},
+		{"diverted wholly", "[[transport]]\nname = 'x'\ndivert = 'slow'\ndivert_percent = 100", `facteur.toml:5:18: transport[0].divert_percent: expected 1 to 99, found 100`},
+		{"unlimited concurrency", "[outbound]\ndestination_concurrency = 0", `facteur.toml:3:27: outbound.destination_concurrency: expected at least 1, found 0`},
+		{"Postfix's name for it", "[outbound]\nslow_destination_rate_delay = '1s'", `facteur.toml:3:1: unknown key "outbound.slow_destination_rate_delay"; it is destination_rate_delay in a [[transport]] with name = "slow" here`},
+		{"preset without hosts", "[[preset]]\nname = 'x'", `facteur.toml:2:3: preset[0].mx: is missing; expected mail hosts such as "*.orange.fr"`},
+		{"bad line in passwords", "[outbound]\npassword_maps = 'hash:bad'", `bad:2: expected "user:password" behind the host` + "\n" + `bad:3: expected "user:password" behind the host`},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			if got := mistakesIn(t, x.in, map[string]string{"bad": "# c\na.example slwo:\nb.example gw.example\n"}); got != x.want {
+				t.Errorf("got  %s\nwant %s", got, x.want)
+			}
+		})
+	}
+}
+
+// TestINV21RelayPasswordsAreHidden: "facteur config show" is what people send to each
+// other when something does not work.
+func TestINV21RelayPasswordsAreHidden(t *testing.T) {
+	c, _, err := written(t, "[[relay]]\nhost = 'gw.example:587'\nuser = 'me'\npassword = 'geheim'", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	for _, write := range []func() error{func() error { return c.WriteShow(&shown) }, func() error { return c.WriteDiff(&shown) }} {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fmt.Fprintf(&shown, "%v %+v %#v", c.Relays, *c, c.Relays)
+	if s := shown.String(); strings.Contains(s, "geheim") || !strings.Contains(s, `password = "(hidden)"`) {
+		t.Error(s)
+	}
+	if mistakes := mistakesIn(t, "[[relay]]\nhost = 'gw.example:587'\nuser = 'me'\npassword = 'geheim'\nweight = -1\n", nil); strings.Contains(mistakes, "geheim") {
+		t.Error(mistakes)
+	}
+}
+
+// TestMAP011PasswordsForEverybody: neither the file with a password, nor settings that
+// hold one, may be readable by all.
+func TestMAP011PasswordsForEverybody(t *testing.T) {
+	for _, x := range []struct{ in, file, want string }{
+		{"[[relay]]\nhost='a.example:587'\nuser='me'\npassword_file='open'", "open", "relay[0].password_file: open is open to others (mode 0644); chmod 600 it"},
+		{"[outbound]\npassword_maps='hash:open'", "open", "outbound.password_maps[0]: open is open to others (mode 0644); chmod 600 it"},
+		{"[[relay]]\nhost='a.example:587'\nuser='me'\npassword='x'", "facteur.toml", "facteur.toml is open to others (mode 0644); chmod 600 it, as it holds a password; or use password_file"},
+	} {
+		c, dir, err := written(t, x.in, map[string]string{"open": "a.example u:p\n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(dir, x.file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		k := checker{c: c}
+		k.outbound()
+		k.transports()
+		if len(k.errs) != 1 || !strings.HasSuffix(strings.ReplaceAll(k.errs[0].Error(), dir+"/", ""), x.want) {
+			t.Errorf("%v, want %s", k.errs, x.want)
+		}
+	}
+}
+
+// TestPresets: the touchy providers of the texts are slow without a word in the file;
+// a [[transport]] changes one, "preset = []" takes all away.
+func TestPresets(t *testing.T) {
+	named := func(text, mx string) *transport.Transport {
+		c, _, err := written(t, text, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range c.Check() {
+			t.Error(err)
+		}
+		ways, err := c.Ways()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ways.ForMX(choice(t, c, "", "a@d.example"), []string{mx}).Transport
+	}
+	for mx, want := range map[string]string{
+		"smtp-in.orange.fr": "orange", "smtpz4.laposte.net": "laposte", "mx1.free.fr": "free", "smtp-in.sfr.fr": "sfr", "mx.bbox.fr": "bouygues",
+		"mta7.am0.yahoodns.net": "yahoo", "mx-aol.mail.gm0.yahoodns.net": "yahoo", "hotmail-com.olc.protection.outlook.com": "microsoft",
+		"gmail-smtp-in.l.google.com": "gmail", "mx01.mail.icloud.com": "icloud", "mx.elsewhere.example": "smtp",
+	} {
+		if got := named("", mx); got.Name != want || want != "smtp" && (got.LogName != "postfix-slow" || got.Pace.Concurrency > 5 || got.Pace.Recipients != 25) {
+			t.Errorf("%s: %+v, want %s", mx, got, want)
+		}
+	}
+	if got := named("[[transport]]\nname = 'orange'\ndestination_rate_delay = '1s'", "smtp-in.orange.fr"); got.Name != "orange" || got.Pace.RateDelay.String() != "1s" || got.Pace.Concurrency != 2 || got.LogName != "postfix-slow" {
+		t.Errorf("%+v", got)
+	}
+	if got := named("[outbound]\nsmarthost = 'gw.example:25'", "smtp-in.orange.fr"); got.Name != "smtp" {
+		t.Errorf("a preset took mail from the smarthost: %+v", got)
+	}
+	c, err := Parse("f", []byte("preset = []\n"+head))
+	if err != nil || len(c.Presets) != 0 {
+		t.Error(err, c.Presets)
+	}
+}
+
+// TestExamplesOfOutgoing: what docs/OUTGOING.md shows can be written into a file.
+func TestExamplesOfOutgoing(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/OUTGOING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```(toml|transport)\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) < 8 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	files := map[string]string{"isp.secret": "x\n", "sasl_passwd": "[smtp.isp.example]:587 me:x\n", "sender_relay": "@a.example [gw.example]:587\n", "transport": ""}
+	for _, b := range blocks {
+		text := strings.NewReplacer("/etc/facteur/", "DIR/", "/etc/postfix/", "DIR/").Replace(b[2])
+		if b[1] == "transport" {
+			files["transport"], text = b[2], "[outbound]\ntransport_maps = 'hash:transport'\n[[transport]]\nname = 'warmup'\n"
+		}
+		if e := mistakesIn(t, text, files); e != "" {
+			t.Errorf("%s\n%s", e, b[2])
+		}
+	}
+}
