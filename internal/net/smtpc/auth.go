@@ -200,7 +200,7 @@ func (c *Conn) authFailed(why string) *Result {
 func (c *Conn) conceal(text string) string {
 	a := c.cfg.Auth
 	cred := sasl.Credentials{User: a.User, Password: a.Password}
-	for _, secret := range []string{a.Password, a.Token, sasl.Encode([]byte(a.Password)), sasl.Encode(sasl.Plain(cred))} {
+	for _, secret := range []string{sasl.Encode(sasl.Plain(cred)), sasl.Encode([]byte(a.Password)), a.Password, a.Token} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
