@@ -11,7 +11,13 @@
 // offered is to be kept). There is no notice about a notice.
 //
 // One notice tells of all recipients of a message that are settled together; see
-// package deliver for which are.
+// package deliver for which are. Of a refusal that is known (package refusal) it says
+// what it means and what to do.
+//
+// A notice that can't be delivered has nobody to go back to. The postmaster gets it,
+// once, in the same transaction (LOOP-005); what is for the postmaster and can't be
+// delivered ends in the log. Beside that he may have letters about other topics, one a
+// topic and hour at most (Digest).
 package bounce
 
 import (
@@ -25,6 +31,7 @@ import (
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dsn"
+	"facteur/internal/mail/refusal"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
@@ -46,16 +53,21 @@ type Recipient struct {
 // Writer writes the notices of one server. It is safe for concurrent use.
 type Writer struct {
 	hostname string
-	language func() string
+	settings func() Settings
 	queue    *queue.Queue
 	router   *route.Router
+
+	readers, postmasters flood
 }
 
-// New makes a Writer; hostname is who reports, language ("en", "fr") is asked for
-// each notice.
+// New makes a Writer; hostname is who reports, language ("en", "fr") is asked for each
+// notice. All else is as in the zero Settings; see Configure.
 func New(hostname string, language func() string, q *queue.Queue, r *route.Router) *Writer {
-	return &Writer{hostname: hostname, language: language, queue: q, router: r}
+	return &Writer{hostname: hostname, settings: func() Settings { return Settings{Language: language()} }, queue: q, router: r}
 }
+
+// Configure has settings asked for each notice. It comes before the first.
+func (w *Writer) Configure(settings func() Settings) { w.settings = settings }
 
 // MayTell says whether the sender of an item may get a notice: it is known that he
 // sent it, and he is not the null sender.
@@ -67,7 +79,10 @@ func (w *Writer) MayTell(it *queue.Item) bool {
 // recipient: he may be told, and he asked for it. Who did not say what he wants
 // hears of failures and delays (RFC 3461 §4.1).
 func (w *Writer) Wants(it *queue.Item, r queue.Recipient, a dsn.Action) bool {
-	return Asked(r.Notify, a) && w.MayTell(it)
+	if !Asked(r.Notify, a) || !w.MayTell(it) {
+		return false
+	}
+	return a == dsn.Failed || w.readers.count(it.Sender.Key(), time.Now()) < perReader
 }
 
 // Asked tells whether NOTIFY asks for notices of an action.
@@ -84,15 +99,26 @@ func Asked(n smtp.Notify, a dsn.Action) bool {
 }
 
 // reported are the recipients as the notice has them.
-func reported(told []Recipient, now time.Time) []dsn.Recipient {
+func reported(told []Recipient, language string, now time.Time) []dsn.Recipient {
 	out := make([]dsn.Recipient, len(told))
 	for i, r := range told {
 		out[i] = dsn.Recipient{
 			Final: r.Address, Original: r.Original, ORcpt: dsn.Typed(r.ORcpt), Action: r.Action, Status: r.Status,
 			RemoteMTA: r.Host, Diagnostic: r.diagnostic(), LastAttempt: now, RetryUntil: r.RetryUntil,
 		}
+		if x, known := r.reading(); known {
+			out[i].Cause, out[i].Cure, out[i].Link = x.Cause.In(language), x.Cure.In(language), x.Link
+		}
 	}
 	return out
+}
+
+// reading is what the other side's refusal means.
+func (r Recipient) reading() (refusal.Reading, bool) {
+	if r.Host == "" || r.Reply == nil || r.Reply.Code < 400 {
+		return refusal.Reading{}, false
+	}
+	return refusal.Read(r.Host, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text())
 }
 
 // diagnostic is the reply of the other side, or our own words.
@@ -107,28 +133,59 @@ func (r Recipient) diagnostic() string {
 // About a message with REQUIRETLS it returns the header only, and is to travel
 // under TLS itself (RFC 8689 §5).
 func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, now time.Time) (queue.Draft, error) {
+	s := w.settings()
 	// Without the bytes there is still something to tell, and nothing to wait for.
-	original, _ := w.beginning(ctx, it)
+	original, _ := w.beginning(ctx, it, s)
 	dest, err := w.destination(ctx, it)
 	if err != nil {
 		return queue.Draft{}, err
 	}
-	id := w.queue.NextID()
-	report := dsn.Report{
-		Host: w.hostname, Language: w.language(), To: it.Sender, Date: now, MessageID: w.messageID(now),
-		QueueID: it.ID.String(), EnvelopeID: it.EnvelopeID, Arrived: it.Arrived, Recipients: reported(told, now),
-		Original: original, Size: it.Size, Full: it.Ret != smtp.RetHeaders && !it.RequireTLS, UTF8: it.UTF8,
+	report := w.report(it, s, told, original, now)
+	if w.readers.add(it.Sender.Key(), now) >= perReader {
+		report.Full = false
 	}
+	d, err := w.draft(report, dest, fromHouse, it.RequireTLS, now)
+	if err != nil {
+		return queue.Draft{}, err
+	}
+	to := &d.Item.Recipients[0]
+	to.Address, to.Original = it.Sender, it.Sender
+	d.Item.UTF8 = !it.Sender.IsASCII()
+	d.Item.Body8Bit = report.EightBit
+	return d, nil
+}
+
+// report is what a notice to the sender tells.
+func (w *Writer) report(it *queue.Item, s Settings, told []Recipient, original []byte, now time.Time) dsn.Report {
+	language := dsn.Language(s.language(it.Sender, original))
+	return dsn.Report{
+		Host: w.hostname, Language: language, Templates: s.Templates[language], To: it.Sender, Date: now, MessageID: w.messageID(now),
+		DelayWarning: s.DelayWarning, Lifetime: s.Lifetime, BounceLifetime: s.BounceLifetime,
+		QueueID: it.ID.String(), EnvelopeID: it.EnvelopeID, Arrived: it.Arrived, Recipients: reported(told, language, now),
+		Original: original, Size: it.Size, MaxReturn: s.Return, Full: it.Ret != smtp.RetHeaders && !it.RequireTLS,
+		EightBit: it.Body8Bit, UTF8: it.UTF8,
+	}
+}
+
+// draft is the notice as an item of the queue.
+func (w *Writer) draft(report dsn.Report, dest route.Destination, protocol string, requireTLS bool, now time.Time) (queue.Draft, error) {
 	spool := w.queue.Spool()
 	if _, err := spool.Write(dsn.Build(report)); err != nil {
 		spool.Discard()
 		return queue.Draft{}, err
 	}
-	return queue.Draft{Spool: spool, Item: &queue.Item{
-		ID: id, Arrived: now, UTF8: !it.Sender.IsASCII(), RequireTLS: it.RequireTLS,
-		Origin:     queue.Origin{Local: true, Protocol: "internal"},
-		Recipients: []queue.Recipient{{Address: it.Sender, Original: it.Sender, Route: dest.String()}},
-	}}, nil
+	it := w.item(dest, protocol, now)
+	it.RequireTLS, it.Body8Bit = requireTLS, report.EightBit
+	return queue.Draft{Spool: spool, Item: it}, nil
+}
+
+// item is a letter of the house to one reader, from nobody.
+func (w *Writer) item(dest route.Destination, protocol string, now time.Time) *queue.Item {
+	return &queue.Item{
+		ID: w.queue.NextID(), Arrived: now, UTF8: !dest.Address.IsASCII(),
+		Origin:     queue.Origin{Local: true, Protocol: protocol},
+		Recipients: []queue.Recipient{{Address: dest.Address, Original: dest.Address, Route: dest.String()}},
+	}
 }
 
 // destination routes the notice. What a program of this machine sent in the name of a
@@ -155,7 +212,7 @@ func (w *Writer) destination(ctx context.Context, it *queue.Item) (route.Destina
 }
 
 // beginning is as much of the message as a notice can return.
-func (w *Writer) beginning(ctx context.Context, it *queue.Item) ([]byte, error) {
+func (w *Writer) beginning(ctx context.Context, it *queue.Item, s Settings) ([]byte, error) {
 	body, err := w.queue.Body(ctx, it)
 	if err != nil {
 		return nil, err
@@ -165,7 +222,7 @@ func (w *Writer) beginning(ctx context.Context, it *queue.Item) ([]byte, error) 
 		return nil, err
 	}
 	defer r.Close()
-	return io.ReadAll(io.LimitReader(r, dsn.MaxReturn))
+	return io.ReadAll(io.LimitReader(r, int64(max(s.Return, dsn.DefaultReturn))))
 }
 
 func (w *Writer) messageID(now time.Time) string {

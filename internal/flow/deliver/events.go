@@ -75,6 +75,10 @@ type Tried struct {
 	Relay  string // "none" in the log when empty
 	Status string // RFC 3463
 	Text   string
+	// Expired: it failed as its time is over; the attempt itself was put off.
+	Expired bool
+	// Last: it is a letter to the postmaster, and nobody is told of what becomes of it.
+	Last bool
 }
 
 // Level implements event.Event.
@@ -107,10 +111,24 @@ func logger(logName, agent string) string {
 // status is the word of status=. What is landing has been delivered for the
 // reader of a log: the letter is durable, and it will be in the mailbox.
 func (e Tried) status() string {
-	if e.Result == queue.Staged {
+	switch {
+	case e.Result == queue.Staged:
 		return queue.Delivered.String()
+	case e.Expired:
+		return queue.Deferred.String() // and Expired follows
 	}
 	return e.Result.String()
+}
+
+// Topic implements event.Topical.
+func (e Tried) Topic() event.Topic {
+	switch {
+	case e.Result != queue.Failed || e.Last:
+		return event.NoTopic
+	case e.Sender.IsNull():
+		return event.DoubleBounce
+	}
+	return event.Bounce
 }
 
 func (e Tried) relay() string {
@@ -126,6 +144,16 @@ type Notified struct {
 	Notice *queue.Item
 	// Action is what it tells, the worst if it is about several recipients.
 	Action dsn.Action
+	// Postmaster: it is for the postmaster, about a notice.
+	Postmaster bool
+}
+
+// Topic implements event.Topical.
+func (e Notified) Topic() event.Topic {
+	if e.Action == dsn.Delayed {
+		return event.Delay
+	}
+	return event.NoTopic
 }
 
 // Level implements event.Event.
@@ -145,7 +173,30 @@ func (e Notified) Line() (string, string) {
 	case dsn.Delayed:
 		what = "delay"
 	}
-	return "postfix/bounce", fmt.Sprintf("%s: sender %s notification: %s", e.ID, what, e.Notice.ID)
+	reader := "sender"
+	if e.Postmaster {
+		reader = "postmaster"
+	}
+	return "postfix/bounce", fmt.Sprintf("%s: %s %s notification: %s", e.ID, reader, what, e.Notice.ID)
+}
+
+// Expired is an item whose time is over for some of its recipients.
+type Expired struct {
+	ID     queue.ID
+	Sender address.Address
+}
+
+// Level implements event.Event.
+func (Expired) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Expired) Record() (string, []slog.Attr) {
+	return "expired", []slog.Attr{slog.String("id", e.ID.String()), slog.String("from", e.Sender.String())}
+}
+
+// Line implements event.Event.
+func (e Expired) Line() (string, string) {
+	return "postfix/qmgr", e.ID.String() + ": from=<" + e.Sender.String() + ">, status=expired, returned to sender"
 }
 
 // Removed is an item that has come to its end.
@@ -175,9 +226,14 @@ func (e Trouble) Record() (string, []slog.Attr) {
 	return "delivery trouble", []slog.Attr{slog.String("what", e.What), slog.String("id", e.ID.String()), slog.String("error", e.Err.Error())}
 }
 
+// Topic implements event.Topical.
+func (e Trouble) Topic() event.Topic { return event.Fault(e.Err) }
+
 // Line implements event.Event.
 func (e Trouble) Line() (string, string) {
 	return "postfix/qmgr", fmt.Sprintf("error: %s: %s: %v", e.ID, e.What, e.Err)
 }
 
-var _ = []event.Event{Tried{}, Notified{}, Removed{}, Trouble{}}
+var _ = []event.Topical{Tried{}, Notified{}, Trouble{}}
+
+var _ = []event.Event{Tried{}, Notified{}, Expired{}, Removed{}, Trouble{}}

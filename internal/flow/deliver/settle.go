@@ -235,9 +235,10 @@ func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, 
 func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	returned := false
 	for _, r := range results {
-		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Recipient: r.recipient,
-			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text, Expired: r.expired, Last: bounce.IsLast(a.item)})
-		returned = returned || r.expired && r.kind == queue.Failed
+		expired := r.expired && r.kind == queue.Failed
+		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
+			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item)})
+		returned = returned || expired
 	}
 	if returned {
 		c.events.Emit(Expired{ID: a.item.ID, Sender: a.item.Sender})

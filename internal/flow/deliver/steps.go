@@ -7,6 +7,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/flow/bounce"
 	"facteur/internal/mail/dsn"
+	"facteur/internal/mail/refusal"
 	"facteur/internal/store/queue"
 )
 
@@ -51,21 +52,35 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		}
 		return e.Relay + " took the message for <" + to + ">, saying: " + e.Text + "."
 	case event.Deferred:
-		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now: %s. It is tried again later.",
-			e.Recipient.Attempts+1, to, e.why())
+		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now: %s.%s It is tried again later.",
+			e.Recipient.Attempts+1, to, e.why(), e.meaning())
 	case event.Held:
 		if e.Aside {
 			return "The message for <" + to + "> is " + e.Text + ". It waits until a person decides."
 		}
 		return "Delivery to <" + to + "> failed for good: " + e.why() +
-			". It is not certain who sent the message, so nobody was told; it is held until a person decides."
+			"." + e.meaning() + " It is not certain who sent the message, so nobody was told; it is held until a person decides."
 	case event.Dropped:
 		if !e.Sender.IsNull() {
-			return "Delivery to <" + to + "> failed for good: " + e.why() + ". The sender is not to be told (NOTIFY)."
+			return "Delivery to <" + to + "> failed for good: " + e.why() + "." + e.meaning() + " The sender is not to be told (NOTIFY)."
 		}
-		return "Delivery to <" + to + "> failed for good: " + e.why() + ". This was a notice, and there are no notices about notices."
+		return "Delivery to <" + to + "> failed for good: " + e.why() + "." + e.meaning() + " This was a notice, and there are no notices about notices."
 	}
-	return "Delivery to <" + to + "> failed for good: " + e.why() + ". The message goes back to its sender."
+	return "Delivery to <" + to + "> failed for good: " + e.why() + "." + e.meaning() + " The message goes back to its sender."
+}
+
+// meaning is what the other side's refusal means, where that is known, as sentences
+// that go on behind others.
+func (e Tried) meaning() string {
+	r, known := refusal.ReadReason(e.Text)
+	if e.Relay == "" && !strings.Contains(e.Text, "refused to talk to me") || !known {
+		return ""
+	}
+	text := " " + r.Cause.En + " " + r.Cure.En
+	if r.Link != "" {
+		text += " More at <" + r.Link + ">."
+	}
+	return text
 }
 
 // why is what went wrong, with the other host's name once.
@@ -86,7 +101,11 @@ func (e Notified) Step() event.Step {
 		what = "success"
 	}
 	s := event.Step{Kind: event.Notified, Item: e.ID.String(), Related: e.Notice.ID.String()}
-	s.Sentence = "A notice of " + what + " for the sender was written; it is in the queue as " + s.Related + "."
+	reader := "sender"
+	if e.Postmaster {
+		reader = "postmaster"
+	}
+	s.Sentence = "A notice of " + what + " for the " + reader + " was written; it is in the queue as " + s.Related + "."
 	return s
 }
 

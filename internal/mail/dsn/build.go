@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"mime"
 	"strconv"
+	"strings"
 	"time"
+
+	"facteur/internal/mail/address"
 )
 
 // dateForm is RFC 5322 §3.3.
@@ -44,12 +47,11 @@ func boundary(seed string, parts [][]byte) string {
 
 // header is that of the notice; the line break before the first boundary ends it.
 func (r Report) header(mark string) []byte {
-	w := words(r.Language)
 	var f fields
 	f.add("Date", r.Date.Format(dateForm))
-	f.add("From", mime.QEncoding.Encode("utf-8", w.sender)+" <"+line(r.from().String())+">")
+	f.add("From", phrase(r.template().sender)+" <"+line(r.from().String())+">")
 	f.add("To", "<"+line(r.To.String())+">")
-	f.add("Subject", mime.QEncoding.Encode("utf-8", w.subject[r.worst()]))
+	f.add("Subject", mime.QEncoding.Encode("utf-8", line(r.title())))
 	f.add("Message-ID", line(r.MessageID))
 	if id := messageID(r.Original); id != "" {
 		f.add("In-Reply-To", id)
@@ -63,31 +65,48 @@ func (r Report) header(mark string) []byte {
 
 // human is the part for people.
 func (r Report) human() []byte {
-	w := words(r.Language)
 	var f fields
+	f.raw("Content-Description: Notification")
 	f.raw("Content-Type: text/plain; charset=utf-8")
-	f.raw("Content-Language: " + w.tag)
-	return encoded(&f, []byte(w.letter(r)))
+	f.raw("Content-Language: " + words(r.Language).tag)
+	return encoded(&f, r.letter())
 }
 
-// status is the part for programs.
+// status is the part for programs. Where the sender's system knows RFC 6533 and there is
+// something that ASCII can't say, it is of the internationalised type.
 func (r Report) status() []byte {
+	body := r.groups(ascii, typed)
 	var f fields
+	f.raw("Content-Description: Delivery report")
+	if r.UTF8 {
+		if wide := r.groups(line, unitext); !bytes.Equal(wide, body) {
+			f.raw("Content-Type: message/global-delivery-status")
+			return encoded(&f, wide)
+		}
+	}
 	f.raw("Content-Type: message/delivery-status")
 	f.raw("")
+	f.Write(body)
+	return f.Bytes()
+}
+
+// groups are the fields of the message and of each recipient, with texts and addresses
+// as the type of the part allows.
+func (r Report) groups(text func(string) string, typed func(address.Address) string) []byte {
+	var f fields
 	f.add("Reporting-MTA", "dns; "+ascii(r.Host))
 	f.maybe("Original-Envelope-Id", ascii(r.EnvelopeID))
 	f.maybe("X-Facteur-Queue-ID", ascii(r.QueueID))
 	f.date("Arrival-Date", r.Arrived)
 	for _, to := range r.Recipients {
 		f.raw("")
-		to.appendTo(&f)
+		to.appendTo(&f, text, typed)
 	}
 	return f.Bytes()
 }
 
-func (to Recipient) appendTo(f *fields) {
-	if original := to.original(); original != "" {
+func (to Recipient) appendTo(f *fields, text func(string) string, typed func(address.Address) string) {
+	if original := to.original(typed); original != "" {
 		f.add("Original-Recipient", original)
 	}
 	f.add("Final-Recipient", typed(to.Final))
@@ -99,7 +118,7 @@ func (to Recipient) appendTo(f *fields) {
 		f.add("Remote-MTA", "dns; "+ascii(to.RemoteMTA))
 	}
 	if to.Diagnostic != "" {
-		f.add("Diagnostic-Code", kind+ascii(to.Diagnostic))
+		f.add("Diagnostic-Code", kind+text(to.Diagnostic))
 	}
 	f.date("Last-Attempt-Date", to.LastAttempt)
 	if to.action() == Delayed {
@@ -109,7 +128,7 @@ func (to Recipient) appendTo(f *fields) {
 
 // original is Original-Recipient: what the sender said it was (RFC 3461 §6.3), or
 // else, as Postfix has it, the address that he wrote.
-func (to Recipient) original() string {
+func (to Recipient) original(typed func(address.Address) string) string {
 	switch {
 	case to.ORcpt.Type == "utf-8":
 		return "utf-8; " + utf8Xtext(line(to.ORcpt.Address))
@@ -155,6 +174,18 @@ func isStatus(s string) bool {
 		}
 	}
 	return true
+}
+
+// phrase is a display name (RFC 5322 §3.2.5).
+func phrase(name string) string {
+	name = line(name)
+	if encoded := mime.QEncoding.Encode("utf-8", name); encoded != name {
+		return encoded
+	}
+	if strings.ContainsAny(name, "()<>[]:;@\\,.\"") {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	}
+	return name
 }
 
 // fields is a header, or a group of status fields, being written.

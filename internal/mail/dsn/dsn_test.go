@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/refusal"
 	"facteur/internal/test/doubling"
 )
 
@@ -68,13 +69,51 @@ func success(a Action, language string) Report {
 	return r
 }
 
+// refused is a failure whose refusal is known.
+func refused(language string) Report {
+	r := example()
+	r.Language = language
+	to := &r.Recipients[0]
+	to.Original, to.Status, to.RemoteMTA = address.Address{}, "5.7.0", "gmail-smtp-in.l.google.com"
+	to.Diagnostic = "552 5.7.0 This message was blocked because its content presents a potential security issue."
+	reading, _ := refusal.Read(to.RemoteMTA, 552, "5.7.0", to.Diagnostic)
+	to.Cause, to.Cure, to.Link = reading.Cause.In(language), reading.Cure.In(language), reading.Link
+	return r
+}
+
+// global is a failure of an internationalised message, which goes back as a whole.
+func global(language string) Report {
+	r := example()
+	r.Language, r.UTF8, r.Full = language, true, true
+	to := &r.Recipients[0]
+	to.Final, to.Original = mailbox("jörg@example.net"), address.Address{}
+	to.ORcpt = Typed{"utf-8", "jörg@example.net"}
+	to.Diagnostic = "550 5.1.1 <jörg@example.net>: unbekannt"
+	r.Original = []byte("Message-ID: <1@example.org>\r\nSubject: Grüße\r\nFrom: jürgen@example.org\r\n\r\nSchöne Grüße.\r\n")
+	return r
+}
+
+// postmasters is the postmaster's copy of a notice that could not be delivered.
+func postmasters(language string) Report {
+	r := example()
+	r.Language, r.Postmaster = language, true
+	r.To = mailbox("postmaster@example.org")
+	return r
+}
+
 func TestGolden(t *testing.T) {
 	mixed := example()
 	mixed.Recipients = append(mixed.Recipients, delay().Recipients[0], Recipient{Final: mailbox("carol@example.net"), Action: Delivered, Status: "2.1.5"})
 	mixed.Recipients[1].Final = mailbox("jörg@example.net")
 	mixed.Full = true
-	for name, r := range map[string]Report{"failure": example(), "retard": delay(), "mixed": mixed,
-		"delivered": success(Delivered, "en"), "remis": success(Delivered, "fr"), "relayed": success(Relayed, "en"), "transmis": success(Relayed, "fr")} {
+	delayed := delay()
+	delayed.Language = "en"
+	failed := example()
+	failed.Language = "fr"
+	for name, r := range map[string]Report{"failure": example(), "echec": failed, "delay": delayed, "retard": delay(), "mixed": mixed,
+		"delivered": success(Delivered, "en"), "remis": success(Delivered, "fr"), "relayed": success(Relayed, "en"), "transmis": success(Relayed, "fr"),
+		"expanded": success(Expanded, "en"), "diffuse": success(Expanded, "fr"), "refused": refused("en"), "refuse": refused("fr"),
+		"global": global("en"), "mondial": global("fr"), "postmaster": postmasters("en"), "administrateur": postmasters("fr")} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", name+".eml")
 			got := Build(r)
@@ -89,6 +128,10 @@ func TestGolden(t *testing.T) {
 			}
 			if !bytes.Equal(got, want) {
 				t.Errorf("it is not %s any more:\n%s", file, got)
+			}
+			_, parts := open(t, got)
+			if s := status(t, parts); len(s.Recipients) != len(r.Recipients) || s.Recipients[0].Get("Action") != string(r.Recipients[0].Action) {
+				t.Errorf("it is read back as %+v", s)
 			}
 		})
 	}
@@ -136,7 +179,7 @@ func open(t *testing.T, notice []byte) (*mail.Message, []part) {
 		}
 		parts = append(parts, one)
 	}
-	if len(parts) != 3 || parts[0].Type != "text/plain" || parts[1].Type != "message/delivery-status" {
+	if len(parts) != 3 || parts[0].Type != "text/plain" || parts[1].Type != "message/delivery-status" && parts[1].Type != "message/global-delivery-status" {
 		t.Fatalf("parts: %q", parts)
 	}
 	return m, parts
@@ -198,7 +241,7 @@ func TestFrench(t *testing.T) {
 // TestLanguagesAreComplete: what one says, the other says.
 func TestLanguagesAreComplete(t *testing.T) {
 	en, fr := english(), french()
-	for name, pair := range map[string][2]map[Action]string{"subject": {en.subject, fr.subject}, "happens": {en.happens, fr.happens}, "ends": {en.ends, fr.ends}} {
+	for name, pair := range map[string][2]map[Action]string{"happens": {en.happens, fr.happens}} {
 		for action := range pair[0] {
 			if pair[1][action] == "" || len(pair[0]) != len(pair[1]) {
 				t.Errorf("%s %s is missing", name, action)
@@ -244,7 +287,7 @@ func TestReturned(t *testing.T) {
 			if tc.kind == "message/rfc822" && !bytes.Equal(parts[2].Body, r.Original) {
 				t.Errorf("returned %q", parts[2].Body)
 			}
-			if len(notice) > 4*MaxReturn {
+			if len(notice) > 4*DefaultReturn {
 				t.Errorf("%d bytes", len(notice))
 			}
 		})
@@ -346,7 +389,7 @@ json.dump({
 			if err := json.Unmarshal(out, &got); err != nil {
 				t.Fatal(err)
 			}
-			subject := words(r.Language).subject[r.worst()]
+			subject := r.title()
 			if len(got.Defects) > 0 || len(got.Types) != 4 || got.Types[0] != "multipart/report" || got.Types[2] != "message/delivery-status" {
 				t.Errorf("defects %q, types %q", got.Defects, got.Types)
 			}

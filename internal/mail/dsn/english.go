@@ -2,17 +2,7 @@ package dsn
 
 func english() vocabulary {
 	return vocabulary{
-		tag:    "en",
-		sender: "Mail delivery system",
-		subject: map[Action]string{
-			Failed:    "Your message could not be delivered",
-			Delayed:   "Your message is delayed",
-			Delivered: "Your message was delivered",
-			Relayed:   "Your message was passed on",
-			Expanded:  "Your message was sent on to the members of a list",
-		},
-		hello: "This is the mail server %s.",
-		about: "It is about your message that arrived here on %s.",
+		tag: "en",
 		happens: map[Action]string{
 			Failed:    "It could not be delivered to:",
 			Delayed:   "It could not be delivered yet to:",
@@ -22,6 +12,7 @@ func english() vocabulary {
 		},
 		said:  "The server %s said: %s",
 		ours:  "The reason: %s",
+		link:  "More about it: %s",
 		until: "Further attempts are made until %s.",
 		reasons: map[string]string{
 			"1.1":  "There is no such address. Please check how it is written.",
@@ -42,13 +33,6 @@ func english() vocabulary {
 			"7.1":  "The server does not take this message.",
 			"7.30": "The message was to travel encrypted all the way, and a server on it does not promise that.",
 		},
-		ends: map[Action]string{
-			Failed:  "The message will not be tried again for these recipients. Once the cause is mended, please send it anew.",
-			Delayed: "This is only a warning: you do not need to send the message again.",
-		},
-		help:   "If you need help, please pass this notice on, whole, to postmaster@%s.",
-		ref:    "The message is known here as %s.",
-		after:  "A report for programs follows, and then your message or its header.",
 		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
 		when:   "%[1]d %[2]s %[3]d at %[4]s",
 	}

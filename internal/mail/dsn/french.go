@@ -2,17 +2,7 @@ package dsn
 
 func french() vocabulary {
 	return vocabulary{
-		tag:    "fr",
-		sender: "Service de courrier",
-		subject: map[Action]string{
-			Failed:    "Votre message n’a pas pu être remis",
-			Delayed:   "Votre message est retardé",
-			Delivered: "Votre message a été remis",
-			Relayed:   "Votre message a été transmis",
-			Expanded:  "Votre message a été envoyé aux membres d’une liste",
-		},
-		hello: "Ici le serveur de courrier %s.",
-		about: "Il s’agit de votre message arrivé ici le %s.",
+		tag: "fr",
 		happens: map[Action]string{
 			Failed:    "Il n’a pas pu être remis à :",
 			Delayed:   "Il n’a pas encore pu être remis à :",
@@ -22,6 +12,7 @@ func french() vocabulary {
 		},
 		said:  "Le serveur %s a répondu : %s",
 		ours:  "La raison : %s",
+		link:  "Pour en savoir plus : %s",
 		until: "D’autres tentatives auront lieu jusqu’au %s.",
 		reasons: map[string]string{
 			"1.1":  "Cette adresse n’existe pas. Veuillez en vérifier l’orthographe.",
@@ -42,13 +33,6 @@ func french() vocabulary {
 			"7.1":  "Le serveur n’accepte pas ce message.",
 			"7.30": "Le message devait voyager chiffré jusqu’au bout, ce qu’un serveur sur le chemin ne promet pas.",
 		},
-		ends: map[Action]string{
-			Failed:  "Il n’y aura pas d’autre tentative pour ces destinataires. Une fois la cause écartée, veuillez renvoyer le message.",
-			Delayed: "Ceci n’est qu’un avertissement : il n’est pas nécessaire de renvoyer le message.",
-		},
-		help:   "Si vous avez besoin d’aide, veuillez transmettre cet avis en entier à postmaster@%s.",
-		ref:    "Le message est connu ici sous le numéro %s.",
-		after:  "Suivent un rapport destiné aux programmes, puis votre message ou son en-tête.",
 		months: [12]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"},
 		when:   "%[1]d %[2]s %[3]d à %[4]s",
 	}

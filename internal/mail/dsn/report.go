@@ -6,9 +6,9 @@ import (
 	"facteur/internal/mail/address"
 )
 
-// MaxReturn is the size of the largest message that is returned whole, and of
-// the most that is returned of a header, in bytes.
-const MaxReturn = 50_000
+// DefaultReturn is the size of the largest message that is returned whole where nothing
+// else is asked for, and of the most that is ever returned of a header, in bytes.
+const DefaultReturn = 50_000
 
 // Action is what became of a recipient (RFC 3464 §2.3.3).
 type Action string
@@ -29,8 +29,14 @@ type Report struct {
 	// From is who signs it: MAILER-DAEMON@Host when zero. To is the sender of the
 	// message that this is about.
 	From, To address.Address
-	// Language is that of the part for people: "fr", or English for all else.
-	Language string
+	// Language is that of the part for people: "fr", or English for all else. Templates
+	// are its texts; what they do not have, or all when nil, is built in.
+	Language  string
+	Templates *Templates
+	// Postmaster: it is the postmaster's copy.
+	Postmaster bool
+	// DelayWarning, Lifetime and BounceLifetime are what templates can tell of.
+	DelayWarning, Lifetime, BounceLifetime time.Duration
 	// Date and MessageID ("<...@host>", with brackets) are those of the notice.
 	Date      time.Time
 	MessageID string
@@ -46,11 +52,17 @@ type Report struct {
 	// whole.
 	Original []byte
 	Size     int64
+	// MaxReturn is the size of the largest message that is returned whole, in bytes;
+	// 0 for DefaultReturn.
+	MaxReturn int
 	// Full asks for the whole message (RET=FULL). It is granted up to MaxReturn, and
 	// where a recipient failed: other notices never return more than the header (RFC
 	// 3461 §4.3).
 	Full bool
-	// UTF8: the sender's system speaks SMTPUTF8, and reads the types of RFC 6533.
+	// EightBit: the message came as 8BITMIME, so it can go back as that.
+	EightBit bool
+	// UTF8: the message came with SMTPUTF8, so the sender's system reads the types of
+	// RFC 6533.
 	UTF8 bool
 }
 
@@ -68,6 +80,9 @@ type Recipient struct {
 	RemoteMTA string
 	// Diagnostic is the reply in one line, "550 5.1.1 User unknown".
 	Diagnostic string
+	// Cause and Cure say in the notice's language what Diagnostic means and what to do;
+	// Link is where to read on. Empty ones are left out.
+	Cause, Cure, Link string
 	// LastAttempt and, for Delayed, RetryUntil; zero ones are left out.
 	LastAttempt, RetryUntil time.Time
 }

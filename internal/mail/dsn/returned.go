@@ -9,14 +9,19 @@ import (
 // returned is the part with the message, or with its header.
 func (r Report) returned() []byte {
 	var f fields
-	if r.returnsFull() {
-		f.raw("Content-Type: message/rfc822")
-		f.raw("Content-Transfer-Encoding: 7bit")
-		f.raw("")
-		f.Write(r.Original)
-		return f.Bytes()
+	f.raw("Content-Description: Undelivered message")
+	switch {
+	case !r.wantsFull():
+	case is7bit(r.Original):
+		return r.whole(&f, "message/rfc822", "7bit")
+	case r.UTF8 && utf8.Valid(r.Original):
+		// Unlike message/rfc822, this one may be encoded (RFC 6532 §3.7).
+		f.raw("Content-Type: message/global")
+		return encoded(&f, r.Original)
+	case r.EightBit && isText(r.Original, true):
+		return r.whole(&f, "message/rfc822", "8bit")
 	}
-	header := clip(headerOf(r.Original), MaxReturn)
+	header := clip(headerOf(r.Original), DefaultReturn)
 	kind := "text/rfc822-headers"
 	if r.UTF8 && !is7bit(header) && utf8.Valid(header) {
 		kind = "message/global-headers" // RFC 6533 §4; it may be encoded
@@ -25,18 +30,29 @@ func (r Report) returned() []byte {
 	return encoded(&f, header)
 }
 
-// returnsFull tells whether the whole message comes back. A message/rfc822 can not
-// be encoded (RFC 2046 §5.2.1), so an 8-bit one would make the notice 8-bit, and
-// perhaps undeliverable.
-func (r Report) returnsFull() bool {
+func (r Report) whole(f *fields, kind, encoding string) []byte {
+	f.raw("Content-Type: " + kind)
+	f.raw("Content-Transfer-Encoding: " + encoding)
+	f.raw("")
+	f.Write(r.Original)
+	return f.Bytes()
+}
+
+// wantsFull tells whether the whole message may come back. A message/rfc822 can not be
+// encoded (RFC 2046 §5.2.1): it comes back as it is, if it can travel so.
+func (r Report) wantsFull() bool {
+	limit := r.MaxReturn
+	if limit == 0 {
+		limit = DefaultReturn
+	}
 	whole := int64(len(r.Original)) >= r.Size
-	return r.Full && r.worst() == Failed && whole && len(r.Original) <= MaxReturn && is7bit(r.Original)
+	return r.Full && r.worst() == Failed && whole && len(r.Original) <= limit
 }
 
 // headerOf is the header of a message, its lines ended with CRLF, without the
 // empty line.
 func headerOf(message []byte) []byte {
-	message = clip(message, 2*MaxReturn)
+	message = clip(message, 2*DefaultReturn)
 	var b bytes.Buffer
 	for len(message) > 0 {
 		text, rest, _ := bytes.Cut(message, []byte("\n"))

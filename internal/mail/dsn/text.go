@@ -58,7 +58,9 @@ func fold(field string) string {
 		if at <= 0 || b.Len() == 0 && at <= strings.IndexByte(field, ':')+1 {
 			next := strings.IndexByte(field[limit:], ' ')
 			if at = limit + next; next < 0 || at > maxLine/2 {
-				at = min(len(field), maxLine/2)
+				for at = min(len(field), maxLine/2); at < len(field) && !utf8.RuneStart(field[at]); {
+					at--
+				}
 			}
 		}
 		b.WriteString(field[:at])
@@ -80,6 +82,16 @@ func typed(a address.Address) string {
 		return "rfc822; " + ascii(s)
 	}
 	return "utf-8; " + utf8Xtext(s)
+}
+
+// unitext is an address with its type as message/global-delivery-status has it
+// (utf-8-addr-unitext).
+func unitext(a address.Address) string {
+	s := line(a.String())
+	if a.IsASCII() || strings.ContainsAny(s, "+=\\ ") {
+		return typed(a)
+	}
+	return "utf-8; " + s
 }
 
 func utf8Xtext(s string) string {
@@ -113,12 +125,17 @@ func encoded(f *fields, body []byte) []byte {
 
 // is7bit tells whether b is lines of ASCII that end with CRLF, none too long
 // (RFC 2045 §2.7). The last may be without.
-func is7bit(b []byte) bool {
+func is7bit(b []byte) bool { return isText(b, false) }
+
+// isText tells whether b is such lines, of any bytes but NUL where eightBit (RFC 2045
+// §2.8).
+func isText(b []byte, eightBit bool) bool {
 	for len(b) > 0 {
 		text, rest, _ := bytes.Cut(b, []byte("\r\n"))
-		if len(text) > maxLine || bytes.ContainsFunc(text, func(c rune) bool {
-			return c == 0 || c == '\r' || c == '\n' || c > unicode.MaxASCII
-		}) {
+		if len(text) > maxLine || bytes.IndexByte(text, 0) >= 0 || bytes.ContainsAny(text, "\r\n") {
+			return false
+		}
+		if !eightBit && bytes.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII }) {
 			return false
 		}
 		b = rest

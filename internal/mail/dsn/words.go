@@ -6,22 +6,15 @@ import (
 	"time"
 )
 
-// vocabulary is what a notice says to people in one language.
+// vocabulary is what the list of recipients says in one language.
 type vocabulary struct {
-	tag     string // RFC 5646
-	sender  string
-	subject map[Action]string
-	hello   string            // %s: host
-	about   string            // %s: date of arrival
+	tag     string            // RFC 5646
 	happens map[Action]string // what became of the recipients that follow
 	said    string            // %s: host, text
 	ours    string            // %s: text
+	link    string            // %s: address of a page
 	until   string            // %s: date
 	reasons map[string]string // by subject and detail of the status: "1.1"
-	ends    map[Action]string
-	help    string // %s: host
-	ref     string // %s: queue ID
-	after   string // what the parts behind are
 	months  [12]string
 	when    string // %[1]d day, %[2]s month, %[3]d year, %[4]s time of day and zone
 }
@@ -33,28 +26,19 @@ func (w vocabulary) date(t time.Time) string {
 
 // words chooses the language.
 func words(language string) vocabulary {
-	if strings.HasPrefix(strings.ToLower(language), "fr") {
+	if Language(language) == "fr" {
 		return french()
 	}
 	return english()
 }
 
-// letter is the text for people.
-func (w vocabulary) letter(r Report) string {
+// recipients is the list of recipients with what became of each.
+func (r Report) recipients() string {
+	w := words(r.Language)
 	var b letter
-	b.say(w.hello, line(r.Host))
-	if !r.Arrived.IsZero() {
-		b.say(w.about, w.date(r.Arrived))
-	}
 	for _, action := range []Action{Failed, Delayed, Delivered, Relayed, Expanded} {
 		w.group(&b, r, action)
 	}
-	b.say("%s", w.ends[r.worst()])
-	b.say(w.help, line(r.Host))
-	if r.QueueID != "" {
-		b.say(w.ref, line(r.QueueID))
-	}
-	b.say("%s", w.after)
 	return b.String()
 }
 
@@ -78,9 +62,7 @@ func (w vocabulary) recipient(b *letter, to Recipient) {
 	if !to.Original.IsNull() && to.Original != to.Final {
 		b.more("(<%s>)", line(to.Original.String()))
 	}
-	if reason := w.reasons[to.status()[2:]]; reason != "" && to.status()[0] != '2' {
-		b.more("%s", reason)
-	}
+	b.more("%s", w.why(to))
 	switch {
 	case to.Diagnostic == "":
 	case to.RemoteMTA != "":
@@ -88,10 +70,26 @@ func (w vocabulary) recipient(b *letter, to Recipient) {
 	default:
 		b.more(w.ours, line(to.Diagnostic))
 	}
+	b.more("%s", line(to.Cure))
+	if to.Link != "" {
+		b.more(w.link, ascii(to.Link))
+	}
 	if action := to.action(); action == Delayed && !to.RetryUntil.IsZero() {
 		b.more(w.until, w.date(to.RetryUntil))
 	}
 	b.WriteString("\r\n")
+}
+
+// why is the cause in plain words: what the refusal is known to mean, or else what its
+// code means.
+func (w vocabulary) why(to Recipient) string {
+	switch {
+	case to.Cause != "":
+		return line(to.Cause)
+	case to.status()[0] == '2':
+		return ""
+	}
+	return w.reasons[to.status()[2:]]
 }
 
 // letter is a text of paragraphs.
@@ -105,14 +103,22 @@ func (l *letter) say(format string, args ...any) {
 }
 
 func (l *letter) item(format string, args ...any) { l.wrap("  ", fmt.Sprintf(format, args...)) }
-func (l *letter) more(format string, args ...any) { l.wrap("    ", fmt.Sprintf(format, args...)) }
+
+func (l *letter) more(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); text != "" {
+		l.wrap("    ", text)
+	}
+}
+
+// punctuation is not to begin a line: French sets blanks before it.
+func punctuation(word string) bool { return len(word) == 1 && strings.Contains(":;!?", word) }
 
 // wrap writes a paragraph in lines of 72 characters or so. Every line is
 // indented, so none of a quoted text begins where it could mean something.
 func (l *letter) wrap(indent, text string) {
 	column := 0
 	for word := range strings.FieldsSeq(text) {
-		if width := len([]rune(word)); column > 0 && column+1+width > 72 {
+		if width := len([]rune(word)); column > 0 && column+1+width > 72 && !punctuation(word) {
 			l.WriteString("\r\n")
 			column = 0
 		}

@@ -1,0 +1,182 @@
+package bounce
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"facteur/internal/base/event"
+	"facteur/internal/mail/dsn"
+	"facteur/internal/mail/refusal"
+	"facteur/internal/store/queue"
+)
+
+const (
+	// gather is how long the first event of a topic waits for others.
+	gather = 10 * time.Second
+	// digestLines is how many events a letter quotes, digestLine how much of each, in
+	// bytes. The others are counted.
+	digestLines, digestLine = 100, 1 << 10
+)
+
+// Digest is a sink that writes letters to the postmaster about what he wants to hear
+// of, as Postfix does for notify_classes: one letter a topic and interval at most, with
+// the lines of the log in it, however much happens. What it has not written yet is lost
+// in a crash: the log has it too.
+type Digest struct {
+	writer *Writer
+	next   event.Sink // gets every event
+
+	mu     sync.Mutex
+	topics map[event.Topic]*pending
+	closed bool
+}
+
+// pending is what there is to tell about a topic.
+type pending struct {
+	lines []string
+	count int
+	sent  time.Time // the last letter
+	timer *time.Timer
+}
+
+// NewDigest makes a Digest for the notices of a Writer; what it cannot write down it
+// tells next.
+func NewDigest(w *Writer, next event.Sink) *Digest {
+	return &Digest{writer: w, next: next, topics: map[event.Topic]*pending{}}
+}
+
+// Emit implements event.Sink: events of a topic that somebody wants to hear of are
+// kept. It does not pass them on.
+func (d *Digest) Emit(e event.Event) {
+	topical, ok := e.(event.Topical)
+	if !ok {
+		return
+	}
+	topic := topical.Topic()
+	if topic == event.NoTopic {
+		return
+	}
+	s := d.writer.settings()
+	if _, wanted := s.Topics[topic]; wanted {
+		d.keep(topic, e, s.interval(), time.Now())
+	}
+}
+
+// keep writes an event down, and sees that a letter is written in time.
+func (d *Digest) keep(topic event.Topic, e event.Event, interval time.Duration, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	p := d.topics[topic]
+	if p == nil {
+		p = &pending{}
+		d.topics[topic] = p
+	}
+	if p.count++; len(p.lines) < digestLines {
+		p.lines = append(p.lines, digestText(e, now))
+	}
+	if p.timer == nil {
+		wait := max(gather, p.sent.Add(interval).Sub(now))
+		p.timer = time.AfterFunc(wait, func() { d.write(topic) })
+	}
+}
+
+// digestText is an event as the log has it.
+func digestText(e event.Event, now time.Time) string {
+	program, text := e.Line()
+	if text == "" {
+		program, text = "facteur", fmt.Sprint(e.Record())
+	}
+	text = now.Format(time.DateTime) + " " + program + ": " + text
+	if len(text) > digestLine {
+		text = text[:digestLine]
+		for !utf8.ValidString(text) && len(text) > 0 {
+			text = text[:len(text)-1]
+		}
+	}
+	return text
+}
+
+// write sends what has gathered about a topic.
+func (d *Digest) write(topic event.Topic) {
+	d.mu.Lock()
+	p := d.topics[topic]
+	lines, count := p.lines, p.count
+	p.lines, p.count, p.timer, p.sent = nil, 0, nil, time.Now()
+	d.mu.Unlock()
+	if count == 0 {
+		return
+	}
+	if err := d.writer.tellPostmaster(context.Background(), topic, lines, count, time.Now()); err != nil {
+		d.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
+			Text: fmt.Sprintf("a letter to the postmaster about %s could not be written: %v", topic, err)})
+	}
+}
+
+// Close writes what is left, and takes no more.
+func (d *Digest) Close() {
+	d.mu.Lock()
+	d.closed = true
+	var left []event.Topic
+	for topic, p := range d.topics {
+		if p.timer != nil && p.timer.Stop() {
+			left = append(left, topic)
+		}
+	}
+	d.mu.Unlock()
+	slices.Sort(left)
+	for _, topic := range left {
+		d.write(topic)
+	}
+}
+
+// digestWords are what a letter to the postmaster says.
+var digestWords = map[event.Topic]refusal.Text{
+	event.Resource:     {En: "The server has run out of something that it needs: room on the disk, memory or open files.", Fr: "Le serveur manque d’une ressource : place sur le disque, mémoire ou fichiers ouverts."},
+	event.Software:     {En: "Something failed in the server itself.", Fr: "Quelque chose a échoué dans le serveur lui-même."},
+	event.Bounce:       {En: "Messages could not be delivered; their senders were told.", Fr: "Des messages n’ont pas pu être remis ; leurs expéditeurs en sont avertis."},
+	event.DoubleBounce: {En: "Notices could not be delivered, and there is nobody else to tell.", Fr: "Des avis n’ont pas pu être remis, et il n’y a personne d’autre à avertir."},
+	event.Delay:        {En: "Messages are late; their senders were told.", Fr: "Des messages sont retardés ; leurs expéditeurs en sont avertis."},
+	event.Policy:       {En: "Clients were refused.", Fr: "Des clients ont été refusés."},
+	event.Protocol:     {En: "Clients did not keep to the protocol.", Fr: "Des clients n’ont pas respecté le protocole."},
+	event.Data:         {En: "What is stored here could not be read or delivered.", Fr: "Des données conservées ici n’ont pas pu être lues ou remises."},
+}
+
+var (
+	digestCount  = refusal.Text{En: "It happened %d times; the first %d:", Fr: "C’est arrivé %d fois ; les %d premières :"}
+	digestEnd    = refusal.Text{En: "The log has them all. A letter about this comes at most once in %s.", Fr: "Le journal les contient toutes. Il n’y a pas plus d’une lettre à ce sujet en %s."}
+	digestTitle  = refusal.Text{En: "%s: notice for the postmaster: %s", Fr: "%s : avis à l’administrateur : %s"}
+	digestSender = refusal.Text{En: "Mail delivery system", Fr: "Service de courrier"}
+)
+
+// tellPostmaster commits a letter about a topic. Where nobody reads it, there is none.
+func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, lines []string, count int, now time.Time) error {
+	s := w.settings()
+	to, err := w.postmaster(ctx, s, topic)
+	if err != nil || to.Address.IsNull() {
+		return err
+	}
+	language := s.language(to.Address, nil)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n"+digestCount.In(language)+"\n\n", digestWords[topic].In(language), count, len(lines))
+	for _, line := range lines {
+		b.WriteString("  " + line + "\n")
+	}
+	fmt.Fprintf(&b, "\n"+digestEnd.In(language)+"\n", s.interval())
+	letter := dsn.Letter{Host: w.hostname, To: to.Address, Date: now, MessageID: w.messageID(now), Language: language, Sender: digestSender.In(language),
+		Subject: fmt.Sprintf(digestTitle.In(language), w.hostname, topic), Text: b.String()}
+	spool := w.queue.Spool()
+	if _, err := spool.Write(dsn.BuildLetter(letter)); err != nil {
+		spool.Discard()
+		return err
+	}
+	return w.queue.Commit(ctx, queue.Draft{Spool: spool, Item: w.item(to, fromPostmaster, now)})
+}
