@@ -34,7 +34,8 @@ func (e *Except) covers(route string) bool {
 const idle = time.Minute
 
 // Claim hands out up to limit items that have recipients due at now; each item
-// carries only the recipients claimed. They are leased to the caller until Settle
+// carries only the recipients claimed, and one of which a person has given up some
+// comes in two parts. They are leased to the caller until Settle
 // or Release. next is when there will be more: now if the limit cut the list, or the
 // search has not come to its end; what is left out by except does not count.
 //

@@ -29,6 +29,8 @@ type leases struct {
 	condemned map[lease]func()
 	// removed are those that are to end now.
 	removed []lease
+	// reaping: what was deleted is being removed; moreDoomed: and more of it has come.
+	reaping, moreDoomed bool
 }
 
 func newLeases() leases {
@@ -130,12 +132,26 @@ func (q *Queue) still(it *Item) bool {
 	return len(it.Recipients) > 0
 }
 
-// isOverruled tells whether a person has written about a recipient since it was leased.
-func (q *Queue) isOverruled(l lease) bool {
+// overruling is what a person has ordered of a recipient since it was leased.
+func (q *Queue) overruling(l lease) (o overruling, overruled bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, overruled := q.overruled[l]
+	o, overruled = q.overruled[l]
+	return o, overruled
+}
+
+func (q *Queue) isOverruled(l lease) bool {
+	_, overruled := q.overruling(l)
 	return overruled
+}
+
+// obey lets the row stand as the order has put it, also if a letter that was on its
+// way into a mailbox did not get there; removed tells that it has ended.
+func (o overruling) obey(tx *db.Tx, l lease) (removed bool, err error) {
+	if _, err := tx.Exec("UPDATE recipient SET state = ? WHERE item = ? AND n = ? AND state = 1", o.to.row(), int64(l.item), l.n); err != nil {
+		return false, err
+	}
+	return clearRow(tx, l)
 }
 
 // clearLater has the row removed of what was deleted while it was being tried; q.mu is

@@ -143,14 +143,13 @@ func (q *Queue) apply(ctx context.Context, op operation, part []target) (r appli
 		if !op.removes {
 			return nil
 		}
-		gone, err = endAll(tx, r.done)
+		gone, err = doomAll(tx, r.done)
 		return err
 	})
-	files := q.giveBack(mine, gone, r, err)
+	q.giveBack(mine, gone, r, err)
 	if op.overrules {
 		q.insist(op, theirs, r)
 	}
-	q.removeBodies(files)
 	return r, err
 }
 
@@ -168,17 +167,19 @@ func (r *applied) note(t target) func(bool, error) error {
 	}
 }
 
-// endAll removes the items that have no recipient left.
-func endAll(tx *db.Tx, done []target) (gone []ID, err error) {
+// doomAll has the items removed that have no recipient left.
+func doomAll(tx *db.Tx, done []target) (gone []ID, err error) {
 	last := ID(0)
 	for _, t := range done {
 		if t.item.ID == last {
 			continue
 		}
 		last = t.item.ID
-		if ended, err := endItem(tx, last); err != nil {
+		n, err := affected(tx.Exec("INSERT OR IGNORE INTO doomed SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM recipient WHERE item = ?1)", int64(last)))
+		if err != nil {
 			return nil, err
-		} else if ended {
+		}
+		if n > 0 {
 			gone = append(gone, last)
 		}
 	}
@@ -200,12 +201,14 @@ func (q *Queue) seize(part []target) (mine, theirs []target) {
 	return mine, theirs
 }
 
-// giveBack ends the leases of a part, of which some items are gone; it gives those
-// whose bytes are in a file.
-func (q *Queue) giveBack(mine []target, gone []ID, r applied, err error) (files []ID) {
+// giveBack ends the leases of a part, of which some items are gone.
+func (q *Queue) giveBack(mine []target, gone []ID, r applied, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	files = q.ended(gone)
+	if len(gone) > 0 {
+		q.ended(gone)
+		q.reapLater()
+	}
 	for _, t := range mine {
 		q.endLease(t.lease())
 	}
@@ -223,7 +226,6 @@ func (q *Queue) giveBack(mine []target, gone []ID, r applied, err error) (files 
 			q.fresh.missed = true
 		}
 	}
-	return files
 }
 
 // overrule notes that what a person has written about a recipient is not to be undone

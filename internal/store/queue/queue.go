@@ -63,6 +63,15 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Migrations are those of queue.db, for db.Open.
+func Migrations() fs.FS {
+	tables, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // it is embedded above
+	}
+	return tables
+}
+
 // Queue is the queue of one data directory. It is safe for concurrent use.
 type Queue struct {
 	db       *db.DB
@@ -97,11 +106,7 @@ func Open(dir string) (*Queue, error) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return nil, err
 	}
-	tables, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	d, err := db.Open(filepath.Join(dir, "queue.db"), tables)
+	d, err := db.Open(filepath.Join(dir, "queue.db"), Migrations())
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +124,9 @@ func Open(dir string) (*Queue, error) {
 		return nil, errors.Join(err, q.Close())
 	}
 	q.background.Go(func() { q.sweep(ctx, below) })
+	q.mu.Lock()
+	q.reapLater()
+	q.mu.Unlock()
 	return q, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"facteur/internal/mail/address"
 )
 
 // A page is as much as is read at a time: so many items, or fewer once they have so
@@ -104,9 +106,28 @@ func (f *Filter) candidates(after ID) (where string, args []any) {
 		args = append(args, idList(f.IDs, after))
 	}
 	if f.Shelf == ShelfHold {
-		conditions = append(conditions, "state = 2")
+		conditions = append(conditions, "state = 2") // all of them are
+	}
+	for _, c := range []struct{ column, pattern string }{{"sender", f.Sender}, {"address", f.Recipient}} {
+		if domain, whole := strings.CutPrefix(c.pattern, "@"); whole {
+			conditions, args = suffixed(conditions, args, c.column, "@"+domain)
+		} else if a, err := address.Parse(c.pattern); err == nil {
+			conditions = append(conditions, c.column+" = ? COLLATE NOCASE")
+			args = append(args, mailbox(a))
+		}
+	}
+	switch {
+	case f.Sender == "<>":
+		conditions = append(conditions, "sender = ''")
+	case f.Domain != "":
+		conditions, args = suffixed(conditions, args, "address", strings.TrimPrefix(f.Domain, "."))
 	}
 	return strings.Join(conditions, " AND "), args
+}
+
+// suffixed adds that a column ends so, without regard to case.
+func suffixed(conditions []string, args []any, column, suffix string) ([]string, []any) {
+	return append(conditions, "substr("+column+", -length(?)) = ? COLLATE NOCASE"), append(args, suffix, suffix)
 }
 
 // idList is the next of some sorted IDs, for json_each.

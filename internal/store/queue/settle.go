@@ -111,10 +111,10 @@ func affected(res sql.Result, err error) (int64, error) {
 // attempt began goes before what the attempt says, unless it has ended it; removed
 // tells that he had deleted it.
 func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (removed bool, err error) {
-	switch l := (lease{id, o.N}); {
-	case o.terminal() || o.Result == Staged:
-	case q.isOverruled(l):
-		return clearRow(tx, l)
+	if !o.terminal() && o.Result != Staged {
+		if order, overruled := q.overruling(lease{id, o.N}); overruled {
+			return order.obey(tx, lease{id, o.N})
+		}
 	}
 	switch o.Result {
 	case Delivered, Failed:

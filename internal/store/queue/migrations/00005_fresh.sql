@@ -40,3 +40,7 @@ DROP INDEX recipient_due;
 CREATE INDEX recipient_due ON recipient ((attempts > 0), due, item, n, route) WHERE state = 0;
 CREATE INDEX recipient_route ON recipient (route, due, item, n) WHERE state = 0;
 CREATE INDEX recipient_held ON recipient (item, n) WHERE state = 2;
+
+-- Items that a person has deleted: their recipients are gone, their rows and bytes go
+-- later, for that is much to write.
+CREATE TABLE doomed (item INTEGER PRIMARY KEY);
