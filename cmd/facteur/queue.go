@@ -15,7 +15,7 @@ import (
 )
 
 func (c *command) queueCommand() *cobra.Command {
-	g := group("queue", "The queue: mail on its way", c.queueList(), c.queueCount(), c.queueShow(), c.queueShape(), c.queueCheck())
+	g := group("queue", "The queue: mail on its way", c.queueList(), c.queueCount(), c.queueShow(), c.queueShape(), c.queueCheck(), c.queueRoute())
 	for _, v := range verbs {
 		g.AddCommand(c.changeCommand(v))
 	}

@@ -120,7 +120,7 @@ func (m *remote) find(d *destination) {
 		var s site
 		var reply *smtp.Reply
 		var text string
-		if err := guard(func() { s, reply, text = m.siteOf(m.ctx, out, c) }); err != nil {
+		if err := guard(func() { s, reply, text = m.finder.siteOf(m.ctx, out, c) }); err != nil {
 			m.clerk.events.Emit(Trouble{What: "looking for the mail hosts of " + c.NextHop, Err: err})
 			reply, text = ours("internal error"), internalError
 		}
@@ -135,8 +135,8 @@ func (m *remote) find(d *destination) {
 }
 
 // siteOf is the site of a choice, with the presets for its mail hosts.
-func (m *remote) siteOf(ctx context.Context, out *Outbound, c transport.Choice) (site, *smtp.Reply, string) {
-	s, reply, text := m.finder.site(ctx, out, c)
+func (f *finder) siteOf(ctx context.Context, out *Outbound, c transport.Choice) (site, *smtp.Reply, string) {
+	s, reply, text := f.site(ctx, out, c)
 	if reply != nil || c.Fixed || len(s.hosts) == 0 {
 		return s, reply, text
 	}
@@ -145,7 +145,7 @@ func (m *remote) siteOf(ctx context.Context, out *Outbound, c transport.Choice) 
 		if len(preset.Relays) == 0 && preset.NextHop == c.NextHop && isMail(preset.Transport.Kind) {
 			return newSite(preset, s.hosts).demanding(s.demand), nil, ""
 		}
-		return m.finder.site(ctx, out, preset)
+		return f.site(ctx, out, preset)
 	}
 	return s, nil, ""
 }

@@ -1,0 +1,26 @@
+package app
+
+import (
+	"context"
+
+	"facteur/internal/app/config"
+	"facteur/internal/base/event"
+	"facteur/internal/flow/deliver"
+	"facteur/internal/flow/transport"
+	"facteur/internal/net/dns"
+)
+
+// Follow finds the way that mail would take with these settings. It needs no running
+// server, and asks the name service alone.
+func Follow(ctx context.Context, c *config.Config, m transport.Mail) (deliver.Trace, error) {
+	s, err := translate(c)
+	if err != nil {
+		return deliver.Trace{}, err
+	}
+	r, err := dns.New(resolver(c))
+	if err != nil {
+		return deliver.Trace{}, err
+	}
+	house := deliver.House{Hostname: c.Hostname, Resolver: r, Events: event.Discard}
+	return deliver.Follow(ctx, house, s.outbound, m), nil
+}

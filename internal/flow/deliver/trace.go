@@ -1,0 +1,136 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"facteur/internal/flow/transport"
+	"facteur/internal/net/tlspolicy"
+)
+
+// Trace is the way that mail for an address would take now, for people.
+type Trace struct {
+	// Why says who decided; "" where nobody did and the usual way is taken.
+	Why string `json:"why,omitempty"`
+	// Transport and Kind are what it takes, LogName what the log calls it.
+	Transport string `json:"transport"`
+	Kind      string `json:"kind"`
+	LogName   string `json:"log_name,omitempty"`
+	NextHop   string `json:"nexthop,omitempty"`
+	// Text is what is answered, or why it is held.
+	Text  string      `json:"text,omitempty"`
+	Hosts []TraceHost `json:"hosts,omitempty"`
+	// Operator is whom the pace is shared with.
+	Operator string `json:"operator,omitempty"`
+	Pace     string `json:"pace,omitempty"`
+	Source   string `json:"source,omitempty"`
+	// Trouble is why there is no host now.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// TraceHost is a host that would be tried.
+type TraceHost struct {
+	Name string `json:"name"`
+	// Preference is that of an MX record; -1 for a relay.
+	Preference int      `json:"preference"`
+	Weight     int      `json:"weight,omitempty"`
+	Addresses  []string `json:"addresses,omitempty"`
+	User       string   `json:"user,omitempty"`
+	TLS        string   `json:"tls,omitempty"`
+	Trouble    string   `json:"trouble,omitempty"`
+}
+
+// Follow finds the way that mail would take now. It asks the name service, connects to no
+// mail host, and sends nothing. Of a house it needs the name and the resolver.
+func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace {
+	f := h.finder()
+	c := out.Ways.Choose(m)
+	if !c.Transport.Kind.Dials() {
+		return describe(c, site{transport: c.Transport, nexthop: c.NextHop}, out)
+	}
+	s, reply, text := f.siteOf(ctx, out, c)
+	if s.transport != c.Transport {
+		c = out.Ways.ForMX(c, []string{best(s.hosts).name})
+	}
+	t := describe(c, s, out)
+	if reply != nil {
+		t.Trouble = text
+		return t
+	}
+	for _, h := range s.hosts {
+		t.Hosts = append(t.Hosts, f.traceHost(ctx, out, s, h))
+	}
+	return t
+}
+
+// describe is what is known without asking anybody.
+func describe(c transport.Choice, s site, out *Outbound) Trace {
+	t := Trace{Why: c.Why, Transport: s.transport.Name, Kind: s.transport.Kind.String(), LogName: s.transport.LogName,
+		NextHop: s.nexthop, Operator: s.operator}
+	switch {
+	case s.transport.Kind.Dials():
+		t.Pace, t.Source = paceText(out.paceOf(s.transport)), sourceText(out.source(s.transport))
+	case s.transport.Kind == transport.Pipe:
+		t.Pace, t.Text = paceText(out.paceOf(s.transport)), strings.Join(s.transport.Command, " ")
+	case s.transport.Kind == transport.Error || s.transport.Kind == transport.Hold:
+		t.Text = c.Text
+	}
+	return t
+}
+
+func paceText(p transport.Pace) string {
+	text := fmt.Sprintf("%d connections at first, at most %d; %d recipients a message", p.InitialConcurrency, p.Concurrency, p.Recipients)
+	if p.RateDelay > 0 {
+		text += fmt.Sprintf("; one message every %v", p.RateDelay)
+	}
+	switch {
+	case p.FailedCohort < 0:
+		return text + "; never left alone"
+	case p.FailedCohort == 1:
+		return text + "; left alone when all of them fail"
+	}
+	return text + fmt.Sprintf("; left alone when all of them fail %d times in a row", p.FailedCohort)
+}
+
+func sourceText(s transport.Source) string {
+	from := "any address"
+	if len(s.Bind) > 0 {
+		from = ""
+		for i, a := range s.Bind {
+			if i > 0 {
+				from += " and "
+			}
+			from += a.String()
+		}
+	}
+	return fmt.Sprintf("from %s, as %s", from, s.Helo)
+}
+
+func (f *finder) traceHost(ctx context.Context, out *Outbound, s site, h host) TraceHost {
+	t := TraceHost{Name: h.place(), Preference: int(h.preference)}
+	if h.relay != nil {
+		t.Preference, t.Weight, t.User = -1, h.relay.Weight, h.relay.User
+	}
+	addrs, reply := f.addrs(ctx, out, h)
+	if reply == nil && h.socket == "" {
+		addrs.Addrs, reply = f.usable(ctx, out, out.source(s.transport), h, addrs.Addrs)
+	}
+	if reply != nil {
+		t.Trouble = reply.Text()
+		return t
+	}
+	for _, a := range addrs.Addrs {
+		t.Addresses = append(t.Addresses, a.String())
+	}
+	demand := f.demandOf(ctx, out, s, h)
+	t.TLS = demand.Level.String()
+	terms, err := f.tls.Terms(ctx, demand, tlspolicy.Host{Name: h.name, Port: h.port, Secure: h.secure, Addrs: addrs})
+	switch {
+	case err != nil:
+		t.Trouble = err.Error()
+	case terms.Why != "":
+		t.TLS += " (" + terms.Why + ")"
+	}
+	return t
+}
