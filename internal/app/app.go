@@ -53,6 +53,7 @@ const grace = 10 * time.Second
 type App struct {
 	settings atomic.Pointer[settings]
 	events   event.Sink
+	digest   *bounce.Digest
 
 	claim      *control.Claim
 	state      *db.DB
@@ -101,7 +102,8 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	a.events = event.Tee(a.events, a.journey)
+	a.digest = bounce.NewDigest(a.events)
+	a.events = event.Tee(a.events, a.journey, a.digest)
 	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables()); err != nil {
 		return err
 	}
@@ -171,13 +173,22 @@ func (a *App) connect(c *config.Config) error {
 		a.directory, a.router, a.queue, a.usage, a.events)
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
-		Notices:  bounce.New(c.Hostname, func() string { return string(a.settings.Load().config.Language) }, a.queue, a.router),
+		Notices:  a.notices(c),
 		Notify:   a.arrived,
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
 		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },
 		Events:   a.events,
 	})
 	return nil
+}
+
+// notices opens the room where notices are written, and lets the postmaster hear of
+// what he wants to.
+func (a *App) notices(c *config.Config) *bounce.Writer {
+	w := bounce.New(c.Hostname, nil, a.queue, a.router)
+	w.Configure(func() bounce.Settings { return a.settings.Load().notices })
+	a.digest.Open(w)
+	return w
 }
 
 func (a *App) usage(ctx context.Context, account directory.Account) (int64, error) {
@@ -245,6 +256,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.doors.drain(grace)
 	dismiss()
 	<-delivered
+	a.digest.Close()
 	forget()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

@@ -7,6 +7,7 @@ import (
 	"facteur/internal/app/config"
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/advice"
+	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/transport"
@@ -25,6 +26,7 @@ type settings struct {
 	sessions *smtpd.Rules
 	schedule deliver.Schedule
 	outbound *deliver.Outbound
+	notices  bounce.Settings
 	// lists are what the rules ask, policies the servers beside them; see govern.
 	lists    *list.Set
 	policies *advice.Policies
@@ -37,6 +39,9 @@ func translate(c *config.Config) (*settings, error) {
 	}
 	s := &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c, ways)}
 	if s.outbound.TLS, err = c.TLSRules(); err != nil {
+		return nil, err
+	}
+	if s.notices, err = c.NoticeRules(); err != nil {
 		return nil, err
 	}
 	s.outbound.Roots, s.outbound.TLSLog = s.outbound.TLS.Roots, c.Outbound.TLSLogLevel > 0

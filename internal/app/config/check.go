@@ -27,6 +27,7 @@ func (c *Config) Check() []error {
 	k.transports()
 	k.tlsPolicies()
 	k.schedule()
+	k.notices()
 	k.limits()
 	k.auth()
 	k.journey()

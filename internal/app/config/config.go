@@ -81,6 +81,8 @@ type Config struct {
 	Presets []Preset `toml:"preset"`
 	// The schedule of retries.
 	Queue Queue `toml:"queue"`
+	// What is told of messages that are late or can't be delivered.
+	Notices Notices `toml:"notices"`
 	// Look-ups.
 	DNS DNS `toml:"dns"`
 	// What one client and all clients may use.
@@ -195,6 +197,7 @@ func Default() *Config {
 		Submission: defaultSubmission(),
 		Session:    defaultSession(),
 		PreGreet:   defaultPreGreet(),
+		Notices:    defaultNotices(),
 		Journey:    defaultJourney(),
 		Log:        Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -29,8 +30,8 @@ const (
 // the lines of the log in it, however much happens. What it has not written yet is lost
 // in a crash: the log has it too.
 type Digest struct {
-	writer *Writer
-	next   event.Sink // gets every event
+	writer atomic.Pointer[Writer]
+	next   event.Sink // hears of what goes wrong
 
 	mu     sync.Mutex
 	topics map[event.Topic]*pending
@@ -45,24 +46,28 @@ type pending struct {
 	timer *time.Timer
 }
 
-// NewDigest makes a Digest for the notices of a Writer; what it cannot write down it
-// tells next.
-func NewDigest(w *Writer, next event.Sink) *Digest {
-	return &Digest{writer: w, next: next, topics: map[event.Topic]*pending{}}
+// NewDigest makes a Digest, which tells next what it can't write down. It forgets what
+// it is told until it has a Writer.
+func NewDigest(next event.Sink) *Digest {
+	return &Digest{next: next, topics: map[event.Topic]*pending{}}
 }
+
+// Open lets it write its letters.
+func (d *Digest) Open(w *Writer) { d.writer.Store(w) }
 
 // Emit implements event.Sink: events of a topic that somebody wants to hear of are
 // kept. It does not pass them on.
 func (d *Digest) Emit(e event.Event) {
 	topical, ok := e.(event.Topical)
-	if !ok {
+	w := d.writer.Load()
+	if !ok || w == nil {
 		return
 	}
 	topic := topical.Topic()
 	if topic == event.NoTopic {
 		return
 	}
-	s := d.writer.settings()
+	s := w.settings()
 	if _, wanted := s.Topics[topic]; wanted {
 		d.keep(topic, e, s.interval(), time.Now())
 	}
@@ -115,7 +120,7 @@ func (d *Digest) write(topic event.Topic) {
 	if count == 0 {
 		return
 	}
-	if err := d.writer.tellPostmaster(context.Background(), topic, lines, count, time.Now()); err != nil {
+	if err := d.writer.Load().tellPostmaster(context.Background(), topic, lines, count, time.Now()); err != nil {
 		d.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
 			Text: fmt.Sprintf("a letter to the postmaster about %s could not be written: %v", topic, err)})
 	}

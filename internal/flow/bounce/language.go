@@ -16,6 +16,9 @@ const maxTags = 20
 // asks for or writes in himself (RFC 3282), or what is set for all. A language that
 // notices can't be in counts as none.
 func (s *Settings) language(reader address.Address, original []byte) string {
+	if s.Only != "" {
+		return s.Only
+	}
 	if l := s.Languages[strings.ToLower(reader.Domain)]; l != "" {
 		return l
 	}

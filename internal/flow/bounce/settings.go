@@ -14,6 +14,8 @@ type Settings struct {
 	// the readers of a domain (in lower case).
 	Language  string
 	Languages map[string]string
+	// Only, unless empty, is the one language that all notices are in.
+	Only string
 	// Templates are the texts by language; what they do not have is built in.
 	Templates map[string]*dsn.Templates
 	// Return is the size of the largest message that goes back whole, in bytes; 0 for

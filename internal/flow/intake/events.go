@@ -141,6 +141,9 @@ type Trouble struct {
 	Err  error
 }
 
+// Topic implements event.Topical.
+func (e Trouble) Topic() event.Topic { return event.Fault(e.Err) }
+
 // Level implements event.Event.
 func (Trouble) Level() slog.Level { return slog.LevelError }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/base/event"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 )
@@ -156,6 +157,9 @@ func (e Rejected) Record() (string, []slog.Attr) {
 		slog.String("account", e.Account))
 }
 
+// Topic implements event.Topical.
+func (e Rejected) Topic() event.Topic { return event.Policy }
+
 // Line implements event.Event.
 func (e Rejected) Line() (string, string) {
 	proto := "ESMTP" // Postfix knows two here
@@ -199,6 +203,14 @@ func (Dropped) Level() slog.Level { return slog.LevelInfo }
 func (e Dropped) Record() (string, []slog.Attr) {
 	return "dropped", append(e.Client.attrs(), slog.String("reason", e.Reason), slog.String("after", e.After),
 		slog.String("text", e.Text))
+}
+
+// Topic implements event.Topical. That a connection breaks is nobody's fault.
+func (e Dropped) Topic() event.Topic {
+	if e.Reason == "lost connection" || e.Reason == "timeout" {
+		return event.NoTopic
+	}
+	return event.Protocol
 }
 
 // Line implements event.Event.
