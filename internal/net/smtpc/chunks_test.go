@@ -166,25 +166,30 @@ func TestRequireTLSNeedsAProof(t *testing.T) {
 
 // Fit: what was declared and is not needed is not asked for (RFC 6531 §3.6).
 func TestFit(t *testing.T) {
-	utf8, utf8Sender, binary := envelope(t, "a@x.example"), envelope(t, "a@x.example"), binaryEnvelope(t, 9, "a@x.example")
+	utf8, utf8Sender, eight, binary := envelope(t, "a@x.example"), envelope(t, "a@x.example"), envelope(t, "a@x.example"), binaryEnvelope(t, 9, "a@x.example")
+	eight.Body8Bit = true
 	utf8.UTF8, utf8Sender.UTF8 = true, true
 	utf8Sender.Sender = mailbox(t, "jörg@example.org")
 	for name, x := range map[string]struct {
 		env  smtpc.Envelope
 		hide string
 		body string
-		want string // what follows the sender's address, or the enhanced code
+		want string // what follows the sender's address; the enhanced code; or "!" and the end of what arrives
 	}{
 		"ASCII header, 8-bit body": {utf8, "SMTPUTF8", "Subject: x\r\n\r\n\xc3\xa9\r\n", " BODY=8BITMIME"},
 		"ASCII, to a 7-bit host":   {utf8, "SMTPUTF8 8BITMIME", "Subject: x\r\n\r\ne\r\n", ""},
-		"8-bit, to a 7-bit host":   {utf8, "SMTPUTF8 8BITMIME", "Subject: x\r\n\r\n\xc3\xa9\r\n", "5.6.3"},
+		"8-bit, to a 7-bit host":   {utf8, "SMTPUTF8 8BITMIME", "Subject: x\r\n\r\n\xc3\xa9\r\n", "!=C3=A9\r\n"},
+		"8-bit, and signed":        {utf8, "SMTPUTF8 8BITMIME", "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe9\r\n--b--\r\n", "5.6.3"},
+		"header in Latin-1":        {eight, "8BITMIME", "Subject: \xe9\r\n\r\ne\r\n", "5.6.3"},
+		"called 8-bit, and is not": {eight, "8BITMIME", "Subject: x\r\n\r\ne\r\n", ""},
+		"binary to a 7-bit host":   {binary, "8BITMIME", "MIME-Version: 1.0\r\n\r\n\x00", "!AA==\r\n"},
 		"header in UTF-8":          {utf8, "SMTPUTF8", "Subject: \xc3\xa9\r\n\r\ne\r\n", "5.6.7"},
 		"header in UTF-8, folded":  {utf8, "SMTPUTF8", "Subject: x\r\n \xc3\xa9\r\n\r\ne\r\n", "5.6.7"},
 		"address in UTF-8":         {utf8Sender, "SMTPUTF8", "Subject: x\r\n\r\ne\r\n", "5.6.7"},
 		"to a host that takes it":  {utf8, "", "Subject: x\r\n\r\ne\r\n", " BODY=8BITMIME SMTPUTF8"},
 		"binary that is text":      {binary, "", "Subject: x\r\n\r\n\xc3\xa9\r\n", " BODY=8BITMIME"},
-		"binary with a bare CR":    {binary, "", "Subject: x\r\n\r\n\r\r\n", "5.6.3"},
-		"binary with a bare LF":    {binary, "", "Subject: x\r\n\r\n\n", "5.6.3"},
+		"binary with a bare CR":    {binary, "", "Subject: x\r\n\r\n\r\r\n", "!DQ0K\r\n"},
+		"binary with a bare LF":    {binary, "", "Subject: x\r\n\r\n\n", "!Cg==\r\n"},
 		"binary that is empty":     {binary, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,6 +204,12 @@ func TestFit(t *testing.T) {
 			if r := res.Recipients[0]; !r.Delivered() {
 				if r.Reply.Enhanced != x.want {
 					t.Errorf("%v, want %q", r.Reply, x.want)
+				}
+				return
+			}
+			if end, converted := strings.CutPrefix(x.want, "!"); converted {
+				if got := s.Await(1, wait)[0]; !strings.HasSuffix(string(got.Data), "\r\n\r\n"+end) {
+					t.Errorf("%q, want the end %q", got.Data, end)
 				}
 				return
 			}

@@ -3,19 +3,25 @@
 //
 // # On the wire
 //
-// Greeting, EHLO (HELO for hosts that do not know it), STARTTLS when offered
-// followed by a second EHLO, AUTH when there are credentials, then transactions.
+// Greeting, EHLO (HELO for hosts that do not know it, LHLO in LMTP), STARTTLS when
+// offered followed by a second EHLO, AUTH when there are credentials, then transactions.
 // Where the peer offers PIPELINING, MAIL, all RCPT and DATA go out together;
 // else each command waits for its reply. Lines end in CRLF and only in CRLF,
-// whatever the body holds: a bare CR or LF in it becomes CRLF, so that no host
-// behind the next one can see another end of the message than we do. A binary
-// message (RFC 3030) goes by BDAT, byte for byte, or not at all: its end is told by
-// its length.
+// whatever the body holds: a bare CR or LF in text becomes CRLF, so that no host
+// behind the next one can see another end of the message than we do.
+//
+// Where the peer offers CHUNKING, messages go by BDAT (RFC 3030): a short one in one
+// go with its envelope, a longer one in chunks of 128 KiB behind it, so that a peer can
+// refuse it before it has all of it. A peer that does not understand BDAT, or loses a
+// message in it, gets the next by DATA for a day, if there is a Memory; no message
+// bounces because of BDAT. Binary messages go by BDAT, byte for byte.
 //
 // What the envelope asks for (RFC 3461, 6710, 2852) is told to peers that offer it.
-// What it demands (REQUIRETLS, DELIVERBY with "R", BINARYMIME, SMTPUTF8) and a peer
-// does not offer is an obstacle: nothing is converted, and nothing is tried in the
-// hope that it works. See Conn.Fit for demands that a message turns out not to have.
+// What it demands (REQUIRETLS, DELIVERBY with "R", SMTPUTF8) and a peer does not
+// offer is an obstacle: nothing is tried in the hope that it works. A message that is
+// not as demanding as it was called, or can be converted, is made to fit by Conn.Fit.
+//
+// A password goes out under TLS only, by the strongest mechanism that both know.
 //
 // # Results
 //
@@ -30,6 +36,9 @@
 // or too few, and every recipient of the transaction is deferred, even those for
 // whom a refusal was read, since it may have been meant for another one.
 //
+// An end of data that is answered with "unknown command" after BDAT is the one refusal that
+// is not taken for one (ErrChunking).
+//
 // A connection lost after the end of the data leaves open whether the peer has
 // the message. The result is temporary: the peer may get it twice, which is
 // better than not at all.
@@ -37,6 +46,7 @@
 // # Limits
 //
 // Each reply and each block of data has a deadline (RFC 5321 §4.5.3.2), counted
-// for the whole reply, not for each byte of it. A reply has at most 512 lines and
-// 64 KiB; 1 KiB of it is kept, of printable characters.
+// for the whole reply, not for each byte of it. The data have a least rate, and a
+// transaction an end, so that nobody holds a connection by being slow in small steps.
+// A reply has at most 512 lines and 64 KiB; 1 KiB of it is kept, of printable characters.
 package smtpc

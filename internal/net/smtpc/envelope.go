@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 )
 
@@ -32,6 +33,8 @@ type Envelope struct {
 	// By is told to a peer with DELIVERBY. What has to come back after a time goes
 	// to no other (RFC 2852 §4.1).
 	By smtp.DeliverBy
+
+	conversion *message.Conversion // see Fit
 }
 
 // needsUTF8 tells whether the message can only go to a peer with SMTPUTF8.

@@ -1,15 +1,23 @@
 package smtpc
 
-import "io"
+import (
+	"errors"
+	"io"
+
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/smtp"
+)
 
 // Fit lowers what an envelope asks of the peer to what the message needs, where
-// the peer offers less: a message that was called binary or internationalised, and
-// is not, may go as what it is (RFC 3030 §3, RFC 6531 §3.6). body is read only
-// then, and is at its start afterwards. Nothing is converted.
+// the peer offers less: a message that was called binary, 8-bit or internationalised,
+// and is not, may go as what it is (RFC 3030 §3, RFC 6152 §3, RFC 6531 §3.6). Where that
+// is not enough, binary and 8-bit parts are converted to base64 and quoted-printable as
+// Send reads them: the signatures of the message break, but it arrives, which for most
+// mail that has none counts for more. What can't be converted stays, and Send says so
+// (5.6.3). body is read only then, and is at its start afterwards.
 func (c *Conn) Fit(env Envelope, body io.ReadSeeker) (Envelope, error) {
-	x := c.ext
-	binary := env.Binary && !(x.BinaryMIME && x.Chunking)
-	if !binary && !(env.UTF8 && !x.UTF8) {
+	x := &c.ext
+	if !env.tooMuch(x) && !(env.UTF8 && !x.UTF8) {
 		return env, nil
 	}
 	n, err := examine(body)
@@ -19,13 +27,45 @@ func (c *Conn) Fit(env Envelope, body io.ReadSeeker) (Envelope, error) {
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
 		return env, err
 	}
-	if binary && n.text {
+	if env.tooMuch(x) && env.Binary && n.text {
 		env.Binary, env.Body8Bit = false, n.eightBit
 	}
 	if env.UTF8 && !x.UTF8 && !n.header8Bit {
 		env.UTF8, env.Body8Bit = false, env.Body8Bit || n.eightBit
 	}
+	env.Body8Bit = env.Body8Bit && n.eightBit
+	if env.tooMuch(x) && (x.UTF8 || !env.needsUTF8()) {
+		return env.convert(x, body)
+	}
 	return env, nil
+}
+
+// tooMuch tells whether the message's bytes are more than a peer takes.
+func (e *Envelope) tooMuch(x *smtp.Extensions) bool {
+	return e.Binary && !(x.BinaryMIME && x.Chunking) || e.Body8Bit && !x.EightBitMIME
+}
+
+// convert finds out how the message can go all the same.
+func (e Envelope) convert(x *smtp.Extensions, body io.ReadSeeker) (Envelope, error) {
+	conversion, err := message.Downgrade(body, x.EightBitMIME)
+	switch {
+	case errors.Is(err, message.ErrNotConvertible):
+		_, err = body.Seek(0, io.SeekStart)
+		return e, err
+	case err != nil:
+		return e, err
+	}
+	e.conversion, e.Size = conversion, conversion.Size()
+	e.Body8Bit, e.Binary = x.EightBitMIME, false
+	return e, nil
+}
+
+// converted is the message as the peer gets it.
+func (e *Envelope) converted(body io.Reader) io.Reader {
+	if e.conversion == nil {
+		return body
+	}
+	return e.conversion.Reader(body)
 }
 
 // nature is what a message is made of.

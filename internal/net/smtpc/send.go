@@ -36,7 +36,7 @@ func (c *Conn) Send(ctx context.Context, env Envelope, body io.Reader) Results {
 		defer c.closeWhenDone(ctx)()
 	}
 	c.clock = newClock(c.cfg.Timeouts, env.Size)
-	t.run(body)
+	t.run(env.converted(body))
 	c.clock = clock{}
 	stale := t.again || t.stale && c.messages > 0
 	c.messages++
