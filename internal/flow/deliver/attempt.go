@@ -61,6 +61,8 @@ type result struct {
 	// relay is "host[address]:port", or where the letter was put; host its name
 	// only, for Remote-MTA; both empty when nobody was reached.
 	relay, host string
+	// travelled is how it went there: "under TLS 1.3"; "" when that means nothing.
+	travelled string
 	// passedOn: the host that took it knows DSN, and was told what the sender wants
 	// to hear.
 	passedOn bool

@@ -73,8 +73,11 @@ type Tried struct {
 	Aside  bool
 	Result queue.Result
 	Relay  string // "none" in the log when empty
-	Status string // RFC 3463
-	Text   string
+	// Travelled is how it went to the relay: "under TLS 1.3", "in clear"; "" when that
+	// means nothing.
+	Travelled string
+	Status    string // RFC 3463
+	Text      string
 	// Expired: it failed as its time is over; the attempt itself was put off.
 	Expired bool
 	// Last: it is a letter to the postmaster, and nobody is told of what becomes of it.

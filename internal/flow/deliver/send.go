@@ -53,10 +53,10 @@ func envelope(it *queue.Item, now time.Time) smtpc.Envelope {
 
 // results are the replies as outcomes, in the words of Postfix's log.
 func (w *worker) results(sent smtpc.Results, to []queue.Recipient) []result {
-	out := make([]result, len(to))
+	out, how := make([]result, len(to)), travelled(w.conn)
 	for i, r := range sent.Recipients {
 		out[i] = result{recipient: to[i], kind: queue.Deferred, reply: r.Reply, relay: w.conn.Peer(), host: w.conn.Host(), text: said(w.conn.Peer(), r),
-			passedOn: w.conn.Extensions().DSN}
+			travelled: how, passedOn: w.conn.Extensions().DSN}
 		switch {
 		case r.Delivered():
 			out[i].kind = queue.Delivered

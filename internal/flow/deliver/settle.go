@@ -237,7 +237,7 @@ func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	for _, r := range results {
 		expired := r.expired && r.kind == queue.Failed
 		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
-			Result: r.kind, Relay: r.relay, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item)})
+			Result: r.kind, Relay: r.relay, Travelled: r.travelled, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item)})
 		returned = returned || expired
 	}
 	if returned {

@@ -50,7 +50,7 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		case agentDiscard:
 			return "The message for <" + to + "> was thrown away, as the settings want it: " + e.Text + "."
 		}
-		return e.Relay + " took the message for <" + to + ">, saying: " + e.Text + "."
+		return e.Relay + " took the message for <" + to + ">, saying: " + e.Text + "." + e.journey()
 	case event.Deferred:
 		return fmt.Sprintf("Attempt %d to deliver to <%s> failed for now: %s.%s It is tried again later.",
 			e.Recipient.Attempts+1, to, e.why(), e.meaning())
@@ -81,6 +81,14 @@ func (e Tried) meaning() string {
 		text += " More at <" + r.Link + ">."
 	}
 	return text
+}
+
+// journey tells how it went there.
+func (e Tried) journey() string {
+	if e.Travelled == "" {
+		return ""
+	}
+	return " It travelled " + e.Travelled + "."
 }
 
 // why is what went wrong, with the other host's name once.

@@ -187,10 +187,13 @@ func withPort(peer string) string {
 	return peer
 }
 
-// travelled is how a connection's mail goes, for the reader of a journey.
+// travelled is how a connection's mail goes, for the reader of a journey; "" between two
+// processes.
 func travelled(c *smtpc.Conn) string {
 	state, ok := c.TLS()
 	switch {
+	case c.Addr().Network() == "unix":
+		return ""
 	case !ok && c.TLSFailure() != nil:
 		return "in clear, because TLS failed"
 	case !ok:
