@@ -19,7 +19,15 @@ const (
 	blockedRest = time.Hour
 )
 
-func relayName(h host) string { return "relay " + h.place() }
+// A relay rests for one of two reasons: it does not let us in, which is over with the
+// next connection that it takes; or it refuses what we send, which it may do politely on
+// every connection.
+func shut(h host) string    { return "shut " + h.place() }
+func refuses(h host) string { return "refuses " + h.place() }
+
+func (f *finder) asleep(h host, now time.Time) bool {
+	return f.rests.resting(shut(h), now) || f.rests.resting(refuses(h), now)
+}
 
 // awake are the hosts of a site in the order in which they are tried: relays that did
 // not work lately come last.
@@ -30,7 +38,7 @@ func (f *finder) awake(s site) []host {
 	now := time.Now()
 	var first, last []host
 	for _, h := range s.hosts {
-		if f.rests.resting(relayName(h), now) {
+		if f.asleep(h, now) {
 			last = append(last, h)
 			continue
 		}
@@ -49,19 +57,19 @@ func (f *finder) relayFailed(ctx context.Context, h host, r *smtp.Reply, why str
 	if reading, known := refusal.ReadReason(why); known && reading.Blocked {
 		d = blockedRest
 	}
-	f.restRelay(h, d, why)
+	f.restRelay(h, shut(h), d, why)
 }
 
-func (f *finder) restRelay(h host, d time.Duration, why string) {
-	if f.rests.rest(relayName(h), time.Now(), d) {
+func (f *finder) restRelay(h host, name string, d time.Duration, why string) {
+	if f.rests.rest(name, time.Now(), d) {
 		f.tell(fmt.Sprintf("relay %s does not take our mail; others are tried before it for %v: %s", h.place(), d, why))
 	}
 }
 
-// relayWorks notes that a relay took us.
+// relayWorks notes that a relay let us in.
 func (f *finder) relayWorks(h host) {
-	if h.relay != nil && f.rests.wake(relayName(h)) {
-		f.note(slog.LevelInfo, fmt.Sprintf("relay %s takes our mail again", h.place()))
+	if h.relay != nil && f.rests.wake(shut(h)) {
+		f.note(slog.LevelInfo, fmt.Sprintf("relay %s lets us in again", h.place()))
 	}
 }
 
@@ -79,10 +87,10 @@ func (f *finder) blocked(s site, name string, r *smtp.Reply) (again bool) {
 	now := time.Now()
 	for _, h := range s.hosts {
 		if h.String() == name {
-			f.restRelay(h, blockedRest, r.Error())
+			f.restRelay(h, refuses(h), blockedRest, r.Error())
 			continue
 		}
-		again = again || !f.rests.resting(relayName(h), now)
+		again = again || !f.asleep(h, now)
 	}
 	return again
 }

@@ -256,25 +256,43 @@ func (o *Outbound) ownAddr(from transport.Source, to netip.Addr) (netip.Addr, bo
 
 // ownName tells whether an address of ours has a name.
 func (f *finder) ownName(ctx context.Context, own netip.Addr) lookup.State {
-	n, now := &f.names, time.Now()
-	n.mu.Lock()
-	known := n.known[own]
-	n.mu.Unlock()
-	if now.Before(known.until) {
+	now := time.Now()
+	if known := f.names.of(own); now.Before(known.until) {
 		return known.state
 	}
 	answer := f.resolver.ClientName(ctx, own)
-	known.state = answer.State()
-	known.until = now.Add(map[lookup.State]time.Duration{lookup.Found: nameFor, lookup.NotFound: namelessFor, lookup.TryAgain: askAgain}[known.state])
-	if known.state == lookup.NotFound && now.Sub(known.warned) >= warnEvery {
-		known.warned = now
+	if f.names.learn(own, answer.State(), now) {
 		f.tell(fmt.Sprintf("our address %s has no name in the DNS that leads back to it (%v): mail to strangers goes over IPv4 only; give the address a PTR record, or set require_ipv6_name = false", own, answer.Err()))
 	}
+	return answer.State()
+}
+
+func (n *ownNames) of(own netip.Addr) ownName {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.known[own]
+}
+
+// learn notes what was found out; warn tells that the admin is to hear of it.
+func (n *ownNames) learn(own netip.Addr, state lookup.State, now time.Time) (warn bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.known == nil {
 		n.known = make(map[netip.Addr]ownName)
 	}
+	known := n.known[own]
+	known.state = state
+	switch state {
+	case lookup.Found:
+		known.until = now.Add(nameFor)
+	case lookup.NotFound:
+		known.until = now.Add(namelessFor)
+		if warn = now.Sub(known.warned) >= warnEvery; warn {
+			known.warned = now
+		}
+	case lookup.TryAgain:
+		known.until = now.Add(askAgain)
+	}
 	n.known[own] = known
-	return known.state
+	return warn
 }
