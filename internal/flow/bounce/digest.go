@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"facteur/internal/base/event"
 	"facteur/internal/mail/dsn"
@@ -32,6 +31,8 @@ const (
 type Digest struct {
 	writer atomic.Pointer[Writer]
 	next   event.Sink // hears of what goes wrong
+	// write sends the letter about a topic.
+	write func(topic event.Topic, lines []string, count int)
 
 	mu     sync.Mutex
 	topics map[event.Topic]*pending
@@ -49,7 +50,9 @@ type pending struct {
 // NewDigest makes a Digest, which tells next what it can't write down. It forgets what
 // it is told until it has a Writer.
 func NewDigest(next event.Sink) *Digest {
-	return &Digest{next: next, topics: map[event.Topic]*pending{}}
+	d := &Digest{next: next, topics: map[event.Topic]*pending{}}
+	d.write = d.tell
+	return d
 }
 
 // Open lets it write its letters.
@@ -90,7 +93,7 @@ func (d *Digest) keep(topic event.Topic, e event.Event, interval time.Duration, 
 	}
 	if p.timer == nil {
 		wait := max(gather, p.sent.Add(interval).Sub(now))
-		p.timer = time.AfterFunc(wait, func() { d.write(topic) })
+		p.timer = time.AfterFunc(wait, func() { d.flush(topic) })
 	}
 }
 
@@ -100,26 +103,23 @@ func digestText(e event.Event, now time.Time) string {
 	if text == "" {
 		program, text = "facteur", fmt.Sprint(e.Record())
 	}
-	text = now.Format(time.DateTime) + " " + program + ": " + text
-	if len(text) > digestLine {
-		text = text[:digestLine]
-		for !utf8.ValidString(text) && len(text) > 0 {
-			text = text[:len(text)-1]
-		}
-	}
-	return text
+	return now.Format(time.DateTime) + " " + program + ": " + event.Clean(text, digestLine)
 }
 
-// write sends what has gathered about a topic.
-func (d *Digest) write(topic event.Topic) {
+// flush sends what has gathered about a topic.
+func (d *Digest) flush(topic event.Topic) {
 	d.mu.Lock()
 	p := d.topics[topic]
 	lines, count := p.lines, p.count
 	p.lines, p.count, p.timer, p.sent = nil, 0, nil, time.Now()
 	d.mu.Unlock()
-	if count == 0 {
-		return
+	if count > 0 {
+		d.write(topic, lines, count)
 	}
+}
+
+// tell puts the letter into the queue.
+func (d *Digest) tell(topic event.Topic, lines []string, count int) {
 	if err := d.writer.Load().tellPostmaster(context.Background(), topic, lines, count, time.Now()); err != nil {
 		d.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
 			Text: fmt.Sprintf("a letter to the postmaster about %s could not be written: %v", topic, err)})
@@ -139,7 +139,7 @@ func (d *Digest) Close() {
 	d.mu.Unlock()
 	slices.Sort(left)
 	for _, topic := range left {
-		d.write(topic)
+		d.flush(topic)
 	}
 }
 
@@ -156,8 +156,8 @@ var digestWords = map[event.Topic]refusal.Text{
 }
 
 var (
-	digestCount  = refusal.Text{En: "It happened %d times; the first %d:", Fr: "C’est arrivé %d fois ; les %d premières :"}
-	digestEnd    = refusal.Text{En: "The log has them all. A letter about this comes at most once in %s.", Fr: "Le journal les contient toutes. Il n’y a pas plus d’une lettre à ce sujet en %s."}
+	digestCount  = refusal.Text{En: "How often it happened: %d. From the log:", Fr: "Nombre de fois : %d. Extrait du journal :"}
+	digestEnd    = refusal.Text{En: "The log has it all. A letter about this comes at most once in %d minutes.", Fr: "Le journal contient tout. Il n’y a pas plus d’une lettre à ce sujet en %d minutes."}
 	digestTitle  = refusal.Text{En: "%s: notice for the postmaster: %s", Fr: "%s : avis à l’administrateur : %s"}
 	digestSender = refusal.Text{En: "Mail delivery system", Fr: "Service de courrier"}
 )
@@ -171,11 +171,11 @@ func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, lines []
 	}
 	language := s.language(to.Address, nil)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n"+digestCount.In(language)+"\n\n", digestWords[topic].In(language), count, len(lines))
+	fmt.Fprintf(&b, "%s\n\n"+digestCount.In(language)+"\n\n", digestWords[topic].In(language), count)
 	for _, line := range lines {
 		b.WriteString("  " + line + "\n")
 	}
-	fmt.Fprintf(&b, "\n"+digestEnd.In(language)+"\n", s.interval())
+	fmt.Fprintf(&b, "\n"+digestEnd.In(language)+"\n", int(s.interval().Minutes()))
 	letter := dsn.Letter{Host: w.hostname, To: to.Address, Date: now, MessageID: w.messageID(now), Language: language, Sender: digestSender.In(language),
 		Subject: fmt.Sprintf(digestTitle.In(language), w.hostname, topic), Text: b.String()}
 	spool := w.queue.Spool()
