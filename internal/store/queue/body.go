@@ -23,7 +23,8 @@ var ErrDamaged = errors.New("the message was damaged on disk")
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Body gives the bytes of an item, as they were committed: what the disk has changed
-// is ErrDamaged (FLT-004).
+// is ErrDamaged (FLT-004), and what of it is being tried is then held, with the reason,
+// when its attempt ends. So it is seen, and in nobody's way.
 func (q *Queue) Body(ctx context.Context, it *Item) (Body, error) {
 	q.mu.Lock()
 	hot, ok := q.fresh.hot[it.ID]
@@ -32,10 +33,23 @@ func (q *Queue) Body(ctx context.Context, it *Item) (Body, error) {
 		return hot, nil
 	}
 	body, err := q.stored(ctx, it)
+	if errors.Is(err, ErrDamaged) && q.Active(it) {
+		_, failed := q.holdDamaged(ctx, it.ID, err)
+		err = errors.Join(err, failed)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("queue: body of %s: %w", it.ID, err)
 	}
 	return body, nil
+}
+
+// holdDamaged puts an item aside and tells why.
+func (q *Queue) holdDamaged(ctx context.Context, id ID, why error) (Count, error) {
+	return q.operate(ctx, "holding", Filter{IDs: []ID{id}}, operation{overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+		ok := r.State == Queued
+		r.State, r.fresh, r.LastReply = Held, false, why.Error()
+		return r, ok
+	}})
 }
 
 // stored reads the bytes of an item from the disk.
