@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +129,68 @@ func TestQueueOfAnOlderVersion(t *testing.T) {
 	depth(t, q, 1, 2)
 }
 
+// OPS-001, INV-29: the tables of the last release, with recipients in every state.
+func TestQueueOfTheLastRelease(t *testing.T) {
+	dir := t.TempDir()
+	d, err := db.Open(filepath.Join(dir, "queue.db"), os.DirFS(tablesBefore(t, "00005")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	last := now.Add(time.Hour).UnixMicro() // its clock was ahead
+	write := func(sql string, args ...any) {
+		if err := d.Write(ctx, func(tx *db.Tx) error { _, err := tx.Exec(sql, args...); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []int64{1700000000000000, 1700000000000001, last} {
+		data := any([]byte("hello"))
+		if id == 1700000000000001 {
+			data = nil
+		}
+		write("INSERT INTO item VALUES(?, ?, 's@example.org', 'alice@example.org', 1, '192.0.2.1', 'n', 'h', 'ESMTP', 3, CASE WHEN ? THEN 200000 ELSE 5 END, 'priority=0', ?)", id, id, data == nil, data)
+	}
+	for n, state := range []int{0, 1, 2, 0} {
+		due := now.UnixMicro()
+		if n == 3 {
+			due += int64(time.Hour / time.Microsecond)
+		}
+		write("INSERT INTO recipient VALUES(1700000000000000, ?, 'a@example.com', 'b@example.com', 'smtp:example.com', ?, ?, ?, 'later', 1, 'notify=2')", n+1, state, due, n)
+	}
+	write("INSERT INTO recipient VALUES(1700000000000001, 1, 'a@example.com', 'a@example.com', 'smtp:example.com', 0, ?, 0, '', 0, '')", now.UnixMicro())
+	write("INSERT INTO recipient VALUES(?, 1, 'a@example.com', 'a@example.com', 'smtp:example.com', 2, ?, 0, '', 0, '')", last, now.UnixMicro())
+	write("DELETE FROM recipient WHERE item = ?", last) // all of it has ended
+	write("DELETE FROM item WHERE id = ?", last)
+	d.Close()
+	large := bodyPath(filepath.Join(dir, "queue"), 1700000000000001)
+	if err := errors.Join(os.Mkdir(filepath.Dir(large), 0o700), os.WriteFile(large, make([]byte, 200_000), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	q := openTest(t, dir)
+	if got, want := what(t, q), "a queued 0 now; a landing 1 now; a held 2 now; a queued 3 later; a queued 0 now"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if id := q.NextID(); int64(id) <= last {
+		t.Errorf("%d was used, and %d comes next", last, id)
+	}
+	if n, err := q.Count(ctx, Filter{Sender: "S@example.org", Shelf: ShelfActive}); n.Items != 1 || n.Busy != 1 || err != nil {
+		t.Errorf("%+v, %v", n, err)
+	}
+	if landings, err := q.Landings(ctx); err != nil || len(landings) != 1 || landings[0].Recipients[0].N != 2 {
+		t.Errorf("%+v, %v", landings, err)
+	}
+	items := claim(t, q, time.Now())
+	if len(items) != 2 || items[0].Recipients[0].Notify != smtp.NotifyFailure || read(t, q, items[0]) != "hello" || len(read(t, q, items[1])) != 200_000 {
+		t.Errorf("%+v", items)
+	}
+	// And the older program refuses what this one wrote, in clear words.
+	q.Close()
+	if d, err := db.Open(filepath.Join(dir, "queue.db"), os.DirFS(tablesBefore(t, "00005"))); err == nil || !strings.Contains(err.Error(), "run the newer facteur") {
+		t.Errorf("INV-29: %v", err)
+		d.Close()
+	}
+}
+
 // read gives the bytes of an item.
 func read(t testing.TB, q *Queue, it *Item) string {
 	t.Helper()
@@ -147,15 +211,25 @@ func read(t testing.TB, q *Queue, it *Item) string {
 }
 
 // oldTables are the migrations before options came.
-func oldTables(t *testing.T) string {
+func oldTables(t *testing.T) string { return tablesBefore(t, "00003") }
+
+// tablesBefore are the migrations before one.
+func tablesBefore(t *testing.T, first string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"00001_queue.sql", "00002_due_by_route.sql"} {
-		text, err := migrations.ReadFile("migrations/" + name)
+	names, err := fs.ReadDir(Migrations(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range names {
+		if e.Name() >= first {
+			continue
+		}
+		text, err := fs.ReadFile(Migrations(), e.Name())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
