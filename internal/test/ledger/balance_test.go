@@ -77,6 +77,35 @@ func TestBalance(t *testing.T) {
 	}
 }
 
+// What a person deletes may be missing, and does not come back.
+func TestBalanceDeleted(t *testing.T) {
+	letter := Letter{ID: "x-1", From: alice, Size: 2000}
+	sum := sha256.Sum256(letter.Bytes())
+	sent := func(epoch int) Copy { return Copy{ID: "x-1", To: carol, Place: Remote, Sum: sum, Epoch: epoch} }
+	tests := []struct {
+		name   string
+		in     int
+		copies []Copy
+		want   string
+	}{
+		{"deleted", 1, nil, ""},
+		{"sent before", 1, []Copy{sent(0)}, ""},
+		{"sent meanwhile", 1, []Copy{sent(1)}, ""},
+		{"OUT-022 sent after a crash", 1, []Copy{sent(2)}, "risen"},
+		{"nobody knows", NobodyKnows, []Copy{sent(2)}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			book := NewBook(nil)
+			to := []Recipient{{carol, Remote}}
+			book.Open(letter, to)
+			book.Delete(letter.ID, test.in)
+			book.Close(letter.ID, to, Accepted)
+			expect(t, book.Balance(test.copies, Options{}), test.want)
+		})
+	}
+}
+
 // Over LMTP each recipient has its own answer.
 func TestBalanceEach(t *testing.T) {
 	letter := Letter{ID: "x-1", From: alice, Size: 2000}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,18 +95,23 @@ type scene struct {
 	sink   *ledger.Sink
 	book   *ledger.Book
 	random *rand.Rand
+	to     []ledger.Recipient // whom letters are for
+	// meddle, unless nil, is what a person does all the time.
+	meddle func(context.Context)
 }
 
-// stage plays one scene: load, the server brought down a number of times, the
-// queue drained, and the balance.
+// stage plays one scene with letters for everybody.
 func stage(t *testing.T, times int, down func(*scene), opt ledger.Options, open func(interop.Setup) interop.Post) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("FACTEUR_SEED"); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
-	}
-	t.Logf("down %d times, FACTEUR_SEED=%d", times, seed)
-	s := &scene{t: t, sink: newSink(t), book: ledger.NewBook(journal(t)), random: rand.New(rand.NewPCG(seed, 0))}
+	seed := newSeed(t, times)
+	s := &scene{t: t, sink: newSink(t), book: ledger.NewBook(journal(t)), random: rand.New(rand.NewPCG(seed, 0)), to: recipients}
 	s.post = open(interop.Setup{Accounts: accounts(), Smarthost: s.sink.Addr()})
+	s.play(seed, times, down, opt)
+}
+
+// play is load, the server brought down a number of times, the queue drained, and the
+// balance.
+func (s *scene) play(seed uint64, times int, down func(*scene), opt ledger.Options) {
+	t := s.t
 	s.post.Start()
 	s.load(seed, times, down)
 	s.drain()
@@ -115,6 +121,15 @@ func stage(t *testing.T, times int, down func(*scene), opt ledger.Options, open 
 	}
 	s.judge("on the disk", s.disk(), opt)
 	s.judge("through IMAP", s.imap(), opt)
+}
+
+func newSeed(t *testing.T, times int) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("FACTEUR_SEED"); text != "" {
+		seed, _ = strconv.ParseUint(text, 10, 64)
+	}
+	t.Logf("down %d times, FACTEUR_SEED=%d", times, seed)
+	return seed
 }
 
 func newSink(t *testing.T) *ledger.Sink {
@@ -161,7 +176,7 @@ func (s *scene) stop() { s.post.Stop() }
 func (s *scene) load(seed uint64, times int, down func(*scene)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	driver := &ledger.Driver{
-		Book: s.book, Addr: s.post.Addr("smtp"), From: sender, Recipients: recipients,
+		Book: s.book, Addr: s.post.Addr("smtp"), From: sender, Recipients: s.to,
 		Connections: 16, PerSecond: 200, Seed: seed, Run: fmt.Sprintf("k%d", seed%1000),
 	}
 	if f, ok := s.post.(*interop.Facteur); ok {
@@ -170,9 +185,14 @@ func (s *scene) load(seed uint64, times int, down func(*scene)) {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); driver.Send(ctx) }()
+	var person sync.WaitGroup
+	if s.meddle != nil {
+		person.Go(func() { s.meddle(ctx) })
+	}
 	defer func() {
 		cancel()
 		<-done
+		person.Wait()
 		s.doors(driver)
 	}()
 	for range times {

@@ -31,6 +31,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -83,7 +84,14 @@ type Entry struct {
 	// Each is the answer of each recipient of To, where the protocol has one for
 	// each (LMTP, RFC 2033 §4.2). Answer is then the worst of them.
 	Each []Answer
+	// Deleted: a person may have deleted what was left of it in the queue; surely in
+	// the epoch DeletedIn, unless NobodyKnows.
+	Deleted   bool
+	DeletedIn int
 }
+
+// NobodyKnows is the epoch of a deletion whose end was not seen.
+const NobodyKnows = math.MaxInt
 
 // answer is what was seen for the n-th recipient.
 func (e *Entry) answer(n int) Answer {
@@ -137,6 +145,16 @@ func (b *Book) CloseEach(id string, taken []Recipient, each []Answer) {
 	e := b.entries[id]
 	e.To, e.Each, e.Answer = taken, each, worst(each)
 	b.note(e)
+}
+
+// Delete notes that a person deletes a letter: first without knowing whether it works
+// (NobodyKnows), then with the epoch of the sink in which it had.
+func (b *Book) Delete(id string, epoch int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.entries[id]; e != nil {
+		e.Deleted, e.DeletedIn = true, epoch
+	}
 }
 
 // worst is Unknown if any answer is, Accepted only if all are.

@@ -77,6 +77,13 @@ func (s *Sink) Copies() []Copy {
 	return append([]Copy(nil), s.copies...)
 }
 
+// Epoch is how many Faults there were.
+func (s *Sink) Epoch() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
 // Fault notes that the client side crashed. It must be dead: Fault waits until
 // every connection that it left behind has been read to its end, so that
 // nothing sent before the fault counts as sent after it.
@@ -262,6 +269,7 @@ func (s *sinkSession) chunk(rest string) bool {
 	}
 	switch {
 	case len(s.to) == 0:
+		s.body.Reset() // a client that did not wait for the answers to RCPT sent it
 		s.reply("503 5.5.1 No valid recipients")
 		return true
 	case !strings.EqualFold(last, "LAST"):
