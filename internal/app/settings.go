@@ -97,6 +97,7 @@ func outbound(c *config.Config, ways *transport.Table) *deliver.Outbound {
 		ReuseCount: c.Outbound.ConnectionReuseCount,
 		ReuseTime:  c.Outbound.ConnectionReuseTime.Std(), IdleTime: c.Outbound.ConnectionIdleTime.Std(),
 		DestinationConcurrency: c.Outbound.DestinationConcurrency, Concurrency: c.Outbound.Concurrency,
+		NoChunking: !c.Outbound.Chunking, NoResumption: !c.Outbound.TLSSessionResumption,
 		Self: dns.Self{Names: []string{c.Hostname}},
 	}
 	for _, a := range c.Outbound.BindAddress {

@@ -46,6 +46,9 @@ type Outbound struct {
 	// destination and to all.
 	DestinationConcurrency, Concurrency int
 	Timeouts                            smtpc.Timeouts
+	// NoChunking keeps to DATA where a host offers BDAT; NoResumption begins each TLS
+	// connection anew.
+	NoChunking, NoResumption bool
 	// Roots are the authorities whose certificates count where a host has to prove
 	// its name; nil: those of the system.
 	Roots *x509.CertPool
@@ -88,6 +91,8 @@ type finder struct {
 	resolver *dns.Resolver
 	tls      *tlspolicy.Keeper
 	events   event.Sink
+	// memory is what connections have taught about hosts: TLS sessions, and faults.
+	memory *smtpc.Memory
 	// rests are hosts, addresses and families that did not take us lately.
 	rests rests
 	names ownNames
@@ -206,7 +211,8 @@ func insecure(host string) *smtp.Reply {
 
 // client is how the client is to talk to a host of a site.
 func (o *Outbound) client(s site, h host, from transport.Source) smtpc.Config {
-	c := smtpc.Config{Hello: from.Helo, Timeouts: o.Timeouts, Bind: from.Bind, Dial: o.Dial, LMTP: s.transport.Kind == transport.LMTP}
+	c := smtpc.Config{Hello: from.Helo, Timeouts: o.Timeouts, Bind: from.Bind, Dial: o.Dial, LMTP: s.transport.Kind == transport.LMTP,
+		NoChunking: o.NoChunking, NoResumption: o.NoResumption}
 	if !o.mayBePrivate(h) {
 		c.Permit = dns.Public
 	}

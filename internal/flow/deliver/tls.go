@@ -23,7 +23,7 @@ func (h House) finder() finder {
 	if keeper == nil {
 		keeper = tlspolicy.New(tlspolicy.Config{Resolver: h.Resolver, Events: h.Events})
 	}
-	return finder{hostname: h.Hostname, resolver: h.Resolver, tls: keeper, events: h.Events}
+	return finder{hostname: h.Hostname, resolver: h.Resolver, tls: keeper, events: h.Events, memory: smtpc.NewMemory()}
 }
 
 // demanding is the site with what its domain demands of TLS. Domains with the same hosts
@@ -102,6 +102,7 @@ func (f *finder) bond(ctx context.Context, out *Outbound, s site, h host, addrs 
 // apply puts a bond into the settings of a connection.
 func (f *finder) apply(out *Outbound, b bond, c *smtpc.Config) {
 	b.terms.Apply(c)
+	c.Memory, c.Policy = f.memory, b.demand.Key()
 	c.Observe = func(s smtpc.Session) {
 		f.tls.Observed(b.demand, b.terms, s)
 		if e := (Secured{Session: s, roots: out.Roots}); f.events != nil && e.worthTelling(out.TLSLog) {
