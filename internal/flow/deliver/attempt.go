@@ -69,8 +69,9 @@ type result struct {
 	// expired: it failed because its time is over, or a person gave it up; the last
 	// attempt would have put it off.
 	expired bool
-	// again is when it is tried again, if that is not for the schedule to say.
-	again time.Time
+	// again is when it is tried again, if that is not for the schedule to say;
+	// notBefore is for the schedule to keep. Zero without.
+	again, notBefore time.Time
 	// aside: it is held on purpose, and not because nobody may be told.
 	aside bool
 	// agent is which of Postfix's programs would have written it down; "" for that of

@@ -258,6 +258,13 @@ func (r *record) has(program string) bool {
 	return slices.Contains(r.programs, program)
 }
 
+// all are the lines so far.
+func (r *record) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lines)
+}
+
 // of are the lines about one item.
 func (r *record) of(id queue.ID) (lines []string) {
 	r.mu.Lock()

@@ -172,9 +172,18 @@ func (m *remote) answered(out *Outbound, d *destination, s site, reply *smtp.Rep
 		fallthrough
 	default:
 		for _, a := range waiting {
-			m.desk.conclude(a, a.all(reply, text))
+			m.desk.conclude(a, notBefore(a.all(reply, text), d.until))
 		}
 	}
+}
+
+// notBefore lets results wait for the end of a suspension at least: what found a place
+// dead is its next trial, and not put off once more before.
+func notBefore(results []result, until time.Time) []result {
+	for i := range results {
+		results[i].notBefore = until.Add(time.Millisecond) // the queue counts in microseconds
+	}
+	return results
 }
 
 // covers tells whether a domain is meant by what somebody named: "example.org",

@@ -312,16 +312,16 @@ func (m *remote) heard(l *line, tooFast bool) {
 }
 
 // unreachable notes that no host of the site would talk to us. When that makes the
-// site dead, those in line are put off with it. It tells whether the attempt may go
-// back in line instead: only our number was too large.
-func (m *remote) unreachable(l *line, reply *smtp.Reply, text string, tooFast bool) (again bool) {
+// site dead, those in line are put off with it, until the time that it tells. The
+// attempt may go back in line instead if only our number was too large.
+func (m *remote) unreachable(l *line, reply *smtp.Reply, text string, tooFast bool) (until time.Time, again bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	if tooFast {
 		l.tempo.tooFast(l.pace, now)
 		if l.workers > 1 {
-			return true
+			return time.Time{}, true
 		}
 	} else {
 		l.tempo.pace.failed()
@@ -331,5 +331,5 @@ func (m *remote) unreachable(l *line, reply *smtp.Reply, text string, tooFast bo
 			m.desk.putOff(a, &l.suspension)
 		}
 	}
-	return false
+	return l.until, false
 }

@@ -127,12 +127,20 @@ func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.
 	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
 	if r.kind == queue.Deferred {
 		if o.Due = r.again; o.Due.IsZero() {
-			o.Due = s.Next(now, attempts, rand.Float64())
+			o.Due = later(s.Next(now, attempts, rand.Float64()), r.notBefore)
 		}
 		o.Due = it.By.Next(o.Due, now)
 		o.Delayed = c.tellsDelay(s, it, r.recipient, now)
 	}
 	return o
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // tellsDelay decides whether the sender is to hear now that a recipient must wait:

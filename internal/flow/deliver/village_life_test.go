@@ -77,7 +77,7 @@ func TestDeadHostCostsOneProbe(t *testing.T) {
 			t.Errorf("OUT-013: %d probes in three hours", all-first)
 		}
 		suspended := 0
-		for _, l := range v.book.lines {
+		for _, l := range v.book.all() {
 			if strings.Contains(l, "relay=none") && strings.Contains(l, "dsn=4.4.1, status=deferred (delivery temporarily suspended: connect to mx.dead.test[") {
 				suspended++
 			}
@@ -194,7 +194,7 @@ func TestClosesAfterSomeMessages(t *testing.T) {
 				if got := len(sink.Taken()); got != 50 || v.waiting() != 0 {
 					t.Errorf("%d arrived, %d wait", got, v.waiting())
 				}
-				for _, l := range v.book.lines {
+				for _, l := range v.book.all() {
 					if strings.Contains(l, "status=deferred") {
 						t.Fatal(l)
 					}
@@ -261,8 +261,8 @@ func TestLoopsBackToMyself(t *testing.T) {
 		_, stop := v.serve()
 		time.Sleep(time.Minute)
 		stop()
-		if !strings.Contains(strings.Join(v.book.lines, "\n"), "dsn=5.4.6, status=bounced (mail for loop.test loops back to myself)") {
-			t.Errorf("LOOP-003: %q", v.book.lines)
+		if !strings.Contains(strings.Join(v.book.all(), "\n"), "dsn=5.4.6, status=bounced (mail for loop.test loops back to myself)") {
+			t.Errorf("LOOP-003: %q", v.book.all())
 		}
 		if calls, _ := v.called(netip.MustParseAddr("192.0.2.1")); calls != 0 || v.waiting() != 0 {
 			t.Errorf("LOOP-003: %d calls, %d wait", calls, v.waiting())

@@ -115,15 +115,19 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 
 // refused is for an attempt that got no connection.
 func (w *worker) refused(ctx context.Context, a *attempt, reply *smtp.Reply, text string) {
+	results := a.all(reply, text)
 	// A host that is not good enough for this message may be for the others; and when
 	// our time is over, it is not the host that gave up.
-	if reply.Temporary() && ctx.Err() == nil && needOf(a.item) == (need{}) &&
-		w.remote.unreachable(w.line, reply, text, saysTooFast(text)) && a.putBack < putBackMax {
-		a.putBack++
-		w.remote.putBack(w.line, a)
-		return
+	if reply.Temporary() && ctx.Err() == nil && needOf(a.item) == (need{}) {
+		until, again := w.remote.unreachable(w.line, reply, text, saysTooFast(text))
+		if again && a.putBack < putBackMax {
+			a.putBack++
+			w.remote.putBack(w.line, a)
+			return
+		}
+		notBefore(results, until)
 	}
-	w.remote.conclude(ctx, a, a.all(reply, text))
+	w.remote.conclude(ctx, a, results)
 }
 
 // putBackMax is how many times an attempt may go back in line because the host found that
