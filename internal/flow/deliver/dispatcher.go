@@ -120,6 +120,7 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 			var items []*queue.Item
 			var err error
 			now := time.Now()
+			except.Longest = d.clerk.schedule().Longest()
 			if items, next, err = d.queue.Claim(ctx, now, claimMax, except); err != nil && !errors.Is(err, context.Canceled) {
 				d.events.Emit(Trouble{What: "reading the queue", Err: err})
 			}

@@ -30,6 +30,10 @@ func (s Schedule) Next(now time.Time, attempts int, spread float64) time.Time {
 	return now.Add(wait + time.Duration(spread*float64(wait)/10))
 }
 
+// Longest is the longest that Next lets wait: what waits longer was put off by a clock
+// that has since been set back (FLT-014).
+func (s Schedule) Longest() time.Duration { return s.MaximalBackoff + s.MaximalBackoff/10 }
+
 // Expired tells whether to give up after an attempt that failed at now and was the
 // attempts-th: the message has been here for its lifetime, and has been tried at
 // least a quarter as often as the schedule has room for in it.
