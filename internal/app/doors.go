@@ -226,7 +226,10 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },
 		Remarked: func(client netip.Addr, r intake.Remark) { a.reputation.Remark(client, string(r)) },
 		Rules:    func() *smtpd.Rules { return a.settings.Load().sessions },
-		Flush:    a.queue.Flush,
+		Flush: func(ctx context.Context, domain string) (int, error) {
+			a.dispatch.Lift(domain)
+			return a.queue.Flush(ctx, domain)
+		},
 		Events:   a.events,
 	}, a.desk).Serve, nil
 }

@@ -120,6 +120,7 @@ func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.To
 	case Delete:
 		_, err = s.queue.Delete(ctx, f, told)
 	case Retry:
+		s.lift(f.Domain)
 		_, err = s.queue.Retry(ctx, f, told)
 	case Expire:
 		_, err = s.queue.Expire(ctx, f, told)

@@ -24,12 +24,22 @@ type Stores struct {
 	queue     *queue.Queue
 	router    *route.Router
 	events    event.Sink
+	// lift lets what is due for a domain be tried, though the last attempts for it have
+	// failed.
+	lift func(domain string)
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events.
 func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, events event.Sink) *Stores {
-	return &Stores{d, q, r, events}
+	return &Stores{d, q, r, events, func(string) {}}
+}
+
+// Lifting says who is told before mail is made due: the domain that it is for, or ""
+// for any. It is for the server, where destinations may be suspended.
+func (s *Stores) Lifting(lift func(domain string)) *Stores {
+	s.lift = lift
+	return s
 }
 
 // openStores opens the stores of a data directory that is claimed.
