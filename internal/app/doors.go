@@ -230,7 +230,7 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 			a.dispatch.Lift(domain)
 			return a.queue.Flush(ctx, domain)
 		},
-		Events:   a.events,
+		Events: a.events,
 	}, a.desk).Serve, nil
 }
 
