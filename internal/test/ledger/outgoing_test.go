@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -33,15 +34,83 @@ func TestKillOutgoing(t *testing.T) {
 	}
 	t.Cleanup(sink.Close)
 	s := &scene{t: t, sink: sink, book: ledger.NewBook(journal(t)), random: rand.New(rand.NewPCG(seed, 0)), to: outgoing}
-	f := interop.NewFacteur(t, interop.Setup{Accounts: accounts(), Smarthost: sink.Addr(), Services: everyDoor, Config: `
+	f := hasty(t, sink)
+	s.post = f
+	s.meddle = func(ctx context.Context) { s.person(ctx, f, rand.New(rand.NewPCG(seed, 1))) }
+	s.play(seed, times, (*scene).kill, ledger.Options{})
+}
+
+// hasty is a server that tries again soon, and gives up soon.
+func hasty(t *testing.T, sink *ledger.Sink) *interop.Facteur {
+	return interop.NewFacteur(t, interop.Setup{Accounts: accounts(), Smarthost: sink.Addr(), Services: everyDoor, Config: `
 [queue]
 minimal_backoff_time = "1s"
 maximal_backoff_time = "2s"
 maximal_queue_lifetime = "10s"
 `})
+}
+
+// onDisk are the system calls that change something on the disk.
+const onDisk = "pwrite64,fsync,fdatasync,ftruncate,renameat,renameat2,rename,unlinkat,unlink,linkat"
+
+// FLT-001, INV-03, INV-04: facteur is killed in its n-th change of the disk (n counts for
+// each thread), and the next in its (n+1)-th, whatever it does then: accept, send, put
+// off, return, expire, or clean up what the one before it has left.
+func TestKillAtEveryWrite(t *testing.T) {
+	strace, times := interop.Need(t, "strace"), kills(t, 8)
+	seed := newSeed(t, times)
+	sink, err := ledger.NewSink(ledger.SinkPolicy{Recipient: moody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sink.Close)
+	random := rand.New(rand.NewPCG(seed, 0))
+	s := &scene{t: t, sink: sink, book: ledger.NewBook(journal(t)), random: random, to: outgoing}
+	f := hasty(t, sink)
 	s.post = f
-	s.meddle = func(ctx context.Context) { s.person(ctx, f, rand.New(rand.NewPCG(seed, 1))) }
-	s.play(seed, times, (*scene).kill, ledger.Options{})
+	deaths := 0
+	for n := range times {
+		when := n + 1
+		if times < 100 {
+			when = 1 + random.IntN(100)
+		}
+		inject := fmt.Sprintf("inject=%s:signal=KILL:when=%d", onDisk, when)
+		p := interop.Spawn(t, nil, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+onDisk, "-e", inject,
+			interop.Binary(t), "serve", "-c", f.Config())
+		deaths += s.loadUntilDeath(p, seed+uint64(n))
+	}
+	t.Logf("%d of %d processes were killed while they changed the disk", deaths, times)
+	if deaths == 0 {
+		t.Error("no process was killed: this test has shown nothing")
+	}
+	f.Start()
+	s.drain()
+	t.Logf("answers seen: %v; copies at the remote: %d", s.book.Count(), len(sink.Copies()))
+	s.judge("on the disk", s.disk(), ledger.Options{})
+}
+
+// loadUntilDeath sends letters to a process until it is dead, or for some seconds, and
+// tells whether it died by itself (1) or had to be killed (0).
+func (s *scene) loadUntilDeath(p *interop.Process, seed uint64) (died int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	driver := &ledger.Driver{Book: s.book, Addr: s.post.Addr("smtp"), From: sender, Recipients: s.to,
+		Connections: 4, PerSecond: 50, Seed: seed, Run: fmt.Sprintf("w%d", seed)}
+	done := make(chan struct{})
+	go func() { defer close(done); driver.Send(ctx) }()
+	for ctx.Err() == nil && p.Running() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if !p.Running() {
+		died = 1
+	}
+	p.Kill()
+	cancel()
+	<-done
+	if err := s.sink.Fault(); err != nil {
+		s.t.Fatal(err)
+	}
+	return died
 }
 
 // moody is the sink's mind about its users.
