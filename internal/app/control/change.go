@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/deliver"
 	"facteur/internal/store/queue"
 )
 
@@ -76,6 +77,9 @@ const progressStep = 500
 func (w *work) done(it *queue.Item) {
 	if w.order.Action != Retry { // that changes nothing but when, and attempts tell of themselves
 		w.stores.events.Emit(newHandled(w.order.Action, w.by, it))
+	}
+	if w.order.Action == Release && it.Recipients[0].Attempts == 0 {
+		w.stores.events.Emit(deliver.Active{Item: it}) // no attempt tells of its first
 	}
 	w.count(it)
 }

@@ -176,7 +176,7 @@ func (w *Writer) draft(report dsn.Report, dest route.Destination, protocol strin
 	}
 	it := w.item(dest, protocol, now)
 	it.RequireTLS, it.Body8Bit = requireTLS, report.EightBit
-	return queue.Draft{Spool: spool, Item: it}, nil
+	return queue.Draft{Spool: spool, Item: it, MessageID: report.MessageID}, nil
 }
 
 // item is a letter of the house to one reader, from nobody.

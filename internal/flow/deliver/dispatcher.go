@@ -125,6 +125,9 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 				d.events.Emit(Trouble{What: "reading the queue", Err: err})
 			}
 			for _, it := range items {
+				if it.Recipients[0].Attempts > 0 { // of what is new, the desk has told
+					d.events.Emit(Active{it})
+				}
 				d.hand(ctx, hard, it, now)
 			}
 		}

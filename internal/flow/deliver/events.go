@@ -76,8 +76,10 @@ type Tried struct {
 	// Travelled is how it went to the relay: "under TLS 1.3", "in clear"; "" when that
 	// means nothing.
 	Travelled string
-	Status    string // RFC 3463
-	Text      string
+	// Turn counts the messages on the connection up to this one.
+	Turn   int
+	Status string // RFC 3463
+	Text   string
 	// Expired: it failed as its time is over; the attempt itself was put off.
 	Expired bool
 	// Last: it is a letter to the postmaster, and nobody is told of what becomes of it.
@@ -102,8 +104,16 @@ func (e Tried) Line() (string, string) {
 	if e.Recipient.Original != e.Recipient.Address {
 		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
 	}
-	return logger(e.LogName, e.Agent), e.ID.String() + ": " + to + ", relay=" + e.relay() + ", " + e.Attempt.String() +
+	return logger(e.LogName, e.Agent), e.ID.String() + ": " + to + ", relay=" + e.relay() + e.reuse() + ", " + e.Attempt.String() +
 		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + ")"
+}
+
+// reuse is told of what went over a connection that others had used.
+func (e Tried) reuse() string {
+	if e.Turn < 2 {
+		return ""
+	}
+	return ", conn_use=" + strconv.Itoa(e.Turn)
 }
 
 // logger is the name that a line of the log begins with.
@@ -183,6 +193,39 @@ func (e Notified) Line() (string, string) {
 	return "postfix/bounce", fmt.Sprintf("%s: %s %s notification: %s", e.ID, reader, what, e.Notice.ID)
 }
 
+// noticeLine is what Postfix's cleanup says of a notice.
+type noticeLine struct {
+	id        queue.ID
+	messageID string
+}
+
+// Level implements event.Event.
+func (noticeLine) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (noticeLine) Record() (string, []slog.Attr) { return "", nil }
+
+// Line implements event.Event.
+func (e noticeLine) Line() (string, string) {
+	return "postfix/cleanup", e.id.String() + ": message-id=" + e.messageID
+}
+
+// Active is an item that is to be tried, after a pause or as something new of ours. In
+// the structured log the attempts say as much.
+type Active struct{ Item *queue.Item }
+
+// Level implements event.Event.
+func (Active) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (Active) Record() (string, []slog.Attr) { return "", nil }
+
+// Line implements event.Event.
+func (e Active) Line() (string, string) {
+	return "postfix/qmgr", e.Item.ID.String() + ": from=<" + e.Item.Sender.String() + ">, size=" +
+		strconv.FormatInt(e.Item.Size, 10) + ", nrcpt=" + strconv.Itoa(len(e.Item.Recipients)) + " (queue active)"
+}
+
 // Expired is an item whose time is over for some of its recipients.
 type Expired struct {
 	ID     queue.ID
@@ -239,4 +282,4 @@ func (e Trouble) Line() (string, string) {
 
 var _ = []event.Topical{Tried{}, Notified{}, Trouble{}}
 
-var _ = []event.Event{Tried{}, Notified{}, Expired{}, Removed{}, Trouble{}}
+var _ = []event.Event{Tried{}, Notified{}, noticeLine{}, Active{}, Expired{}, Removed{}, Trouble{}}

@@ -56,7 +56,7 @@ func (w *worker) results(sent smtpc.Results, to []queue.Recipient) []result {
 	out, how := make([]result, len(to)), travelled(w.conn)
 	for i, r := range sent.Recipients {
 		out[i] = result{recipient: to[i], kind: queue.Deferred, reply: r.Reply, relay: w.conn.Peer(), host: w.conn.Host(), text: said(w.conn.Peer(), r),
-			travelled: how, passedOn: w.conn.Extensions().DSN}
+			travelled: how, turn: w.conn.Messages(), passedOn: w.conn.Extensions().DSN}
 		switch {
 		case r.Delivered():
 			out[i].kind = queue.Delivered

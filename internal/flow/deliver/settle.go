@@ -245,7 +245,7 @@ func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	for _, r := range results {
 		expired := r.expired && r.kind == queue.Failed
 		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
-			Result: r.kind, Relay: r.relay, Travelled: r.travelled, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item)})
+			Result: r.kind, Relay: r.relay, Travelled: r.travelled, Turn: r.turn, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item)})
 		returned = returned || expired
 	}
 	if returned {
@@ -256,7 +256,9 @@ func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 // tellNotices says which notices were written about an item.
 func (c *clerk) tellNotices(id queue.ID, notices []queue.Draft, a dsn.Action) {
 	for _, d := range notices {
+		c.events.Emit(noticeLine{d.Item.ID, d.MessageID})
 		c.events.Emit(Notified{ID: id, Notice: d.Item, Action: a, Postmaster: bounce.IsLast(d.Item)})
+		c.events.Emit(Active{d.Item})
 	}
 }
 

@@ -67,4 +67,6 @@ type Draft struct {
 	// Announce, if set, is called when the item is durable and before anybody can
 	// claim it, so that its first line in the log comes first.
 	Announce func()
+	// MessageID is that of a message of ours, for the log.
+	MessageID string
 }
