@@ -82,6 +82,9 @@ func (c *command) showRoute(m transport.Mail, t deliver.Trace) error {
 	for _, h := range t.Hosts {
 		line("Host", routeHost(h))
 	}
+	for _, s := range t.TLS {
+		line("TLS", s)
+	}
 	line("Operator", t.Operator)
 	line("Pace", t.Pace)
 	line("Source", t.Source)

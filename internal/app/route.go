@@ -8,6 +8,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/dns"
+	"facteur/internal/net/tlspolicy"
 )
 
 // Follow finds the way that mail would take with these settings. It needs no running
@@ -21,6 +22,7 @@ func Follow(ctx context.Context, c *config.Config, m transport.Mail) (deliver.Tr
 	if err != nil {
 		return deliver.Trace{}, err
 	}
-	house := deliver.House{Hostname: c.Hostname, Resolver: r, Events: event.Discard}
+	house := deliver.House{Hostname: c.Hostname, Resolver: r, Events: event.Discard,
+		TLS: tlspolicy.New(tlspolicy.Config{Resolver: r, Roots: s.outbound.TLS.Roots})}
 	return deliver.Follow(ctx, house, s.outbound, m), nil
 }

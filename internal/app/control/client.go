@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"facteur/internal/store/directory"
+	"facteur/internal/store/tlsreport"
 )
 
 // client is the Office of a server that runs.
@@ -21,6 +22,12 @@ func newClient(dir string) *client {
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, dir) },
 		DisableKeepAlives: true,
 	}}}
+}
+
+// TLSReport implements Office.
+func (c *client) TLSReport(ctx context.Context, d Day) (list []tlsreport.Policy, err error) {
+	err = c.call(ctx, "/tls/report", d, &list)
+	return list, err
 }
 
 // Accounts implements Office.

@@ -26,8 +26,10 @@ package control
 import (
 	"context"
 	"io"
+	"time"
 
 	"facteur/internal/store/directory"
+	"facteur/internal/store/tlsreport"
 )
 
 // Office is what an admin can ask for. Errors are lines for people. It has two
@@ -67,6 +69,13 @@ type Office interface {
 	Shape(ctx context.Context, s Shape, fn func(Row) error) error
 	// CheckQueue reads every message, and calls fn for each that can't be read.
 	CheckQueue(ctx context.Context, fn func(Damage) error) error
+	// TLSReport is how connections to other mail servers came to their TLS on a day.
+	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
+}
+
+// Day is one of UTC.
+type Day struct {
+	Day time.Time `json:"day"`
 }
 
 // NewAccount is an account to be.

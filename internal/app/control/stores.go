@@ -15,6 +15,7 @@ import (
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/queue"
+	"facteur/internal/store/tlsreport"
 )
 
 // Stores is the Office that works on the stores itself: in the server, and in a
@@ -23,6 +24,7 @@ type Stores struct {
 	directory *directory.Directory
 	queue     *queue.Queue
 	router    *route.Router
+	tls       *tlsreport.Store
 	events    event.Sink
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
@@ -31,8 +33,8 @@ type Stores struct {
 
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events.
-func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, events event.Sink) *Stores {
-	return &Stores{d, q, r, events, func(string) {}}
+func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, events event.Sink) *Stores {
+	return &Stores{d, q, r, t, events, func(string) {}}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
@@ -44,7 +46,7 @@ func (s *Stores) Lifting(lift func(domain string)) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,7 +62,15 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
 	d.Keep(cfg.KeyKinds())
 	r := route.New(d, cfg.Hostname, cfg.Home)
-	return NewStores(d, q, r, j), func() error { j.Close(); return errors.Join(q.Close(), database.Close()) }, nil
+	return NewStores(d, q, r, tlsreport.New(database, j), j), func() error { j.Close(); return errors.Join(q.Close(), database.Close()) }, nil
+}
+
+// TLSReport implements Office. What was counted in the last minute is in it.
+func (s *Stores) TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error) {
+	if err := s.tls.Write(ctx); err != nil {
+		return nil, err
+	}
+	return s.tls.Report(ctx, d.Day)
 }
 
 // Accounts implements Office.

@@ -23,6 +23,8 @@ type Trace struct {
 	Hosts []TraceHost `json:"hosts,omitempty"`
 	// Operator is whom the pace is shared with.
 	Operator string `json:"operator,omitempty"`
+	// TLS is what the next hop demands of it, in sentences.
+	TLS []string `json:"tls,omitempty"`
 	Pace     string `json:"pace,omitempty"`
 	Source   string `json:"source,omitempty"`
 	// Trouble is why there is no host now.
@@ -57,6 +59,9 @@ func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace
 	if reply != nil {
 		t.Trouble = text
 		return t
+	}
+	if s.demand != nil {
+		t.TLS = s.demand.Explain()
 	}
 	for _, h := range s.hosts {
 		t.Hosts = append(t.Hosts, f.traceHost(ctx, out, s, h))
