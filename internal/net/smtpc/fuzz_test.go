@@ -16,14 +16,18 @@ import (
 	"facteur/internal/mail/smtp"
 )
 
-// FuzzSession talks to a peer that says any bytes at all.
+// FuzzSession talks to a peer that says any bytes at all: two messages, by DATA or BDAT,
+// in SMTP or LMTP, as the peer and the first byte want it.
 func FuzzSession(f *testing.F) {
 	const good = "220 hi\r\n250-hi\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n250 taken\r\n"
-	for _, s := range []string{good, good[:len(good)-11], strings.Replace(good, "354", "250", 1), strings.Replace(good, "550 no\r\n", "", 1),
+	const chunks = "220 hi\r\n250-hi\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n550 5.1.1 no\r\n250 2.0.0 taken\r\n"
+	for i, s := range []string{good, good[:len(good)-11], strings.Replace(good, "354", "250", 1), strings.Replace(good, "550 no\r\n", "", 1),
+		chunks, strings.Replace(chunks, "250 2.0.0", "500 5.5.2", 1), strings.Replace(chunks, "250 2.1.5 ok\r\n", "250 2.1.5 ok\r\n250 2.1.5 ok\r\n", 1),
+		good + "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 a\r\n452 b\r\n",
 		"220 hi\r\n500 no\r\n250 hi\r\n", "421 no\r\n", "220-\r\n", "220 hi\r\n250-hi\r\n250 SIZE 1\r\n", "\x00\xff", "999 x\r\n", ""} {
-		f.Add([]byte(s))
+		f.Add(byte(i), []byte(s))
 	}
-	f.Fuzz(func(t *testing.T, said []byte) {
+	f.Fuzz(func(t *testing.T, mode byte, said []byte) {
 		client, server := net.Pipe()
 		defer server.Close()
 		go io.Copy(io.Discard, server)
@@ -31,19 +35,36 @@ func FuzzSession(f *testing.F) {
 			server.Write(said)
 			server.Close()
 		}()
-		cfg := Config{Hello: "client.example", Security: Clear, Timeouts: Timeouts{}.withDefaults()}
+		cfg := Config{Hello: "client.example", Security: Clear, LMTP: mode&1 != 0, NoChunking: mode&2 != 0, Memory: NewMemory(), Timeouts: Timeouts{}.withDefaults()}
 		c, failure := start(context.Background(), client, "mx.example", "mx.example[pipe]", cfg)
 		if failure != nil {
 			check(t, failure.Result)
 			return
 		}
 		defer c.Close()
-		to := address.Address{Local: "bob", Domain: "x.example"}
-		res := c.Send(context.Background(), Envelope{Recipients: []smtp.Rcpt{{To: to}, {To: to}}, Size: 100}, strings.NewReader("x\r\n"))
-		for _, r := range res.Recipients {
-			check(t, r)
-			if r.Delivered() && !bytes.Contains(said, []byte("\n3")) {
-				t.Errorf("delivered without a 354: %v", r.Reply)
+		for range 2 {
+			body := "x\r\n"
+			if mode&4 != 0 {
+				body = strings.Repeat("0123456\r\n", 40_000)
+			}
+			to := address.Address{Local: "bob", Domain: "x.example"}
+			env := Envelope{Recipients: []smtp.Rcpt{{To: to}, {To: to}}, Size: int64(len(body))}
+			if mode&8 != 0 {
+				env.Body8Bit = true
+			}
+			chunked := c.ext.Chunking
+			res := c.Send(context.Background(), env, strings.NewReader(body))
+			for _, r := range res.Recipients {
+				check(t, r)
+				if r.Delivered() && !chunked && !bytes.Contains(said, []byte("\n3")) {
+					t.Errorf("delivered without a 354: %v", r.Reply)
+				}
+				if r.Delivered() && bytes.Count(said, []byte("\n2")) < 3 {
+					t.Errorf("delivered for less than three yeses: %v", r.Reply)
+				}
+			}
+			if res.Stale && c.Usable() {
+				t.Error("stale, and usable")
 			}
 		}
 	})
@@ -128,6 +149,40 @@ func FuzzExamine(f *testing.F) {
 		back, err := io.ReadAll(&data)
 		if got.text && (err != nil || string(back) != s) {
 			t.Errorf("%q is called text, and arrives as %q, %v", s, back, err)
+		}
+	})
+}
+
+// Pieces are the message as DATA would send it, however it is cut and comes in.
+func FuzzPieces(f *testing.F) {
+	f.Add("a\nb\rc\r\n", 3)
+	f.Add("a\r\n", 2)
+	f.Add("\r\r\n\n", 1)
+	f.Fuzz(func(t *testing.T, in string, size int) {
+		if size < 1 || size > 1<<16 {
+			return
+		}
+		p := &pieces{source: &sourceReader{r: iotest.HalfReader(strings.NewReader(in))}, size: size, buf: make([]byte, size+1), text: true}
+		var got bytes.Buffer
+		for {
+			piece, last, err := p.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Write(piece)
+			if last {
+				break
+			}
+		}
+		var sent bytes.Buffer
+		w := smtp.NewDotWriter(&sent)
+		w.Write([]byte(in))
+		w.Close()
+		var data smtp.Data
+		data.Reset(bufio.NewReader(&sent), 1<<40)
+		want, err := io.ReadAll(&data)
+		if err != nil && !strings.Contains(err.Error(), "NUL") || got.String() != string(want) {
+			t.Errorf("%q in pieces of %d: %q, want %q, %v", in, size, got.String(), want, err)
 		}
 	})
 }
