@@ -124,12 +124,8 @@ func (r *result) tooLate() {
 	r.kind, r.reply, r.text, r.host = queue.Failed, smtp.NewReply(554, "5.4.7", "delivery time expired"), text, ""
 }
 
-// overdue are the results of an attempt that is not made because its time is over;
-// nil when it may be made.
-func (a *attempt) overdue(now time.Time) []result {
-	if !a.item.By.Return || !a.item.By.Over(now) {
-		return nil
-	}
+// tooLate are the results of an attempt that is not made because its time is over.
+func (a *attempt) tooLate() []result {
 	out := make([]result, len(a.item.Recipients))
 	for i, r := range a.item.Recipients {
 		out[i] = result{recipient: r, text: r.LastReply}

@@ -75,7 +75,13 @@ type Dispatcher struct {
 // New makes a Dispatcher.
 func New(h House) *Dispatcher {
 	d := &Dispatcher{queue: h.Queue, events: h.Events, places: newPlaces(h.Queue.Look)}
-	c := &clerk{queue: h.Queue, schedule: h.Schedule, notices: h.Notices, events: h.Events,
+	watch := newClock(time.Now())
+	schedule := func() Schedule {
+		s := h.Schedule()
+		s.Doubtful = watch.doubtful(time.Now())
+		return s
+	}
+	c := &clerk{queue: h.Queue, schedule: schedule, notices: h.Notices, events: h.Events,
 		rounds: rounds{turns: make(chan struct{}, settlingMax)}}
 	d.clerk = c
 	d.local = &local{

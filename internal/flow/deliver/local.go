@@ -123,7 +123,7 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 	whole := context.WithoutCancel(ctx)
 	for _, a := range batch {
 		a.begun = time.Now()
-		if late := a.overdue(a.begun); late != nil {
+		if late := l.clerk.overdue(a, a.begun); late != nil {
 			for _, r := range late {
 				l.giveBack(ctx, a, r)
 			}

@@ -16,6 +16,8 @@ type Schedule struct {
 	// SoftBounce: what failed for good is tried again all the same, until the lifetime
 	// is over (soft_bounce).
 	SoftBounce bool
+	// Doubtful: the clock on the wall may be wrong now, so nothing expires (FLT-014).
+	Doubtful bool
 }
 
 // Next is when to try again after an attempt that failed at now and was the
@@ -42,7 +44,7 @@ func (s Schedule) Expired(nullSender bool, arrived, now time.Time, attempts int)
 	if nullSender {
 		life = s.BounceLifetime
 	}
-	return now.Sub(arrived) >= life && attempts >= s.fewest(life)
+	return !s.Doubtful && now.Sub(arrived) >= life && attempts >= s.fewest(life)
 }
 
 // fewest is the least number of attempts before a message may expire.

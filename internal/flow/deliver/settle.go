@@ -117,7 +117,7 @@ func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.
 	if r.kind == queue.Deferred && (it.Expired || s.Expired(it.Sender.IsNull(), it.Start(), now, attempts)) {
 		r.kind, r.expired = queue.Failed, true
 	}
-	if r.kind == queue.Deferred && it.By.Return && it.By.Over(now) {
+	if r.kind == queue.Deferred && it.By.Return && it.By.Over(now) && !s.Doubtful {
 		r.tooLate()
 	}
 	if r.kind == queue.Failed && !it.Sender.IsNull() && !c.notices.MayTell(it) && bounce.Asked(r.recipient.Notify, dsn.Failed) {
@@ -141,6 +141,15 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// overdue are the results of an attempt that is not made because its time is over; nil
+// when it may be made.
+func (c *clerk) overdue(a *attempt, now time.Time) []result {
+	if !a.item.By.Return || !a.item.By.Over(now) || c.schedule().Doubtful {
+		return nil
+	}
+	return a.tooLate()
 }
 
 // tellsDelay decides whether the sender is to hear now that a recipient must wait:

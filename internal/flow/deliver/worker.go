@@ -90,7 +90,7 @@ func (w *worker) try(ctx context.Context, a *attempt) {
 
 func (w *worker) attempt(ctx context.Context, a *attempt) {
 	a.begun = time.Now()
-	if late := a.overdue(a.begun); late != nil {
+	if late := w.remote.clerk.overdue(a, a.begun); late != nil {
 		w.remote.conclude(ctx, a, late)
 		return
 	}
