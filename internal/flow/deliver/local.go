@@ -99,6 +99,7 @@ func gather[T any](ctx context.Context, in <-chan T, limit int) []T {
 
 // deliver takes a batch through the steps of package maildir.
 func (l *local) deliver(ctx context.Context, batch []*attempt) {
+	batch = slices.DeleteFunc(batch, func(a *attempt) bool { return !begin(l.clerk.queue, a, l.done) })
 	staged := l.stageAll(ctx, batch)
 	if len(staged) == 0 {
 		return

@@ -79,6 +79,9 @@ func (w *worker) hangUp(ctx context.Context) {
 
 // try makes one attempt and settles it, whatever happens.
 func (w *worker) try(ctx context.Context, a *attempt) {
+	if !begin(w.remote.clerk.queue, a, w.remote.desk.done) {
+		return
+	}
 	if err := guard(func() { w.attempt(ctx, a) }); err != nil {
 		w.remote.clerk.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
 		if w.conn != nil {

@@ -226,7 +226,7 @@ func (h *history) still() {
 		return
 	}
 	all := it.Recipients
-	any := h.q.Still(it)
+	it.Recipients = h.q.Still(it)
 	for _, r := range all {
 		l := lease{it.ID, r.N}
 		left := slices.ContainsFunc(it.Recipients, func(x Recipient) bool { return x.N == r.N })
@@ -237,7 +237,7 @@ func (h *history) still() {
 			h.free(l)
 		}
 	}
-	if any {
+	if len(it.Recipients) > 0 {
 		h.out = append(h.out, it)
 	}
 }

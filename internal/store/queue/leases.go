@@ -108,15 +108,22 @@ func (q *Queue) Active(it *Item) bool {
 	return false
 }
 
-// Still takes those recipients out of a claimed item that a person has held or deleted
-// since, and ends their leases; it tells whether any is left. Call it right before an
-// attempt begins: what was deleted is then not tried any more.
-func (q *Queue) Still(it *Item) bool {
+// Still gives those recipients of a claimed item that may be tried: not those that a
+// person has held or deleted since, or given another way, whose leases end. Call it
+// right before an attempt begins: what was deleted is then not tried any more.
+func (q *Queue) Still(it *Item) []Recipient {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.still(it)
+	if len(q.overruled) == 0 {
+		return it.Recipients
+	}
+	left := *it
+	q.still(&left)
+	return left.Recipients
 }
 
+// still takes those out of an item that Still leaves out, and tells whether any is
+// left; q.mu is held.
 func (q *Queue) still(it *Item) bool {
 	if len(q.overruled) == 0 {
 		return true
