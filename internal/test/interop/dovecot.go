@@ -66,6 +66,35 @@ service stats {
 }
 `
 
+// lmtpConf makes it take mail, too.
+const lmtpConf = `
+protocols = imap lmtp
+protocol lmtp {
+  auth_username_format = %u
+}
+service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+`
+
+// NewDovecotLMTP is NewDovecot with a socket for LMTP. It takes mail for everybody.
+func NewDovecotLMTP(t testing.TB, root string) *Dovecot {
+	t.Helper()
+	Need(t, "lmtp")
+	d := NewDovecot(t, root)
+	text, err := os.ReadFile(d.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	WriteFile(t, d.Config(), string(text)+lmtpConf)
+	return d
+}
+
+// LMTPSocket is where it takes mail.
+func (d *Dovecot) LMTPSocket() string { return filepath.Join(d.dir, "run", "lmtp") }
+
 // NewDovecot writes the configuration of a private Dovecot which serves the
 // Maildirs under root. They have to belong to the user mail.
 func NewDovecot(t testing.TB, root string) *Dovecot {
