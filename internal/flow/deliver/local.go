@@ -135,7 +135,7 @@ func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
 			var failure *result
 			if err := guard(func() { x, failure = l.stage(whole, a, r, dirs, few) }); err != nil {
 				l.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
-				failure = mailboxTrouble(r, errors.New("internal error; see the log"))
+				failure = &a.only(r).crashed()[0]
 			}
 			if failure != nil {
 				l.giveBack(ctx, a, *failure)

@@ -230,7 +230,9 @@ func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
 // settle insists until it is done, or can't be any more in this process: after a
 // remote host has said 250, giving up means a second copy, and a lease that is kept
 // for nothing means a letter that waits for a restart. A disk that is full now may
-// have room again. It gives the items that have ended.
+// have room again. It gives the items that have ended. On an error the queue writes
+// nothing more in this process, and the leases are kept: what nobody can settle must not
+// be handed out and sent once more. A restart begins without them.
 func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		ended, err := c.queue.Settle(ctx, s...)

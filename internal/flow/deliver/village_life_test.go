@@ -345,3 +345,55 @@ func TestBacklogDueAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// FLT-013, INV-22: a message that makes this program fail each time is set aside after
+// three times, and the others go on.
+func TestPoisonousMessage(t *testing.T) {
+	inVillage(t, func(t *testing.T, v *village) {
+		_, bad, err := v.Mail("poison.test", sim.Peer{})
+		check(t, err)
+		good, _, err := v.Mail("good.test", sim.Peer{})
+		check(t, err)
+		v.poison = bad
+		v.mails(1, "alice@example.org", "x@poison.test")
+		v.mails(50, "alice@example.org", "u#@good.test")
+		_, stop := v.serve()
+		defer stop()
+		time.Sleep(time.Hour)
+		log := strings.Join(v.book.all(), "\n")
+		if n := strings.Count(log, "status=deferred (internal error; see the log ("); n != 2 || !strings.Contains(log, "status=held (held: delivering it made this program fail 3 times in a row") {
+			t.Errorf("INV-22: deferred %d times", n)
+		}
+		if calls, _ := v.called(bad); calls != 3 || len(good.Taken()) != 50 || v.waiting() != 1 {
+			t.Errorf("INV-22: tried %d times, %d others arrived, %d wait", calls, len(good.Taken()), v.waiting())
+		}
+	})
+}
+
+// OUT-002, OUT-003: what a host said to the end of the data is what counts: nothing at
+// all is "not now", yes is yes whatever it does with it, and the log has its words.
+func TestLastWord(t *testing.T) {
+	for name, x := range map[string]struct {
+		fault sim.Fault
+		want  string
+		left  int
+	}{
+		"OUT-002 dropped after the data": {sim.Fault{At: "end", Silent: true, Then: sim.Drop}, "status=deferred (lost connection with mx.d.test[", 1},
+		"OUT-003 taken and thrown away":  {sim.Fault{At: "end", Raw: "250 2.0.0 Ok: queued as 4BX2\r\n"}, "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4BX2)", 0},
+		"OUT-003 taken, and gone":        {sim.Fault{At: "end", Raw: "250 2.0.0 Taken\r\n", Then: sim.Drop}, "status=sent (250 2.0.0 Taken)", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVillage(t, func(t *testing.T, v *village) {
+				_, _, err := v.Mail("d.test", sim.Peer{Faults: []sim.Fault{x.fault}})
+				check(t, err)
+				v.mails(1, "alice@example.org", "x@d.test")
+				_, stop := v.serve()
+				time.Sleep(time.Minute)
+				stop()
+				if log := strings.Join(v.book.all(), "\n"); !strings.Contains(log, x.want) || v.waiting() != x.left {
+					t.Errorf("%d wait: %s", v.waiting(), log)
+				}
+			})
+		})
+	}
+}

@@ -28,6 +28,9 @@ type village struct {
 	*sim.Internet
 	book *record
 
+	// poison is an address that makes the program fail that calls it.
+	poison netip.Addr
+
 	mu    sync.Mutex
 	calls map[netip.Addr]int // connections that were tried
 	open  map[netip.Addr]int // that are open
@@ -83,6 +86,10 @@ func room(t *testing.T) string {
 // call counts connections.
 func (v *village) call(to netip.Addr, dial func() (net.Conn, error)) (net.Conn, error) {
 	v.count(to, 1, true)
+	if to == v.poison {
+		v.count(to, -1, false)
+		panic("poison")
+	}
 	conn, err := dial()
 	if err != nil {
 		v.count(to, -1, false)
