@@ -6,7 +6,8 @@
 //
 // queue.db: a row in item for the envelope and the bytes, up to 128 KiB, and a row in
 // recipient for each forward-path. Larger bytes are in queue/<ID>, written, flushed and
-// renamed before the row that speaks of them.
+// renamed before the row that speaks of them. With the bytes goes their CRC-32C, which
+// is compared whenever they are read from the disk: what is damaged is not sent.
 // What few messages have (DSN, REQUIRETLS, DELIVERBY, …) is in a column that is empty
 // for the others; see options.go.
 //
@@ -14,26 +15,34 @@
 //
 //	state     row                    what is on disk                a crash leaves
 //	-------   --------------------   ----------------------------   ----------------------------------
-//	(none)    no                     perhaps a file incoming-* or   the file; Open removes it. Nobody
-//	                                 a queue/<ID> without a row     was told 250.
-//	Queued    yes, state 0           item and bytes                 the same; it is tried again. If the
-//	                                                                remote host had said 250 and we had
+//	(none)    no                     perhaps a file incoming-* or   the file; the sweep removes it.
+//	                                 a queue/<ID> without a row     Nobody was told 250.
+//	Queued,   yes, state 3,          item and bytes                 the row; the sweep makes it state 0.
+//	at hand   in no index                                           Else as the next.
+//	Queued    yes, state 0,          item and bytes                 the same; it is tried again. If the
+//	          in the lines                                          remote host had said 250 and we had
 //	                                                                not noted it: one extra copy there.
 //	Landing   yes, state 1           item and bytes, and the        the row; Landings gives it at the
 //	                                 letter, durable, in tmp or     start, and the rename is done again.
 //	                                 new of a Maildir               No letter in tmp proves that it had
 //	                                                                been done: never a second copy.
 //	Held      yes, state 2           item and bytes                 the same
+//	(removed) yes, state 4           item and bytes                 the row; the sweep ends it. Who was
+//	                                                                trying it may have delivered it.
 //	(ended)   no                     what it became: a letter, a    the same
 //	                                 notice committed in the same
 //	                                 transaction, or nothing
 //
-//	(none) --Commit--> Queued --Settle--> Queued (deferred, due later)
-//	                   Queued --Settle--> Landing --Landed--> (ended)
-//	                   Queued --Settle--> (ended)      Queued <--> Held by a person
+//	(none) --Commit--> at hand --Settle--> Queued (deferred, due later) --Settle--> …
+//	                   at hand --Park, Release--> Queued
+//	                   at hand, Queued --Settle--> Landing --Landed--> (ended)
+//	                   at hand, Queued --Settle--> (ended)
+//
+// Mail that leaves at once goes from memory, and its rows are written and deleted
+// without an index. What finds no room in memory is committed as state 0.
 //
 // With the last recipient's row go the item, its bytes and its file. A file that
-// outlives its rows (a crash between the two) is removed by the next Open.
+// outlives its rows (a crash between the two) is removed by the sweep.
 //
 // # Leases
 //
@@ -42,6 +51,38 @@
 // until Settle ends or defers it, or Release or Park gives it back. Leases die with
 // the process: there is one process on a data directory (see app), so nobody else
 // can hold one.
+//
+// # What a person orders
+//
+// Hold, Unhold, Delete, Retry, Expire and Requeue lease what is free as a worker does,
+// and write a bounded part in each transaction. What a worker has is not torn from him:
+//
+//	order     nobody has it          an attempt is under way         Landing
+//	-------   --------------------   -----------------------------   -------------
+//	Hold      Held                   Held, unless the attempt ends   left alone
+//	                                 it; none begins after it
+//	Unhold    Queued, due now        the same                        left alone
+//	Delete    (ended), no notice     (removed): it ends with the     left alone
+//	                                 attempt, which may deliver or
+//	                                 bounce it; none begins after it
+//	Expire    due now; if that       as beside; this attempt does    left alone
+//	          fails, to the sender   not count
+//	Retry     due now                left alone                      left alone
+//	Requeue   new address, route,    left alone                      left alone
+//	          no attempts, due now
+//
+// So the order is written at once and outlives a crash; an attempt that began before it
+// ends as it ends, and undoes the order only by delivering or bouncing. Whoever begins
+// an attempt asks Still first. Of what is deleted, the row of the item and its bytes go
+// in the background (table doomed): for a hundred thousand that is much to write.
+//
+// # After a start
+//
+// Open reads a page of the newest rows, and the queue is open: however many wait. The
+// sweep does the rest beside the work, a page at a time, newest first, and begins again
+// after a crash. IDs rise over restarts: the table used notes some seconds ahead which
+// are taken. No memory is kept for what waits in the database, only for what is leased,
+// for what is at hand (bounded), and for routes that were passed over (see search.go).
 package queue
 
 import (
@@ -99,8 +140,9 @@ type Queue struct {
 	closed bool
 }
 
-// Open opens the queue in dir (queue.db and queue/), creating what is missing and
-// removing files that belong to no item.
+// Open opens the queue in dir (queue.db and queue/), creating what is missing. It takes
+// no longer for a million items than for none, but for the first start after an upgrade
+// that changes the tables.
 func Open(dir string) (*Queue, error) {
 	spool := filepath.Join(dir, "queue")
 	if err := os.MkdirAll(spool, 0o700); err != nil {

@@ -3,9 +3,9 @@ package queue
 // State is where a recipient of an item stands. Terminal states have no row.
 type State uint8
 
-// The states of a recipient's row; the package doc draws their changes.
+// The states of a recipient; the package doc draws their changes.
 const (
-	// Queued recipients are tried when they are due.
+	// Queued recipients are tried when they are due, from memory or from the database.
 	Queued State = iota
 	// Landing recipients have their letter durable in the tmp of their Maildir;
 	// what remains is to rename it, once or again.
