@@ -114,7 +114,7 @@ func (w *weaver) relays() (out []transport.Relay) {
 		}
 		known.Weight, known.User, known.Password = r.Weight, r.User, r.Password
 		known.Implicit = known.Implicit || r.ImplicitTLS
-		known.Verify = r.TLS == RelayVerify || r.TLS == "" && r.User != ""
+		known.Verify = r.TLS == RelayVerify
 		known.Encrypt = r.TLS == RelayEncrypt
 		if r.PasswordFile != "" {
 			if known.Password, err = firstLine(w.c.beside(r.PasswordFile)); err != nil {
@@ -153,7 +153,7 @@ func (w *weaver) passwords(key, file string) (out []transport.Relay) {
 		case !found || user == "" || password == "":
 			w.errs = append(w.errs, fmt.Errorf(`%s: expected "user:password" behind the host`, p.Where))
 		default:
-			r.User, r.Password, r.Verify = user, conf.NewSecret(password), true
+			r.User, r.Password = user, conf.NewSecret(password)
 			out = append(out, r)
 		}
 	}

@@ -82,7 +82,7 @@ func needOf(it *queue.Item) need { return need{tls: it.RequireTLS} }
 
 // metBy tells whether a connection will do.
 func (n need) metBy(c *smtpc.Conn) bool {
-	return !n.tls || c.Verified() && c.Extensions().RequireTLS
+	return !n.tls || c.Proved() && c.Extensions().RequireTLS
 }
 
 // finder finds the hosts of a destination and connects to the first that takes us.

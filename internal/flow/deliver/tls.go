@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"facteur/internal/base/event"
@@ -32,6 +33,9 @@ func (s site) demanding(d *tlspolicy.Demand) site {
 	s.demand = d
 	if key := d.Key(); key != "" {
 		s.name += " " + key
+	}
+	if d.Trusts() && slices.ContainsFunc(s.hosts, func(h host) bool { return h.secure || h.name == s.nexthop }) {
+		s.name += " dnssec" // the TLSA records of the hosts count
 	}
 	return s
 }

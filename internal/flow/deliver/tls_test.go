@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/dns"
@@ -278,6 +279,7 @@ func TestMatrix(t *testing.T) {
 		{"default", tlspolicy.Auto, "", "", "c c c c t t t t"},
 		{"encrypt", tlspolicy.Encrypt, "", "", "d d d d t t t t"},
 		{"verify", tlspolicy.Verify, "", "", "d d d d d d d v"},
+		{"verify", tlspolicy.Verify, "", "enforce", "d d d d d d d v"},
 		{"secure", tlspolicy.Secure, "", "", "d d d d d d d v"},
 		{"fingerprint", tlspolicy.Fingerprint, "", "", "d d d d d d d v"},
 		{"dane, without records", tlspolicy.Dane, "", "", "c c c c t t t t"},
@@ -526,6 +528,83 @@ func TestRequireTLSNeedsATrustedName(t *testing.T) {
 	}
 }
 
+// A connection whose host was named by an answer that could have been forged is none for
+// REQUIRETLS, though its certificate is good for that name.
+func TestRequireTLSOnAConnectionOfAnother(t *testing.T) {
+	ca := newAuthority(t)
+	port := portOf(t, peerAt(t, "127.0.0.1:0", sim.Peer{TLS: serving(ca.issue("mx.d.test")), Offer: []string{"REQUIRETLS"}}).Addr().String())
+	server, err := sim.StartDNS("127.0.0.1:0", "d.test. MX 10 mx.d.test.\nmx.d.test. A 127.0.0.1\n")
+	check(t, err)
+	defer server.Close()
+	for level, want := range map[tlspolicy.Level]bool{tlspolicy.Verify: false, tlspolicy.Secure: true} {
+		rules := tlspolicy.NewRules(tlspolicy.Rules{Roots: ca.pool()}, []tlspolicy.Rule{{Domain: "d.test", Level: level}})
+		x := newExit(t, server.Addr(), false, port, rules, tlspolicy.Config{})
+		s, _, _ := x.finder.site(t.Context(), x.out, x.out.Ways.Choose(transport.Mail{Domain: "d.test"}))
+		conn, _, text := x.finder.connect(t.Context(), x.out, s, need{})
+		if conn == nil {
+			t.Fatal(text)
+		}
+		if got := (need{tls: true}).metBy(conn); got != want || !conn.Verified() {
+			t.Errorf("RFC 8689, level %s: %v", level, got)
+		}
+		conn.Close()
+	}
+}
+
+// TestRelays: a relay that gets a password has to prove who it is, unless it is this
+// machine or the admin says otherwise; never does the password go in clear.
+func TestRelays(t *testing.T) {
+	ca := newAuthority(t)
+	good, wrong := serving(ca.issue("relay.test")), serving(ca.issue("other.test"))
+	server, err := sim.StartDNS("127.0.0.1:0", "relay.test. A 127.0.0.1\n")
+	check(t, err)
+	defer server.Close()
+	for name, c := range map[string]struct {
+		relay transport.Relay
+		tls   *tls.Config
+		want  string
+	}{
+		"no password":                             {transport.Relay{Host: "relay.test"}, nil, "clear"},
+		"no password, TLS":                        {transport.Relay{Host: "relay.test"}, wrong, "tls"},
+		"no password, verify":                     {transport.Relay{Host: "relay.test", Verify: true}, wrong, "deferred"},
+		"a password":                              {transport.Relay{Host: "relay.test", User: "u"}, good, "verified"},
+		"a password, and no TLS":                  {transport.Relay{Host: "relay.test", User: "u"}, nil, "deferred"},
+		"a password, and another's name":          {transport.Relay{Host: "relay.test", User: "u"}, wrong, "deferred"},
+		"a password, and the admin does not mind": {transport.Relay{Host: "relay.test", User: "u", Encrypt: true}, wrong, "tls"},
+		"a password, for this machine":            {transport.Relay{Host: "127.0.0.1", User: "u"}, wrong, "tls"},
+		"a password, for this machine in clear":   {transport.Relay{Host: "127.0.0.1", User: "u"}, nil, "deferred"},
+	} {
+		t.Run("INV-18 "+name, func(t *testing.T) {
+			c.relay.Port = portOf(t, peerAt(t, "127.0.0.1:0", sim.Peer{TLS: c.tls, Offer: []string{"AUTH PLAIN"}}).Addr().String())
+			c.relay.Password = conf.NewSecret("geheim")
+			x := newExit(t, server.Addr(), false, 1, tlspolicy.NewRules(tlspolicy.Rules{MTASTS: true, Roots: ca.pool()}, nil), tlspolicy.Config{})
+			choice := x.out.Ways.Choose(transport.Mail{Domain: "d.test"})
+			choice.Relays = []transport.Relay{c.relay}
+			s, _, _ := x.finder.site(t.Context(), x.out, choice)
+			addrs, reply := x.finder.addrs(t.Context(), x.out, s.hosts[0])
+			if reply != nil {
+				t.Fatal(reply)
+			}
+			b, _ := x.finder.bond(t.Context(), x.out, s, s.hosts[0], addrs, need{})
+			conn, reply, text := x.finder.connect(t.Context(), x.out, s, need{})
+			got := "deferred"
+			if conn != nil {
+				_, encrypted := conn.TLS()
+				got = map[bool]string{true: "tls", false: "clear"}[encrypted]
+				if conn.Verified() {
+					got = "verified"
+				}
+				conn.Close()
+			} else if !reply.Temporary() || strings.Contains(text, "geheim") {
+				t.Error(reply, text)
+			}
+			if got != c.want {
+				t.Errorf("%s (%s; %s), want %s", got, text, b.terms.Why, c.want)
+			}
+		})
+	}
+}
+
 // TestDANE: a real validating resolver, signed zones, and hosts of all kinds (RFC 7672).
 func TestDANE(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
@@ -618,6 +697,14 @@ func TestDANE(t *testing.T) {
 	expect("an alias out of the zone, with records", "out.signed.test", "deferred", "was not offered")
 	expect("an alias out of the zone, without", "out2.signed.test", "clear", "")
 	expect("a domain without MX records", "implicit.signed.test", "deferred", "was not offered")
+	keys := make(map[string]string)
+	for _, domain := range []string{"to.plain.test", "d5.signed.test"} { // both go to mx5.signed.test
+		s, _, text := x.finder.site(t.Context(), x.out, x.out.Ways.Choose(transport.Mail{Domain: domain}))
+		if other := keys[s.key()]; other != "" || len(s.hosts) != 1 || s.hosts[0].name != "mx5.signed.test" {
+			t.Errorf("INV-18: %s shares connections with %q (%s)", domain, other, text)
+		}
+		keys[s.key()] = domain
+	}
 	for _, want := range []string{"Verified TLS connection established to mx2.signed.test[127.0.0.", "Untrusted TLS connection established to mx1.signed.test[127.0.0."} {
 		if !slices.ContainsFunc(x.lines, func(s string) bool {
 			return strings.HasPrefix(s, want) && strings.Contains(s, "TLSv1.3 with cipher TLS_")

@@ -110,7 +110,8 @@ type Relay struct {
 	// Implicit: TLS from the first byte (port 465).
 	Implicit bool
 	// Verify: its certificate has to be good, and for Host. Encrypt: TLS, whoever it
-	// proves to be. Neither: TLS when it is offered.
+	// proves to be. Neither: TLS when it is offered; with a User as Verify, and as Encrypt
+	// where Host is this machine.
 	Verify, Encrypt bool
 }
 

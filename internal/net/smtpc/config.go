@@ -39,6 +39,9 @@ type Config struct {
 	// ServerName is the name that we ask for in the handshake, and that a Verified
 	// certificate is for; empty: Target.Host.
 	ServerName string
+	// NameTrusted: Target.Host was not found by a DNS answer that anybody could have
+	// forged (Conn.Proved).
+	NameTrusted bool
 	// Check says what is wrong with the peer in place of the usual look at its
 	// certificate. With Verified, an error ends the handshake; else it is only kept
 	// (Conn.Verified) and told (Observe). It is called for resumed sessions too.

@@ -73,6 +73,10 @@ func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
 // Config.Check; without one, with Security Verified, that is valid for Host.
 func (c *Conn) Verified() bool { return c.tls != nil && c.verified }
 
+// Proved tells whether the peer is who it should be: Verified, and its name was not
+// made up by the DNS (Config.NameTrusted).
+func (c *Conn) Proved() bool { return c.Verified() && c.cfg.NameTrusted }
+
 // TLSFailure is why the connection is in clear although the peer offers TLS: the
 // handshake that failed before. Nil when there was none.
 func (c *Conn) TLSFailure() error { return c.tlsFailure }

@@ -75,11 +75,16 @@ func isDomain(s string) bool { return s != "" && s[0] != '[' && strings.Contains
 // nothing is demanded by the destination itself.
 func (d *Demand) Key() string {
 	switch {
-	case d == nil || !d.Ruled && d.STS == nil:
+	case d == nil:
 		return ""
 	case d.STS != nil:
 		sum := sha256.Sum256([]byte(strings.Join(d.STS.Lines()[1:2+len(d.STS.MX)], "\n")))
-		return fmt.Sprintf("sts:%x", sum[:8])
+		return fmt.Sprintf("sts:%s:%x", d.Level, sum[:8])
+	case d.Ruled || d.Level != May && d.Level != Dane:
+		return "tls:" + d.Level.String() + ":" + d.rule.Domain + ":" + d.Domain
 	}
-	return "tls:" + d.Level.String() + ":" + d.rule.Domain + ":" + d.Domain
+	return ""
 }
+
+// Trusts tells whether DNSSEC counts for the destination.
+func (d *Demand) Trusts() bool { return d != nil && d.trust }

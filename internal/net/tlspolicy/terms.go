@@ -168,7 +168,7 @@ func (t Terms) RequireTLS(d *Demand) (Terms, error) {
 
 // Apply puts the terms into the settings of a connection.
 func (t Terms) Apply(c *smtpc.Config) {
-	c.Security, c.ServerName, c.Check = t.Security, t.ServerName, t.Check
+	c.Security, c.ServerName, c.Check, c.NameTrusted = t.Security, t.ServerName, t.Check, t.Trusted
 	if t.MinVersion != 0 {
 		base := new(tls.Config)
 		if c.TLS != nil {
