@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"facteur/internal/mail/address"
 	"facteur/internal/mail/dsn"
 )
 
@@ -56,6 +58,24 @@ func TestNoticesAreRead(t *testing.T) {
 		}
 		if shown := inMutt(t, notice); !strings.Contains(shown, subject) || !strings.Contains(shown, "mail.example.org") {
 			t.Errorf("%s: mutt does not show %q:\n%s", name, subject, shown)
+		}
+	}
+}
+
+// Postfix's own texts can be used as they are: what "postconf -t" prints is a file that
+// notices can be written from.
+func TestPostfixTemplates(t *testing.T) {
+	t.Parallel()
+	own, err := dsn.ParseTemplates([]byte(Run(t, "", Need(t, "postconf"), "-t")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notice := string(dsn.Build(dsn.Report{Host: "mail.example.org", Templates: own, DelayWarning: 4 * time.Hour, Lifetime: 120 * time.Hour,
+		Recipients: []dsn.Recipient{{Final: address.Address{Local: "bob", Domain: "example.net"}, Action: dsn.Delayed}}}))
+	for _, want := range []string{"Subject: Delayed Mail (still being retried)\r\n", "From: Mail Delivery System <MAILER-DAEMON@mail.example.org>\r\n",
+		"for more than 4 hour(s).\r\n", "until it is 5 day(s) old.\r\n", "  <bob@example.net>\r\n"} {
+		if !strings.Contains(notice, want) {
+			t.Errorf("no %q in\n%s", want, notice)
 		}
 	}
 }
