@@ -21,6 +21,7 @@ type Net struct {
 	listeners map[netip.AddrPort]*listener
 	roads     map[netip.Addr]Road
 	port      uint16 // the last that was given to a client
+	down      bool
 }
 
 // Road is how packets travel to and from an address. The zero Road is a good one, a
@@ -48,6 +49,13 @@ func (n *Net) Pave(addr netip.Addr, road Road) {
 	n.roads[addr] = road
 }
 
+// Down makes all roads silent, as a link that is down does, or ends that.
+func (n *Net) Down(down bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down = down
+}
+
 // retransmission is how long TCP waits before it sends a segment again, at first.
 const retransmission = 200 * time.Millisecond
 
@@ -57,7 +65,7 @@ func (n *Net) trip(addr netip.Addr) (time.Duration, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	road := n.roads[addr]
-	if road.Silent {
+	if road.Silent || n.down {
 		return 0, false
 	}
 	took := max(road.Latency, time.Millisecond)

@@ -102,6 +102,7 @@ func hosts() []host {
 		{"badtls", arrives, func(w *world, d string) { w.mail(d, sim.Peer{TLS: new(tls.Config)}) }},
 		{"v6hole", arrives, v6hole},
 		{"backup", arrives, backup},
+		{"pair", arrives, pair},
 		{"refused", returns, func(w *world, d string) { w.Pave(w.mail(d, sim.Peer{}), sim.Road{Refused: true}) }},
 	}
 	for at, reply := range map[string]string{"greeting": "421 4.3.2 Not today", "EHLO": "451 4.7.0 Not today", "MAIL": "451 4.3.0 Not today",
@@ -243,11 +244,10 @@ func nameless(w *world, d string) {
 
 // v6hole has an IPv6 address that nothing comes back from (OUT-017).
 func v6hole(w *world, d string) {
-	four := w.mail(d, sim.Peer{})
+	w.mail(d, sim.Peer{})
 	six := netip.MustParseAddr("2001:db8::25")
 	w.Pave(six, sim.Road{Silent: true})
 	w.load(fmt.Sprintf("mx.%s. AAAA %s\n", d, six))
-	_ = four
 }
 
 // backup has a first host that never answers, one that refuses, and one that works.
@@ -257,6 +257,20 @@ func backup(w *world, d string) {
 		w.note(w.Host(addr, sim.Peer{}))
 		w.Pave(addr, road)
 		w.load(fmt.Sprintf("%s. MX %d %s.\n%s. A %s", d, 10*(i+1), name, name, addr))
+	}
+}
+
+// pair is two relays; the first refuses our address, now in one way and now in another.
+func pair(w *world, d string) {
+	blocked := "550 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org\r\n"
+	for i, p := range []sim.Peer{
+		{Recipient: func(string) string { return "503 5.5.1 Out of order" }, Script: func(at string, nth, conn int) (sim.Fault, bool) {
+			return sim.Fault{Raw: blocked}, at == []string{"greeting", "MAIL", "RCPT"}[conn%3] || at == "RCPT"
+		}}, {},
+	} {
+		addr := w.Free()
+		w.note(w.Host(addr, p))
+		w.load(fmt.Sprintf("r%d.%s. A %s", i+1, d, addr))
 	}
 }
 

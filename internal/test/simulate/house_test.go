@@ -17,6 +17,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/transport"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
@@ -78,7 +79,7 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 		Port: 25, Helo: hostname, IPv4: true, IPv6: true, AllowPrivate: true,
 		ReuseCount: 100, ReuseTime: 5 * time.Minute, IdleTime: 2 * time.Second,
 		DestinationConcurrency: 20, Concurrency: 100,
-		Self: dns.Self{Names: []string{hostname}}, Dial: h.machine.Dial,
+		Self: dns.Self{Names: []string{hostname}}, Dial: h.machine.Dial, Ways: ways(t),
 	}
 	d := deliver.New(deliver.House{
 		Hostname: hostname, FS: vfs.OS{}, Queue: h.queue, Directory: accounts, Resolver: resolver,
@@ -95,6 +96,19 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 		}
 	}()
 	return h
+}
+
+// ways sends mail for one domain by two relays, of which one is out of favour.
+func ways(t *testing.T) *transport.Table {
+	t.Helper()
+	table, wrong := transport.NewTable(transport.Rules{
+		Transports: []*transport.Transport{{Name: "pair", Kind: transport.SMTP, Relays: []transport.Relay{{Host: "r1.pair.test", Port: 25}, {Host: "r2.pair.test", Port: 25}}}},
+		Entries:    []transport.Entry{{Recipients: []string{"pair.test"}, To: "pair:"}},
+	})
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	return table
 }
 
 // end ends a life: what was begun is finished, and the files are closed.

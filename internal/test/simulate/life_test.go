@@ -26,6 +26,9 @@ import (
 // the first.
 func TestFiveDays(t *testing.T) {
 	first, runs := number("FACTEUR_SEED", 1), number("FACTEUR_SEEDS", 2)
+	if testing.Short() {
+		runs = 1
+	}
 	for seed := first; seed < first+runs; seed++ {
 		t.Run(fmt.Sprintf("FACTEUR_SEED=%d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { live(t, uint64(seed)) })
@@ -49,8 +52,9 @@ type life struct {
 	book    *ledger.Book
 	hosts   []host
 	byHand  []ledger.Copy
+	perhaps []ledger.Copy        // deleted while they were tried
 	urgent  map[string]time.Time // letters to the healthy host: when they were taken
-	kills   []time.Time
+	kills   []time.Time          // and other times in which nothing can leave
 	deeds   map[string]int
 	letters int
 }
@@ -92,6 +96,7 @@ func (l *life) plan() (plan []deed) {
 	add(60, 5*day, (*life).urge)
 	add(80, 5*day, (*life).meddle)
 	add(5+l.random.IntN(10), 5*day, (*life).crash)
+	add(3, 2*day, (*life).outage)
 	slices.SortFunc(plan, func(a, b deed) int { return cmp.Compare(a.at, b.at) })
 	return plan
 }
@@ -170,8 +175,12 @@ func (l *life) meddle() {
 			return // the ledger would miss a notice
 		}
 		id := l.letterOf(it)
-		if n, err = q.Delete(ctx, one); n.Recipients > 0 {
-			l.byHand = append(l.byHand, ledger.Copy{ID: id, To: r.Address.String(), Place: ledger.Deleted, Where: "by hand"})
+		n, err = q.Delete(ctx, one)
+		switch c := (ledger.Copy{ID: id, To: r.Address.String(), Place: ledger.Deleted, Where: "by hand"}); {
+		case n.Busy > 0:
+			l.perhaps = append(l.perhaps, c)
+		case n.Recipients > 0:
+			l.byHand = append(l.byHand, c)
 		}
 	}
 	check(l.t, err)
@@ -206,6 +215,15 @@ func (l *life) crash() {
 	dir := l.house.kill(l.world.Internet)
 	time.Sleep(time.Duration(l.random.Int64N(int64(20 * time.Minute))))
 	l.house = open(l.t, dir, l.world.Internet, event.Discard)
+	l.kills = append(l.kills, time.Now())
+}
+
+// outage is a link that is down for up to two hours.
+func (l *life) outage() {
+	l.kills = append(l.kills, time.Now())
+	l.world.Down(true)
+	time.Sleep(time.Duration(l.random.Int64N(int64(2 * time.Hour))))
+	l.world.Down(false)
 	l.kills = append(l.kills, time.Now())
 }
 
@@ -252,6 +270,11 @@ func (l *life) judge() {
 		}
 	}
 	copies = append(append(copies, found...), l.byHand...)
+	for _, c := range l.perhaps {
+		if !slices.ContainsFunc(copies, func(other ledger.Copy) bool { return other.ID == c.ID && other.To == c.To }) {
+			copies = append(copies, c)
+		}
+	}
 	for _, line := range l.book.Balance(copies, ledger.Options{}) {
 		l.t.Error(line + l.said(line))
 	}
