@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"strings"
 
 	"facteur/internal/mail/refusal"
@@ -16,6 +17,12 @@ func tooFast(results []result) bool {
 		}
 	}
 	return false
+}
+
+// answered tells whether a host said anything at all to a message: a connection that broke
+// says neither that we come too fast nor that we may come faster.
+func answered(results []result) bool {
+	return slices.ContainsFunc(results, func(r result) bool { return r.host != "" })
 }
 
 // slows reads a reply. Whatever its text is said to mean, 421 closes the connection for a

@@ -112,7 +112,9 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 		w.remote.conclude(ctx, a, a.all(ours("message can't be read"), err.Error()))
 		return
 	}
-	w.remote.heard(w.line, tooFast(results))
+	if answered(results) {
+		w.remote.heard(w.line, tooFast(results))
+	}
 	w.remote.conclude(ctx, a, results)
 }
 
