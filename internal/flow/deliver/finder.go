@@ -94,8 +94,9 @@ type finder struct {
 	// memory is what connections have taught about hosts: TLS sessions, and faults.
 	memory *smtpc.Memory
 	// rests are hosts, addresses and families that did not take us lately.
-	rests rests
-	names ownNames
+	rests      rests
+	names      ownNames
+	relaySites relaySites
 }
 
 // connect gives a connection to a host of the site, or a reply that says why there is

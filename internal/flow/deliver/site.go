@@ -127,7 +127,7 @@ func (f *finder) site(ctx context.Context, out *Outbound, c transport.Choice) (s
 		return newSite(c, nil), nil, ""
 	}
 	if len(c.Relays) > 0 {
-		return newSite(c, relayHosts(c.Relays)), nil, ""
+		return f.relaySites.of(c), nil, ""
 	}
 	hosts, reply := f.mailHosts(dns.WithBudget(ctx, dns.DefaultBudget), out, c)
 	if reply != nil {

@@ -24,9 +24,9 @@ type Trace struct {
 	// Operator is whom the pace is shared with.
 	Operator string `json:"operator,omitempty"`
 	// TLS is what the next hop demands of it, in sentences.
-	TLS []string `json:"tls,omitempty"`
-	Pace     string `json:"pace,omitempty"`
-	Source   string `json:"source,omitempty"`
+	TLS    []string `json:"tls,omitempty"`
+	Pace   string   `json:"pace,omitempty"`
+	Source string   `json:"source,omitempty"`
 	// Trouble is why there is no host now.
 	Trouble string `json:"trouble,omitempty"`
 }

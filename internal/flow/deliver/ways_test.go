@@ -347,3 +347,22 @@ func TestRestsAreBounded(t *testing.T) {
 		t.Error("the last one does not rest for its time")
 	}
 }
+
+// TestRelaySites: what is remembered of relays is what would be found, for each next hop
+// and after a reload, and does not grow with the reloads.
+func TestRelaySites(t *testing.T) {
+	var f finder
+	for n := range relaySitesMax + 10 {
+		host := fmt.Sprintf("gw%d.example", n%7)
+		ways, _ := transport.NewTable(transport.Rules{Usual: &transport.Transport{Name: "smtp", Relays: []transport.Relay{{Host: host, Port: 587}}}})
+		for _, domain := range []string{"a.test", "b.test", "a.test"} {
+			s, _, _ := f.site(t.Context(), &Outbound{}, ways.Choose(transport.Mail{Domain: domain}))
+			if s.nexthop != domain || s.key() != "smtp "+host+":587" || s.operator != host || s.transport.Relays[0].Host != host {
+				t.Fatalf("%+v", s)
+			}
+		}
+	}
+	if n := len(f.relaySites.known); n > relaySitesMax {
+		t.Errorf("%d sites are remembered", n)
+	}
+}
