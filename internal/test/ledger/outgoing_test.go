@@ -119,7 +119,7 @@ func moody(address string) string {
 	case user == "refused":
 		return "550 5.1.1 No such user"
 	case user == "never", user == "moody" && rand.IntN(2) == 0:
-		return "450 4.2.1 Not now"
+		return "451 4.3.0 Not now"
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ import (
 //
 // It also knows which second copies are nobody's fault. Every copy carries an
 // epoch, the number of Faults before its connection was opened, and
-// Unanswered, if the 250 was swallowed on purpose.
+// Unanswered, if the 250 was swallowed on purpose, or the connection was lost after it.
 type Sink struct {
 	policy   SinkPolicy
 	listener net.Listener
@@ -146,6 +146,17 @@ func (s *Sink) serve(conn net.Conn, epoch int) {
 		r: bufio.NewReader(conn), w: bufio.NewWriter(conn),
 	}
 	session.run()
+	s.ended(&session)
+}
+
+// ended notes a connection that was lost without QUIT: the client may not have got so far
+// as to write down that its last letter was taken.
+func (s *Sink) ended(session *sinkSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range session.last {
+		s.copies[i].Unanswered = s.copies[i].Unanswered || !session.quit
+	}
 }
 
 // sinkSession is one SMTP session at the sink.
@@ -159,6 +170,8 @@ type sinkSession struct {
 	from  bool
 	to    []string
 	body  bytes.Buffer // of BDAT
+	last  []int        // the copies of the last letter
+	quit  bool
 }
 
 func (s *sinkSession) run() {
@@ -214,6 +227,7 @@ func (s *sinkSession) command(verb, rest string) bool {
 	case "BDAT":
 		return s.chunk(rest)
 	case "QUIT":
+		s.quit = true
 		s.reply("221 2.0.0 Bye")
 		return false
 	default:
@@ -330,7 +344,9 @@ func (s *Sink) take(body []byte, session *sinkSession) (number int, swallow bool
 	defer s.mu.Unlock()
 	s.letters++
 	swallow = s.policy.Swallow != nil && s.policy.Swallow(s.letters)
+	session.last = nil
 	for _, to := range session.to {
+		session.last = append(session.last, len(s.copies))
 		c := Taken(body, to, fmt.Sprintf("sink letter %d", s.letters))
 		c.Epoch, c.Unanswered = session.epoch, swallow
 		s.copies = append(s.copies, c)
