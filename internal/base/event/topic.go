@@ -19,7 +19,7 @@ const (
 	Delay        Topic = "delay"    // a sender is told that his message is late
 	Policy       Topic = "policy"   // a client was refused
 	Protocol     Topic = "protocol" // a client did not keep to the protocol
-	Data         Topic = "data"     // a delivery failed for what we have stored
+	Data         Topic = "data"     // a delivery waits for something of our own
 )
 
 // Topics are all of them, in Postfix's order.

@@ -152,7 +152,7 @@ var digestWords = map[event.Topic]refusal.Text{
 	event.Delay:        {En: "Messages are late; their senders were told.", Fr: "Des messages sont retardés ; leurs expéditeurs en sont avertis."},
 	event.Policy:       {En: "Clients were refused.", Fr: "Des clients ont été refusés."},
 	event.Protocol:     {En: "Clients did not keep to the protocol.", Fr: "Des clients n’ont pas respecté le protocole."},
-	event.Data:         {En: "What is stored here could not be read or delivered.", Fr: "Des données conservées ici n’ont pas pu être lues ou remises."},
+	event.Data:         {En: "Deliveries wait for something of the server’s own: its disk, its directory.", Fr: "Des remises attendent quelque chose du serveur lui-même : son disque, son annuaire."},
 }
 
 var (

@@ -4,12 +4,14 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/bounce"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 	"facteur/internal/test/sim"
@@ -173,4 +175,29 @@ func TestTooManyHops(t *testing.T) {
 			t.Errorf("%d notices: %q", len(all), all)
 		}
 	})
+}
+
+// TestTopics: what the postmaster may hear of.
+func TestTopics(t *testing.T) {
+	alice := mustParse(t, "alice@example.org")
+	for name, x := range map[string]struct {
+		e    event.Topical
+		want event.Topic
+	}{
+		"sent":                  {Tried{Sender: alice, Result: queue.Delivered, Status: "2.0.0"}, event.NoTopic},
+		"put off there":         {Tried{Sender: alice, Relay: "mx[192.0.2.9]:25", Status: "4.3.2"}, event.NoTopic},
+		"put off here":          {Tried{Sender: alice, Status: "4.3.0"}, event.Data},
+		"nobody answers":        {Tried{Sender: alice, Status: "4.4.1"}, event.NoTopic},
+		"failed":                {Tried{Sender: alice, Result: queue.Failed, Status: "5.1.1"}, event.Bounce},
+		"a notice failed":       {Tried{Result: queue.Failed, Status: "5.1.1"}, event.DoubleBounce},
+		"LOOP-005 the last one": {Tried{Result: queue.Failed, Status: "5.1.1", Last: true}, event.NoTopic},
+		"told of a delay":       {Notified{Action: dsn.Delayed}, event.Delay},
+		"told of a failure":     {Notified{Action: dsn.Failed}, event.NoTopic},
+		"a full disk":           {Trouble{Err: syscall.ENOSPC}, event.Resource},
+		"a fault":               {Trouble{Err: context.Canceled}, event.Software},
+	} {
+		if got := x.e.Topic(); got != x.want {
+			t.Errorf("%s is about %q, want %q", name, got, x.want)
+		}
+	}
 }

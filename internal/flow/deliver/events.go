@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"facteur/internal/base/event"
@@ -136,6 +137,8 @@ func (e Tried) status() string {
 // Topic implements event.Topical.
 func (e Tried) Topic() event.Topic {
 	switch {
+	case e.Result == queue.Deferred && e.Relay == "" && strings.HasPrefix(e.Status, "4.3."):
+		return event.Data // something of ours that delivery needs: the disk, the directory
 	case e.Result != queue.Failed || e.Last:
 		return event.NoTopic
 	case e.Sender.IsNull():
