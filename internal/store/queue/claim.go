@@ -43,6 +43,7 @@ const idle = time.Minute
 // in the database, if anything is due there. One Claim reads a bounded number of rows,
 // however many are due and left out.
 func (q *Queue) Claim(ctx context.Context, now time.Time, limit int, except Except) (items []*Item, next time.Time, err error) {
+	now = q.wallClock(now)
 	look, next := q.lookDue(now)
 	if !look {
 		if items = q.takeFresh(limit); len(items) == limit {

@@ -7,8 +7,21 @@ import (
 	"facteur/internal/store/db"
 )
 
-// clockSlack is how much the clock may go back before it is taken for set back.
-const clockSlack = time.Minute
+// clockSlack is how much the clock may go back before it is taken for set back: so
+// much too early somebody may be tried.
+const clockSlack = 5 * time.Second
+
+// wallClock is the time as rows have it, which may go back. It stands still while the
+// clock makes good for small steps.
+func (q *Queue) wallClock(now time.Time) time.Time {
+	now = now.Round(0) // the monotonic clock says nothing to the next process
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if last := q.lastNow; now.Before(last) && !now.Before(last.Add(-clockSlack)) {
+		return last
+	}
+	return now
+}
 
 // watchClock sees to it that nobody waits for a time that the clock has lost
 // (FLT-014): at the start, and when the clock has gone back, what is due later than
@@ -16,12 +29,9 @@ const clockSlack = time.Minute
 func (q *Queue) watchClock(now time.Time, longest time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	back := q.lastNow.IsZero() || now.Before(q.lastNow.Add(-clockSlack))
-	if now.Before(q.lastNow) {
+	back := q.lastNow.IsZero() || now.Before(q.lastNow)
+	if q.lastNow = now; back {
 		q.renew()
-	}
-	q.lastNow = now
-	if back {
 		q.later(func() { q.hasten(now, longest) })
 	}
 }

@@ -287,7 +287,7 @@ func (h *history) order() {
 		now = h.now.UnixMicro()
 	}
 	// What is at hand in memory has a lease as well, and this comes before the order.
-	before := h.leases()
+	before := h.q.leasedNow()
 	n, err := k.do(ctx, f)
 	want := 0
 	for l, m := range h.rows {
@@ -316,11 +316,11 @@ func (h *history) order() {
 	}
 }
 
-func (h *history) leases() map[lease]bool {
-	h.q.mu.Lock()
-	defer h.q.mu.Unlock()
+func (q *Queue) leasedNow() map[lease]bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	all := map[lease]bool{}
-	for l := range h.q.leased {
+	for l := range q.leased {
 		all[l] = true
 	}
 	return all

@@ -157,3 +157,29 @@ func TestFreshBesideRetries(t *testing.T) {
 		t.Errorf("%d fresh, %d tried before", fresh, retries)
 	}
 }
+
+// A route whose oldest recipients are all under way, more than a search reads, neither
+// hides those behind them nor keeps the scheduler spinning.
+func TestClaimBehindManyLeased(t *testing.T) {
+	const all = 3 * walkMax
+	q := filled(t, queuetest.Mail{Items: all, Due: time.Now().Add(-time.Hour), Attempts: 1})
+	var taken []*Item
+	for len(taken) < all-1 {
+		items, _, err := q.Claim(ctx, time.Now(), all-1-len(taken), Except{})
+		if err != nil || len(items) == 0 {
+			t.Fatalf("%d taken, %v", len(taken), err)
+		}
+		taken = append(taken, items...)
+	}
+	q.mu.Lock()
+	q.passedRoute("smtp:d0.example")
+	q.mu.Unlock()
+	q.Look()
+	if items, _, err := q.Claim(ctx, time.Now(), 10, Except{}); len(items) != 1 || err != nil {
+		t.Errorf("%d behind those that are leased, %v", len(items), err)
+	}
+	q.Look()
+	if items, next, err := q.Claim(ctx, time.Now(), 10, Except{}); len(items) != 0 || !next.After(time.Now()) || err != nil {
+		t.Errorf("%d, next %v, %v", len(items), next, err)
+	}
+}

@@ -268,6 +268,17 @@ func TestReleaseIsKept(t *testing.T) {
 	}
 }
 
+// HOLDUNTIL of a time that has passed holds nothing back (RFC 4865 §4.1).
+func TestReleaseInThePast(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	d := draft(q, 10, "a")
+	d.Item.Release = time.Now().Add(-time.Hour)
+	commit(t, q, d)
+	if items := claim(t, q, time.Now()); len(items) != 1 || !items[0].plain() || items[0].Recipients[0].LastReply != "" {
+		t.Errorf("%+v", items)
+	}
+}
+
 // MT-PRIORITY: the urgent goes first, from memory and from the database, but nobody
 // waits longer than the head start for it.
 func TestPriority(t *testing.T) {

@@ -21,15 +21,16 @@ func (q *Queue) insert(tx *db.Tx, d Draft) error {
 	if err := q.ids.use(tx, it.ID); err != nil {
 		return err
 	}
+	sender := mailbox(it.Sender)
 	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options, sum, data)
 		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		int64(it.ID), it.Arrived.UnixMicro(), mailbox(it.Sender), it.Origin.Account, it.Origin.Local,
+		int64(it.ID), it.Arrived.UnixMicro(), sender, it.Origin.Account, it.Origin.Local,
 		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options(), int64(d.Spool.sum), inline(d))
 	if err != nil {
 		return err
 	}
 	for i := range it.Recipients {
-		if err := insertRecipient(tx, it, &it.Recipients[i]); err != nil {
+		if err := insertRecipient(tx, it.ID, sender, &it.Recipients[i]); err != nil {
 			return err
 		}
 	}
@@ -47,11 +48,16 @@ func inline(d Draft) []byte {
 	return d.Spool.mem
 }
 
-func insertRecipient(tx *db.Tx, it *Item, r *Recipient) error {
+func insertRecipient(tx *db.Tx, id ID, sender string, r *Recipient) error {
+	address := mailbox(r.Address)
+	original := address
+	if r.Original != r.Address {
+		original = mailbox(r.Original)
+	}
 	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options, sender)
 		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)`,
-		int64(it.ID), r.N, mailbox(r.Address), mailbox(r.Original), r.Route, r.row(), r.Due.UnixMicro(),
-		r.Attempts, r.LastReply, r.Delayed, r.options(), mailbox(it.Sender))
+		int64(id), r.N, address, original, r.Route, r.row(), r.Due.UnixMicro(),
+		r.Attempts, r.LastReply, r.Delayed, r.options(), sender)
 	return err
 }
 

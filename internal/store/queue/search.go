@@ -19,7 +19,8 @@ import (
 // recipients of one slow destination are passed once, a part of them with each Claim,
 // and are then in nobody's way.
 const (
-	// walkMax is how many rows of a line one Claim reads, and of a route.
+	// walkMax is how many rows of a line one Claim reads, and of a route beyond those
+	// that are leased.
 	walkMax = 2000
 	// turnsMax is how many routes have their turn in one Claim.
 	turnsMax = 32
@@ -130,7 +131,7 @@ func (q *Queue) beginSearch(now time.Time, limit int, except Except) *search {
 	q.nextDue = now.Add(idle)
 	q.earliest = math.MaxInt64
 	s := &search{q: q, now: now.UnixMicro(), limit: limit, except: &except, next: now.Add(idle).UnixMicro(),
-		seen: make(map[lease]struct{}), items: make(map[ID]struct{}), passed: make(map[string]struct{})}
+		leased: len(q.leased), seen: make(map[lease]struct{}), items: make(map[ID]struct{}), passed: make(map[string]struct{})}
 	for i, tried := range []bool{false, true} {
 		l := line{tried, except.Kind}
 		s.lines[i] = walk{line: l, at: q.at[l]}
@@ -209,6 +210,7 @@ type search struct {
 	items  map[ID]struct{}
 	chosen []lease
 	passed map[string]struct{} // routes
+	leased int                 // recipients that may stand before those who can be had
 	next   int64               // when somebody is due
 }
 
@@ -327,8 +329,9 @@ func (s *search) turnsOf(ctx context.Context, quota int) error {
 
 // turnOf finds the oldest of a route.
 func (s *search) turnOf(ctx context.Context, r *turnOf, quota int) error {
+	readMax := walkMax + s.leased
 	rows, err := s.q.db.Reader().QueryContext(ctx, `SELECT item, n FROM recipient INDEXED BY recipient_route
-		WHERE state = 0 AND route = ? AND due <= ? ORDER BY due, item, n LIMIT ?`, r.route, s.now, walkMax)
+		WHERE state = 0 AND route = ? AND due <= ? ORDER BY due, item, n LIMIT ?`, r.route, s.now, readMax)
 	if err != nil {
 		return err
 	}
@@ -340,7 +343,7 @@ func (s *search) turnOf(ctx context.Context, r *turnOf, quota int) error {
 		if err := rows.Scan((*int64)(&l.item), &l.n); err != nil {
 			return err
 		}
-		if read == walkMax || !s.choose(l, most) {
+		if read == readMax || !s.choose(l, most) {
 			return nil
 		}
 	}
