@@ -97,7 +97,7 @@ destination_concurrency = 7
 		t.Errorf("%+v", got)
 	}
 	got := choice(t, c, "news@example.org", "a@elsewhere.example")
-	if got.Relays[0].Host != "smart.example" || got.Relays[0].User != "me" || got.Relays[0].Password.Reveal() != "pw" || !got.Relays[0].Verify {
+	if got.Relays[0].Host != "smart.example" || got.Relays[0].User != "me" || got.Relays[0].Password.Reveal() != "pw" {
 		t.Errorf("the file for recipients overrules the one for senders, as with Postfix: %+v", got)
 	}
 }
@@ -219,6 +219,17 @@ func TestMAP011PasswordsForEverybody(t *testing.T) {
 		if len(k.errs) != 1 || !strings.HasSuffix(strings.ReplaceAll(k.errs[0].Error(), dir+"/", ""), x.want) {
 			t.Errorf("%v, want %s", k.errs, x.want)
 		}
+	}
+}
+
+// TestIdleRelays: a password for another port is told.
+func TestIdleRelays(t *testing.T) {
+	c, _, err := written(t, "[outbound]\nsmarthost = 'gw.example:587'\n[[relay]]\nhost = 'gw.example:465'\nuser = 'me'\npassword = 'geheim'\n[[relay]]\nhost = 'gw.example:587'\nweight = 1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "relay gw.example port 465: nothing sends mail there") || strings.Contains(w[0], "geheim") {
+		t.Errorf("%q", w)
 	}
 }
 

@@ -19,7 +19,7 @@ func (c *Config) Warnings() []string {
 	for _, l := range c.Listen {
 		out = append(out, l.warnings()...)
 	}
-	return append(out, c.tlsWarnings()...)
+	return append(append(out, c.tlsWarnings()...), c.relayWarnings()...)
 }
 
 func (l Listener) warnings() (out []string) {

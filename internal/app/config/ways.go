@@ -233,3 +233,13 @@ func (c *Config) where(key string) string {
 	}
 	return fmt.Sprintf("%s:%d", at.File, at.Pos.Line)
 }
+
+// relayWarnings tell of relays that nothing sends mail to.
+func (c *Config) relayWarnings() (out []string) {
+	ways, _ := c.ways()
+	for _, r := range ways.Idle() {
+		out = append(out, fmt.Sprintf("relay %s%s port %d: nothing sends mail there, so that its password and weight are not used; "+
+			"it has to be named, with the same port, in outbound.smarthost, a [[transport]] or a map", r.Host, r.Socket, r.Port))
+	}
+	return out
+}

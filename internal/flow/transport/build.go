@@ -57,6 +57,7 @@ type Mistake struct {
 type builder struct {
 	table  *Table
 	relays map[string][]Relay // by host or socket
+	used   map[string]bool    // of these
 	pace   Pace
 	source Source
 	wrong  []Mistake
@@ -65,7 +66,7 @@ type builder struct {
 // NewTable makes a Table, or tells of all that is wrong. It completes the Transports,
 // which belong to the Table from then on.
 func NewTable(r Rules) (*Table, []Mistake) {
-	b := &builder{relays: byPlace(r.Relays), pace: r.Pace, source: r.Source, table: &Table{usual: r.Usual, lost: noMailbox(),
+	b := &builder{relays: byPlace(r.Relays), used: make(map[string]bool), pace: r.Pace, source: r.Source, table: &Table{usual: r.Usual, lost: noMailbox(),
 		named: make(map[string]*Transport), recipients: make(map[string][]entry, len(r.Entries)), senders: make(map[string][]entry),
 		mx: make(map[string]*way), presets: make(map[string]*way)}}
 	if b.table.usual == nil {
@@ -90,6 +91,11 @@ func NewTable(r Rules) (*Table, []Mistake) {
 	for _, p := range r.Presets {
 		if err := b.preset(p); err != nil {
 			b.wrong = append(b.wrong, Mistake{-1, err})
+		}
+	}
+	for _, known := range r.Relays {
+		if !b.used[fmt.Sprint(known.Host, known.Socket, known.Port)] {
+			b.table.idle = append(b.table.idle, known)
 		}
 	}
 	return b.table, b.wrong
@@ -158,6 +164,7 @@ func (b *builder) complete(relays []Relay, kind Kind) {
 		r := &relays[i]
 		for _, known := range b.relays[r.Host+r.Socket] {
 			if known.Port == r.Port || known.Port == 0 || r.Port == 0 {
+				b.used[fmt.Sprint(known.Host, known.Socket, known.Port)] = true
 				port := max(r.Port, known.Port)
 				*r = known
 				r.Port = port

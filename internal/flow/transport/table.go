@@ -14,6 +14,7 @@ type Table struct {
 	senders map[string][]entry
 	// mx and presets are by the name of a host, or ".parent".
 	mx, presets map[string]*way
+	idle        []Relay
 }
 
 // The ways of a house without settings. They are constants.
@@ -82,6 +83,10 @@ func (t *Table) Transports() map[string]*Transport {
 	}
 	return t.named
 }
+
+// Idle are relays that something is known of, and that nothing names: a password that is
+// never used, often because of another port.
+func (t *Table) Idle() []Relay { return t.idle }
 
 // forRecipient is the entry for a recipient.
 func (t *Table) forRecipient(m Mail) *way {
