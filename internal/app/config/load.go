@@ -97,6 +97,7 @@ func (c *Config) complete() {
 		}
 	}
 	c.Auth.complete(dir)
+	c.Notices.TemplateFile = from(dir, c.Notices.TemplateFile)
 	if c.Log.Destination != "stderr" {
 		c.Log.Destination = from(dir, c.Log.Destination)
 	}
