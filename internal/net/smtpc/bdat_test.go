@@ -90,6 +90,27 @@ func TestBadChunkingPeers(t *testing.T) {
 	}
 }
 
+// A message that went out with its envelope, and whose recipients were all refused, leaves
+// no MAIL behind for the next one.
+func TestNobodyAtOnce(t *testing.T) {
+	s := startPeer(t, sim.Peer{Offer: []string{"CHUNKING"}, Recipient: func(a string) string {
+		if a[0] == 'n' {
+			return "550 5.1.1 No such user"
+		}
+		return "250 2.1.5 Ok"
+	}})
+	c := dial(t, s, config())
+	for _, to := range []string{"a@x.example", "n@x.example", "n@x.example", "a@x.example"} {
+		env := envelope(t, to)
+		env.Size = int64(len(letter))
+		want := "250 end of DATA"
+		if to[0] == 'n' {
+			want = "550 RCPT TO"
+		}
+		expect(t, c.Send(context.Background(), env, strings.NewReader(letter)), want)
+	}
+}
+
 // deaf offers CHUNKING and takes a message for commands when it comes by BDAT.
 func deaf(t *testing.T) smtpc.Target {
 	t.Helper()

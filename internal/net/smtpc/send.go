@@ -64,6 +64,7 @@ type transaction struct {
 	ready   bool // the peer has said 354
 	chunked bool // it goes by BDAT
 	sent    bool // something of it was
+	void    bool // the message came when no recipient had been taken
 	stale   bool // the peer was gone before it said anything
 	again   bool // the peer can not take it in this way, but in another
 }
@@ -91,7 +92,10 @@ func (t *transaction) run(body io.Reader) {
 
 func (t *transaction) converse(source *sourceReader) error {
 	if t.oneGo() {
-		return t.atOnce(source)
+		if err := t.atOnce(source); err != nil || t.c.broken != nil || !t.void {
+			return err
+		}
+		return t.reset() // MAIL still stands
 	}
 	if err := t.envelope(t.commands()); err != nil {
 		return err
@@ -317,6 +321,7 @@ func (t *transaction) final(settle func(Result)) error {
 // envelope. A yes to an address (RFC 3463 §3.2) is not about the message: there was
 // one reply too many before it.
 func (t *transaction) conclude(reply *smtp.Reply) error {
+	t.void = !t.anyOpen()
 	if strings.HasPrefix(reply.Enhanced, "2.1.") {
 		return t.c.violated("reply %d %s to the message", reply.Code, reply.Enhanced)
 	}

@@ -101,3 +101,36 @@ func logsIn(t *testing.T, post Post) {
 	}
 	t.Logf("logged in with %v", offered)
 }
+
+// Servers of others refuse and take recipients in one session: with BDAT in one go with
+// its envelope too, each reply finds its command.
+func TestOurClientStaysInStep(t *testing.T) {
+	t.Parallel()
+	exim := NewExim(t, NextHop{})
+	exim.Start()
+	smtpd := NewOpenSMTPD(t, NextHop{})
+	smtpd.Start()
+	for name, server := range map[string]struct{ addr, domain string }{"exim": {exim.Addr(), eximDomain}, "opensmtpd": {smtpd.Addr(), opensmtpdDomain}} {
+		t.Run(name, func(t *testing.T) {
+			c, err := reach(t, server.addr, smtpc.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			t.Logf("CHUNKING %v, PIPELINING %v, codes %v", c.Extensions().Chunking, c.Extensions().Pipelining, c.Extensions().Enhanced)
+			letter := difficult("step")
+			for round, refused := range []bool{false, true, true, false, true} {
+				env := letterFor(t, "bob@example.net", "box@"+server.domain, letter)
+				if refused && name == "exim" {
+					env = letterFor(t, "bob@example.net", "nobody@"+server.domain, letter)
+				} else if refused {
+					env = letterFor(t, "bob@example.net", "box@no-such-domain.test", letter)
+				}
+				r := c.Send(context.Background(), env, strings.NewReader(letter)).Recipients[0]
+				if r.Delivered() == refused || refused && (r.Err != nil || r.Stage != smtpc.StageRecipient) || !c.Usable() {
+					t.Fatalf("round %d: %v at %v (%v), usable %v", round, r.Reply, r.Stage, r.Err, c.Usable())
+				}
+			}
+		})
+	}
+}
