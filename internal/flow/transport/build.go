@@ -66,39 +66,52 @@ type builder struct {
 // NewTable makes a Table, or tells of all that is wrong. It completes the Transports,
 // which belong to the Table from then on.
 func NewTable(r Rules) (*Table, []Mistake) {
-	b := &builder{relays: byPlace(r.Relays), used: make(map[string]bool), pace: r.Pace, source: r.Source, table: &Table{usual: r.Usual, lost: noMailbox(),
-		named: make(map[string]*Transport), recipients: make(map[string][]entry, len(r.Entries)), senders: make(map[string][]entry),
-		mx: make(map[string]*way), presets: make(map[string]*way)}}
-	if b.table.usual == nil {
-		b.table.usual = &Transport{Name: "smtp"}
+	b := newBuilder(r)
+	b.declare(r)
+	for _, t := range b.table.named {
+		b.finish(t)
 	}
-	for _, t := range slices.Concat(Builtin(), []*Transport{b.table.usual}, presetTransports(r.Presets), r.Transports) {
+	for i, e := range r.Entries {
+		b.note(i, b.add(e))
+	}
+	for _, p := range r.Presets {
+		b.note(-1, b.preset(p))
+	}
+	for _, known := range r.Relays {
+		if !b.used[placeOf(known)] {
+			b.table.idle = append(b.table.idle, known)
+		}
+	}
+	return b.table, b.wrong
+}
+
+func newBuilder(r Rules) *builder {
+	return &builder{relays: byPlace(r.Relays), used: make(map[string]bool), pace: r.Pace, source: r.Source, table: &Table{
+		lost: noMailbox(), named: make(map[string]*Transport),
+		recipients: make(map[string][]entry, len(r.Entries)), senders: make(map[string][]entry),
+		mx: make(map[string]*way), presets: make(map[string]*way)}}
+}
+
+// declare names the transports. A later one takes the place of one before it.
+func (b *builder) declare(r Rules) {
+	usual := r.Usual
+	if usual == nil {
+		usual = &Transport{Name: "smtp"}
+	}
+	for _, t := range slices.Concat(Builtin(), []*Transport{usual}, presetTransports(r.Presets), r.Transports) {
 		if was := b.table.named[t.Name]; was != nil && was != t {
 			t.replace(was)
 		}
 		b.table.named[t.Name] = t
 	}
-	b.table.usual = b.table.named[b.table.usual.Name]
-	b.table.local = b.table.named["local"]
-	for _, t := range b.table.named {
-		b.finish(t)
+	b.table.usual, b.table.local = b.table.named[usual.Name], b.table.named["local"]
+}
+
+// note takes down a mistake.
+func (b *builder) note(entry int, err error) {
+	if err != nil {
+		b.wrong = append(b.wrong, Mistake{entry, err})
 	}
-	for i, e := range r.Entries {
-		if err := b.add(e); err != nil {
-			b.wrong = append(b.wrong, Mistake{i, err})
-		}
-	}
-	for _, p := range r.Presets {
-		if err := b.preset(p); err != nil {
-			b.wrong = append(b.wrong, Mistake{-1, err})
-		}
-	}
-	for _, known := range r.Relays {
-		if !b.used[fmt.Sprint(known.Host, known.Socket, known.Port)] {
-			b.table.idle = append(b.table.idle, known)
-		}
-	}
-	return b.table, b.wrong
 }
 
 // replace takes what a transport does not say from the one whose place it takes.
@@ -108,6 +121,8 @@ func (t *Transport) replace(was *Transport) {
 		t.LogName = was.LogName
 	}
 }
+
+func placeOf(r Relay) string { return fmt.Sprint(r.Host, r.Socket, ":", r.Port) }
 
 func byPlace(relays []Relay) map[string][]Relay {
 	places := make(map[string][]Relay, len(relays))
@@ -154,7 +169,7 @@ func (b *builder) finish(t *Transport) {
 		return
 	}
 	if t.divert = b.find(t.Divert); t.divert == nil {
-		b.wrong = append(b.wrong, Mistake{-1, fmt.Errorf("transport %q: %w", t.Name, b.unknown(t.Divert))})
+		b.note(-1, fmt.Errorf("transport %q: %w", t.Name, b.unknown(t.Divert)))
 	}
 }
 
@@ -164,7 +179,7 @@ func (b *builder) complete(relays []Relay, kind Kind) {
 		r := &relays[i]
 		for _, known := range b.relays[r.Host+r.Socket] {
 			if known.Port == r.Port || known.Port == 0 || r.Port == 0 {
-				b.used[fmt.Sprint(known.Host, known.Socket, known.Port)] = true
+				b.used[placeOf(known)] = true
 				port := max(r.Port, known.Port)
 				*r = known
 				r.Port = port

@@ -126,6 +126,17 @@ func TestMailboxesOfOurs(t *testing.T) {
 	}
 }
 
+// TestPipes: what stands behind the colon is for the program.
+func TestPipes(t *testing.T) {
+	ways := table(t, Rules{Transports: []*Transport{{Name: "archive", Kind: Pipe, Command: []string{"/bin/cat"}}}},
+		"a.example archive:shelf 7", "b.example archive:")
+	for to, want := range map[string]string{"x@a.example": "shelf 7", "x@b.example": "b.example"} {
+		if c := ways.Choose(mail(to)); c.NextHop != want || c.Transport.Kind != Pipe || c.ByMX() {
+			t.Errorf("%s: %+v", to, c)
+		}
+	}
+}
+
 // TestSenders: they are asked when no recipient says anything, and not for our own
 // mailboxes; together with a recipient both have to fit.
 func TestSenders(t *testing.T) {

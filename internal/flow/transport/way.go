@@ -3,6 +3,8 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"facteur/internal/base/conf"
@@ -63,8 +65,10 @@ func (b *builder) lead(w *way, name, rest string) (err error) {
 	case kind == Error && (rest != "" || w.transport.Text == ""):
 		w.text, err = refusalText(rest, name == "retry")
 	case rest == "" || kind == Discard || kind == Mailbox:
-	case kind == Hold || kind == Pipe:
+	case kind == Hold:
 		w.text = rest
+	case kind == Pipe:
+		w.hop.Domain = rest // what it is, the program knows (Postfix's ${nexthop})
 	default:
 		if w.hop, err = ParseNextHop(rest); err != nil {
 			return err
@@ -84,12 +88,8 @@ func (w *way) kind() Kind {
 
 // unknown says that there is no transport of a name, and which was meant.
 func (b *builder) unknown(name string) error {
-	var names []string
-	for n := range b.table.named {
-		names = append(names, n)
-	}
 	err := fmt.Errorf("there is no transport %q", name)
-	if near := conf.Nearest(name, names); near != "" {
+	if near := conf.Nearest(name, slices.Sorted(maps.Keys(b.table.named))); near != "" {
 		return fmt.Errorf("%w; did you mean %q?", err, near)
 	}
 	return err
