@@ -31,6 +31,10 @@
 // FACTEUR_BENCH_LETTERS, FACTEUR_BENCH_SECONDS and FACTEUR_BENCH_ROUNDS change the
 // size, FACTEUR_BENCH_FULL=1 measures every combination at the door.
 //
+// BenchmarkRelay and BenchmarkQueue send to smtp-sink, as letters come and from a
+// backlog; there drain/s is deliver/s. BenchmarkMillion starts a server with a million
+// letters in its queue.
+//
 // BenchmarkIdleConnections tells what a connection costs on which nothing happens,
 // BenchmarkControl how long an ordinary client waits while each flood of package
 // siege goes on, and BenchmarkServe runs the house in this process, to be profiled.
