@@ -140,7 +140,7 @@ func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, n
 	if err != nil {
 		return queue.Draft{}, err
 	}
-	report := w.report(it, s, told, original, now)
+	report := w.report(it, s, it.Sender, s.language(it.Sender, original), told, original, now)
 	if w.readers.add(it.Sender.Key(), now) >= perReader {
 		report.Full = false
 	}
@@ -151,15 +151,14 @@ func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, n
 	to := &d.Item.Recipients[0]
 	to.Address, to.Original = it.Sender, it.Sender
 	d.Item.UTF8 = !it.Sender.IsASCII()
-	d.Item.Body8Bit = report.EightBit
 	return d, nil
 }
 
-// report is what a notice to the sender tells.
-func (w *Writer) report(it *queue.Item, s Settings, told []Recipient, original []byte, now time.Time) dsn.Report {
-	language := dsn.Language(s.language(it.Sender, original))
+// report is what a notice about an item tells its reader.
+func (w *Writer) report(it *queue.Item, s Settings, reader address.Address, language string, told []Recipient, original []byte, now time.Time) dsn.Report {
+	language = dsn.Language(language)
 	return dsn.Report{
-		Host: w.hostname, Language: language, Templates: s.Templates[language], To: it.Sender, Date: now, MessageID: w.messageID(now),
+		Host: w.hostname, Language: language, Templates: s.Templates[language], To: reader, Date: now, MessageID: w.messageID(now),
 		DelayWarning: s.DelayWarning, Lifetime: s.Lifetime, BounceLifetime: s.BounceLifetime,
 		QueueID: it.ID.String(), EnvelopeID: it.EnvelopeID, Arrived: it.Arrived, Recipients: reported(told, language, now),
 		Original: original, Size: it.Size, MaxReturn: s.Return, Full: it.Ret != smtp.RetHeaders && !it.RequireTLS,

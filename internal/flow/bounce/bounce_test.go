@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -292,11 +293,15 @@ func TestDigest(t *testing.T) {
 	o := newOffice(t, "postmaster")
 	synctest.Test(t, func(t *testing.T) {
 		o.settings.Topics = map[event.Topic]address.Address{event.Policy: {}}
-		var written []string
+		var mu sync.Mutex
+		var letters []string
+		written := func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(letters) }
 		d := NewDigest(event.Discard)
 		d.Emit(happened{event.Policy, "too early"})
 		d.write = func(topic event.Topic, lines []string, count int) {
-			written = append(written, fmt.Sprintf("%s %d %d %s", topic, len(lines), count, lines[0][len(time.DateTime)+1:]))
+			mu.Lock()
+			defer mu.Unlock()
+			letters = append(letters, fmt.Sprintf("%s %d %d %s", topic, len(lines), count, lines[0][len(time.DateTime)+1:]))
 		}
 		d.Open(o.Writer)
 		for n := range 1000 {
@@ -306,17 +311,20 @@ func TestDigest(t *testing.T) {
 			d.Emit(event.Note{Text: "a note"})
 		}
 		time.Sleep(gather + time.Second)
+		synctest.Wait()
 		d.Emit(happened{event.Policy, "later"})
 		time.Sleep(50 * time.Minute)
-		if want := "policy 100 1000 postfix/smtpd: reject 0"; len(written) != 1 || written[0] != want {
-			t.Errorf("%q, want %q", written, want)
+		synctest.Wait()
+		if want := "policy 100 1000 postfix/smtpd: reject 0"; !slices.Equal(written(), []string{want}) {
+			t.Errorf("%q, want %q", written(), want)
 		}
 		time.Sleep(20 * time.Minute)
+		synctest.Wait()
 		d.Emit(happened{event.Policy, "at the end\x1b"})
 		d.Close()
 		d.Emit(happened{event.Policy, "after it"})
-		if len(written) != 3 || written[1] != "policy 1 1 postfix/smtpd: later" {
-			t.Errorf("%q", written)
+		if all := written(); len(all) != 3 || all[1] != "policy 1 1 postfix/smtpd: later" {
+			t.Errorf("%q", all)
 		}
 	})
 }

@@ -37,6 +37,7 @@ type Digest struct {
 	mu     sync.Mutex
 	topics map[event.Topic]*pending
 	closed bool
+	busy   sync.WaitGroup // letters that are waited for, or being written
 }
 
 // pending is what there is to tell about a topic.
@@ -93,6 +94,7 @@ func (d *Digest) keep(topic event.Topic, e event.Event, interval time.Duration, 
 	}
 	if p.timer == nil {
 		wait := max(gather, p.sent.Add(interval).Sub(now))
+		d.busy.Add(1)
 		p.timer = time.AfterFunc(wait, func() { d.flush(topic) })
 	}
 }
@@ -108,6 +110,7 @@ func digestText(e event.Event, now time.Time) string {
 
 // flush sends what has gathered about a topic.
 func (d *Digest) flush(topic event.Topic) {
+	defer d.busy.Done()
 	d.mu.Lock()
 	p := d.topics[topic]
 	lines, count := p.lines, p.count
@@ -141,6 +144,7 @@ func (d *Digest) Close() {
 	for _, topic := range left {
 		d.flush(topic)
 	}
+	d.busy.Wait()
 }
 
 // digestWords are what a letter to the postmaster says.

@@ -49,10 +49,8 @@ func (w *Writer) ForPostmaster(ctx context.Context, it *queue.Item, told []Recip
 		}
 	}
 	original, _ := w.beginning(ctx, it, s)
-	report := w.report(it, s, told, original, now)
-	report.To, report.Postmaster = to.Address, true
-	report.Language = s.language(to.Address, nil)
-	report.Templates = s.Templates[report.Language]
+	report := w.report(it, s, to.Address, s.language(to.Address, nil), told, original, now)
+	report.Postmaster = true
 	w.postmasters.add("", now)
 	d, err := w.draft(report, to, fromPostmaster, it.RequireTLS, now)
 	return d, err == nil, err
