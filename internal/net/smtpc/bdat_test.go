@@ -111,6 +111,20 @@ func TestNobodyAtOnce(t *testing.T) {
 	}
 }
 
+// A message is sent whole, whatever size it was said to have.
+func TestLongerThanAnnounced(t *testing.T) {
+	for _, size := range []int{10, 24<<10 + 1, 24<<10 + 2, 500_000} {
+		s := startPeer(t, sim.Peer{Offer: []string{"CHUNKING"}})
+		body := strings.Repeat("0123456\r\n", size/9+1)[:size/9*9]
+		env := envelope(t, "a@x.example")
+		env.Size = 5
+		expect(t, dial(t, s, config()).Send(context.Background(), env, strings.NewReader(body)), "250 end of DATA")
+		if got := s.Await(1, wait); len(got) != 1 || string(got[0].Data) != body {
+			t.Errorf("%d bytes: arrived differently", size)
+		}
+	}
+}
+
 // deaf offers CHUNKING and takes a message for commands when it comes by BDAT.
 func deaf(t *testing.T) smtpc.Target {
 	t.Helper()

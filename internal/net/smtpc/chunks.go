@@ -34,19 +34,20 @@ func (t *transaction) oneGo() bool {
 		t.env.Size > 0 && t.env.Size <= atOnceMax && len(t.env.Recipients) < window-1
 }
 
-// atOnce sends envelope and message in one go. A longer message than was announced
-// goes out by the long way.
-func (t *transaction) atOnce(source *sourceReader) error {
+// atOnce sends envelope and message in one go. A message that is longer than was
+// announced is not: done is false, and source at its start.
+func (t *transaction) atOnce(source *sourceReader) (done bool, err error) {
 	pieces := t.pieces(source, atOnceMax)
 	chunk, last, err := pieces.next()
 	switch {
 	case err != nil:
-		return t.unreadable(err)
+		return true, t.unreadable(err)
 	case !last:
-		return t.unreadable(fmt.Errorf("%w: it is longer than announced", ErrBody))
+		source.r = io.MultiReader(bytes.NewReader(bytes.Clone(pieces.buf)), source.r)
+		return false, nil
 	}
 	t.sent = true
-	return t.exchange(append(t.commands(), command{stage: StageEnd, chunk: chunk}))
+	return true, t.exchange(append(t.commands(), command{stage: StageEnd, chunk: chunk}))
 }
 
 // chunks sends the message by BDAT (RFC 3030 §2). No dot is doubled; in text, line

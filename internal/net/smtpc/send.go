@@ -92,10 +92,13 @@ func (t *transaction) run(body io.Reader) {
 
 func (t *transaction) converse(source *sourceReader) error {
 	if t.oneGo() {
-		if err := t.atOnce(source); err != nil || t.c.broken != nil || !t.void {
+		done, err := t.atOnce(source)
+		switch {
+		case done && t.void && err == nil && t.c.broken == nil:
+			return t.reset() // MAIL still stands
+		case done:
 			return err
 		}
-		return t.reset() // MAIL still stands
 	}
 	if err := t.envelope(t.commands()); err != nil {
 		return err
