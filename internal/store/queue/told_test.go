@@ -51,6 +51,8 @@ func TestDeletedWhileTried(t *testing.T) {
 			if heard["done"] != 0 || heard["doomed"] != 2 || heard["ended"] != want {
 				t.Errorf("%v", heard)
 			}
+			q.mu.Lock() // the background looks, too
+			defer q.mu.Unlock()
 			if len(q.condemned) != 0 {
 				t.Errorf("%d are kept in mind", len(q.condemned))
 			}
