@@ -166,7 +166,8 @@ func (m *remote) answered(out *Outbound, d *destination, s site, reply *smtp.Rep
 		}
 	case reply.Temporary():
 		if m.ctx.Err() != nil {
-			return // our time is over: that says nothing about them
+			m.giveBack(waiting) // our time is over: that says nothing about them
+			return
 		}
 		d.failed(1, 1, m.schedule(), now, rand.Float64(), reply, text)
 		fallthrough

@@ -52,11 +52,28 @@ func (m *remote) start(ctx context.Context) {
 }
 
 // close lets each worker end the attempt that it is at, and waits for that. What
-// is in line stays in the queue.
+// is in line goes back into the queue.
 func (m *remote) close() {
 	close(m.closing)
 	m.wg.Wait()
 	m.desk.close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.destinations {
+		m.giveBack(d.waiting)
+		d.waiting = nil
+	}
+	for _, l := range m.lines {
+		m.giveBack(l.waiting.all())
+	}
+}
+
+// giveBack ends attempts that were not made.
+func (m *remote) giveBack(all []*attempt) {
+	for _, a := range all {
+		m.clerk.queue.Park(a.item)
+		m.desk.done(a, len(a.item.Recipients))
+	}
 }
 
 func (m *remote) closed() bool {
