@@ -15,7 +15,11 @@ func (d *downgrade) look(r io.Reader, length int64) error {
 	c := newClassifier()
 	for at < length || i < len(d.spans) {
 		for i < len(d.spans) && d.spans[i].end <= at {
-			d.spans[i].class, d.spans[i].utf8 = c.verdict()
+			s := d.spans[i]
+			s.class, s.utf8 = c.verdict()
+			if s.end == length && c.line > 0 && !s.header && s.part != nil && s.part.Type != "text" {
+				s.class = binary8 // as text it would get a line end
+			}
 			c = newClassifier()
 			i++
 		}
