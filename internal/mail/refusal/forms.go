@@ -34,6 +34,13 @@ const (
 // forms are the refusals that are known; the first that fits counts. First those of one
 // operator or list, whose words are their own, then what many servers say.
 var forms = []form{
+	// What we say ourselves of a host whose TLS is not good enough. First of all: the names
+	// and certificates in these texts are strangers', and have any words in them.
+	{id: "our-tls-not-offered", says: []string{"tls is required, but was not offered by host", "tls is required, but host*refused to start tls"}, means: "no-tls"},
+	{id: "our-tls-failed", says: []string{"server certificate not verified: host", "cannot start tls with host"}, means: "bad-tls"},
+	{id: "our-tlsa", says: []string{"tlsa lookup error for", "has no usable tlsa records that dnssec validates"}, means: "tlsa"},
+	{id: "our-mta-sts", says: []string{"the mta-sts policy of*does not name the mail host"}, means: "mta-sts"},
+	{id: "our-requiretls", says: []string{"the message must travel under tls all the way"}, means: "requiretls"},
 	// Microsoft: outlook.com, hotmail, live, and companies' mail there.
 	{id: "microsoft-s3140", who: "Microsoft", says: []string{"s3140"}, means: "blocked", link: microsoftHelp},
 	{id: "microsoft-s3150", who: "Microsoft", says: []string{"s3150"}, means: "blocked", link: microsoftHelp},
