@@ -97,7 +97,7 @@ func (c *change) run(ctx context.Context) error {
 	if c.json {
 		err = errors.Join(err, printJSON(c.command, c.total))
 	} else {
-		fmt.Fprintf(c.out, "%s %s %s.\n", amount(c.total), isAre(c.total.Items), c.verb.did)
+		fmt.Fprintf(c.out, "%s %s %s.%s\n", amount(c.total), isAre(c.total.Items), c.verb.did, c.busy())
 	}
 	if err == nil && len(c.missed) > 0 {
 		err = c.unchanged(ctx)
@@ -202,6 +202,15 @@ func (c *change) order(ctx context.Context, sel control.Selection) error {
 		}
 	}
 	return err
+}
+
+// busy tells of what is being tried, for which it is too late, or almost.
+func (c *change) busy() string {
+	n := c.total.Busy
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %d recipient%s of these %s being tried now; what that attempt delivers stays delivered.", n, plural(int64(n)), isAre(n))
 }
 
 // missedTold is how many IDs are told one by one that nothing was done to.

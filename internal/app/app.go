@@ -168,7 +168,7 @@ func (a *App) tellWarnings(c *config.Config) {
 // connect wires the rooms together. Each asks for its settings when it needs
 // them, so that a reload is one store of a pointer.
 func (a *App) connect(c *config.Config) error {
-	a.router = route.New(a.directory, c.Hostname, func() string { return a.settings.Load().home() })
+	a.router = route.New(a.directory, c.Hostname, func() string { return a.settings.Load().config.Home() })
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.usage, a.events)
 	a.dispatch = deliver.New(deliver.House{
@@ -207,7 +207,7 @@ func owner(account directory.Account) mailbox.Owner {
 
 // warnWithoutPostmaster tells of a mailbox that the world may rely on.
 func (a *App) warnWithoutPostmaster(ctx context.Context) {
-	name := "postmaster@" + a.settings.Load().home()
+	name := "postmaster@" + a.settings.Load().config.Home()
 	if a.router.Resolve(ctx, address.Address{Local: "postmaster"}).State() == lookup.NotFound {
 		a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/master", Text: "nobody reads " + name +
 			", where others write when something is wrong with mail from here: facteur account add " + name})

@@ -48,14 +48,6 @@ func translate(c *config.Config) (*settings, error) {
 	return s, nil
 }
 
-// home is the domain of the bare postmaster address.
-func (s *settings) home() string {
-	if len(s.config.Domains) > 0 {
-		return s.config.Domains[0].Name
-	}
-	return s.config.Hostname
-}
-
 func rules(c *config.Config) *intake.Rules {
 	r := &intake.Rules{
 		Hostname:   c.Hostname,

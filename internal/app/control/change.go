@@ -52,7 +52,8 @@ func (s *Stores) Change(ctx context.Context, o Order, told func(Progress) error)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w := &work{stores: s, order: o, by: caller(ctx), told: told, stop: cancel}
-	err = s.do(ctx, o.Action, f, queue.Told{Done: w.done, Doomed: w.doomed, Ended: w.ended})
+	n, err := s.do(ctx, o.Action, f, queue.Told{Done: w.done, Doomed: w.doomed, Ended: w.ended})
+	w.part.Busy = n.Busy
 	w.flush()
 	s.events.Emit(Summary{o.Action, w.by, w.all})
 	return errors.Join(w.failed, err)
@@ -96,7 +97,7 @@ func (w *work) ended(it *queue.Item) {
 
 func (w *work) count(it *queue.Item) {
 	w.part.IDs = append(w.part.IDs, it.ID.String())
-	w.part.Add(Count{1, len(it.Recipients), it.Size})
+	w.part.Add(Count{Items: 1, Recipients: len(it.Recipients), Size: it.Size})
 	if len(w.part.IDs) >= progressStep {
 		w.flush()
 	}
@@ -106,7 +107,7 @@ func (w *work) count(it *queue.Item) {
 // better of it.
 func (w *work) flush() {
 	w.all.Add(w.part.Count)
-	if len(w.part.IDs) > 0 && w.failed == nil {
+	if (len(w.part.IDs) > 0 || w.part.Busy > 0) && w.failed == nil {
 		if w.failed = w.told(w.part); w.failed != nil {
 			w.stop()
 		}
@@ -115,25 +116,23 @@ func (w *work) flush() {
 }
 
 // do has the queue carry out an action.
-func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.Told) (err error) {
+func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.Told) (queue.Count, error) {
 	switch a {
 	case Hold:
-		_, err = s.queue.Hold(ctx, f, told)
+		return s.queue.Hold(ctx, f, told)
 	case Release:
-		_, err = s.queue.Unhold(ctx, f, told)
+		return s.queue.Unhold(ctx, f, told)
 	case Delete:
-		_, err = s.queue.Delete(ctx, f, told)
+		return s.queue.Delete(ctx, f, told)
 	case Retry:
 		s.lift(f.Domain)
-		_, err = s.queue.Retry(ctx, f, told)
+		return s.queue.Retry(ctx, f, told)
 	case Expire:
-		_, err = s.queue.Expire(ctx, f, told)
+		return s.queue.Expire(ctx, f, told)
 	case Requeue:
-		_, err = s.queue.Requeue(ctx, f, s.reroute, told)
-	default:
-		err = fmt.Errorf("%q is nothing that can be done to the queue", a)
+		return s.queue.Requeue(ctx, f, s.reroute, told)
 	}
-	return err
+	return queue.Count{}, fmt.Errorf("%q is nothing that can be done to the queue", a)
 }
 
 // reroute finds anew where a recipient goes, from the address that the peer gave.

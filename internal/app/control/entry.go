@@ -46,13 +46,13 @@ type ToDelivery struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Queue implements Office.
+// Queue implements Office, in the order of mailq.
 func (s *Stores) Queue(ctx context.Context, sel Selection, fn func(Entry) error) error {
 	f, err := sel.filter()
 	if err != nil {
 		return err
 	}
-	list := s.queue.Select(ctx, f, func(it *queue.Item) bool {
+	list := s.queue.Listing(ctx, f, func(it *queue.Item) bool {
 		err = fn(s.entry(it))
 		return err == nil
 	})
@@ -66,7 +66,7 @@ func (s *Stores) CountQueue(ctx context.Context, sel Selection) (Count, error) {
 		return Count{}, err
 	}
 	n, err := s.queue.Count(ctx, f)
-	return Count{n.Items, n.Recipients, n.Bytes}, err
+	return Count{n.Items, n.Recipients, n.Bytes, n.Busy}, err
 }
 
 // Entry implements Office.

@@ -119,9 +119,13 @@ type Count struct {
 	Items      int   `json:"items"`
 	Recipients int   `json:"recipients"`
 	Size       int64 `json:"size"`
+	// Busy is how many of the recipients are being tried: what is changed of them takes
+	// effect when that attempt has ended, unless it ends them. What is on its way into a
+	// mailbox is not changed, but counted.
+	Busy int `json:"busy,omitempty"`
 }
 
 // Add counts more.
 func (c *Count) Add(n Count) {
-	c.Items, c.Recipients, c.Size = c.Items+n.Items, c.Recipients+n.Recipients, c.Size+n.Size
+	c.Items, c.Recipients, c.Size, c.Busy = c.Items+n.Items, c.Recipients+n.Recipients, c.Size+n.Size, c.Busy+n.Busy
 }

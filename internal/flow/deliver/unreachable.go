@@ -10,7 +10,7 @@ import (
 // Unreachable is an address of a host that was tried in vain before another one.
 type Unreachable struct {
 	Transport *transport.Transport
-	// Text is "connect to mx.example.org[2001:db8::1]: network is unreachable".
+	// Text is "connect to mx.example.org[2001:db8::1]: Network is unreachable".
 	Text string
 }
 

@@ -84,7 +84,7 @@ func TestDialAddresses(t *testing.T) {
 	t.Run("nobody there", func(t *testing.T) {
 		only := dead
 		only.Addrs = dead.Addrs[:1]
-		if f := fails(t, only, config()); f.Reply.Enhanced != "4.4.1" || !strings.Contains(f.Error(), "connection refused") {
+		if f := fails(t, only, config()); f.Reply.Enhanced != "4.4.1" || !strings.Contains(f.Error(), ": Connection refused") {
 			t.Errorf("got %v", f.Reply)
 		}
 	})

@@ -116,7 +116,7 @@ func TestLMTP(t *testing.T) {
 		}
 	})
 	t.Run("no such socket", func(t *testing.T) {
-		if f := fails(t, smtpc.Target{Host: "store.example", Socket: filepath.Join(t.TempDir(), "none")}, cfg); f.Reply.Enhanced != "4.4.1" || !strings.Contains(f.Error(), "no such file") {
+		if f := fails(t, smtpc.Target{Host: "store.example", Socket: filepath.Join(t.TempDir(), "none")}, cfg); f.Reply.Enhanced != "4.4.1" || !strings.Contains(f.Error(), ": No such file") {
 			t.Errorf("%v", f)
 		}
 	})

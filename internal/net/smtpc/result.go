@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 
 	"facteur/internal/mail/smtp"
 )
@@ -148,14 +149,16 @@ func deferred(stage Stage, peer string, err error) Result {
 	return Result{Stage: stage, Reply: smtp.NewReply(code, enhanced, clean(text)), Err: err}
 }
 
-// cause is the innermost reason of a failed connection, without addresses.
+// cause is the innermost reason of a failed connection, without addresses, as the C
+// library words it: the admins' greps look for "Connection refused".
 func cause(err error) string {
 	var sys *os.SyscallError
 	switch {
 	case errors.As(err, &sys):
-		return sys.Err.Error()
+		text := sys.Err.Error()
+		return strings.ToUpper(text[:1]) + text[1:]
 	case timedOut(err):
-		return "timed out"
+		return "Connection timed out"
 	}
 	return err.Error()
 }

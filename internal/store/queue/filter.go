@@ -66,6 +66,8 @@ type Filter struct {
 	Larger int64
 	// Reason is a part of what the last attempt was told, without regard to case.
 	Reason string
+
+	notHeld bool // any shelf but ShelfHold
 }
 
 // Count is how much a Filter picks, or an operation has changed.
@@ -80,12 +82,19 @@ type Count struct {
 
 // picks tells whether the filter picks an item that has all its recipients.
 func (f *Filter) picks(it *Item, active bool) bool {
-	return (f.Shelf == ShelfAny || f.Shelf == it.Shelf(active)) &&
-		(len(f.IDs) == 0 || slices.Contains(f.IDs, it.ID)) &&
+	shelf := it.Shelf(active)
+	return (f.Shelf == ShelfAny || f.Shelf == shelf) && !(f.notHeld && shelf == ShelfHold) &&
+		(len(f.IDs) == 0 || f.wants(it.ID)) &&
 		f.picksSender(it.Sender) &&
 		(f.Before.IsZero() || !it.Arrived.After(f.Before)) &&
 		(f.Larger == 0 || it.Size > f.Larger) &&
 		slices.ContainsFunc(it.Recipients, f.picksRecipient)
+}
+
+// wants tells whether an item is one of those wanted, which pages has sorted.
+func (f *Filter) wants(id ID) bool {
+	_, found := slices.BinarySearch(f.IDs, id)
+	return found
 }
 
 func (f *Filter) picksSender(a address.Address) bool {

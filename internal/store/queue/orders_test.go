@@ -168,3 +168,55 @@ func TestOrders(t *testing.T) {
 		})
 	}
 }
+
+// A listing has what is being tried first and what is on hold last, and each item once,
+// even one that goes from one shelf to another meanwhile.
+func TestListing(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	for i, to := range []string{"held@x.example", "later@x.example", "active@x.example"} {
+		commit(t, q, letter(t, q, "a@example.org", 10, to))
+		if i == 1 {
+			deferred(t, q, "later")
+			if _, err := q.Hold(ctx, Filter{Recipient: "held@x.example"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 2 {
+			claim(t, q, time.Now())
+		}
+	}
+	list := func(f Filter, meanwhile func(*Item)) (names string) {
+		err := q.Listing(ctx, f, func(it *Item) bool {
+			names += it.Recipients[0].Address.Local + " "
+			meanwhile(it)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	nothing := func(*Item) {}
+	if got := list(Filter{}, nothing); got != "active later held " {
+		t.Errorf("listed: %s", got)
+	}
+	if got := list(Filter{Shelf: ShelfActive}, nothing); got != "active " {
+		t.Errorf("active: %s", got)
+	}
+	if got := list(Filter{Sender: "b@example.org"}, nothing); got != "" {
+		t.Errorf("another sender's: %s", got)
+	}
+	got := list(Filter{}, func(it *Item) {
+		if it.Recipients[0].Address.Local == "active" { // its attempt ends while it is listed
+			settled(t, q, Settlement{Item: it.ID, Outcomes: []Outcome{{N: it.Recipients[0].N, Result: Deferred, Due: time.Now().Add(time.Hour)}}})
+		}
+	})
+	if got != "active later held " {
+		t.Errorf("while it changes: %s", got)
+	}
+	first := 0
+	q.Listing(ctx, Filter{}, func(*Item) bool { first++; return false })
+	if first != 1 {
+		t.Errorf("%d items for whoever wants one", first)
+	}
+}

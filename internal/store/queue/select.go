@@ -22,18 +22,66 @@ const (
 // recipients, until fn returns false. Items that come or go meanwhile may or may not
 // be seen.
 func (q *Queue) Select(ctx context.Context, f Filter, fn func(*Item) bool) error {
-	err := q.pages(ctx, f, func(page []*Item) (bool, error) {
-		for _, it := range page {
-			if !fn(it) {
-				return false, nil
-			}
+	return q.walk(ctx, whole, f, fn)
+}
+
+// Outline is Select for those who need of an item no more than its ID, the time at which
+// that was given, the sender, the size, and the recipients. A million take seconds.
+func (q *Queue) Outline(ctx context.Context, f Filter, fn func(*Item) bool) error {
+	return q.walk(ctx, lean, f, fn)
+}
+
+// Listing is Select in the order in which people read it: what is being tried first, then
+// what waits, and what is on hold last. Each item comes once, also if what is being tried
+// changes its place meanwhile.
+func (q *Queue) Listing(ctx context.Context, f Filter, fn func(*Item) bool) error {
+	active := f
+	active.Shelf, active.IDs = ShelfActive, q.leasedIDs(f.IDs)
+	listed, more := make(map[ID]struct{}), true
+	if len(active.IDs) > 0 && (f.Shelf == ShelfAny || f.Shelf == ShelfActive) {
+		if err := q.Select(ctx, active, func(it *Item) bool {
+			listed[it.ID] = struct{}{}
+			more = fn(it)
+			return more
+		}); err != nil {
+			return err
 		}
-		return true, nil
-	})
-	if err != nil {
-		return fmt.Errorf("queue: %w", err)
+	}
+	waiting, held := f, f
+	waiting.notHeld, held.Shelf = true, ShelfHold
+	parts := []Filter{waiting, held}
+	if f.Shelf != ShelfAny {
+		parts = []Filter{f}
+	}
+	for _, part := range parts {
+		if !more {
+			break
+		}
+		if err := q.Select(ctx, part, func(it *Item) bool {
+			if _, twice := listed[it.ID]; !twice {
+				more = fn(it)
+			}
+			return more
+		}); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// leasedIDs are the items of which recipients are being tried, of some or of all.
+func (q *Queue) leasedIDs(of []ID) (ids []ID) {
+	q.mu.Lock()
+	for l := range q.leased {
+		ids = append(ids, l.item)
+	}
+	q.mu.Unlock()
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	if len(of) == 0 {
+		return ids
+	}
+	return slices.DeleteFunc(ids, func(id ID) bool { return !slices.Contains(of, id) })
 }
 
 // List is Select of all.
@@ -43,7 +91,7 @@ func (q *Queue) List(ctx context.Context, fn func(*Item) bool) error {
 
 // Count tells how much the filter picks.
 func (q *Queue) Count(ctx context.Context, f Filter) (sum Count, err error) {
-	err = q.Select(ctx, f, func(it *Item) bool {
+	err = q.Outline(ctx, f, func(it *Item) bool {
 		sum.Items++
 		sum.Bytes += it.Size
 		for _, r := range it.Recipients {
@@ -60,12 +108,40 @@ func (q *Queue) Count(ctx context.Context, f Filter) (sum Count, err error) {
 	return sum, err
 }
 
+// reading is how much is read of each item.
+type reading bool
+
+const (
+	whole reading = false
+	// lean reads the rows of recipients, which name the sender, and of items the size
+	// only.
+	lean reading = true
+)
+
+func (q *Queue) walk(ctx context.Context, d reading, f Filter, fn func(*Item) bool) error {
+	err := q.pages(ctx, d, f, func(page []*Item) (bool, error) {
+		for _, it := range page {
+			if !fn(it) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
+}
+
 // pages calls fn with the items that a filter picks, page by page, until it says that
 // it has enough.
-func (q *Queue) pages(ctx context.Context, f Filter, fn func([]*Item) (more bool, err error)) error {
+func (q *Queue) pages(ctx context.Context, d reading, f Filter, fn func([]*Item) (more bool, err error)) error {
 	f.IDs = slices.Sorted(slices.Values(f.IDs))
+	if !f.Before.IsZero() {
+		d = whole // the time of an ID is not quite that of the arrival
+	}
 	for after := ID(0); ; {
-		page, err := q.page(ctx, &f, after)
+		page, err := q.page(ctx, d, &f, after)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -78,11 +154,12 @@ func (q *Queue) pages(ctx context.Context, f Filter, fn func([]*Item) (more bool
 }
 
 // page reads the next items after one that the filter may pick.
-func (q *Queue) page(ctx context.Context, f *Filter, after ID) (page []*Item, err error) {
+func (q *Queue) page(ctx context.Context, d reading, f *Filter, after ID) (page []*Item, err error) {
 	where, args := f.candidates(after)
+	clause := `WHERE r.state <> 4 AND r.item IN (SELECT DISTINCT item FROM recipient WHERE ` + where + ` ORDER BY item LIMIT ?) ORDER BY r.item, r.n`
+	args = append(args, pageItems)
 	recipients := 0
-	err = q.each(ctx, `WHERE r.state <> 4 AND r.item IN (SELECT DISTINCT item FROM recipient WHERE `+where+
-		` ORDER BY item LIMIT ?) ORDER BY r.item, r.n`, append(args, pageItems), func(it Item, r Recipient) bool {
+	add := func(it Item, r Recipient) bool {
 		if len(page) == 0 || page[len(page)-1].ID != it.ID {
 			if recipients >= pageRecipients {
 				return false
@@ -92,8 +169,37 @@ func (q *Queue) page(ctx context.Context, f *Filter, after ID) (page []*Item, er
 		recipients++
 		page[len(page)-1].add(r)
 		return true
-	})
-	return page, err
+	}
+	if d == whole {
+		err = q.each(ctx, clause, args, add)
+		return page, err
+	}
+	if err := q.read(ctx, scanLean, add, "SELECT r.item, r.sender, "+recipientColumns+" FROM recipient r "+clause, args...); err != nil {
+		return nil, err
+	}
+	return page, q.sizes(ctx, page)
+}
+
+// sizes reads those of the items of a page. One that is gone meanwhile has none.
+func (q *Queue) sizes(ctx context.Context, page []*Item) error {
+	ids := make([]ID, len(page))
+	for i, it := range page {
+		ids[i] = it.ID
+	}
+	rows, err := q.db.Reader().QueryContext(ctx, "SELECT j.key, i.size FROM json_each(?) j CROSS JOIN item i ON i.id = j.value", idList(ids, 0))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var at int
+		var size int64
+		if err := rows.Scan(&at, &size); err != nil {
+			return err
+		}
+		page[at].Size = size
+	}
+	return rows.Err()
 }
 
 // candidates is the part of a filter that the rows of recipients answer alone; it may
@@ -105,8 +211,11 @@ func (f *Filter) candidates(after ID) (where string, args []any) {
 		conditions = append(conditions, "item IN (SELECT value FROM json_each(?))")
 		args = append(args, idList(f.IDs, after))
 	}
-	if f.Shelf == ShelfHold {
+	switch {
+	case f.Shelf == ShelfHold:
 		conditions = append(conditions, "state = 2") // all of them are
+	case f.notHeld:
+		conditions = append(conditions, "state <> 2")
 	}
 	for _, c := range []struct{ column, pattern string }{{"sender", f.Sender}, {"address", f.Recipient}} {
 		if domain, whole := strings.CutPrefix(c.pattern, "@"); whole {
