@@ -38,7 +38,7 @@ type Demand struct {
 }
 
 // Demand finds what a destination has to have. It may wait for a web server, at most for
-// a minute, the first time that a domain with a policy is met.
+// Config.Patience, where a domain has a policy that is not known yet.
 func (k *Keeper) Demand(ctx context.Context, rules *Rules, to Destination) *Demand {
 	rule, ruled := rules.of(to.Domain)
 	d := &Demand{Domain: to.Domain, Named: to.Named, Level: rule.Level, Ruled: ruled, rule: rule, trust: k.config.Resolver.TrustsAD()}

@@ -22,6 +22,8 @@ const (
 	fetchTime  = 60 * time.Second // RFC 8461 §3.3
 	headerSize = 16 << 10
 	wellKnown  = "/.well-known/mta-sts.txt"
+	// maxFetches is how many policies are fetched at a time, each over a connection.
+	maxFetches = 500
 )
 
 // ErrFetch: the policy of a domain could not be fetched.
@@ -46,6 +48,12 @@ func newWeb(c Config) *http.Client {
 func (k *Keeper) fetch(ctx context.Context, domain string) (Policy, error) {
 	ctx, cancel := context.WithTimeout(dns.WithBudget(ctx, dns.DefaultBudget), k.config.FetchTime)
 	defer cancel()
+	select {
+	case k.fetches <- struct{}{}:
+		defer func() { <-k.fetches }()
+	case <-ctx.Done():
+		return Policy{}, fmt.Errorf("%w from mta-sts.%s: too many others are being fetched", ErrFetch, domain)
+	}
 	text, err := k.get(ctx, "https://mta-sts."+domain+wellKnown)
 	if err != nil {
 		return Policy{}, fmt.Errorf("%w from mta-sts.%s: %w", ErrFetch, domain, err)

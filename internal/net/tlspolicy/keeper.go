@@ -35,8 +35,9 @@ type Config struct {
 	// Dial opens a connection in place of the system, in simulated networks. From is
 	// not valid.
 	Dial func(ctx context.Context, network string, to netip.AddrPort, from netip.Addr) (net.Conn, error)
-	// FetchTime is how long the fetching of a policy may take (60 s).
-	FetchTime time.Duration
+	// FetchTime is how long the fetching of a policy may take (60 s), and Patience how
+	// long mail waits for that (10 s).
+	FetchTime, Patience time.Duration
 	// Now is the clock (time.Now).
 	Now func() time.Time
 
@@ -52,6 +53,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.FetchTime <= 0 {
 		c.FetchTime = fetchTime
+	}
+	if c.Patience <= 0 {
+		c.Patience = patience
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -69,6 +73,8 @@ type Keeper struct {
 	config Config
 	web    *http.Client
 	flight singleflight.Group
+	// fetches are the places of those under way.
+	fetches chan struct{}
 
 	mu      sync.Mutex
 	entries map[string]*entry // by domain
@@ -77,7 +83,7 @@ type Keeper struct {
 // New makes a Keeper.
 func New(c Config) *Keeper {
 	c = c.withDefaults()
-	k := &Keeper{config: c, web: newWeb(c), entries: make(map[string]*entry)}
+	k := &Keeper{config: c, web: newWeb(c), fetches: make(chan struct{}, maxFetches), entries: make(map[string]*entry)}
 	for _, known := range c.Known {
 		if len(k.entries) < c.most {
 			k.entries[known.Domain] = &entry{Cached: known, known: true}

@@ -20,6 +20,10 @@ const (
 	// refreshUse how long it is without use before nobody cares.
 	refreshAge, refreshUse = 24 * time.Hour, 30 * 24 * time.Hour
 	refreshEvery           = time.Hour
+	// patience is how long mail waits for a policy to be fetched. It holds a place among
+	// those who look for mail hosts meanwhile, which web servers that never answer must
+	// not have for long.
+	patience = 10 * time.Second
 )
 
 // Cached is a policy and what is known of it.
@@ -99,21 +103,29 @@ func (e *entry) published(now time.Time) (p published) {
 	return p
 }
 
-// renew fetches a policy, once for all who want it at the same time.
+// renew fetches a policy, once for all who want it at the same time. One that takes its
+// time is not waited for: where there is no older one, mail goes as if there were none
+// (RFC 8461 §3.3), and the fetch goes on for the next.
 func (k *Keeper) renew(ctx context.Context, domain, id string) published {
 	result := k.flight.DoChan(domain, func() (any, error) {
 		ctx := context.WithoutCancel(ctx)
 		policy, err := k.fetch(ctx, domain)
 		return k.keep(ctx, domain, id, policy, err), nil
 	})
+	enough := time.NewTimer(k.config.Patience)
+	defer enough.Stop()
+	p := published{}
 	select {
 	case r := <-result:
 		return r.Val.(published)
+	case <-enough.C:
+		p = k.cached(domain)
+		p.trouble = fmt.Errorf("%w from mta-sts.%s: no answer in %v, and it is not waited for", ErrFetch, domain, k.config.Patience)
 	case <-ctx.Done():
-		p := k.cached(domain)
+		p = k.cached(domain)
 		p.doubt = ctx.Err()
-		return p
 	}
+	return p
 }
 
 func (k *Keeper) cached(domain string) published {

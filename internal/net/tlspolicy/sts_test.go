@@ -79,7 +79,7 @@ func (p *place) open(known []Cached) *Keeper {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return New(Config{Resolver: resolver, Known: known, Roots: p.roots, WebPort: p.port, Permit: netip.Addr.IsLoopback, FetchTime: 20 * time.Second,
+	return New(Config{Resolver: resolver, Known: known, Roots: p.roots, WebPort: p.port, Permit: netip.Addr.IsLoopback, FetchTime: 20 * time.Second, Patience: 20 * time.Second,
 		Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load()) * time.Second) },
 		Report: func(r Result) {
 			p.mu.Lock()
@@ -261,6 +261,35 @@ func TestSlowWebsite(t *testing.T) {
 	}
 }
 
+// TestPatience: mail does not wait for a web server that takes its time; what that brings
+// in the end counts from then on.
+func TestPatience(t *testing.T) {
+	p := newPlace(t)
+	p.keeper.config.Patience = 50 * time.Millisecond
+	release := make(chan struct{})
+	p.handle(func(w http.ResponseWriter, r *http.Request) {
+		<-release
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, minimal)
+	})
+	p.announce("1")
+	for range 2 {
+		if got, found := p.policy(); got != "" || found.trouble == nil || !strings.Contains(found.trouble.Error(), "not waited for") {
+			t.Errorf("OUT-011 %q (%v, %v)", got, found.trouble, found.doubt)
+		}
+	}
+	close(release)
+	deadline := time.Now().Add(20 * time.Second)
+	for got := ""; got != "enforce mx.example.com"; got, _ = p.policy() {
+		if time.Now().After(deadline) {
+			t.Fatalf("OUT-011 %q", got)
+		}
+	}
+	if n := p.asked.Load(); n != 1 {
+		t.Errorf("OUT-011 %d fetches", n)
+	}
+}
+
 // TestPrivateWebsite: the web server of a stranger is not looked for in our own network,
 // whatever name or form its address comes in.
 func TestPrivateWebsite(t *testing.T) {
@@ -274,7 +303,7 @@ func TestPrivateWebsite(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer d.Close()
-			p.keeper = New(Config{Resolver: p.keeper.config.Resolver, Roots: p.roots, WebPort: p.port, FetchTime: 20 * time.Second})
+			p.keeper = New(Config{Resolver: p.keeper.config.Resolver, Roots: p.roots, WebPort: p.port, FetchTime: 20 * time.Second, Patience: 20 * time.Second})
 			if got, found := p.policy(); got != "" || found.trouble == nil || !strings.Contains(found.trouble.Error(), "not a public one") || p.asked.Load() != 0 {
 				t.Errorf("%q (%v), asked %d times", got, found.trouble, p.asked.Load())
 			}
