@@ -25,8 +25,10 @@ type places struct {
 	sender map[seat]int
 	closed map[string]bool // routes that were refused a place
 	full   map[route.Kind]bool
-	// look is called when there is room again for what was refused.
-	look func()
+	// look is called when there is room again for what was refused; opened: so it is
+	// since except was asked last.
+	look   func()
+	opened bool
 }
 
 // seat is a sender's at a destination.
@@ -132,6 +134,7 @@ func (p *places) give(a *attempt, n int) {
 			again = true
 		}
 	}
+	p.opened = p.opened || again
 	p.mu.Unlock()
 	if again {
 		p.look()
@@ -139,10 +142,15 @@ func (p *places) give(a *attempt, n int) {
 }
 
 // except is what the queue need not hand out now; none tells that there is no
-// place at all.
+// place at all. Where there is room again, the queue is told to look once more: it may
+// have looked for the last time before, and have left out what it need not any more.
 func (p *places) except() (e queue.Except, none bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.opened {
+		p.opened = false
+		defer p.look()
+	}
 	for kind := range p.full {
 		e.Kind = kind.Prefix()
 	}
