@@ -216,6 +216,7 @@ func (m *remote) next(w *worker) (order, *attempt, time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l, now := w.line, time.Now()
+	m.relieve(now)
 	switch {
 	case m.closed() || m.inTheWay(l, now):
 		return goAway, nil, 0
@@ -296,13 +297,13 @@ func (m *remote) talked(l *line) {
 	}
 }
 
-// heard notes what the host said to a message: that it comes too fast, or not.
-func (m *remote) heard(l *line, tooFast bool) {
+// heard notes what the host found of our pace when it got a message.
+func (m *remote) heard(l *line, h haste) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if tooFast {
-		l.tempo.tooFast(l.pace, now)
+	if h != fine {
+		l.tempo.slowDown(l.pace, h, now)
 		return
 	}
 	l.tempo.took(l.pace, now)
@@ -314,12 +315,12 @@ func (m *remote) heard(l *line, tooFast bool) {
 // unreachable notes that no host of the site would talk to us. When that makes the
 // site dead, those in line are put off with it, until the time that it tells. The
 // attempt may go back in line instead if only our number was too large.
-func (m *remote) unreachable(l *line, reply *smtp.Reply, text string, tooFast bool) (until time.Time, again bool) {
+func (m *remote) unreachable(l *line, reply *smtp.Reply, text string, hasty bool) (until time.Time, again bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if tooFast {
-		l.tempo.tooFast(l.pace, now)
+	if hasty {
+		l.tempo.slowDown(l.pace, tooFast, now)
 		if l.workers > 1 {
 			return time.Time{}, true
 		}

@@ -107,13 +107,15 @@ func (p *pace) ended(k transport.Pace, now time.Time) {
 // failed notes that a connection could not be made, or the host would not talk.
 func (p *pace) failed() { p.window = max(1, p.window-1) }
 
-// tooFast notes that a host said so. What the connections of one moment hear
-// counts once.
-func (p *pace) tooFast(k transport.Pace, now time.Time) {
-	if p.ceiling > 0 && now.Sub(p.slowed) < hearOnce {
+// slowDown notes that a host wants less. What the connections of one moment hear counts
+// once. A mailbox that gets too much is no reason for time between the messages: there are
+// others behind the same host, and the schedule spaces the attempts for this one.
+func (p *pace) slowDown(k transport.Pace, h haste, now time.Time) {
+	window := p.allowed(k, now)
+	if p.ceiling > 0 && now.Sub(p.slowed) < hearOnce || h == busyMailbox && window == 1 {
 		return
 	}
-	if window := p.allowed(k, now); window == 1 {
+	if window == 1 {
 		p.pause = min(max(pauseFirst, 2*p.delay(transport.Pace{}, now)), pauseMax)
 	} else {
 		p.pause = p.delay(transport.Pace{}, now)

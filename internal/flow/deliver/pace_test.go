@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/transport"
+	"facteur/internal/store/queue"
 )
 
 // busy takes messages with all the connections that are allowed.
@@ -60,8 +61,8 @@ func TestPaceSlowsDownAndRecovers(t *testing.T) {
 	k, now := transport.Pace{}.WithDefaults(), time.Unix(1e9, 0)
 	p := newPace(k)
 	busy(&p, k, 1000, now)
-	p.tooFast(k, now)
-	p.tooFast(k, now.Add(time.Second)) // another connection of the same moment
+	p.slowDown(k, tooFast, now)
+	p.slowDown(k, tooFast, now.Add(time.Second)) // another connection of the same moment
 	if got := p.allowed(k, now); got != 10 {
 		t.Fatalf("OUT-015: %d connections, want half of 20", got)
 	}
@@ -85,7 +86,7 @@ func TestPaceOfOneConnection(t *testing.T) {
 	k, now := transport.Pace{Concurrency: 1}.WithDefaults(), time.Unix(1e9, 0)
 	p := newPace(k)
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		p.tooFast(k, now)
+		p.slowDown(k, tooFast, now)
 		if got := p.delay(k, now); got != want*time.Second {
 			t.Errorf("OUT-015: %v between messages, want %ds", got, want)
 		}
@@ -130,18 +131,37 @@ func TestTooFast(t *testing.T) {
 	for _, x := range []struct {
 		code           int
 		enhanced, text string
-		want           bool
+		want           haste
 	}{
-		{421, "4.7.0", "Temporary System Problem. Try again later", true},
-		{450, "4.2.1", "The user you are trying to contact is receiving mail too quickly", true},
-		{451, "4.7.1", "Greylisted, please try again in 5 minutes", false},
-		{450, "4.7.1", "Recipient address rejected: Greylisted", false},
-		{452, "4.2.2", "Mailbox full", false},
-		{451, "4.3.0", "Throttled, come back later", true},
+		{421, "4.7.0", "Temporary System Problem. Try again later", tooFast},
+		{450, "4.2.1", "The user you are trying to contact is receiving mail too quickly", busyMailbox},
+		{451, "4.7.1", "Greylisted, please try again in 5 minutes", fine},
+		{450, "4.7.1", "Recipient address rejected: Greylisted", fine},
+		{452, "4.2.2", "Mailbox full", fine},
+		{451, "4.3.0", "Throttled, come back later", tooFast},
 	} {
 		r := []result{{reply: reply(x.code, x.enhanced, x.text), host: "mx.x.test"}}
-		if got := tooFast(r); got != x.want {
-			t.Errorf("OUT-015: %d %s %s: %v", x.code, x.enhanced, x.text, got)
+		if got := hasteOf(r); got != x.want {
+			t.Errorf("OUT-015: %d %s %s: %d", x.code, x.enhanced, x.text, got)
 		}
+	}
+}
+
+// A mailbox that gets too much halves the connections to its host, and there it ends:
+// the others behind that host need not wait for minutes.
+func TestPaceOfABusyMailbox(t *testing.T) {
+	k, now := transport.Pace{}.WithDefaults(), time.Unix(1e9, 0)
+	p := newPace(k)
+	for range 100 {
+		p.slowDown(k, busyMailbox, now)
+		now = now.Add(hearOnce)
+	}
+	if got := p.delay(k, now); got != 0 || p.allowed(k, now) > 2 {
+		t.Errorf("OUT-015: %v between messages on %d connections", got, p.allowed(k, now))
+	}
+	busy := result{reply: reply(450, "4.2.1", "The user is receiving mail too quickly"), host: "mx.x.test"}
+	taken := result{kind: queue.Delivered, reply: reply(250, "2.0.0", "Ok"), host: "mx.x.test"}
+	if got := hasteOf([]result{busy, taken}); got != fine {
+		t.Errorf("OUT-015: a host that takes the message for another recipient finds us too fast: %d", got)
 	}
 }

@@ -31,6 +31,7 @@ type remote struct {
 	tempos       map[tempoKey]*tempo
 	crew         crew
 	swept        time.Time
+	relieved     time.Time
 
 	wg      sync.WaitGroup
 	closing chan struct{}

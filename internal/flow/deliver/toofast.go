@@ -6,17 +6,47 @@ import (
 
 	"facteur/internal/mail/refusal"
 	"facteur/internal/mail/smtp"
+	"facteur/internal/store/queue"
 )
 
-// tooFast tells whether a host said to any recipient of a message that we come too fast
-// (OUT-015).
-func tooFast(results []result) bool {
+// haste is what a host finds of the pace of our mail (OUT-015).
+type haste uint8
+
+const (
+	// fine: it says nothing about it.
+	fine haste = iota
+	// busyMailbox: one mailbox gets too much, from whomever.
+	busyMailbox
+	// tooFast: we send too much.
+	tooFast
+)
+
+// hasteOf tells what a host said of our pace to any recipient of a message. One that takes
+// the message for another recipient has nothing against our pace, whatever it says of a
+// mailbox.
+func hasteOf(results []result) (most haste) {
+	taken := false
 	for _, r := range results {
-		if r.host != "" && r.reply != nil && r.reply.Temporary() && slows(r.host, r.reply) {
-			return true
+		taken = taken || r.kind == queue.Delivered
+		if r.host != "" && r.reply != nil && r.reply.Temporary() {
+			most = max(most, hasteIn(r.host, r.reply))
 		}
 	}
-	return false
+	if most == busyMailbox && taken {
+		return fine
+	}
+	return most
+}
+
+// hasteIn reads a reply. X.2.Z is about the recipient's mailbox (RFC 3463 §3.3).
+func hasteIn(host string, r *smtp.Reply) haste {
+	switch {
+	case !slows(host, r):
+		return fine
+	case r.Code != 421 && strings.HasPrefix(r.Enhanced, "4.2."):
+		return busyMailbox
+	}
+	return tooFast
 }
 
 // answered tells whether a host said anything at all to a message: a connection that broke

@@ -60,6 +60,20 @@ func (t *turns) all() []*attempt {
 	return out
 }
 
+// takeOut takes those out that leave tells; the others keep their turns.
+func (t *turns) takeOut(leave func(*attempt) bool) (out []*attempt) {
+	retried := t.retried
+	for _, a := range t.all() {
+		if leave(a) {
+			out = append(out, a)
+		} else {
+			t.add(a)
+		}
+	}
+	t.retried = retried
+	return out
+}
+
 // ring is senders who take turns.
 type ring struct {
 	n     int // attempts

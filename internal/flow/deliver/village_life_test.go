@@ -175,6 +175,54 @@ func TestSlowsDownWhenToldTo(t *testing.T) {
 	})
 }
 
+// INV-04, INV-24, OUT-004, OUT-015: a host that finds every message too fast gets one a
+// minute. The letters that don't get their turn come back all the same when their time is
+// over, and their senders hear of the delay before.
+func TestTooFastForEver(t *testing.T) {
+	inVillage(t, func(t *testing.T, v *village) {
+		sink, _, err := v.Mail("touchy.test", sim.Peer{Recipient: func(string) string { return "451 4.7.0 Throttled, slow down" }})
+		check(t, err)
+		v.schedule = Schedule{MinimalBackoff: 5 * time.Minute, MaximalBackoff: 40 * time.Minute, DelayWarning: time.Hour,
+			Lifetime: 5 * time.Hour, BounceLifetime: 5 * time.Hour}
+		v.mails(90, "alice@example.org", "u#@touchy.test")
+		_, stop := v.serve()
+		defer stop()
+		time.Sleep(2 * time.Hour)
+		late := len(v.letters("alice"))
+		if late != 90 {
+			t.Errorf("OUT-004: alice heard of %d letters after two hours that they were late", late)
+		}
+		time.Sleep(4 * time.Hour)
+		if n := len(v.letters("alice")) - late; v.waiting() != 0 || n != 90 || len(sink.Taken()) != 0 {
+			t.Errorf("INV-04: %d letters came back after their time, %d still wait", n, v.waiting())
+		}
+	})
+}
+
+// OUT-015, INV-24: a mailbox that gets too much holds up nobody else behind its host.
+func TestBusyMailboxBesideOthers(t *testing.T) {
+	inVillage(t, func(t *testing.T, v *village) {
+		sink, _, err := v.Mail("busy.test", sim.Peer{Recipient: func(to string) string {
+			if strings.HasPrefix(to, "star") {
+				return "450 4.2.1 The user you are trying to contact is receiving mail too quickly"
+			}
+			return "250 2.1.5 Ok"
+		}})
+		check(t, err)
+		v.mails(300, "bulk@example.org", "star#@busy.test")
+		_, stop := v.serve()
+		defer stop()
+		for i := range 20 {
+			time.Sleep(time.Minute)
+			v.mails(1, "alice@example.org", "other@busy.test")
+			time.Sleep(10 * time.Second)
+			if n := len(sink.Taken()); n != i+1 {
+				t.Fatalf("INV-24: of %d letters to another mailbox, %d have arrived", i+1, n)
+			}
+		}
+	})
+}
+
 // OUT-016: a host that closes after some messages, politely or not, costs a new
 // connection and no attempt.
 func TestClosesAfterSomeMessages(t *testing.T) {

@@ -113,7 +113,7 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 		return
 	}
 	if answered(results) {
-		w.remote.heard(w.line, tooFast(results))
+		w.remote.heard(w.line, hasteOf(results))
 	}
 	w.remote.conclude(ctx, a, results)
 }

@@ -119,7 +119,8 @@ func moody(address string) string {
 	case user == "refused":
 		return "550 5.1.1 No such user"
 	case user == "never", user == "moody" && rand.IntN(2) == 0:
-		return "451 4.3.0 Not now"
+		// The first is read as a wish to get less (OUT-015), the second is not.
+		return []string{"450 4.2.1 Not now", "451 4.3.0 Not now"}[rand.IntN(2)]
 	}
 	return ""
 }
