@@ -42,7 +42,7 @@ func (s *Stores) Shape(ctx context.Context, q Shape, fn func(Row) error) error {
 		return fmt.Errorf("%d columns; %d at most", len(q.Ages)+1, maxAges+1)
 	}
 	rows, now := make(map[string][]int), time.Now()
-	err = s.queue.Select(ctx, queue.Filter{}, func(it *queue.Item) bool {
+	err = s.queue.Outline(ctx, queue.Filter{}, func(it *queue.Item) bool {
 		if wanted[s.shelf(it)] {
 			q.count(rows, it, now)
 		}

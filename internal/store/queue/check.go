@@ -19,7 +19,7 @@ func (q *Queue) Check(ctx context.Context, fn func(Damage)) (sum Count, err erro
 	if err := q.checkFile(ctx, fn); err != nil {
 		return sum, fmt.Errorf("queue: %w", err)
 	}
-	err = q.pages(ctx, Filter{}, func(page []*Item) (bool, error) {
+	err = q.pages(ctx, lean, Filter{}, func(page []*Item) (bool, error) {
 		for _, it := range page {
 			sum.Items, sum.Recipients, sum.Bytes = sum.Items+1, sum.Recipients+len(it.Recipients), sum.Bytes+it.Size
 			_, err := q.stored(ctx, it)

@@ -144,13 +144,18 @@ func (q *Queue) Landings(ctx context.Context) ([]*Item, error) {
 
 // each calls fn for the recipients that the clause selects.
 func (q *Queue) each(ctx context.Context, clause string, args []any, fn func(Item, Recipient) bool) error {
-	rows, err := q.db.Reader().QueryContext(ctx, "SELECT "+columns+" FROM recipient r CROSS JOIN item i ON i.id = r.item "+clause, args...)
+	return q.read(ctx, scanRow, fn, "SELECT "+columns+" FROM recipient r CROSS JOIN item i ON i.id = r.item "+clause, args...)
+}
+
+// read calls fn for what a query gives, row by row.
+func (q *Queue) read(ctx context.Context, scan func(func(...any) error) (Item, Recipient, error), fn func(Item, Recipient) bool, query string, args ...any) error {
+	rows, err := q.db.Reader().QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		it, r, err := scanRow(rows.Scan)
+		it, r, err := scan(rows.Scan)
 		if err != nil {
 			return err
 		}

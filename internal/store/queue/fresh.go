@@ -116,6 +116,9 @@ func (q *Queue) shelveAll() {
 			}
 			return nil
 		})
+		if err != nil && !q.pause() { // a full disk, perhaps
+			return
+		}
 		q.shelved(part, err)
 	}
 	q.Look()

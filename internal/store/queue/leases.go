@@ -29,8 +29,10 @@ type leases struct {
 	condemned map[lease]func()
 	// removed are those that are to end now.
 	removed []lease
-	// reaping: what was deleted is being removed; moreDoomed: and more of it has come.
-	reaping, moreDoomed bool
+	// moreDoomed: there is something deleted to be removed; reaping: that is being done;
+	// deletions are under way, and it waits for them.
+	moreDoomed, reaping bool
+	deletions           int
 }
 
 func newLeases() leases {
@@ -180,12 +182,17 @@ func (q *Queue) clear() {
 	for part := range slices.Chunk(some, changeMax) {
 		var gone []ID
 		var cleared []lease
-		err := q.db.Write(context.Background(), func(tx *db.Tx) (err error) {
-			gone, cleared, err = clearRows(tx, part)
-			return err
-		})
-		if err != nil {
-			return
+		for {
+			err := q.db.Write(context.Background(), func(tx *db.Tx) (err error) {
+				gone, cleared, err = clearRows(tx, part)
+				return err
+			})
+			if err == nil {
+				break
+			}
+			if !q.pause() { // a full disk, perhaps
+				return
+			}
 		}
 		q.mu.Lock()
 		q.ended(gone)

@@ -25,7 +25,9 @@ type operation struct {
 	overrules bool
 	// removes: the recipients end.
 	removes bool
-	told    Told
+	// reads is how much of an item plan looks at.
+	reads reading
+	told  Told
 }
 
 // target is a recipient to be changed, as it was read and as it is to be.
@@ -41,7 +43,10 @@ func (t target) lease() lease { return lease{t.item.ID, t.N} }
 // operate does an operation to what a filter picks, a bounded part at a time, and
 // counts what it has changed. What it had done before an error stays done.
 func (q *Queue) operate(ctx context.Context, name string, f Filter, op operation) (sum Count, err error) {
-	err = q.pages(ctx, f, func(page []*Item) (bool, error) {
+	if op.removes {
+		defer q.deleting()()
+	}
+	err = q.pages(ctx, op.reads, f, func(page []*Item) (bool, error) {
 		n, err := q.operatePage(ctx, f, op, page)
 		sum.Items, sum.Recipients, sum.Bytes, sum.Busy = sum.Items+n.Items, sum.Recipients+n.Recipients, sum.Bytes+n.Bytes, sum.Busy+n.Busy
 		return true, err
@@ -81,7 +86,7 @@ func (q *Queue) operatePage(ctx context.Context, f Filter, op operation, page []
 		}
 		again := f
 		again.IDs = missed
-		if err := q.pages(ctx, again, func(p []*Item) (bool, error) { page = append(page, p...); return true, nil }); err != nil {
+		if err := q.pages(ctx, op.reads, again, func(p []*Item) (bool, error) { page = append(page, p...); return true, nil }); err != nil {
 			return sum, err
 		}
 	}
@@ -207,7 +212,7 @@ func (q *Queue) giveBack(mine []target, gone []ID, r applied, err error) {
 	defer q.mu.Unlock()
 	if len(gone) > 0 {
 		q.ended(gone)
-		q.reapLater()
+		q.moreDoomed = true
 	}
 	for _, t := range mine {
 		q.endLease(t.lease())

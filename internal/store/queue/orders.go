@@ -19,7 +19,7 @@ func (r *Recipient) waits() bool { return r.State == Queued }
 // Hold puts what the filter picks aside until a person releases it. What is being
 // tried (Count.Busy) is held if that attempt does not end it.
 func (q *Queue) Hold(ctx context.Context, f Filter, told ...Told) (Count, error) {
-	return q.operate(ctx, "holding", f, operation{told: first(told), overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+	return q.operate(ctx, "holding", f, operation{told: first(told), reads: lean, overrules: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.waits()
 		r.State, r.fresh = Held, false
 		return r, ok
@@ -49,7 +49,7 @@ func (it *Item) notBefore(now time.Time) time.Time {
 // (Count.Busy) ends with that attempt, which may still deliver it, or return it to its
 // sender; none begins after Delete has returned.
 func (q *Queue) Delete(ctx context.Context, f Filter, told ...Told) (Count, error) {
-	return q.operate(ctx, "deleting", f, operation{told: first(told), overrules: true, removes: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
+	return q.operate(ctx, "deleting", f, operation{told: first(told), reads: lean, overrules: true, removes: true, plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		r.removed = true
 		return r, true
 	}})
@@ -59,7 +59,7 @@ func (q *Queue) Delete(ctx context.Context, f Filter, told ...Told) (Count, erro
 // do. What waits for its release, for a person, or is being tried, is left alone.
 func (q *Queue) Retry(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	now := time.Now()
-	return q.operate(ctx, "retrying", f, operation{told: first(told), plan: func(_ *Item, r Recipient) (Recipient, bool) {
+	return q.operate(ctx, "retrying", f, operation{told: first(told), reads: lean, plan: func(_ *Item, r Recipient) (Recipient, bool) {
 		ok := r.waits() && r.Attempts > 0 && r.Due.After(now)
 		r.fresh, r.Due = false, now
 		return r, ok

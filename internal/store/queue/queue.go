@@ -134,10 +134,11 @@ type Queue struct {
 
 	// past is the greatest ID of the processes before this one, and prefix begins the
 	// names of files that this one is writing.
-	past   ID
-	prefix string
-	stop   context.CancelFunc
-	closed bool
+	past    ID
+	prefix  string
+	stop    context.CancelFunc
+	stopped <-chan struct{}
+	closed  bool
 }
 
 // Open opens the queue in dir (queue.db and queue/), creating what is missing. It takes
@@ -159,7 +160,7 @@ func Open(dir string) (*Queue, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	q.stop = stop
+	q.stopped, q.stop = ctx.Done(), stop
 	// A first page at once: of most queues that is all.
 	below, err := q.sweepRows(ctx, int64(q.past)+1)
 	if err != nil && !IsFull(err) {
@@ -167,6 +168,7 @@ func Open(dir string) (*Queue, error) {
 	}
 	q.background.Go(func() { q.sweep(ctx, below) })
 	q.mu.Lock()
+	q.moreDoomed = true
 	q.reapLater()
 	q.mu.Unlock()
 	return q, nil
@@ -189,6 +191,21 @@ func (q *Queue) later(fn func()) {
 	if !q.closed {
 		q.background.Go(fn)
 	}
+}
+
+// Dir is the directory of the bodies that lie beside the database.
+func (q *Queue) Dir() string { return q.spoolDir }
+
+// pause waits before something is tried again in the background; false when the queue is
+// being closed.
+func (q *Queue) pause() bool {
+	select {
+	case <-q.stopped:
+	case <-q.db.Broken():
+	case <-time.After(tryAgain):
+		return true
+	}
+	return false
 }
 
 // Broken is closed when the disk failed under the queue: nothing can be committed

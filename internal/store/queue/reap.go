@@ -10,10 +10,22 @@ import (
 // each has a page of its own to be written.
 const reapMax = 50
 
+// deleting says that an order deletes, for which somebody waits: the items go after it.
+func (q *Queue) deleting() (done func()) {
+	q.mu.Lock()
+	q.deletions++
+	q.mu.Unlock()
+	return func() {
+		q.mu.Lock()
+		q.deletions--
+		q.reapLater()
+		q.mu.Unlock()
+	}
+}
+
 // reapLater has the items removed that were deleted; q.mu is held.
 func (q *Queue) reapLater() {
-	q.moreDoomed = true
-	if !q.reaping {
+	if q.moreDoomed && !q.reaping && q.deletions == 0 {
 		q.reaping = true
 		q.later(q.reap)
 	}
@@ -23,28 +35,27 @@ func (q *Queue) reapLater() {
 // not get to is removed after the next start.
 func (q *Queue) reap() {
 	for q.reapMore() {
-		for {
-			some, err := q.reapSome()
-			if err != nil { // the disk is full, or we are closing: the next order tries again
-				q.mu.Lock()
-				q.reaping = false
-				q.mu.Unlock()
-				return
-			}
-			if some < reapMax {
-				break
-			}
+		some, err := q.reapSome()
+		switch {
+		case err != nil && !q.pause(): // a full disk, perhaps
+			return
+		case err != nil || some == reapMax:
+			q.mu.Lock()
+			q.moreDoomed = true
+			q.mu.Unlock()
 		}
 	}
 }
 
-// reapMore tells whether more has come since the last time.
-func (q *Queue) reapMore() (more bool) {
+// reapMore tells whether more is to be removed now.
+func (q *Queue) reapMore() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	more, q.moreDoomed = q.moreDoomed, false
-	q.reaping = more
-	return more
+	q.reaping = q.moreDoomed && q.deletions == 0
+	if q.reaping {
+		q.moreDoomed = false
+	}
+	return q.reaping
 }
 
 func (q *Queue) reapSome() (n int, err error) {

@@ -91,23 +91,57 @@ func parseMailbox(s string) address.Address {
 	return address.Address{Local: s[:i], Domain: s[i+1:]}
 }
 
-// columns are what scanner reads, in its order.
-const columns = `i.id, i.arrived, i.sender, i.account, i.local, i.client_addr, i.client_name, i.helo, i.protocol, i.flags, i.size, i.options,
-	r.n, r.address, r.original, r.route, r.state, r.due, r.attempts, r.last_reply, r.delayed, r.options`
+// itemColumns and recipientColumns are what rows are read from, columns both.
+const (
+	itemColumns      = "i.id, i.arrived, i.sender, i.account, i.local, i.client_addr, i.client_name, i.helo, i.protocol, i.flags, i.size, i.options"
+	recipientColumns = "r.n, r.address, r.original, r.route, r.state, r.due, r.attempts, r.last_reply, r.delayed, r.options"
+	columns          = itemColumns + ", " + recipientColumns
+)
 
 // scanRow reads one recipient with its item.
 func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
-	var id, arrived, due int64
-	var sender, addr, original, options, wishes string
-	var flags, state int
-	err = scan(&id, &arrived, &sender, &it.Origin.Account, &it.Origin.Local, &it.Origin.ClientAddr,
-		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options,
-		&r.N, &addr, &original, &r.Route, &state, &due, &r.Attempts, &r.LastReply, &r.Delayed, &wishes)
+	var id, arrived int64
+	var sender, options string
+	var flags int
+	var raw recipientRow
+	err = scan(append([]any{&id, &arrived, &sender, &it.Origin.Account, &it.Origin.Local, &it.Origin.ClientAddr,
+		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options}, raw.fields(&r)...)...)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
 	it.Body8Bit, it.UTF8, it.Binary = flags&flag8Bit != 0, flags&flagUTF8 != 0, flags&flagBinary != 0
 	it.setOptions(options)
-	r.setOptions(wishes)
-	r.setRow(state)
-	r.Address, r.Original, r.Due = parseMailbox(addr), parseMailbox(original), time.UnixMicro(due)
+	raw.finish(&r)
 	return it, r, err
+}
+
+// scanLean reads one recipient without the row of its item: of that there are the ID,
+// the time of it, and the sender.
+func scanLean(scan func(...any) error) (it Item, r Recipient, err error) {
+	var id int64
+	var sender string
+	var raw recipientRow
+	err = scan(append([]any{&id, &sender}, raw.fields(&r)...)...)
+	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(id), parseMailbox(sender)
+	raw.finish(&r)
+	return it, r, err
+}
+
+// recipientRow is what of a recipient's row has another form in memory.
+type recipientRow struct {
+	address, original, options string
+	state                      int
+	due                        int64
+}
+
+// fields are where recipientColumns go.
+func (raw *recipientRow) fields(r *Recipient) []any {
+	return []any{&r.N, &raw.address, &raw.original, &r.Route, &raw.state, &raw.due, &r.Attempts, &r.LastReply, &r.Delayed, &raw.options}
+}
+
+func (raw *recipientRow) finish(r *Recipient) {
+	r.setOptions(raw.options)
+	r.setRow(raw.state)
+	r.Address, r.Due = parseMailbox(raw.address), time.UnixMicro(raw.due)
+	if r.Original = r.Address; raw.original != raw.address {
+		r.Original = parseMailbox(raw.original)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,53 +36,55 @@ func (q *Queue) Outline(ctx context.Context, f Filter, fn func(*Item) bool) erro
 // what waits, and what is on hold last. Each item comes once, also if what is being tried
 // changes its place meanwhile.
 func (q *Queue) Listing(ctx context.Context, f Filter, fn func(*Item) bool) error {
-	active := f
-	active.Shelf, active.IDs = ShelfActive, q.leasedIDs(f.IDs)
-	listed, more := make(map[ID]struct{}), true
+	active, waiting, held := f, f, f
+	active.Shelf, active.IDs = ShelfActive, q.claimed(f.IDs)
+	waiting.notHeld, held.Shelf = true, ShelfHold
+	var parts []Filter
 	if len(active.IDs) > 0 && (f.Shelf == ShelfAny || f.Shelf == ShelfActive) {
-		if err := q.Select(ctx, active, func(it *Item) bool {
-			listed[it.ID] = struct{}{}
+		parts = append(parts, active)
+	}
+	switch f.Shelf {
+	case ShelfActive:
+	case ShelfAny:
+		parts = append(parts, waiting, held)
+	default:
+		parts = append(parts, f)
+	}
+	listed := make(map[ID]struct{}) // of what is being tried: that is bounded
+	for i, more := 0, true; more && i < len(parts); i++ {
+		err := q.Select(ctx, parts[i], func(it *Item) bool {
+			if _, twice := listed[it.ID]; twice {
+				return true
+			}
+			if parts[i].Shelf == ShelfActive {
+				listed[it.ID] = struct{}{}
+			}
 			more = fn(it)
 			return more
-		}); err != nil {
-			return err
-		}
-	}
-	waiting, held := f, f
-	waiting.notHeld, held.Shelf = true, ShelfHold
-	parts := []Filter{waiting, held}
-	if f.Shelf != ShelfAny {
-		parts = []Filter{f}
-	}
-	for _, part := range parts {
-		if !more {
-			break
-		}
-		if err := q.Select(ctx, part, func(it *Item) bool {
-			if _, twice := listed[it.ID]; !twice {
-				more = fn(it)
-			}
-			return more
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leasedIDs are the items of which recipients are being tried, of some or of all.
-func (q *Queue) leasedIDs(of []ID) (ids []ID) {
+// claimed are the items that somebody is trying, of some or of all; not those that are
+// at hand and have not been claimed.
+func (q *Queue) claimed(of []ID) []ID {
 	q.mu.Lock()
+	set := make(map[ID]struct{}, len(q.leased))
 	for l := range q.leased {
-		ids = append(ids, l.item)
+		set[l.item] = struct{}{}
+	}
+	for _, it := range q.fresh.items {
+		delete(set, it.ID)
 	}
 	q.mu.Unlock()
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
 	if len(of) == 0 {
-		return ids
+		return slices.Sorted(maps.Keys(set))
 	}
-	return slices.DeleteFunc(ids, func(id ID) bool { return !slices.Contains(of, id) })
+	return slices.DeleteFunc(slices.Clone(of), func(id ID) bool { _, is := set[id]; return !is })
 }
 
 // List is Select of all.

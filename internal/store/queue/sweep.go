@@ -21,8 +21,9 @@ const sweepPage = 10_000
 // incomingPrefix begins the names of files that are being written.
 const incomingPrefix = "incoming-"
 
-// sweepAgain is how long a sweep that could not go on waits before it tries again.
-const sweepAgain = 10 * time.Second
+// tryAgain is how long what could not be written in the background waits before it is
+// tried again.
+const tryAgain = 10 * time.Second
 
 // sweep clears up after the processes before this one, while this one works: it puts
 // what they had in memory where a search finds it, ends what they were about to end,
@@ -32,14 +33,11 @@ const sweepAgain = 10 * time.Second
 func (q *Queue) sweep(ctx context.Context, below int64) {
 	for below > 0 {
 		from, err := q.sweepRows(ctx, below)
-		if err == nil {
+		switch {
+		case err == nil:
 			below = from
-			continue
-		}
-		select { // a full disk, perhaps
-		case <-ctx.Done():
+		case !q.pause(): // a full disk, perhaps
 			return
-		case <-time.After(sweepAgain):
 		}
 	}
 	q.removeOrphans(ctx) // what it can't remove is nobody's mail
