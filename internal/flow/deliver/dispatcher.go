@@ -84,10 +84,7 @@ func New(h House) *Dispatcher {
 	c := &clerk{queue: h.Queue, schedule: schedule, notices: h.Notices, events: h.Events,
 		rounds: rounds{turns: make(chan struct{}, settlingMax)}}
 	d.clerk = c
-	d.local = &local{
-		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: d.done,
-		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
-	}
+	d.local = newLocal(h, c, d.done)
 	d.remote = newRemote(h, c, d.done)
 	return d
 }

@@ -39,6 +39,13 @@ type local struct {
 
 	in     chan *attempt
 	landed chan *letter
+	// landing renames again what could not be, finishing ends what has landed.
+	landing, finishing *lanes
+
+	crowd    crowd
+	volumes  *volumes
+	device   uint64 // of the queue
+	patience time.Duration
 }
 
 // letter is one recipient's copy.
@@ -48,6 +55,8 @@ type letter struct {
 	home      string
 	delivery  maildir.Delivery
 	size      maildir.Size
+	// ended: no other carrier may take it over; its carrier's mu guards it.
+	ended bool
 }
 
 const (
@@ -58,22 +67,47 @@ const (
 	batchMax = 256
 )
 
-func (l *local) run(ctx context.Context) {
-	var wg sync.WaitGroup
-	for range carriers {
-		wg.Go(func() { l.carry(ctx) })
+func newLocal(h House, c *clerk, done func(*attempt, int)) *local {
+	l := &local{
+		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: done,
+		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
+		volumes: newVolumes(h.Queue.Dir(), vfs.Mounts), patience: patience,
 	}
-	wg.Go(func() { l.finish(ctx) })
-	wg.Wait()
+	if info, err := h.FS.Stat(h.Queue.Dir()); err == nil {
+		l.device = info.Device
+	}
+	l.landing, l.finishing = newLanes(l.landAll), newLanes(l.remove)
+	return l
 }
 
-func (l *local) carry(ctx context.Context) {
-	for {
+// run delivers until ctx ends, and what was begun is ended; but nobody waits for a file
+// system that does not answer.
+func (l *local) run(ctx context.Context) {
+	ended := make(chan struct{})
+	for range carriers {
+		l.employ(ctx)
+	}
+	go l.watch(ctx, ended)
+	l.finish(ctx)
+	go func() {
+		defer close(ended)
+		l.crowd.wg.Wait()
+		l.landing.wg.Wait()
+		l.finishing.wg.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(2 * l.patience):
+	}
+}
+
+func (l *local) carry(ctx context.Context, c *carrier) {
+	for !c.isAside() {
 		batch := gather(ctx, l.in, batchMax)
 		if batch == nil {
 			return
 		}
-		l.deliver(ctx, batch)
+		l.deliver(ctx, c, batch)
 	}
 }
 
@@ -98,90 +132,135 @@ func gather[T any](ctx context.Context, in <-chan T, limit int) []T {
 }
 
 // deliver takes a batch through the steps of package maildir.
-func (l *local) deliver(ctx context.Context, batch []*attempt) {
-	batch = slices.DeleteFunc(batch, func(a *attempt) bool { return !begin(l.clerk.queue, a, l.done) })
-	staged := l.stageAll(ctx, batch)
-	if len(staged) == 0 {
-		return
-	}
-	if err := maildir.SyncStaged(deliveries(staged)); err != nil {
-		l.retreat(ctx, staged, err)
-		return
-	}
-	if _, err := l.clerk.settle(ctx, landing(staged)...); err != nil {
-		return // the rows are Queued still; a restart writes the letters again
-	}
-	for _, x := range staged {
-		l.land(ctx, x)
-	}
+func (l *local) deliver(ctx context.Context, c *carrier, batch []*attempt) {
+	load := l.unpack(ctx, batch)
+	c.take(load)
+	l.deliverStaged(ctx, c, l.stageAll(ctx, c, load))
 }
 
-func (l *local) stageAll(ctx context.Context, batch []*attempt) []*letter {
-	var staged []*letter
-	dirs := make(map[string]maildir.Dir) // found in this batch
-	few := recipients(batch) <= maildir.Few
-	// A batch that was begun is ended: the word to stop is no failure of a mailbox.
-	whole := context.WithoutCancel(ctx)
+// unpack gives the letters of a batch, but those that nobody wants any more.
+func (l *local) unpack(ctx context.Context, batch []*attempt) (load []*letter) {
+	now := time.Now()
 	for _, a := range batch {
-		a.begun = time.Now()
-		if late := l.clerk.overdue(a, a.begun); late != nil {
+		if !begin(l.clerk.queue, a, l.done) {
+			continue
+		}
+		a.begun = now
+		if late := l.clerk.overdue(a, now); late != nil {
 			for _, r := range late {
 				l.giveBack(ctx, a, r)
 			}
 			continue
 		}
 		for _, r := range a.item.Recipients {
-			var x *letter
-			var failure *result
-			if err := guard(func() { x, failure = l.stage(whole, a, r, dirs, few) }); err != nil {
-				l.events.Emit(Trouble{ID: a.item.ID, What: "delivering", Err: err})
-				failure = &a.only(r).crashed()[0]
-			}
-			if failure != nil {
-				l.giveBack(ctx, a, *failure)
-				continue
-			}
-			staged = append(staged, x)
+			load = append(load, &letter{attempt: a, recipient: r})
 		}
-		a.connected = time.Now()
+	}
+	return load
+}
+
+// stageAll writes letters into tmp, and gives those for which that worked.
+func (l *local) stageAll(ctx context.Context, c *carrier, load []*letter) []*letter {
+	var staged []*letter
+	dirs := make(map[string]maildir.Dir) // found in this batch
+	few := len(load) <= maildir.Few
+	// A batch that was begun is ended: the word to stop is no failure of a mailbox.
+	whole := context.WithoutCancel(ctx)
+	for _, x := range load {
+		var failure *result
+		if err := guard(func() { failure = l.stage(whole, c, x, dirs, few) }); err != nil {
+			l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "delivering", Err: err})
+			failure = &x.attempt.only(x.recipient).crashed()[0]
+		}
+		if !c.leave(l.volumes) {
+			return nil
+		}
+		if failure == nil {
+			x.attempt.connected = time.Now()
+			staged = append(staged, x)
+		} else if c.end(x) {
+			l.giveBack(ctx, x.attempt, *failure)
+		}
 	}
 	return staged
 }
 
-// recipients is how many letters a batch becomes.
-func recipients(batch []*attempt) (n int) {
-	for _, a := range batch {
-		n += len(a.item.Recipients)
+// deliverStaged takes letters that are in tmp to new: those on each device by themselves.
+func (l *local) deliverStaged(ctx context.Context, c *carrier, staged []*letter) {
+	device := func(x *letter) uint64 { return x.delivery.Dir.Device() }
+	slices.SortStableFunc(staged, func(x, y *letter) int { return cmp.Compare(device(x), device(y)) })
+	for len(staged) > 0 && !c.isAside() {
+		at := device(staged[0])
+		n := slices.IndexFunc(staged, func(x *letter) bool { return device(x) != at })
+		if n < 0 {
+			n = len(staged)
+		}
+		l.deliverTogether(ctx, c, at, staged[:n])
+		staged = staged[n:]
 	}
-	return n
+}
+
+// deliverTogether takes letters on one device to new.
+func (l *local) deliverTogether(ctx context.Context, c *carrier, device uint64, staged []*letter) {
+	c.enter(device, staged...)
+	err := maildir.SyncStaged(deliveries(staged))
+	if !c.leave(l.volumes) {
+		return
+	}
+	if err != nil {
+		l.retreat(ctx, c, staged, err)
+		return
+	}
+	if !c.end(staged...) {
+		return
+	}
+	if _, err := l.clerk.settle(ctx, landing(staged)...); err != nil {
+		return // the rows are Queued still; a restart writes the letters again
+	}
+	for _, x := range staged {
+		c.enter(0, x)
+		err := x.rename()
+		c.leave(l.volumes)
+		l.renamed(ctx, x, err)
+	}
 }
 
 // stage writes one copy into tmp. What fails waits, unless the account is gone.
 // One that comes with few others is synced at once.
-func (l *local) stage(ctx context.Context, a *attempt, r queue.Recipient, dirs map[string]maildir.Dir, few bool) (*letter, *result) {
-	account, failure := l.account(ctx, a, r)
+func (l *local) stage(ctx context.Context, c *carrier, x *letter, dirs map[string]maildir.Dir, few bool) *result {
+	account, failure := l.account(ctx, x.attempt, x.recipient)
 	if failure != nil {
-		return nil, failure
+		return failure
 	}
-	x := &letter{attempt: a, recipient: r, home: account.Home}
-	dir, found := dirs[account.Home]
+	x.home = account.Home
+	if !l.volumes.answers(x.home) {
+		return unreachableMailbox(x.recipient)
+	}
+	c.enter(0, x)
+	dir, found := dirs[x.home]
 	if !found {
 		var err error
-		if dir, err = maildir.Create(l.fs, filepath.Join(account.Home, "Maildir")); err != nil {
-			return nil, mailboxTrouble(r, err)
+		if dir, err = maildir.Create(l.fs, filepath.Join(x.home, "Maildir")); err != nil {
+			return mailboxTrouble(x.recipient, err)
 		}
-		dirs[account.Home] = dir
+		dirs[x.home] = dir
 	}
+	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(x.attempt.item, x.recipient), Synced: few}
 	var err error
-	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(a.item, r), Synced: few}
 	if x.size, err = l.write(ctx, x); errors.Is(err, errLoop) {
-		return nil, &result{recipient: r, kind: queue.Failed, reply: smtp.NewReply(554, "5.4.6", "mail forwarding loop"),
-			text: fmt.Sprintf("mail forwarding loop for %s: the message has been delivered to this mailbox before", r.Address)}
+		return &result{recipient: x.recipient, kind: queue.Failed, reply: smtp.NewReply(554, "5.4.6", "mail forwarding loop"),
+			text: fmt.Sprintf("mail forwarding loop for %s: the message has been delivered to this mailbox before", x.recipient.Address)}
 	}
 	if err != nil {
-		return nil, mailboxTrouble(r, err)
+		return mailboxTrouble(x.recipient, err)
 	}
-	return x, nil
+	return nil
+}
+
+// unreachableMailbox is for a mailbox on a file system that does not answer.
+func unreachableMailbox(r queue.Recipient) *result {
+	const text = "mailbox not reachable: the file system does not answer"
+	return &result{recipient: r, reply: smtp.NewReply(451, "4.2.1", text), text: text}
 }
 
 func (l *local) account(ctx context.Context, a *attempt, r queue.Recipient) (directory.Account, *result) {
@@ -291,14 +370,18 @@ func settlements(letters []*letter, r queue.Result) []queue.Settlement {
 // retreat is for a batch that could not be made durable: nothing of it counts. Each
 // letter is written again on its own, so that one Maildir's trouble is not that of
 // the others.
-func (l *local) retreat(ctx context.Context, letters []*letter, err error) {
+func (l *local) retreat(ctx context.Context, c *carrier, letters []*letter, err error) {
 	if len(letters) == 1 {
-		x := letters[0]
-		l.giveBack(ctx, x.attempt, *mailboxTrouble(x.recipient, err))
+		if x := letters[0]; c.end(x) {
+			l.giveBack(ctx, x.attempt, *mailboxTrouble(x.recipient, err))
+		}
 		return
 	}
 	for _, x := range letters {
-		l.deliver(ctx, []*attempt{x.attempt.only(x.recipient)})
+		if c.isAside() {
+			return
+		}
+		l.deliverStaged(ctx, c, l.stageAll(ctx, c, []*letter{x}))
 	}
 }
 
@@ -310,10 +393,13 @@ func (l *local) giveBack(ctx context.Context, a *attempt, r result) {
 	l.done(a, 1)
 }
 
-// land renames, shows the letter to whoever is reading the mailbox, and tells.
-// A letter that can't be renamed now is tried again until it can.
-func (l *local) land(ctx context.Context, x *letter) {
-	if err := x.delivery.Dir.Land(x.delivery.Name, x.size); err != nil {
+// rename makes a letter visible in new/. It may be done again.
+func (x *letter) rename() error { return x.delivery.Dir.Land(x.delivery.Name, x.size) }
+
+// renamed shows the letter to whoever is reading the mailbox, and tells. A letter that
+// can't be renamed now is tried again until it can.
+func (l *local) renamed(ctx context.Context, x *letter, err error) {
+	if err != nil {
 		l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "moving a letter to new/", Err: err})
 		l.later(ctx, x)
 		return
@@ -345,11 +431,29 @@ func (l *local) landAt(ctx context.Context, x *letter) {
 	case failure == nil:
 		x.home = account.Home
 		x.delivery.Dir = maildir.Dir{FS: l.fs, Path: filepath.Join(account.Home, "Maildir")}
-		l.land(ctx, x)
+		l.landing.add(ctx, l.laneOf(x), x)
 	case failure.kind == queue.Failed:
 		l.giveBack(ctx, x.attempt, *failure)
 	default:
 		l.later(ctx, x)
+	}
+}
+
+// laneOf is where a letter waits for its file system.
+func (l *local) laneOf(x *letter) lane {
+	if d := x.delivery.Dir.Device(); d != 0 {
+		return lane{device: d}
+	}
+	return lane{volume: l.volumes.of(x.home)}
+}
+
+// landAll renames letters of one lane.
+func (l *local) landAll(ctx context.Context, letters []*letter) {
+	for _, x := range letters {
+		if ctx.Err() != nil {
+			return // the rows stay Landing
+		}
+		l.renamed(ctx, x, x.rename())
 	}
 }
 
@@ -368,7 +472,15 @@ func (l *local) finish(ctx context.Context) {
 			time.Sleep(finishWait)
 			batch = append(batch, drain(l.landed, finishMax-len(batch))...)
 		}
-		l.remove(ctx, batch)
+		for len(batch) > 0 {
+			at := l.laneOf(batch[0])
+			other := slices.IndexFunc(batch, func(x *letter) bool { return l.laneOf(x) != at })
+			if other < 0 {
+				other = len(batch)
+			}
+			l.finishing.add(ctx, at, batch[:other:other]...)
+			batch = batch[other:]
+		}
 	}
 }
 
@@ -456,7 +568,13 @@ func (l *local) report(ctx context.Context, letters []*letter) bool {
 		r := result{recipient: x.recipient, kind: queue.Delivered, text: deliveredText}
 		told[i] = r.told(dsn.Delivered, time.Time{})
 	}
-	notice, err := l.clerk.notices.Notice(context.WithoutCancel(ctx), it, told, now)
+	var notice queue.Draft
+	var err error
+	if crash := guard(func() { notice, err = l.clerk.notices.Notice(context.WithoutCancel(ctx), it, told, now) }); crash != nil {
+		// They are where they should be: nobody is told, and it is not tried again.
+		l.events.Emit(Trouble{ID: it.ID, What: "writing a notice", Err: crash})
+		return l.settleDelivered(ctx, letters, settlements(letters, queue.Delivered))
+	}
 	if err != nil {
 		l.events.Emit(Trouble{ID: it.ID, What: "writing a notice", Err: err})
 		for _, x := range letters {

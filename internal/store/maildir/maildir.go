@@ -69,6 +69,10 @@ type Dir struct {
 	device uint64 // where tmp was at Open, which looks at it last; 0 if not known
 }
 
+// Device is the device that the letters of a Maildir from Open or Create are on; 0 when
+// it is not known.
+func (d Dir) Device() uint64 { return d.device }
+
 // Open checks that dir is a Maildir.
 func Open(f vfs.FS, dir string) (Dir, error) {
 	d := Dir{FS: f, Path: dir}
