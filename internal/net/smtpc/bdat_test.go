@@ -90,6 +90,28 @@ func TestBadChunkingPeers(t *testing.T) {
 	}
 }
 
+// A peer that promises enhanced codes and gives none is followed as long as there is one
+// reply to each command, whatever it says to the message.
+func TestExtraReplyWithoutCodes(t *testing.T) {
+	for name, x := range map[string]struct{ extra, end, want string }{
+		"OUT-006 one too many": {"250 Ok\r\n", "550 No\r\n", "451 RSET!"},
+		"a no":                 {"", "550 No\r\n", "550 end of DATA"},
+		"a yes":                {"", "250 Ok\r\n", "250 end of DATA"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startPeer(t, sim.Peer{Offer: []string{"CHUNKING"}, Recipient: func(string) string { return "250 Ok" },
+				Faults: []sim.Fault{{At: "RCPT", Nth: 2, Extra: x.extra}, {At: "end", Raw: x.end}}})
+			c := dial(t, s, config())
+			env := envelope(t, "a@x.example", "b@x.example")
+			env.Size = int64(len(letter))
+			expect(t, c.Send(context.Background(), env, strings.NewReader(letter)), x.want, x.want)
+			if c.Usable() != (x.want == "550 end of DATA") {
+				t.Error("usable:", c.Usable())
+			}
+		})
+	}
+}
+
 // A message that went out with its envelope, and whose recipients were all refused, leaves
 // no MAIL behind for the next one.
 func TestNobodyAtOnce(t *testing.T) {

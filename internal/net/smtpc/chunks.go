@@ -25,8 +25,8 @@ const (
 
 // oneGo tells whether envelope and message may go out together (RFC 3030 §4.2), which
 // saves a round trip where DATA saves none. It is done where a reply can be told
-// from its neighbours: by its enhanced code, or because the peer has kept count in an
-// earlier transaction. In LMTP it is not: whether BDAT without a recipient has one
+// from its neighbours: by its enhanced code (see conclude), or because the peer has kept
+// count in an earlier transaction. In LMTP it is not: whether BDAT without a recipient has one
 // reply or none is not said anywhere.
 func (t *transaction) oneGo() bool {
 	x := &t.c.ext

@@ -91,6 +91,7 @@ func (c Config) localAddr(to netip.Addr) netip.Addr {
 // Timeouts are how long to wait. Zero fields take the default in brackets.
 type Timeouts struct {
 	Connect   time.Duration // to reach one address (30 s)
+	Search    time.Duration // before no other address is tried (10 min)
 	Stagger   time.Duration // before the next address is tried beside one that does not answer (2 s)
 	Greeting  time.Duration // for the 220 (5 min)
 	Hello     time.Duration // for EHLO, HELO and AUTH (5 min)
@@ -113,6 +114,7 @@ type Timeouts struct {
 func (t Timeouts) withDefaults() Timeouts {
 	return Timeouts{
 		Connect:   orDefault(t.Connect, 30*time.Second),
+		Search:    orDefault(t.Search, 10*time.Minute),
 		Stagger:   orDefault(t.Stagger, 2*time.Second),
 		Greeting:  orDefault(t.Greeting, 5*time.Minute),
 		Hello:     orDefault(t.Hello, 5*time.Minute),

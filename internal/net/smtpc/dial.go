@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 // Target is a host to connect to.
@@ -53,7 +54,9 @@ type Attempt struct {
 //
 // Where an address does not answer, the next is tried beside it after
 // Timeouts.Stagger (RFC 8305 §5), and the first connection that stands is used: a
-// family that leads nowhere costs seconds, not the time of a connection.
+// family that leads nowhere costs seconds, not the time of a connection. Addresses that
+// take the connection and its time, and then not the mail, are not all tried: after
+// Timeouts.Search there is no other.
 //
 // A greeting or EHLO refused with 5yz is the Failure's Reply as it came; it is
 // about the host and not about any message, so another host may be tried and
@@ -66,6 +69,7 @@ func Dial(ctx context.Context, target Target, cfg Config) (*Conn, error) {
 			cfg.Security = Clear // nobody listens between two processes
 		}
 	}
+	begun := time.Now()
 	race := newRace(ctx, target, cfg)
 	defer race.end()
 	var missed []Attempt
@@ -81,7 +85,7 @@ func Dial(ctx context.Context, target Target, cfg Config) (*Conn, error) {
 		}
 		last = a.failure
 		missed = append(missed, Attempt{a.addr, a.failure})
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || time.Since(begun) >= cfg.Timeouts.Search {
 			break
 		}
 	}
@@ -98,7 +102,7 @@ func talk(ctx context.Context, raw net.Conn, target Target, addr netip.Addr, cfg
 		cfg.Memory.blame(target.Host, badResumption)
 		c, failure = retry(ctx, target, addr, cfg)
 	}
-	if failure == nil || failure.Stage != StageStartTLS || cfg.mustEncrypt() || ctx.Err() != nil {
+	if failure == nil || failure.Stage != StageStartTLS && !failure.overTLS || cfg.mustEncrypt() || ctx.Err() != nil {
 		return c, failure
 	}
 	cfg.Security = Clear
@@ -157,7 +161,7 @@ func start(ctx context.Context, raw net.Conn, host, peer string, cfg Config) (*C
 	defer c.closeWhenDone(ctx)()
 	if refused := c.introduce(); refused != nil {
 		c.Close()
-		return nil, &Failure{Result: *refused, Peer: peer, session: c.resumptionFailed(refused)}
+		return nil, &Failure{Result: *refused, Peer: peer, session: c.resumptionFailed(refused), overTLS: c.fellSilent(refused)}
 	}
 	return c, nil
 }

@@ -115,6 +115,33 @@ func TestHelo(t *testing.T) {
 	expect(t, c.Send(context.Background(), envelope(t, "a@x.example"), strings.NewReader(letter)), "250 end of DATA")
 }
 
+// A host that breaks off right behind the handshake is one whose TLS fails: mail goes in
+// clear where that is allowed, and waits where it is not.
+func TestBreaksOffUnderTLS(t *testing.T) {
+	server, _ := certificate(t)
+	for security, allowed := range map[smtpc.Security]bool{smtpc.Opportunistic: true, smtpc.Encrypted: false} {
+		s := startPeer(t, sim.Peer{TLS: server, Faults: []sim.Fault{{At: "EHLO", Nth: 2, Silent: true, Then: sim.Drop}}})
+		cfg := config()
+		cfg.Security = security
+		var told []smtpc.Session
+		cfg.Observe = func(s smtpc.Session) { told = append(told, s) }
+		c, err := smtpc.Dial(context.Background(), target(s), cfg)
+		if (err == nil) != allowed || err != nil && !errors.Is(err, smtpc.ErrLost) {
+			t.Fatalf("INV-18 %v", err)
+		}
+		if last := told[len(told)-1]; last.TLS != nil || last.Err == nil || last.Failed == allowed {
+			t.Errorf("told %+v", last)
+		}
+		if err == nil {
+			defer c.Close()
+			if _, ok := c.TLS(); ok || c.TLSFailure() == nil {
+				t.Errorf("TLS: %v, %v", ok, c.TLSFailure())
+			}
+			expect(t, c.Send(context.Background(), envelope(t, "a@x.example"), strings.NewReader(letter)), "250 end of DATA")
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	server, pool := certificate(t)
 	t.Run("opportunistic takes any certificate", func(t *testing.T) {

@@ -72,6 +72,7 @@ type Failure struct {
 	Attempts []Attempt
 
 	session bool // an old TLS session may be the reason
+	overTLS bool // the handshake went well, and nothing came of it
 }
 
 // Error says it with the peer's name in front.

@@ -65,6 +65,7 @@ type transaction struct {
 	chunked bool // it goes by BDAT
 	sent    bool // something of it was
 	void    bool // the message came when no recipient had been taken
+	unsure  bool // the yes to the message may be one to a recipient
 	stale   bool // the peer was gone before it said anything
 	again   bool // the peer can not take it in this way, but in another
 }
@@ -94,7 +95,9 @@ func (t *transaction) converse(source *sourceReader) error {
 	if t.oneGo() {
 		done, err := t.atOnce(source)
 		switch {
-		case done && t.void && err == nil && t.c.broken == nil:
+		case done && err == nil && t.c.broken == nil && t.unsure:
+			return t.makeSure()
+		case done && err == nil && t.c.broken == nil && t.void:
 			return t.reset() // MAIL still stands
 		case done:
 			return err
@@ -272,6 +275,22 @@ func (t *transaction) reset() error {
 	return nil
 }
 
+// makeSure looks whether the yes to the message was the last that the peer had to say:
+// if not, the reply to RSET is the one to the message. Whether the peer keeps count is
+// not known even then, so that it gets no more in this way.
+func (t *transaction) makeSure() error {
+	if err := t.reset(); err != nil {
+		return err
+	}
+	t.c.cfg.Memory.blame(t.c.host, badChunking)
+	if t.c.broken == nil {
+		t.c.broken = errCodes
+	}
+	return nil
+}
+
+var errCodes = errors.New("peer promises enhanced codes and gives none")
+
 // anyOpen tells whether a recipient is not settled, that is, accepted so far.
 func (t *transaction) anyOpen() bool {
 	return slices.ContainsFunc(t.results, func(r Result) bool { return r.Reply == nil })
@@ -322,9 +341,11 @@ func (t *transaction) final(settle func(Result)) error {
 
 // conclude settles everybody by the reply to a message that went out with its
 // envelope. A yes to an address (RFC 3463 §3.2) is not about the message: there was
-// one reply too many before it.
+// one reply too many before it. One without the code that was promised can't be told
+// from that.
 func (t *transaction) conclude(reply *smtp.Reply) error {
 	t.void = !t.anyOpen()
+	t.unsure = positive(reply) && reply.Enhanced == "" && t.c.messages == 0
 	if strings.HasPrefix(reply.Enhanced, "2.1.") {
 		return t.c.violated("reply %d %s to the message", reply.Code, reply.Enhanced)
 	}

@@ -51,6 +51,24 @@ func serve(l net.Listener, handle func(net.Conn)) {
 	}
 }
 
+// A host with many addresses that all take the connection and say nothing does not hold a
+// message for hours.
+func TestSearchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var addrs []netip.Addr
+		for a := mx4; len(addrs) < 20; a = a.Next() {
+			addrs = append(addrs, a)
+		}
+		_, to, cfg := world(t, host("greeting", 0), addrs...)
+		begun := time.Now()
+		_, err := smtpc.Dial(t.Context(), to, cfg)
+		var failure *smtpc.Failure
+		if !errors.As(err, &failure) || len(failure.Attempts) != 2 || time.Since(begun) > 20*time.Minute {
+			t.Errorf("OUT-013 %v after %v", err, time.Since(begun))
+		}
+	})
+}
+
 // host is a good one that is silent for ever where silent says so, and answers each
 // command after a wait.
 func host(silent string, each time.Duration) func(net.Conn) {

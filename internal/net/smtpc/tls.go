@@ -137,6 +137,18 @@ func (c *Conn) handshake() *Result {
 	return nil
 }
 
+// fellSilent tells whether the connection broke right behind the handshake: with TLS 1.3
+// a host that does not like it says so only then, and others break off at the first
+// record. It is told of as TLS that failed.
+func (c *Conn) fellSilent(r *Result) bool {
+	if c.tls == nil || r.Stage != StageHello || !errors.Is(r.Err, ErrLost) || timedOut(r.Err) {
+		return false
+	}
+	c.tls = nil
+	c.observe(r.Err, c.cfg.mustEncrypt())
+	return true
+}
+
 // observe tells who wants to know how it went.
 func (c *Conn) observe(err error, failed bool) {
 	if c.cfg.Observe == nil {
