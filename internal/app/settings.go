@@ -6,6 +6,7 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/conf"
+	"facteur/internal/base/event"
 	"facteur/internal/flow/advice"
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
@@ -43,6 +44,11 @@ func translate(c *config.Config) (*settings, error) {
 	}
 	if s.notices, err = c.NoticeRules(); err != nil {
 		return nil, err
+	}
+	for _, topic := range []event.Topic{event.Policy, event.Protocol} {
+		if _, wanted := s.notices.Topics[topic]; wanted {
+			s.sessions.Transcripts = true
+		}
 	}
 	s.outbound.Roots, s.outbound.TLSLog = s.outbound.TLS.Roots, c.Outbound.TLSLogLevel > 0
 	return s, nil

@@ -38,8 +38,9 @@ type Notices struct {
 	// "2bounce" (notices that can't be delivered: each as it is, up to 20 in an hour),
 	// "delay", "policy" (clients that were refused), "protocol" (clients that break the
 	// rules), "resource" (a full disk and the like), "software" (faults of the server),
-	// "data" (deliveries that wait for something of the server's own). But for "2bounce", a letter has the lines of the log. Postfix calls this
-	// notify_classes.
+	// "data" (deliveries that wait for something of the server's own). But for "2bounce",
+	// a letter has the lines of the log, and for "policy" and "protocol" what was said in
+	// the sessions. Postfix calls this notify_classes.
 	Classes conf.Strings `toml:"classes"`
 	// How often a letter about each of them comes, at most.
 	Interval conf.Duration `toml:"interval"`

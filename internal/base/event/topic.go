@@ -33,6 +33,14 @@ type Topical interface {
 	Topic() Topic
 }
 
+// Detailed is a Topical event that is nothing new, but more about what was told before:
+// what a letter has beside the lines of the log.
+type Detailed interface {
+	Topical
+	// Detail is its lines.
+	Detail() []string
+}
+
 // Fault is the topic of an error of ours: Resource where something has run out,
 // Software otherwise.
 func Fault(err error) Topic {

@@ -298,10 +298,10 @@ func TestDigest(t *testing.T) {
 		written := func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(letters) }
 		d := NewDigest(event.Discard)
 		d.Emit(happened{event.Policy, "too early"})
-		d.write = func(topic event.Topic, lines []string, count int) {
+		d.write = func(topic event.Topic, g gathered) {
 			mu.Lock()
 			defer mu.Unlock()
-			letters = append(letters, fmt.Sprintf("%s %d %d %s", topic, len(lines), count, lines[0][len(time.DateTime)+1:]))
+			letters = append(letters, fmt.Sprintf("%s %d %d %s", topic, len(g.lines), g.count, g.lines[0][len(time.DateTime)+1:]))
 		}
 		d.Open(o.Writer)
 		for n := range 1000 {
@@ -352,6 +352,40 @@ func TestDigestLetter(t *testing.T) {
 			if len(line) > 998 || strings.ContainsAny(line, "\x1b\r\n") {
 				t.Errorf("line %q", line)
 			}
+		}
+	}
+}
+
+// story is what else there is to read about something that happened.
+type story struct {
+	happened
+	lines []string
+}
+
+func (s story) Line() (string, string) { return "", "" }
+func (s story) Detail() []string       { return s.lines }
+
+// A letter has the sessions that the lines are about, as far as there is room, and does
+// not count them.
+func TestDigestDetails(t *testing.T) {
+	o := newOffice(t, "postmaster")
+	o.settings.Topics = map[event.Topic]address.Address{event.Policy: {}}
+	d := NewDigest(event.Discard)
+	d.Open(o.Writer)
+	d.Emit(happened{event.Policy, "reject: RCPT"})
+	about := happened{topic: event.Policy}
+	d.Emit(story{about, []string{"one[192.0.2.1]", " In:  RCPT \x1b[2J", " Out: 554 no"}})
+	for range 20 {
+		d.Emit(story{about, []string{strings.Repeat("x", 1000)}})
+	}
+	d.Close()
+	all := o.letters()
+	if len(all) != 1 {
+		t.Fatalf("%d letters", len(all))
+	}
+	for _, want := range []string{"How often it happened: 1. From the log:\r\n", "  one[192.0.2.1]\r\n   In:  RCPT ?[2J\r\n   Out: 554 no\r\n", "Further sessions, for which there was no room: 4."} {
+		if !strings.Contains(all[0], want) {
+			t.Errorf("no %q in\n%s", want, all[0])
 		}
 	}
 }

@@ -22,6 +22,8 @@ const (
 	// digestLines is how many events a letter quotes, digestLine how much of each, in
 	// bytes. The others are counted.
 	digestLines, digestLine = 100, 1 << 10
+	// digestDetail is how much a letter has beside them, in bytes.
+	digestDetail = 16 << 10
 )
 
 // Digest is a sink that writes letters to the postmaster about what he wants to hear
@@ -32,7 +34,7 @@ type Digest struct {
 	writer atomic.Pointer[Writer]
 	next   event.Sink // hears of what goes wrong
 	// write sends the letter about a topic.
-	write func(topic event.Topic, lines []string, count int)
+	write func(topic event.Topic, g gathered)
 
 	mu     sync.Mutex
 	topics map[event.Topic]*pending
@@ -42,10 +44,42 @@ type Digest struct {
 
 // pending is what there is to tell about a topic.
 type pending struct {
-	lines []string
-	count int
+	gathered
 	sent  time.Time // the last letter
 	timer *time.Timer
+}
+
+// gathered is what a letter tells: how often something happened, the lines of the log,
+// and what else there is to read about it.
+type gathered struct {
+	lines   []string
+	count   int
+	details []string
+	size    int // of the details, in bytes
+	more    int // for which there was no room
+}
+
+func (g *gathered) add(e event.Event, now time.Time) {
+	if d, detailed := e.(event.Detailed); detailed {
+		g.addDetail(d.Detail())
+		return
+	}
+	if g.count++; len(g.lines) < digestLines {
+		g.lines = append(g.lines, digestText(e, now))
+	}
+}
+
+// addDetail keeps all of it or nothing.
+func (g *gathered) addDetail(lines []string) {
+	text := ""
+	for _, line := range lines {
+		text += "  " + event.Clean(line, digestLine) + "\n"
+	}
+	if g.size+len(text) > digestDetail {
+		g.more++
+		return
+	}
+	g.details, g.size = append(g.details, text), g.size+len(text)
 }
 
 // NewDigest makes a Digest, which tells next what it can't write down. It forgets what
@@ -89,9 +123,7 @@ func (d *Digest) keep(topic event.Topic, e event.Event, interval time.Duration, 
 		p = &pending{}
 		d.topics[topic] = p
 	}
-	if p.count++; len(p.lines) < digestLines {
-		p.lines = append(p.lines, digestText(e, now))
-	}
+	p.add(e, now)
 	if p.timer == nil {
 		wait := max(gather, p.sent.Add(interval).Sub(now))
 		d.busy.Add(1)
@@ -113,17 +145,15 @@ func (d *Digest) flush(topic event.Topic) {
 	defer d.busy.Done()
 	d.mu.Lock()
 	p := d.topics[topic]
-	lines, count := p.lines, p.count
-	p.lines, p.count, p.timer, p.sent = nil, 0, nil, time.Now()
+	g := p.gathered
+	p.gathered, p.timer, p.sent = gathered{}, nil, time.Now()
 	d.mu.Unlock()
-	if count > 0 {
-		d.write(topic, lines, count)
-	}
+	d.write(topic, g)
 }
 
 // tell puts the letter into the queue.
-func (d *Digest) tell(topic event.Topic, lines []string, count int) {
-	if err := d.writer.Load().tellPostmaster(context.Background(), topic, lines, count, time.Now()); err != nil {
+func (d *Digest) tell(topic event.Topic, g gathered) {
+	if err := d.writer.Load().tellPostmaster(context.Background(), topic, g, time.Now()); err != nil {
 		d.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
 			Text: fmt.Sprintf("a letter to the postmaster about %s could not be written: %v", topic, err)})
 	}
@@ -160,14 +190,35 @@ var digestWords = map[event.Topic]refusal.Text{
 }
 
 var (
-	digestCount  = refusal.Text{En: "How often it happened: %d. From the log:", Fr: "Nombre de fois : %d. Extrait du journal :"}
-	digestEnd    = refusal.Text{En: "The log has it all. A letter about this comes at most once in %d minutes.", Fr: "Le journal contient tout. Il n’y a pas plus d’une lettre à ce sujet en %d minutes."}
-	digestTitle  = refusal.Text{En: "%s: notice for the postmaster: %s", Fr: "%s : avis à l’administrateur : %s"}
-	digestSender = refusal.Text{En: "Mail delivery system", Fr: "Service de courrier"}
+	digestCount    = refusal.Text{En: "How often it happened: %d. From the log:", Fr: "Nombre de fois : %d. Extrait du journal :"}
+	digestEnd      = refusal.Text{En: "The log has it all. A letter about this comes every %d min at most.", Fr: "Le journal contient tout. Une lettre à ce sujet vient au plus toutes les %d min."}
+	digestSessions = refusal.Text{En: "What was said (In: by the client, Out: by this server):", Fr: "Ce qui s’est dit (In : par le client, Out : par ce serveur) :"}
+	digestMore     = refusal.Text{En: "Further sessions, for which there was no room: %d.", Fr: "Autres sessions, faute de place : %d."}
+	digestTitle    = refusal.Text{En: "%s: notice for the postmaster: %s", Fr: "%s : avis à l’administrateur : %s"}
+	digestSender   = refusal.Text{En: "Mail delivery system", Fr: "Service de courrier"}
 )
 
+// print writes it into a letter.
+func (g *gathered) print(b *strings.Builder, language string) {
+	if g.count > 0 {
+		fmt.Fprintf(b, digestCount.In(language)+"\n\n", g.count)
+	}
+	for _, line := range g.lines {
+		b.WriteString("  " + line + "\n")
+	}
+	if len(g.lines) > 0 {
+		b.WriteString("\n")
+	}
+	if len(g.details) > 0 {
+		b.WriteString(digestSessions.In(language) + "\n\n" + strings.Join(g.details, "\n") + "\n")
+	}
+	if g.more > 0 {
+		fmt.Fprintf(b, digestMore.In(language)+"\n\n", g.more)
+	}
+}
+
 // tellPostmaster commits a letter about a topic. Where nobody reads it, there is none.
-func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, lines []string, count int, now time.Time) error {
+func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, g gathered, now time.Time) error {
 	s := w.settings()
 	to, err := w.postmaster(ctx, s, topic)
 	if err != nil || to.Address.IsNull() {
@@ -175,11 +226,9 @@ func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, lines []
 	}
 	language := s.language(to.Address, nil)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n"+digestCount.In(language)+"\n\n", digestWords[topic].In(language), count)
-	for _, line := range lines {
-		b.WriteString("  " + line + "\n")
-	}
-	fmt.Fprintf(&b, "\n"+digestEnd.In(language)+"\n", int(s.interval().Minutes()))
+	b.WriteString(digestWords[topic].In(language) + "\n\n")
+	g.print(&b, language)
+	fmt.Fprintf(&b, digestEnd.In(language)+"\n", int(s.interval().Minutes()))
 	letter := dsn.Letter{Host: w.hostname, To: to.Address, Date: now, MessageID: w.messageID(now), Language: language, Sender: digestSender.In(language),
 		Subject: fmt.Sprintf(digestTitle.In(language), w.hostname, topic), Text: b.String()}
 	spool := w.queue.Spool()

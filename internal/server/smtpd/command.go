@@ -89,6 +89,7 @@ func (s *session) handle(v smtp.Verb, args []byte) *smtp.Reply {
 func (s *session) obey(line []byte) {
 	s.announceConnect()
 	cmd, reply := smtp.ParseCommand(line)
+	s.story.heard(cmd.Verb, line)
 	if cmd.Verb == smtp.Unknown && s.helo == "" && notSMTP(line) {
 		if s.otherProtocol(line); s.over {
 			return

@@ -154,6 +154,7 @@ func (s *session) unlessOver(reply *smtp.Reply) *smtp.Reply {
 
 // rejected tells of a refusal by the desk.
 func (s *session) rejected(stage string, from address.Address, to *address.Address, r *smtp.Reply) {
-	s.srv.Events.Emit(Rejected{Client: s.client(), Stage: stage, Reply: r,
-		From: from, To: to, Protocol: s.protocol(), Helo: s.helo, Account: s.account})
+	e := Rejected{Client: s.client(), Stage: stage, Reply: r, From: from, To: to, Protocol: s.protocol(), Helo: s.helo, Account: s.account}
+	s.story.about(e)
+	s.srv.Events.Emit(e)
 }

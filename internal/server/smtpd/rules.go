@@ -38,6 +38,9 @@ type Rules struct {
 	EtrnDomains []string
 	// LMTPStrangers lets clients that are not trusted use LMTP.
 	LMTPStrangers bool
+	// Transcripts has some KB of each session kept until it ends: the postmaster wants
+	// letters about what goes wrong.
+	Transcripts bool
 	// Screen is what is looked for before the banner.
 	Screen Screen
 	// What a peer may afford between two messages: errors, after SoftErrors each of

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/base/event"
 	"facteur/internal/flow/intake"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
@@ -34,6 +35,7 @@ type session struct {
 	name   reverseName
 	tally  tally
 	limits counters
+	story  *transcript // nil: nobody wants it
 
 	// The command's time. waiting: its deadline is set. inData: it moves on. timed:
 	// it is that of a message, which has one from its first byte to its last, in
@@ -103,6 +105,9 @@ func (s *session) reset(sc scope) {
 func (s *session) open(ctx context.Context, srv *Server, c *listen.Conn) {
 	*s = session{srv: srv, id: newID(), ctx: ctx, conn: c, in: s.in, out: s.out[:0], last: "CONNECT",
 		addr: c.Remote.Addr(), rules: srv.Rules()}
+	if s.rules.Transcripts {
+		s.story = &transcript{topics: make(map[event.Topic]bool)}
+	}
 	s.in.Reset(s)
 	s.name.start(ctx, srv.ReverseName, s.addr)
 }
@@ -117,6 +122,7 @@ func (s *session) close() {
 	s.flush() //nolint:errcheck // the connection is over in any case
 	s.announceConnect()
 	s.srv.Events.Emit(Disconnected{Client: s.client(), tally: s.tally})
+	s.story.tell(s.client(), s.srv.Events)
 	s.reset(visitScope)
 	if s.abrupt {
 		s.conn.HangUp() //nolint:errcheck // it is closed, however that went
@@ -282,6 +288,7 @@ func (s *session) extend() {
 
 // answer gathers a reply.
 func (s *session) answer(r *smtp.Reply) {
+	s.story.said(r)
 	s.out = r.AppendTo(s.out)
 	if len(s.out) >= flushAt {
 		s.flush() //nolint:errcheck // the next read finds out
@@ -366,7 +373,9 @@ func (s *session) quit(reason, text string, r *smtp.Reply) {
 		s.answer(r)
 	}
 	s.announceConnect()
-	s.srv.Events.Emit(Dropped{Client: s.client(), Reason: reason, After: s.last, Text: text})
+	e := Dropped{Client: s.client(), Reason: reason, After: s.last, Text: text}
+	s.story.about(e)
+	s.srv.Events.Emit(e)
 }
 
 func (srv *Server) goodbye(enhanced, text string) *smtp.Reply {
