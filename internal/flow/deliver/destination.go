@@ -1,7 +1,7 @@
 package deliver
 
 import (
-	"context"
+	"iter"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -10,10 +10,12 @@ import (
 	"facteur/internal/mail/smtp"
 )
 
-// way is a transport and a next hop.
+// way is a transport and a next hop. One that the admin named may have hosts in private
+// networks, the same one found in an address may not.
 type way struct {
 	transport, nexthop string
 	port               uint16
+	named              bool
 }
 
 // destination is where a way leads to, as far as that is known. The name service may
@@ -21,9 +23,11 @@ type way struct {
 type destination struct {
 	choice transport.Choice
 	suspension
-	// site is where mail for it went last; it counts from found for siteFor.
+	// site has its mail hosts as they were found last; it counts from found for siteFor.
 	site  site
 	found time.Time
+	// others have the same hosts, by transports that are chosen by the hosts.
+	others []site
 	// waiting is for the answer of the name service, which is being asked, or has yet
 	// to be (inquiries).
 	waiting []*attempt
@@ -48,7 +52,7 @@ func (d *destination) forgettable(now time.Time, backoff time.Duration) bool {
 
 // seek leads an attempt to its site.
 func (m *remote) seek(out *Outbound, a *attempt, c transport.Choice, now time.Time) {
-	w := way{c.Transport.Name, c.NextHop, c.Port}
+	w := way{c.Transport.Name, c.NextHop, c.Port, c.Named}
 	d := m.destinations[w]
 	if d == nil {
 		d = &destination{choice: c}
@@ -58,7 +62,7 @@ func (m *remote) seek(out *Outbound, a *attempt, c transport.Choice, now time.Ti
 	case d.health(now) == dead:
 		m.desk.putOff(a, &d.suspension)
 	case d.fresh(c, now) && !m.triedSince(d, now):
-		m.join(out, a, d.site, now)
+		m.lead(out, d, a, now)
 	default:
 		d.choice = c
 		d.waiting = append(d.waiting, a)
@@ -69,9 +73,81 @@ func (m *remote) seek(out *Outbound, a *attempt, c transport.Choice, now time.Ti
 // triedSince tells that the site of a destination has been found dead since it was found:
 // by now its mail hosts may be others.
 func (m *remote) triedSince(d *destination, now time.Time) bool {
-	l := m.lines[d.site.key()]
-	return l != nil && l.health(now) == onTrial && d.found.Before(l.until)
+	for l := range m.linesOf(d) {
+		if l.health(now) == onTrial && d.found.Before(l.until) {
+			return true
+		}
+	}
+	return false
 }
+
+// linesOf are the lines that mail for a destination has waited in since it was found.
+func (m *remote) linesOf(d *destination) iter.Seq[*line] {
+	return func(yield func(*line) bool) {
+		if l := m.lines[d.site.key()]; l != nil && !yield(l) {
+			return
+		}
+		for _, s := range d.others {
+			if l := m.lines[s.key()]; l != nil && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// lead sends an attempt on from where its mail hosts are known: to them, or another way if
+// an entry or a preset for such hosts says so. That is decided for each message, as it may
+// have a share of the mail only.
+func (m *remote) lead(out *Outbound, d *destination, a *attempt, now time.Time) {
+	c := out.forHosts(a.choice, d.site)
+	sameHosts := out.sameHosts(a.choice, c)
+	a.choice = c
+	if sameHosts {
+		m.join(out, a, d.through(c), now)
+		return
+	}
+	a.choice.Fixed = true
+	switch results, settled := verdict(a); {
+	case settled:
+		m.desk.conclude(a, results)
+	case known(c):
+		s, _, _ := m.finder.site(m.ctx, out, c)
+		m.join(out, a, s, now)
+	default:
+		m.seek(out, a, a.choice, now)
+	}
+}
+
+// forHosts is the choice for mail whose MX hosts are known.
+func (o *Outbound) forHosts(c transport.Choice, s site) transport.Choice {
+	if c.Fixed || len(s.hosts) == 0 {
+		return c
+	}
+	return o.Ways.ForMX(c, []string{best(s.hosts).name})
+}
+
+// sameHosts tells that what was chosen for the MX hosts leads to these.
+func (o *Outbound) sameHosts(c, then transport.Choice) bool {
+	return len(then.Relays) == 0 && then.NextHop == c.NextHop && then.Named == c.Named && then.Transport.Kind.Dials() && o.port(then) == o.port(c)
+}
+
+// through is the site of the hosts by the transport of a choice.
+func (d *destination) through(c transport.Choice) site {
+	if c.Transport == d.site.transport {
+		return d.site
+	}
+	for _, s := range d.others {
+		if s.transport == c.Transport {
+			return s
+		}
+	}
+	s := d.site.by(c)
+	d.others = append(d.others, s)
+	return s
+}
+
+// by is a site by another transport.
+func (s site) by(c transport.Choice) site { return newSite(c, s.hosts).demanding(s.demand) }
 
 // inquiries are the questions to the name service: so many at a time, and half of the
 // places for those who ask for mail that has not been tried before.
@@ -120,7 +196,7 @@ func (m *remote) find(d *destination) {
 		var s site
 		var reply *smtp.Reply
 		var text string
-		if err := guard(func() { s, reply, text = m.finder.siteOf(m.ctx, out, c) }); err != nil {
+		if err := guard(func() { s, reply, text = m.finder.site(m.ctx, out, c) }); err != nil {
 			m.clerk.events.Emit(Trouble{What: "looking for the mail hosts of " + c.NextHop, Err: err})
 			reply, text = ours("internal error"), internalError
 		}
@@ -134,25 +210,6 @@ func (m *remote) find(d *destination) {
 	}
 }
 
-// siteOf is the site of a choice, with the presets for its mail hosts.
-func (f *finder) siteOf(ctx context.Context, out *Outbound, c transport.Choice) (site, *smtp.Reply, string) {
-	s, reply, text := f.site(ctx, out, c)
-	if reply != nil || c.Fixed || len(s.hosts) == 0 {
-		return s, reply, text
-	}
-	if preset := out.Ways.ForMX(c, []string{best(s.hosts).name}); preset.Transport != c.Transport || len(preset.Relays) > 0 {
-		preset.Fixed = true
-		if len(preset.Relays) == 0 && preset.NextHop == c.NextHop && isMail(preset.Transport.Kind) {
-			return newSite(preset, s.hosts).demanding(s.demand), nil, ""
-		}
-		return f.site(ctx, out, preset)
-	}
-	return s, nil, ""
-}
-
-// isMail tells the kinds that talk to a host.
-func isMail(k transport.Kind) bool { return k == transport.SMTP || k == transport.LMTP }
-
 // answered sends those on who waited for a site, or back.
 func (m *remote) answered(out *Outbound, d *destination, s site, reply *smtp.Reply, text string) {
 	now, waiting := time.Now(), d.waiting
@@ -160,9 +217,9 @@ func (m *remote) answered(out *Outbound, d *destination, s site, reply *smtp.Rep
 	switch {
 	case reply == nil:
 		d.succeeded()
-		d.site, d.found = s, now
+		d.site, d.others, d.found = s, nil, now
 		for _, a := range waiting {
-			m.join(out, a, s, now)
+			m.lead(out, d, a, now)
 		}
 	case reply.Temporary():
 		if m.ctx.Err() != nil {

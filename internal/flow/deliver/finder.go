@@ -123,21 +123,28 @@ func (f *finder) first(ctx context.Context, out *Outbound, s site, n need) (_ *s
 	for _, h := range f.awake(s) {
 		conn, r, said := f.dial(ctx, out, s, h, n)
 		if conn == nil {
-			f.relayFailed(ctx, h, r, said)
+			f.relayFailed(ctx, s, h, said)
 			if reply == nil || r.Temporary() {
 				reply, text = r, said
 			}
 			continue
 		}
-		if strings.EqualFold(conn.Extensions().Host, f.hostname) {
+		if out.mayLoop(s, h) && strings.EqualFold(conn.Extensions().Host, f.hostname) {
 			conn.Quit(ctx)
 			reply = smtp.NewReply(554, "5.4.6", "mail loops back to myself")
 			return nil, reply, fmt.Sprintf("mail loops back to myself: %s greets as %s", conn.Peer(), f.hostname)
 		}
-		f.relayWorks(h)
+		f.relayWorks(s, h)
 		return conn, nil, ""
 	}
 	return nil, reply, text
+}
+
+// mayLoop tells whether a host that greets with our name is ourselves, and not another
+// program on this machine that the admin named: a content filter or a mail store, which
+// use the name of the machine too. As Postfix does, that is told by the port.
+func (o *Outbound) mayLoop(s site, h host) bool {
+	return s.transport.Kind == transport.SMTP && (h.relay == nil || h.port == o.Port)
 }
 
 // dial connects to one host.
@@ -155,7 +162,7 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 		return nil, reply, reply.Text()
 	}
 	cfg := out.client(s, h, from)
-	f.apply(out, b, &cfg)
+	f.apply(out, b, s, &cfg)
 	conn, err := smtpc.Dial(ctx, smtpc.Target{Host: h.String(), Port: h.port, Addrs: addrs.Addrs, Socket: h.socket}, cfg)
 	f.learn(s, from, addrs.Addrs, conn, err)
 	if err == nil && n.metBy(conn) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/mail/refusal"
-	"facteur/internal/mail/smtp"
+	"facteur/internal/net/smtpc"
 	"facteur/internal/store/queue"
 )
 
@@ -49,7 +51,7 @@ func (f *finder) awake(s site) []host {
 
 // relayFailed notes that a relay did not take us. When our own time is over, that says
 // nothing about it.
-func (f *finder) relayFailed(ctx context.Context, h host, r *smtp.Reply, why string) {
+func (f *finder) relayFailed(ctx context.Context, s site, h host, why string) {
 	if h.relay == nil || ctx.Err() != nil {
 		return
 	}
@@ -57,76 +59,132 @@ func (f *finder) relayFailed(ctx context.Context, h host, r *smtp.Reply, why str
 	if reading, known := refusal.ReadReason(why); known && reading.Blocked {
 		d = blockedRest
 	}
-	f.restRelay(h, shut(h), d, why)
+	f.restRelay(s, h, shut(h), d, why)
 }
 
-func (f *finder) restRelay(h host, name string, d time.Duration, why string) {
+func (f *finder) restRelay(s site, h host, name string, d time.Duration, why string) {
 	if f.rests.rest(name, time.Now(), d) {
-		f.tell(fmt.Sprintf("relay %s does not take our mail; others are tried before it for %v: %s", h.place(), d, why))
+		f.note(s.logger(), slog.LevelWarn, fmt.Sprintf("relay %s does not take our mail; others are tried before it for %v: %s", h.place(), d, why))
 	}
 }
 
 // relayWorks notes that a relay let us in.
-func (f *finder) relayWorks(h host) {
+func (f *finder) relayWorks(s site, h host) {
 	if h.relay != nil && f.rests.wake(shut(h)) {
-		f.note(slog.LevelInfo, fmt.Sprintf("relay %s lets us in again", h.place()))
+		f.note(s.logger(), slog.LevelInfo, fmt.Sprintf("relay %s lets us in again", h.place()))
 	}
 }
 
-// blocked is for a reply to a message: where a relay says with it that it takes nothing
-// from our address, whatever the message, and there is another relay, that one is tried
-// before it from now on, and again is true: the message has been refused by nobody yet.
-func (f *finder) blocked(s site, name string, r *smtp.Reply) (again bool) {
-	if len(s.hosts) < 2 || s.hosts[0].relay == nil || r == nil || r.Code/100 < 4 {
+// relayTakes notes that a relay took a message, for which we were let in before.
+func (f *finder) relayTakes(s site, h host) {
+	if f.rests.wake(refuses(h)) {
+		f.note(s.logger(), slog.LevelInfo, fmt.Sprintf("relay %s takes our mail again", h.place()))
+	}
+}
+
+// refusesUs tells that a host said with a reply to a message that it takes nothing from
+// our address, whatever the message.
+func (r result) refusesUs() bool {
+	if r.kind == queue.Delivered || r.host == "" || r.reply == nil || r.reply.Code/100 < 4 {
 		return false
 	}
-	reading, known := refusal.Read(name, r.Code, r.Enhanced, r.Text())
-	if !known || !reading.Blocked {
-		return false
-	}
-	now := time.Now()
-	for _, h := range s.hosts {
-		if h.String() == name {
-			f.restRelay(h, refuses(h), blockedRest, r.Error())
-			continue
-		}
-		again = again || !f.asleep(h, now)
-	}
-	return again
+	reading, known := refusal.Read(r.host, r.reply.Code, r.reply.Enhanced, r.reply.Text())
+	return known && reading.Blocked
 }
 
 // sendAround hands the message over, and those recipients to the next relay whom one
-// refused for our address and not for theirs.
+// refused for our address and not for theirs: nobody has refused the message yet. Each
+// relay is asked, those too that rest, for as long as one may take it, it is not returned.
+// What all of them refuse for good is refused, as it is where there is one.
 func (w *worker) sendAround(ctx context.Context, a *attempt) ([]result, error) {
-	results, err := w.send(ctx, a)
 	s := w.remote.siteNow(w.line)
-	for range s.hosts {
+	results, err := w.send(ctx, a, s)
+	if err != nil || len(s.hosts) < 2 || s.hosts[0].relay == nil {
+		return a.undiverted(results), err
+	}
+	for part, last := indices(results), results; ; {
 		var again []int
 		var to []queue.Recipient
-		for i, r := range results {
-			if r.kind != queue.Delivered && r.host != "" && w.remote.finder.blocked(s, r.host, r.reply) {
-				again, to = append(again, i), append(to, r.recipient)
-			}
-		}
-		if err != nil || len(again) == 0 {
-			break
-		}
-		w.hangUp(ctx)
-		var more []result
-		if more, err = w.send(ctx, a.only(to...)); err != nil {
+		s, again = w.others(s, last)
+		if len(again) == 0 {
 			break
 		}
 		for n, i := range again {
-			results[i] = more[n]
+			again[n], to = part[i], append(to, last[i].recipient)
+		}
+		w.hangUp(ctx)
+		if last, err = w.send(ctx, a.only(to...), s); err != nil {
+			last = a.only(to...).all(ours("message can't be read"), err.Error())
+		}
+		part = again
+		for n, i := range part {
+			if !last[n].refusesUs() || last[n].kind != queue.Failed || results[i].kind == queue.Failed {
+				results[i] = last[n]
+			}
 		}
 	}
-	return results, err
+	return a.undiverted(results), nil
 }
 
-func (f *finder) tell(text string) { f.note(slog.LevelWarn, text) }
+func indices(results []result) []int {
+	all := make([]int, len(results))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
 
-func (f *finder) note(level slog.Level, text string) {
+// others is the site without the relay that results came from, and the indices of those
+// that refuse our address; none where there is no other relay.
+func (w *worker) others(s site, results []result) (rest site, again []int) {
+	if w.conn == nil || !slices.ContainsFunc(results, result.refusesUs) && !w.remote.finder.rests.any() {
+		return s, nil
+	}
+	at := slices.IndexFunc(s.hosts, func(h host) bool { return h.isAt(w.conn) })
+	if at < 0 {
+		return s, nil
+	}
+	for i, r := range results {
+		switch {
+		case r.refusesUs():
+			again = append(again, i)
+			w.remote.finder.restRelay(s, s.hosts[at], refuses(s.hosts[at]), blockedRest, r.reply.Error())
+		case r.kind == queue.Delivered:
+			w.remote.finder.relayTakes(s, s.hosts[at])
+		}
+	}
+	if len(s.hosts) == 1 {
+		return s, nil
+	}
+	s.hosts = slices.Concat(s.hosts[:at], s.hosts[at+1:])
+	return s, again
+}
+
+// isAt tells whether a connection is to the host.
+func (h host) isAt(c *smtpc.Conn) bool {
+	if h.socket != "" {
+		return c.Addr().String() == h.socket
+	}
+	at, err := netip.ParseAddrPort(c.Addr().String())
+	return err == nil && at.Port() == h.port && c.Host() == h.String()
+}
+
+// undiverted lets what was diverted wait for the usual way where a host refuses the
+// address of the other one, which is new.
+func (a *attempt) undiverted(results []result) []result {
+	for i := range results {
+		if r := &results[i]; a.choice.Diverted && r.kind == queue.Failed && r.refusesUs() {
+			r.kind = queue.Deferred
+		}
+	}
+	return results
+}
+
+// logger is what lines of the log about the site begin with.
+func (s site) logger() string { return logger(s.transport.LogName, s.transport.Kind.String()) }
+
+func (f *finder) note(program string, level slog.Level, text string) {
 	if f.events != nil {
-		f.events.Emit(event.Note{Severity: level, Program: "postfix/smtp", Text: text})
+		f.events.Emit(event.Note{Severity: level, Program: program, Text: text})
 	}
 }

@@ -113,7 +113,7 @@ func (m *remote) lift(domain string) {
 	for w, d := range m.destinations {
 		if covers(domain, w.nexthop) {
 			d.lift()
-			if l := m.lines[d.site.key()]; l != nil {
+			for l := range m.linesOf(d) {
 				l.lift()
 			}
 		}

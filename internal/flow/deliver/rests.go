@@ -49,6 +49,13 @@ func (r *rests) resting(name string, now time.Time) bool {
 	return r.until[name].After(now)
 }
 
+// any tells that something may be resting.
+func (r *rests) any() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.until) > 0
+}
+
 // wake ends a rest; true when there was one.
 func (r *rests) wake(name string) bool {
 	r.mu.Lock()

@@ -11,8 +11,8 @@ import (
 
 // send hands the message over in one transaction. The error is about our own copy of
 // it, and nobody got the message.
-func (w *worker) send(ctx context.Context, a *attempt) ([]result, error) {
-	if reply, text := w.connect(ctx, a); reply != nil {
+func (w *worker) send(ctx context.Context, a *attempt, s site) ([]result, error) {
+	if reply, text := w.connect(ctx, a, s); reply != nil {
 		return a.all(reply, text), nil
 	}
 	body, err := w.remote.clerk.queue.Body(ctx, a.item)
@@ -33,7 +33,7 @@ func (w *worker) send(ctx context.Context, a *attempt) ([]result, error) {
 		// The peer gave up a connection that we had kept: that says nothing about
 		// this message. The same attempt goes on over a new one.
 		w.conn.Close()
-		return w.send(ctx, a)
+		return w.send(ctx, a, s)
 	}
 	return w.results(sent, a.item.Recipients), nil
 }

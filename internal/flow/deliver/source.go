@@ -159,7 +159,7 @@ func (f *finder) learn(s site, from transport.Source, tried []netip.Addr, conn *
 			name, d = familyName(from, a), familyRest
 		}
 		if f.rests.rest(name, now, d) {
-			f.note(slog.LevelInfo, fmt.Sprintf("%s does not answer where %s does; it is tried after others for %v", name, answered, d))
+			f.note(s.logger(), slog.LevelInfo, fmt.Sprintf("%s does not answer where %s does; it is tried after others for %v", name, answered, d))
 		}
 	}
 }
@@ -262,7 +262,7 @@ func (f *finder) ownName(ctx context.Context, own netip.Addr) lookup.State {
 	}
 	answer := f.resolver.ClientName(ctx, own)
 	if f.names.learn(own, answer.State(), now) {
-		f.tell(fmt.Sprintf("our address %s has no name in the DNS that leads back to it (%v): mail to strangers goes over IPv4 only; give the address a PTR record, or set require_ipv6_name = false", own, answer.Err()))
+		f.note(logger("", ""), slog.LevelWarn, fmt.Sprintf("our address %s has no name in the DNS that leads back to it (%v): mail to strangers goes over IPv4 only; give the address a PTR record, or set require_ipv6_name = false", own, answer.Err()))
 	}
 	return answer.State()
 }

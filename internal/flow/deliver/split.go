@@ -10,8 +10,10 @@ import (
 
 // fork is what recipients share who go in one attempt.
 type fork struct {
-	route, nexthop, relay, text string
-	via                         *transport.Transport
+	route, nexthop, relays, text string
+	via                          *transport.Transport
+	port                         uint16
+	named, fixed                 bool
 }
 
 // split makes attempts of the recipients of an item that go the same way. The way is
@@ -50,9 +52,9 @@ func (o *Outbound) choose(it *queue.Item, r queue.Recipient, hop route.Hop) tran
 }
 
 func forkOf(r queue.Recipient, c transport.Choice) fork {
-	f := fork{route: r.Route, nexthop: c.NextHop, text: c.Text, via: c.Transport}
-	if len(c.Relays) > 0 {
-		f.relay = c.Relays[0].Host + c.Relays[0].Socket
+	f := fork{route: r.Route, nexthop: c.NextHop, text: c.Text, via: c.Transport, port: c.Port, named: c.Named, fixed: c.Fixed}
+	for _, h := range relayHosts(c.Relays) {
+		f.relays += h.place() + ","
 	}
 	return f
 }

@@ -104,12 +104,12 @@ func (f *finder) bond(ctx context.Context, out *Outbound, s site, h host, addrs 
 }
 
 // apply puts a bond into the settings of a connection.
-func (f *finder) apply(out *Outbound, b bond, c *smtpc.Config) {
+func (f *finder) apply(out *Outbound, b bond, to site, c *smtpc.Config) {
 	b.terms.Apply(c)
 	c.Memory, c.Policy = f.memory, b.demand.Key()
 	c.Observe = func(s smtpc.Session) {
 		f.tls.Observed(b.demand, b.terms, s)
-		if e := (Secured{Session: s, roots: out.Roots}); f.events != nil && e.worthTelling(out.TLSLog) {
+		if e := (Secured{Session: s, Program: to.logger(), roots: out.Roots}); f.events != nil && e.worthTelling(out.TLSLog) {
 			f.events.Emit(e)
 		}
 	}
@@ -147,7 +147,9 @@ func reason(err error) string {
 // Secured tells how a connection to another host came to its TLS, or that it has none.
 type Secured struct {
 	smtpc.Session
-	roots *x509.CertPool
+	// Program is what the line of the log begins with.
+	Program string
+	roots   *x509.CertPool
 }
 
 // worthTelling: what the admin wants to hear of, and always that a host offers TLS and
@@ -176,9 +178,9 @@ func (e Secured) Record() (string, []slog.Attr) {
 // Line implements event.Event, in Postfix's words (smtp_tls_loglevel = 1).
 func (e Secured) Line() (string, string) {
 	if e.TLS == nil {
-		return "postfix/smtp", fmt.Sprintf("warning: TLS with %s failed, the mail goes in clear: %v", e.Peer, e.Err)
+		return e.Program, fmt.Sprintf("warning: TLS with %s failed, the mail goes in clear: %v", e.Peer, e.Err)
 	}
-	return "postfix/smtp", fmt.Sprintf("%s TLS connection established to %s: %s with cipher %s",
+	return e.Program, fmt.Sprintf("%s TLS connection established to %s: %s with cipher %s",
 		e.trust(), withPort(e.Peer), strings.ReplaceAll(tls.VersionName(e.TLS.Version), "TLS 1.", "TLSv1."), tls.CipherSuiteName(e.TLS.CipherSuite))
 }
 

@@ -48,12 +48,14 @@ type TraceHost struct {
 func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace {
 	f := h.finder()
 	c := out.Ways.Choose(m)
-	if !c.Transport.Kind.Dials() {
-		return describe(c, site{transport: c.Transport, nexthop: c.NextHop}, out)
-	}
-	s, reply, text := f.siteOf(ctx, out, c)
-	if s.transport != c.Transport {
-		c = out.Ways.ForMX(c, []string{best(s.hosts).name})
+	s, reply, text := f.site(ctx, out, c)
+	switch then := out.forHosts(c, s); {
+	case reply != nil || len(s.hosts) == 0:
+	case out.sameHosts(c, then):
+		c, s = then, s.by(then)
+	default:
+		c = then
+		s, reply, text = f.site(ctx, out, c)
 	}
 	t := describe(c, s, out)
 	if reply != nil {
@@ -72,9 +74,10 @@ func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace
 // describe is what is known without asking anybody.
 func describe(c transport.Choice, s site, out *Outbound) Trace {
 	t := Trace{Why: c.Why, Transport: s.transport.Name, Kind: s.transport.Kind.String(), LogName: s.transport.LogName,
-		NextHop: s.nexthop, Operator: s.operator}
+		NextHop: s.nexthop}
 	switch {
 	case s.transport.Kind.Dials():
+		t.Operator = s.operator
 		t.Pace, t.Source = paceText(out.paceOf(s.transport)), sourceText(out.source(s.transport))
 	case s.transport.Kind == transport.Pipe:
 		t.Pace, t.Text = paceText(out.paceOf(s.transport)), strings.Join(s.transport.Command, " ")

@@ -99,7 +99,7 @@ func TestRelaysTakeOver(t *testing.T) {
 			if got := second.Await(3, 20*time.Second); len(got) != 3 {
 				t.Fatalf("%d of 3 arrived\n%s", len(got), log)
 			}
-			c.await("the queue is empty", c.empty)
+			c.await("the queue is empty", func() bool { return c.empty() && log.count("status=sent") == 3 })
 			if n := len(first.Taken()); n != 0 && fault.At != "end" || len(c.letters("alice")) != 0 {
 				t.Errorf("%d taken by the first; letters to alice: %v", n, c.letters("alice"))
 			}

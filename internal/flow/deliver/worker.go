@@ -101,7 +101,7 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 		w.pipe(ctx, a)
 		return
 	}
-	if reply, text := w.connect(ctx, a); reply != nil {
+	if reply, text := w.connect(ctx, a, w.remote.siteNow(w.line)); reply != nil {
 		w.refused(ctx, a, reply, text)
 		return
 	}
@@ -146,15 +146,15 @@ func (m *remote) conclude(ctx context.Context, a *attempt, results []result) {
 	m.desk.done(a, len(a.item.Recipients))
 }
 
-// connect sees to a connection that takes another message; a reply is why there
-// is none.
-func (w *worker) connect(ctx context.Context, a *attempt) (*smtp.Reply, string) {
+// connect sees to a connection that takes another message: the one that there is, or one
+// to a host of a site. A reply is why there is none.
+func (w *worker) connect(ctx context.Context, a *attempt, s site) (*smtp.Reply, string) {
 	out, needed := w.remote.outbound(), needOf(a.item)
 	if w.conn != nil && needed.metBy(w.conn) && w.conn.Usable() && w.conn.Messages() < out.ReuseCount && time.Since(w.since) < out.ReuseTime {
 		return nil, ""
 	}
 	w.hangUp(ctx)
-	conn, reply, text := w.remote.finder.connect(ctx, out, w.remote.siteNow(w.line), needed)
+	conn, reply, text := w.remote.finder.connect(ctx, out, s, needed)
 	w.conn, w.since = conn, time.Now()
 	return reply, text
 }

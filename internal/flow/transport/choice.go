@@ -35,6 +35,8 @@ type Choice struct {
 	// orange"; "" for the usual way. It is for people.
 	Why string
 
+	// Diverted: it has the share of a transport that another one takes.
+	Diverted bool
 	// Fixed: the choice does not depend on the MX hosts (see Table.ForMX).
 	Fixed bool
 
@@ -64,7 +66,7 @@ func (c Choice) diverted() Choice {
 		return c
 	}
 	c = c.through(t.divert)
-	c.Fixed = true
+	c.Fixed, c.Diverted = true, true
 	c.Why = join(c.Why, "diverted from "+t.Name)
 	return c
 }

@@ -60,16 +60,19 @@ func (t *Table) possible(c Choice) Choice {
 	return c
 }
 
-// ForMX is the choice for a domain, now that its mail hosts are known, the best one
-// first. It is the same for all mail that had the same choice.
+// ForMX is the choice for a message, now that the mail hosts of its domain are known, the
+// best one first.
 func (t *Table) ForMX(c Choice, hosts []string) Choice {
 	if t == nil || !c.ByMX() || len(hosts) == 0 {
 		return c
 	}
 	for _, m := range []map[string]*way{t.mx, t.presets} {
+		if len(m) == 0 {
+			continue
+		}
 		for key := range hostKeys(strings.ToLower(hosts[0])) {
 			if w := m[key]; w != nil {
-				return w.apply(c, t.usual)
+				return t.possible(w.apply(c, t.usual)).diverted()
 			}
 		}
 	}
