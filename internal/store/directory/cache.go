@@ -6,8 +6,9 @@ import "sync"
 // use, what is thrown away comes back in one read each.
 const cacheSize = 10000
 
-// cache remembers what was found, never what was not, so that strangers can not
-// fill it. Each entry is under the full key of its own answer.
+// cache remembers answers, each under its own full key. What was found and what was not
+// are in caches of their own, so that strangers who ask for what is not there push out
+// nothing that is.
 type cache[V any] struct {
 	mu      sync.Mutex
 	entries map[string]V

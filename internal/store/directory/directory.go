@@ -84,6 +84,7 @@ type Directory struct {
 	hasher  *hasher
 
 	domains  *cache[Domain]
+	foreign  *cache[struct{}] // domains that are not ours
 	accounts *cache[Account]
 	proofs   *proofs
 	shared   inquiries
@@ -104,6 +105,7 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		dataDir:  dataDir,
 		hasher:   newHasher(),
 		domains:  newCache[Domain](),
+		foreign:  newCache[struct{}](),
 		accounts: newCache[Account](),
 		proofs:   newProofs(),
 		shared:   inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
@@ -132,6 +134,7 @@ func (d *Directory) Configure(fileDomains []string, defaultQuota int64) {
 // forget empties the caches after a change.
 func (d *Directory) forget() {
 	d.domains.clear()
+	d.foreign.clear()
 	d.accounts.clear()
 }
 

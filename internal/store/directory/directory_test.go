@@ -436,6 +436,20 @@ func TestCacheForgetsWhatWasReadBeforeAChange(t *testing.T) {
 	}
 }
 
+func TestDomainOfOthersBecomesOurs(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t), t.Context()
+	for range 2 { // from the database, then from memory
+		wantState(t, d.Domain(ctx, "later.example"), lookup.NotFound)
+	}
+	must(t, d.AddDomain(ctx, "Later.example"))
+	wantState(t, d.Domain(ctx, "later.example"), lookup.Found)
+	must(t, d.RemoveDomain(ctx, "later.example"))
+	wantState(t, d.Domain(ctx, "later.example"), lookup.NotFound)
+	d.Configure([]string{"later.example"}, quotaOfFile)
+	wantState(t, d.Domain(ctx, "later.example"), lookup.Found)
+}
+
 func TestPathName(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

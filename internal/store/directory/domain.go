@@ -44,15 +44,19 @@ func (d *Directory) Domain(ctx context.Context, name string) lookup.Answer[Domai
 	if domain, ok := d.domains.get(name); ok {
 		return lookup.Yes(domain)
 	}
+	if _, foreign := d.foreign.get(name); foreign {
+		return lookup.No[Domain](ErrNoDomain)
+	}
 	return d.domainInDatabase(ctx, name)
 }
 
 func (d *Directory) domainInDatabase(ctx context.Context, name string) lookup.Answer[Domain] {
-	mark := d.domains.mark()
+	mark, markForeign := d.domains.mark(), d.foreign.mark()
 	domain := Domain{Source: FromDatabase}
 	err := d.db.Reader().QueryRowContext(ctx, `SELECT name FROM domain WHERE name = ?`, name).Scan(&domain.Name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
+		d.foreign.put(name, struct{}{}, markForeign)
 		return lookup.No[Domain](ErrNoDomain)
 	case err != nil:
 		return lookup.Later[Domain](fmt.Errorf("directory: %w", err))
