@@ -105,6 +105,9 @@ func (f *finder) connect(ctx context.Context, out *Outbound, s site, n need) (*s
 	return f.first(dns.WithBudget(ctx, dns.DefaultBudget), out, s, n)
 }
 
+// searchTime is after how long no other host of a site is tried.
+const searchTime = 10 * time.Minute
+
 func noHost(domain string, why error) *smtp.Reply {
 	if errors.Is(why, dns.ErrNullMX) {
 		return smtp.NewReply(556, "5.1.10", fmt.Sprintf("Domain %s does not accept mail (nullMX)", domain))
@@ -118,9 +121,14 @@ func nameServiceError(name string, why error) string {
 
 // first connects to the first host that takes us. The words of the last one that may
 // take us later are the answer: a host that refuses to talk has said nothing about the
-// letter. Only where no host can ever be reached it has failed.
+// letter. Only where no host can ever be reached it has failed. Hosts that only take time
+// are not all tried (OUT-013): it is the turn of other mail after searchTime.
 func (f *finder) first(ctx context.Context, out *Outbound, s site, n need) (_ *smtpc.Conn, reply *smtp.Reply, text string) {
+	begun := time.Now()
 	for _, h := range f.awake(s) {
+		if reply != nil && time.Since(begun) >= searchTime {
+			break
+		}
 		conn, r, said := f.dial(ctx, out, s, h, n)
 		if conn == nil {
 			f.relayFailed(ctx, s, h, said)

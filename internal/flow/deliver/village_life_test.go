@@ -51,6 +51,26 @@ func TestHealthyBesideTarpits(t *testing.T) {
 	})
 }
 
+// OUT-013: a domain with many hosts that take each connection and say nothing holds a
+// letter for minutes, and not for hours.
+func TestManyTarpits(t *testing.T) {
+	inVillage(t, func(t *testing.T, v *village) {
+		for n := range 20 {
+			addr := v.Free()
+			_, err := v.Host(addr, sim.Peer{Faults: []sim.Fault{{At: "greeting", Silent: true, Then: sim.Hang}}})
+			check(t, err)
+			check(t, v.MX("tar.test", fmt.Sprintf("mx%d.tar.test", n), addr))
+		}
+		v.mails(1, "alice@example.org", "x@tar.test")
+		_, stop := v.serve()
+		defer func() { stop(); time.Sleep(time.Minute) }() // until the questions are over
+		time.Sleep(20 * time.Minute)
+		if v.waiting() != 1 || !strings.Contains(strings.Join(v.book.all(), "\n"), "status=deferred") {
+			t.Errorf("OUT-013: still under way after %v", 20*time.Minute)
+		}
+	})
+}
+
 // OUT-013: a dead host costs as many knocks as connections it would get, then one at the
 // end of each suspension, whatever waits for it; what is new is put off without a
 // knock. When it is back, everything goes.
