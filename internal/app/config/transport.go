@@ -8,6 +8,7 @@ import (
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/program"
+	"facteur/internal/net/tlspolicy"
 )
 
 // Transport is a named way by which mail leaves.
@@ -61,6 +62,9 @@ type Transport struct {
 	// The most deliveries of this transport at a time, to all destinations. Postfix has it
 	// as maxproc in master.cf. Empty: no other limit than outbound.concurrency.
 	ProcessLimit int `toml:"process_limit"`
+	// What TLS its connections have to have where no [[tls_policy]] says it. Empty:
+	// outbound.tls_security_level. Postfix has it as -o smtp_tls_security_level in master.cf.
+	TLSSecurityLevel TLSLevel `toml:"tls_security_level"`
 	// Local addresses to connect from, at most one IPv4 and one IPv6 address.
 	BindAddress []conf.Addr `toml:"bind_address"`
 	// Which Internet protocols are used: "all", "ipv4" or "ipv6".
@@ -220,6 +224,18 @@ func (k *checker) transports() {
 	k.errs = append(k.errs, mistakes...)
 }
 
+// transportTLS checks the level of a transport.
+func (k *checker) transportTLS(key string, level TLSLevel) {
+	switch level.level() {
+	case tlspolicy.Fingerprint:
+		k.failf(key, `"fingerprint" needs the digests of each destination; write a [[tls_policy]] for it`)
+	case tlspolicy.DaneOnly:
+		if !k.c.DNS.TrustAD {
+			k.failf(key, `"dane-only" needs dns.trust_ad: without a resolver whose word on DNSSEC is trusted, no mail could be sent`)
+		}
+	}
+}
+
 func (k *checker) transportName(key, name string, seen map[string]bool) {
 	switch {
 	case name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789_-") != "":
@@ -235,7 +251,8 @@ func (k *checker) transport(key string, t Transport) {
 	kind := kinds[t.Kind]
 	for name, wrong := range map[string]bool{
 		"relays": len(t.Relays) > 0 && !kind.Dials(), "port": t.Port != 0 && !kind.Dials(),
-		"bind_address": len(t.BindAddress) > 0 && !kind.Dials(), "helo": t.Helo != "" && !kind.Dials(),
+		"tls_security_level": t.TLSSecurityLevel != "" && !kind.Dials(),
+		"bind_address":       len(t.BindAddress) > 0 && !kind.Dials(), "helo": t.Helo != "" && !kind.Dials(),
 		"text":    t.Text != "" && kind != transport.Error && kind != transport.Hold,
 		"command": t.Command != nil && kind != transport.Pipe, "user": t.User != "" && kind != transport.Pipe,
 		"flags": t.Flags != "" && kind != transport.Pipe, "null_sender": t.NullSender != "" && kind != transport.Pipe,
@@ -245,6 +262,7 @@ func (k *checker) transport(key string, t Transport) {
 			k.failf(key+"."+name, "means nothing to a transport of the kind %q", kind)
 		}
 	}
+	k.transportTLS(key+".tls_security_level", t.TLSSecurityLevel)
 	k.relayList(key+".relays", t.Relays)
 	k.helo(key+".helo", t.Helo)
 	k.bind(key+".bind_address", t.BindAddress)

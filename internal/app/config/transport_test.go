@@ -11,6 +11,7 @@ import (
 
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/address"
+	"facteur/internal/net/tlspolicy"
 )
 
 // written puts a settings file and others beside it on the disk, and reads it.
@@ -290,5 +291,25 @@ func TestExamplesOfOutgoing(t *testing.T) {
 		if e := mistakesIn(t, text, files); e != "" {
 			t.Errorf("%s\n%s", e, b[2])
 		}
+	}
+}
+
+func TestTLSOfATransport(t *testing.T) {
+	c, _, err := written(t, "[[transport]]\nname='careful'\ntls_security_level='encrypt'\n[[transport_map]]\nrecipient='bank.example'\nto='careful:'\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := choice(t, c, "", "x@bank.example").Transport.TLS; got != tlspolicy.Encrypt {
+		t.Errorf("level %s", got)
+	}
+	for level, want := range map[string]string{
+		"fingerprint": "write a [[tls_policy]] for it", "dane-only": "needs dns.trust_ad", "strict": "expected",
+	} {
+		if got := mistakesIn(t, "[[transport]]\nname='careful'\ntls_security_level='"+level+"'\n", nil); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", level, got)
+		}
+	}
+	if got := mistakesIn(t, "[[transport]]\nname='p'\nkind='discard'\ntls_security_level='may'\n", nil); !strings.Contains(got, "means nothing") {
+		t.Errorf("%q", got)
 	}
 }

@@ -85,7 +85,7 @@ func (w *weaver) tell(m transport.Mistake) error {
 func (w *weaver) transport(key string, t Transport) *transport.Transport {
 	out := &transport.Transport{
 		Name: t.Name, Kind: kinds[t.Kind], LogName: t.LogName, Text: t.Text, Command: t.Command, User: t.User,
-		Flags: t.Flags, NullSender: t.NullSender, TimeLimit: time.Duration(t.TimeLimit), Port: t.Port,
+		Flags: t.Flags, NullSender: t.NullSender, TimeLimit: time.Duration(t.TimeLimit), Port: t.Port, TLS: t.TLSSecurityLevel.level(),
 		Pace: transport.Pace{
 			InitialConcurrency: t.InitialConcurrency, Concurrency: t.Concurrency, FailedCohort: t.FailedCohortLimit,
 			RateDelay: t.RateDelay.Std(), Recipients: t.RecipientLimit, Total: t.ProcessLimit,

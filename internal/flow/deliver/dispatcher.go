@@ -11,9 +11,9 @@
 // NOTIFY, RET, ENVID and ORCPT are kept as RFC 3461 wants it, for senders who may be
 // told at all (see package bounce). REQUIRETLS: TLS with a certificate that is valid
 // for the mail host's name, and REQUIRETLS offered by it (RFC 8689), else 5.7.30;
-// that the name came from the right MX record is for MTA-STS and DANE to prove. The
-// field TLS-Required: No changes nothing, for TLS that nobody required is
-// opportunistic. BY with "R": tried until then, then returned with 5.4.7, and never
+// that the name came from the right MX record is for MTA-STS and DANE to prove. With the
+// header field TLS-Required: No and without REQUIRETLS, MTA-STS and DANE are left aside,
+// and what the admin demands is not. BY with "R": tried until then, then returned with 5.4.7, and never
 // given to a host without DELIVERBY; with "N": told once, and tried further
 // (RFC 2852). A mailbox here meets all of these.
 //

@@ -78,6 +78,9 @@ func (m *remote) tempoFor(s site, k transport.Pace) *tempo {
 
 // join puts an attempt in line, and sees that somebody works on it.
 func (m *remote) join(out *Outbound, a *attempt, s site, now time.Time) {
+	if a.item.TLSOptional && !a.item.RequireTLS {
+		s = s.relaxed()
+	}
 	l := m.lineFor(out, s)
 	if l.health(now) == dead {
 		m.desk.putOff(a, &l.suspension)

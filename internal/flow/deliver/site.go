@@ -133,7 +133,7 @@ func (f *finder) site(ctx context.Context, out *Outbound, c transport.Choice) (s
 	if reply != nil {
 		return newSite(c, nil), reply, reply.Text()
 	}
-	return newSite(c, hosts).demanding(f.demand(ctx, out, c.NextHop)), nil, ""
+	return newSite(c, hosts).demanding(f.demand(ctx, out, c.Transport, c.NextHop)), nil, ""
 }
 
 func relayHosts(relays []transport.Relay) []host {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"facteur/internal/base/event"
+	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/smtpc"
@@ -40,10 +41,22 @@ func (s site) demanding(d *tlspolicy.Demand) site {
 	return s
 }
 
+// relaxed is the site for a message whose sender puts its delivery above TLS (RFC 8689 §5):
+// without what the domain publishes. It has a line of its own, for neither may such a
+// connection take other mail, nor a host that is not good enough for that hold it up.
+// Relays are the admin's, and stay as he wants them.
+func (s site) relaxed() site {
+	if d := s.demand.Relaxed(); d != s.demand {
+		s.demand = d
+		s.name += " " + d.Key()
+	}
+	return s
+}
+
 // demand is what a site's next hop demands, for a host that the admin named what he
 // demands of that.
-func (f *finder) demand(ctx context.Context, out *Outbound, nexthop string) *tlspolicy.Demand {
-	return f.tls.Demand(ctx, out.tlsRules(), tlspolicy.Destination{Domain: nexthop})
+func (f *finder) demand(ctx context.Context, out *Outbound, t *transport.Transport, nexthop string) *tlspolicy.Demand {
+	return f.tls.Demand(ctx, out.tlsRules(), tlspolicy.Destination{Domain: nexthop, Default: t.TLS})
 }
 
 func (o *Outbound) tlsRules() *tlspolicy.Rules {
@@ -57,11 +70,11 @@ func (o *Outbound) tlsRules() *tlspolicy.Rules {
 func (f *finder) demandOf(ctx context.Context, out *Outbound, s site, h host) *tlspolicy.Demand {
 	if h.relay == nil {
 		if s.demand == nil {
-			return f.demand(ctx, out, s.nexthop)
+			return f.demand(ctx, out, s.transport, s.nexthop)
 		}
 		return s.demand
 	}
-	to := tlspolicy.Destination{Domain: h.name, Named: true}
+	to := tlspolicy.Destination{Domain: h.name, Named: true, Default: s.transport.TLS}
 	switch r := h.relay; {
 	case h.socket != "": // nobody listens between two processes
 		to.Domain = ""

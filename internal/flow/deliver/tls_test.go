@@ -713,3 +713,104 @@ func TestDANE(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSRequiredNo: RFC 8689 §5. What the domain publishes does not stop such a message,
+// what the admin demands does.
+func TestTLSRequiredNo(t *testing.T) {
+	ca := newAuthority(t)
+	port := portOf(t, peerAt(t, "127.0.0.1:0", sim.Peer{}).Addr().String()) // without TLS
+	zone := "d.test. MX 10 mx.d.test.\nmx.d.test. A 127.0.0.1\nmta-sts.d.test. A 127.0.0.1\n"
+	sts := "_mta-sts.d.test. TXT \"v=STSv1; id=1;\"\n"
+	dane := fmt.Sprintf("_%d._tcp.mx.d.test. %s\n", port, spki(3, ca.cert))
+	for name, c := range map[string]struct {
+		zone, policy string
+		rules        tlspolicy.Rules
+		list         []tlspolicy.Rule
+		how          string
+	}{
+		"MTA-STS":             {zone + sts, policyText("enforce"), tlspolicy.Rules{MTASTS: true}, nil, "clear"},
+		"DANE":                {zone + dane, "", tlspolicy.Rules{}, nil, "clear"},
+		"a default":           {zone + sts, policyText("enforce"), tlspolicy.Rules{MTASTS: true, Default: tlspolicy.Rule{Level: tlspolicy.Encrypt}}, nil, "deferred"},
+		"dane-only":           {zone + dane, "", tlspolicy.Rules{Default: tlspolicy.Rule{Level: tlspolicy.DaneOnly}}, nil, "deferred"},
+		"an entry":            {zone, "", tlspolicy.Rules{}, []tlspolicy.Rule{{Domain: "d.test", Level: tlspolicy.Encrypt}}, "deferred"},
+		"an entry for DANE":   {zone + dane, "", tlspolicy.Rules{}, []tlspolicy.Rule{{Domain: "d.test", Level: tlspolicy.Dane}}, "deferred"},
+		"nothing is demanded": {zone, "", tlspolicy.Rules{}, nil, "clear"},
+	} {
+		t.Run("RFC 8689 §5 "+name, func(t *testing.T) {
+			web := newWebsite(t, ca, c.policy)
+			server, err := sim.StartDNS("127.0.0.1:0", c.zone)
+			check(t, err)
+			defer server.Close()
+			server.Validate(true)
+			c.rules.Roots = ca.pool()
+			x := newExit(t, server.Addr(), true, port, tlspolicy.NewRules(c.rules, c.list), tlspolicy.Config{Roots: ca.pool(), WebPort: web.port})
+			s, reply, text := x.finder.site(t.Context(), x.out, x.out.Ways.Choose(transport.Mail{Domain: "d.test"}))
+			if reply != nil {
+				t.Fatal(text)
+			}
+			how := "clear"
+			conn, _, text := x.finder.connect(t.Context(), x.out, s.relaxed(), need{})
+			if conn == nil {
+				how = "deferred"
+			} else {
+				conn.Close()
+			}
+			if how != c.how {
+				t.Errorf("%s (%s), want %s", how, text, c.how)
+			}
+			if strict, _, _ := x.finder.connect(t.Context(), x.out, s, need{}); strict != nil && name != "nothing is demanded" {
+				t.Error("INV-18: other mail went in clear")
+			}
+			if shared := s.key() == s.relaxed().key(); shared && (name == "MTA-STS" || name == "DANE") {
+				t.Errorf("INV-18: connections in clear are shared: %q", s.key())
+			}
+		})
+	}
+}
+
+// TestTheLevelOfATransport: its own, unless an entry for the destination stands.
+func TestTheLevelOfATransport(t *testing.T) {
+	ca := newAuthority(t)
+	port := portOf(t, peerAt(t, "127.0.0.1:0", sim.Peer{}).Addr().String()) // without TLS
+	server, err := sim.StartDNS("127.0.0.1:0", "d.test. MX 10 mx.d.test.\nmx.d.test. A 127.0.0.1\ne.test. MX 10 mx.d.test.\n")
+	check(t, err)
+	defer server.Close()
+	x := newExit(t, server.Addr(), false, port, tlspolicy.NewRules(tlspolicy.Rules{Roots: ca.pool()}, []tlspolicy.Rule{{Domain: "e.test", Level: tlspolicy.May}}), tlspolicy.Config{})
+	careful := &transport.Transport{Name: "careful", TLS: tlspolicy.Encrypt}
+	usual := &transport.Transport{Name: "smtp", TLS: tlspolicy.Encrypt}
+	preset := transport.Preset{Transport: &transport.Transport{Name: "provider"}, MX: []string{"mx.d.test"}}
+	for name, c := range map[string]struct {
+		rules  transport.Rules
+		domain string
+		how    string
+	}{
+		"by an entry":                  {transport.Rules{Transports: []*transport.Transport{careful}, Entries: []transport.Entry{{Recipients: []string{"d.test"}, To: "careful:"}}}, "d.test", "deferred"},
+		"of the usual one":             {transport.Rules{Usual: usual}, "d.test", "deferred"},
+		"of the usual one by a preset": {transport.Rules{Usual: usual, Presets: []transport.Preset{preset}}, "d.test", "deferred"},
+		"a rule stands":                {transport.Rules{Usual: usual}, "e.test", "clear"},
+		"of another":                   {transport.Rules{Transports: []*transport.Transport{careful}}, "d.test", "clear"},
+	} {
+		t.Run("OUT-010 "+name, func(t *testing.T) {
+			table, wrong := transport.NewTable(c.rules)
+			if wrong != nil {
+				t.Fatal(wrong)
+			}
+			x.out.Ways = table
+			choice := table.ForMX(table.Choose(transport.Mail{Domain: c.domain, Recipient: mustParse(t, "x@"+c.domain)}), []string{"mx.d.test"})
+			s, reply, text := x.finder.site(t.Context(), x.out, choice)
+			if reply != nil {
+				t.Fatal(text)
+			}
+			how := "clear"
+			conn, _, text := x.finder.connect(t.Context(), x.out, s, need{})
+			if conn == nil {
+				how = "deferred"
+			} else {
+				conn.Close()
+			}
+			if how != c.how {
+				t.Errorf("%s by %s (%s), want %s", how, choice.Transport.Name, text, c.how)
+			}
+		})
+	}
+}

@@ -23,11 +23,13 @@ type head struct {
 	header    message.Header
 	received  int // Received fields
 	date      bool
-	messageID string   // "" when there is none
-	eightBit  bool     // bytes above 127
-	forged    bool     // has fields that only we may write
-	cut       bool     // is longer than headMax
-	mailboxes []string // that it was in before, by their keys
+	messageID string // "" when there is none
+	eightBit  bool   // bytes above 127
+	forged    bool   // has fields that only we may write
+	cut       bool   // is longer than headMax
+	// tlsOptional: whoever wrote it puts delivery above TLS.
+	tlsOptional bool
+	mailboxes   []string // that it was in before, by their keys
 }
 
 // readHead reads the header; rest is what follows it.
@@ -53,6 +55,8 @@ func (h *head) note(f message.Field) {
 		h.messageID = cmp.Or(f.Text(), "<>")
 	case f.Is("Delivered-To"):
 		h.noteMailbox(f)
+	case f.Is("TLS-Required"):
+		h.tlsOptional = h.tlsOptional || strings.EqualFold(f.Text(), "No") // RFC 8689 §5
 	case isOurs(f):
 		h.forged = true
 	}
@@ -70,7 +74,7 @@ func hasHigh(b []byte) bool {
 
 // stamp takes over the header and writes what we put in front of it.
 func (t *Transaction) stamp(h *head) error {
-	t.header, t.headCut, t.eightBit = h.header, h.cut, h.eightBit
+	t.header, t.headCut, t.eightBit, t.tlsOptional = h.header, h.cut, h.eightBit, h.tlsOptional
 	if t.peer.insider() {
 		t.mend(h)
 	} else if h.forged {

@@ -30,13 +30,14 @@ type Transaction struct {
 	arrived    time.Time
 
 	// What is kept: the spool has prefix, header and body until changed.
-	spool     *queue.Spool
-	header    message.Header
-	bodyAt    int64 // where the body begins in the spool
-	headCut   bool  // header is only the first headMax bytes of it
-	received  bool
-	messageID string
-	eightBit  bool // the header has bytes above 127
+	spool       *queue.Spool
+	header      message.Header
+	bodyAt      int64 // where the body begins in the spool
+	tlsOptional bool  // it says TLS-Required: No
+	headCut     bool  // header is only the first headMax bytes of it
+	received    bool
+	messageID   string
+	eightBit    bool // the header has bytes above 127
 
 	// What rules and hooks want. See judge.go and edit.go.
 	early   bool        // connect, helo and mail were judged
@@ -268,7 +269,7 @@ func (t *Transaction) item() *queue.Item {
 			Helo: t.peer.Helo, Protocol: t.peer.Protocol,
 		},
 		Body8Bit: t.mail.Body == "8BITMIME" || t.eightBit, Binary: t.mail.Body == "BINARYMIME", UTF8: t.mail.UTF8,
-		Ret: t.mail.Ret, EnvelopeID: t.mail.EnvID, RequireTLS: t.mail.RequireTLS,
+		Ret: t.mail.Ret, EnvelopeID: t.mail.EnvID, RequireTLS: t.mail.RequireTLS, TLSOptional: t.tlsOptional,
 		Release: t.release(), By: t.by(),
 		Recipients: make([]queue.Recipient, 0, len(t.recipients)),
 	}

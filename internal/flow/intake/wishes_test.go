@@ -242,3 +242,21 @@ func TestManyRedirects(t *testing.T) {
 		t.Errorf("%q get it", got)
 	}
 }
+
+// TestTLSRequiredNoIsNoted: RFC 8689 §5.
+func TestTLSRequiredNoIsNoted(t *testing.T) {
+	for header, want := range map[string]bool{
+		"TLS-Required: No\r\n": true, "tls-required:  NO \r\n": true,
+		"TLS-Required: Yes\r\n": false, "X-TLS-Required: No\r\n": false, "": false,
+		"\r\nTLS-Required: No\r\n": false, // in the body
+	} {
+		c := newCounter(t, 0)
+		where, answer, id := c.talk(t, stranger, smtp.Mail{}, header+text, "alice@example.org")
+		if where != "" {
+			t.Fatal(where, answer)
+		}
+		if item, _ := c.bytes(t, id); item.TLSOptional != want {
+			t.Errorf("%q: %v", header, item.TLSOptional)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"facteur/internal/net/tlspolicy"
 )
 
 // Rules are what a Table is made of.
@@ -270,6 +272,9 @@ func addMX(to map[string]*way, patterns []string, w *way) error {
 // place.
 func (b *builder) preset(p Preset) error {
 	t := b.find(p.Transport.Name)
+	if t.TLS == tlspolicy.Auto {
+		t.TLS = b.table.usual.TLS // its mail would have gone that way
+	}
 	if err := addMX(b.table.presets, p.MX, &way{transport: t, why: "preset " + t.Name}); err != nil {
 		return fmt.Errorf("preset %q: %w", t.Name, err)
 	}

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"facteur/internal/base/conf"
+	"facteur/internal/net/tlspolicy"
 )
 
 // Kind is what a transport does with mail.
@@ -88,6 +89,9 @@ type Transport struct {
 	Source            Source
 	// Port is where MX hosts listen; 0 is the usual one.
 	Port uint16
+	// TLS is what connections have to have where the admin has no rule for the destination;
+	// Auto is the house's default, and for a preset that of the usual transport.
+	TLS tlspolicy.Level
 	// Divert names the transport that DivertPercent of the mail takes instead; "" none.
 	Divert        string
 	DivertPercent int

@@ -13,6 +13,8 @@ type Destination struct {
 	Domain string
 	// Named: the admin named the host, so that it was not looked up in the MX records.
 	Named bool
+	// Default is the level where no rule stands; Auto: that of the rules.
+	Default Level
 	// Least is the level where no rule stands and the default is a weaker one.
 	Least Level
 }
@@ -35,6 +37,21 @@ type Demand struct {
 
 	rule  Rule
 	trust bool // the resolver's word on DNSSEC
+	lax   bool // made by Relaxed
+}
+
+// Relaxed is the demand for a message whose sender puts its delivery above TLS (RFC 8689
+// §5): without what the domain publishes. What the admin has set holds.
+func (d *Demand) Relaxed() *Demand {
+	if d == nil || d.Ruled || d.STS == nil && d.Level != Dane {
+		return d
+	}
+	r := *d
+	r.STS, r.Trouble, r.Doubt, r.lax = nil, nil, nil, true
+	if r.Level == Dane {
+		r.Level, r.rule.Level = May, May
+	}
+	return &r
 }
 
 // Demand finds what a destination has to have. It may wait for a web server, at most for
@@ -42,6 +59,9 @@ type Demand struct {
 func (k *Keeper) Demand(ctx context.Context, rules *Rules, to Destination) *Demand {
 	rule, ruled := rules.of(to.Domain)
 	d := &Demand{Domain: to.Domain, Named: to.Named, Level: rule.Level, Ruled: ruled, rule: rule, trust: k.config.Resolver.TrustsAD()}
+	if !ruled && to.Default != Auto {
+		d.Level = to.Default
+	}
 	if d.Level == Auto {
 		if d.Level = May; d.trust {
 			d.Level = Dane
@@ -77,6 +97,8 @@ func (d *Demand) Key() string {
 	switch {
 	case d == nil:
 		return ""
+	case d.lax:
+		return "relaxed:" + d.Level.String() + ":" + d.Domain
 	case d.STS != nil:
 		sum := sha256.Sum256([]byte(strings.Join(d.STS.Lines()[1:2+len(d.STS.MX)], "\n")))
 		return fmt.Sprintf("sts:%s:%x", d.Level, sum[:8])

@@ -55,6 +55,8 @@ type Item struct {
 	EnvelopeID string
 	RequireTLS bool
 	Priority   int
+	// TLSOptional: its header says TLS-Required: No (RFC 8689 §5). RequireTLS goes before.
+	TLSOptional bool
 	// Release, unless zero, is when the first attempt may be made (RFC 4865).
 	Release time.Time
 	// By is until when it is to be delivered (RFC 2852); zero without a limit.

@@ -22,7 +22,7 @@ func full(q *Queue) Draft {
 	d := draft(q, 10, "a", "b")
 	at := time.UnixMicro(time.Now().UnixMicro())
 	it := d.Item
-	it.Binary, it.Ret, it.EnvelopeID, it.RequireTLS, it.Priority = true, smtp.RetHeaders, "QQ=314&159 +%\r\n\xff\x00", true, -3
+	it.Binary, it.Ret, it.EnvelopeID, it.RequireTLS, it.TLSOptional, it.Priority = true, smtp.RetHeaders, "QQ=314&159 +%\r\n\xff\x00", true, true, -3
 	it.Release, it.By = at.Add(time.Minute), Deadline{At: at.Add(time.Hour), Return: true, Trace: true}
 	it.Recipients[0].Notify = smtp.NotifySuccess | smtp.NotifyDelay
 	it.Recipients[0].ORcpt = smtp.Original{Type: "utf-8", Address: "jörg&orcpt=x@example.org"}

@@ -13,6 +13,7 @@ const (
 	flag8Bit = 1 << iota
 	flagUTF8
 	flagBinary
+	flagTLSOptional
 )
 
 // insert writes the rows of a draft whose bytes are already where they belong.
@@ -71,6 +72,9 @@ func flags(it *Item) (f int) {
 	if it.Binary {
 		f |= flagBinary
 	}
+	if it.TLSOptional {
+		f |= flagTLSOptional
+	}
 	return f
 }
 
@@ -108,6 +112,7 @@ func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
 		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options}, raw.fields(&r)...)...)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
 	it.Body8Bit, it.UTF8, it.Binary = flags&flag8Bit != 0, flags&flagUTF8 != 0, flags&flagBinary != 0
+	it.TLSOptional = flags&flagTLSOptional != 0
 	it.setOptions(options)
 	raw.finish(&r)
 	return it, r, err
