@@ -80,7 +80,7 @@ func parse(host string, code int, enhanced, text string) *refused {
 		r.code = strconv.Itoa(code)
 	}
 	var b strings.Builder
-	for word := range strings.FieldsSeq(lower(text[:min(len(text), maxText)])) {
+	for word := range strings.FieldsSeq(withoutSubject(lower(text[:min(len(text), maxText)]))) {
 		r.add(&b, word)
 	}
 	r.text = b.String()
@@ -114,6 +114,30 @@ func (r *refused) add(b *strings.Builder, word string) {
 		b.WriteByte(' ')
 	}
 	b.WriteString(word)
+}
+
+// withoutSubject leaves out the message's subject, which some hosts repeat: its author
+// chose the words in it. It ends with its quotation mark, or with the text.
+func withoutSubject(text string) string {
+	at := find(text, "subject")
+	if at < 0 {
+		return text
+	}
+	at += len("subject")
+	rest := strings.TrimLeft(text[at:], " :=")
+	if rest == "" {
+		return text
+	}
+	for _, quotes := range [...][2]string{{`"`, `"`}, {"'", "'"}, {"`", "'"}, {"<", ">"}, {"«", "»"}, {"“", "”"}, {"‘", "’"}} {
+		if quoted, ok := strings.CutPrefix(rest, quotes[0]); ok {
+			_, behind, _ := strings.Cut(quoted, quotes[1])
+			return text[:at] + " " + behind
+		}
+	}
+	if strings.HasPrefix(strings.TrimLeft(text[at:], " "), ":") || strings.HasPrefix(text[at:], "=") {
+		return text[:at]
+	}
+	return text
 }
 
 // cutCode takes "550", "550-" or "550-5.7.1" apart. For any other word the code is "",

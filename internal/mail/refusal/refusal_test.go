@@ -141,6 +141,22 @@ func TestWhatItAsksFor(t *testing.T) {
 	}
 }
 
+// What the sender or the recipient chose himself does not decide what a refusal means.
+func TestWordsOfOthers(t *testing.T) {
+	for reply, want := range map[string]string{
+		`550 5.1.1 <spamhaus@x.example>: Subject "Your IP is listed at zen.spamhaus.org (S3140)" not wanted`: "",
+		"554 5.7.1 Header Subject: mailbox full, please see spamhaus.org":                                    "",
+		"554 5.7.1 Spam detected by subject='user unknown' here":                                             "spam",
+		"550 5.7.1 blocked using zen.spamhaus.org; subject: hello":                                           "spamhaus",
+		"550 5.7.1 Subject to the policy of zen.spamhaus.org":                                                "spamhaus",
+		"550 5.1.1 <over-quota@mailbox-full.example>: no":                                                    "",
+	} {
+		if r, _ := Read("mx.example.net", 0, "", reply); want == "" && (r.Fault == OurAddress || r.Blocked || r.ID == "full") || want != "" && !strings.HasPrefix(r.ID, want) {
+			t.Errorf("%q is read as %q, want %q", reply, r.ID, want)
+		}
+	}
+}
+
 func TestReadReason(t *testing.T) {
 	for reason, want := range map[string]string{
 		"delivery temporarily suspended: host mailin-01.mx.aol.com[205.188.159.42] refused to talk to me: 554- (RTR:BB) http://postmaster.info.aol.com/errors/554rtrbb.html 554 Connecting IP: 82.233.208.64": "aol-dynamic",
