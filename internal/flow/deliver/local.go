@@ -251,7 +251,10 @@ func (l *local) stage(ctx context.Context, c *carrier, x *letter, dirs map[strin
 		return &result{recipient: x.recipient, kind: queue.Failed, reply: smtp.NewReply(554, "5.4.6", "mail forwarding loop"),
 			text: fmt.Sprintf("mail forwarding loop for %s: the message has been delivered to this mailbox before", x.recipient.Address)}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, queue.ErrDamaged):
+		return &x.attempt.only(x.recipient).unreadable(err)[0]
+	case err != nil:
 		return mailboxTrouble(x.recipient, err)
 	}
 	return nil

@@ -23,7 +23,7 @@ func (w *worker) pipe(ctx context.Context, a *attempt) {
 	a.connected = time.Now()
 	body, err := w.remote.clerk.queue.Body(ctx, a.item)
 	if err != nil {
-		w.remote.conclude(ctx, a, a.all(ours("message can't be read"), err.Error()))
+		w.remote.conclude(ctx, a, a.unreadable(err))
 		return
 	}
 	var results []result
@@ -47,10 +47,7 @@ func pipeTo(ctx context.Context, p *program.Program, a *attempt, to []queue.Reci
 	out := make([]result, len(to))
 	r, err := body.Open()
 	if err != nil {
-		for i := range out {
-			out[i] = result{recipient: to[i], reply: ours("message can't be read"), text: err.Error()}
-		}
-		return out
+		return a.only(to...).unreadable(err)
 	}
 	defer r.Close()
 	o := p.Run(ctx, letterFor(a, to), io.Reader(r))

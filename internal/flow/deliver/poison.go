@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,11 +29,7 @@ func (a *attempt) crashed() []result {
 	if n < crashesMax {
 		return a.all(ours("internal error"), fmt.Sprintf("%s (%d of %d)", internalError, n, crashesMax))
 	}
-	out := a.all(ours("internal error"), fmt.Sprintf("held: delivering it made this program fail %d times in a row; see the log", n))
-	for i := range out {
-		out[i].kind, out[i].aside = queue.Undeliverable, true
-	}
-	return out
+	return a.aside(ours("internal error"), fmt.Sprintf("held: delivering it made this program fail %d times in a row; see the log", n))
 }
 
 // crashes reads how many there were from the reason that crashed wrote.
@@ -48,7 +45,22 @@ func crashes(reason string) int {
 
 // setAside are the results of an attempt whose transport holds mail.
 func (a *attempt) setAside(text string) []result {
-	out := a.all(smtp.NewReply(450, "4.7.0", text), text)
+	return a.aside(smtp.NewReply(450, "4.7.0", text), text)
+}
+
+// unreadable are the results of an attempt for which our own copy of the message can't
+// be read. What the disk has damaged waits for a person: trying it again is of no use.
+func (a *attempt) unreadable(err error) []result {
+	reply := ours("message can't be read")
+	if errors.Is(err, queue.ErrDamaged) {
+		return a.aside(reply, "held: "+err.Error())
+	}
+	return a.all(reply, err.Error())
+}
+
+// aside are results that hold all of an attempt on purpose.
+func (a *attempt) aside(reply *smtp.Reply, text string) []result {
+	out := a.all(reply, text)
 	for i := range out {
 		out[i].kind, out[i].aside = queue.Undeliverable, true
 	}

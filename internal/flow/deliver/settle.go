@@ -196,24 +196,46 @@ func (r *result) told(a dsn.Action, until time.Time) bounce.Recipient {
 // waits instead, and who is late is told of with the next attempt. What another host
 // has taken stays so: it is better not told than sent twice.
 func (c *clerk) addNotice(ctx context.Context, s *queue.Settlement, it *queue.Item, told []bounce.Recipient, now time.Time) {
-	d, err := c.notices.Notice(ctx, it, told, now)
-	if err != nil {
-		c.events.Emit(Trouble{ID: it.ID, What: "writing a notice", Err: err})
-		waitInstead(s, c.schedule(), now)
-		return
+	var d queue.Draft
+	write := func() (err error) { d, err = c.notices.Notice(ctx, it, told, now); return err }
+	if c.written(s, "writing a notice", now, write) {
+		s.Offspring = append(s.Offspring, d)
 	}
-	s.Offspring = append(s.Offspring, d)
+}
+
+// written writes a notice that goes into a settlement. Where that makes this program
+// fail, who failed is held: the next time would end likewise (INV-22), and what has
+// arrived beside it must not be sent again.
+func (c *clerk) written(s *queue.Settlement, what string, now time.Time, write func() error) bool {
+	var err error
+	if crash := guard(func() { err = write() }); crash != nil {
+		c.events.Emit(Trouble{ID: s.Item, What: what, Err: crash})
+		holdInstead(s)
+		return false
+	}
+	if err != nil {
+		c.events.Emit(Trouble{ID: s.Item, What: what, Err: err})
+		waitInstead(s, c.schedule(), now)
+	}
+	return err == nil
+}
+
+func holdInstead(s *queue.Settlement) {
+	for i := range s.Outcomes {
+		if o := &s.Outcomes[i]; o.Result == queue.Failed {
+			o.Result, o.Reply = queue.Undeliverable, "held: writing the notice of it made this program fail; see the log: "+o.Reply
+		}
+		s.Outcomes[i].Delayed = false
+	}
 }
 
 // addDouble puts what the postmaster gets of a notice that failed into its settlement
 // (LOOP-005). Where that can't be made now, the notice waits.
 func (c *clerk) addDouble(ctx context.Context, s *queue.Settlement, it *queue.Item, told []bounce.Recipient, now time.Time) {
-	d, made, err := c.notices.ForPostmaster(ctx, it, told, now)
-	switch {
-	case err != nil:
-		c.events.Emit(Trouble{ID: it.ID, What: "writing a notice for the postmaster", Err: err})
-		waitInstead(s, c.schedule(), now)
-	case made:
+	var d queue.Draft
+	var made bool
+	write := func() (err error) { d, made, err = c.notices.ForPostmaster(ctx, it, told, now); return err }
+	if c.written(s, "writing a notice for the postmaster", now, write) && made {
 		s.Offspring = append(s.Offspring, d)
 	}
 }

@@ -109,7 +109,7 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 	a.connected = time.Now()
 	results, err := w.sendAround(ctx, a)
 	if err != nil {
-		w.remote.conclude(ctx, a, a.all(ours("message can't be read"), err.Error()))
+		w.remote.conclude(ctx, a, a.unreadable(err))
 		return
 	}
 	if answered(results) {
