@@ -217,8 +217,13 @@ func (k *checker) transports() {
 			k.failf(key+".mx", `is missing; expected mail hosts such as "*.orange.fr"`)
 		}
 	}
+	seen = map[string]bool{}
 	for i, r := range k.c.Relays {
 		k.relay(fmt.Sprintf("relay[%d]", i), r)
+		if seen[r.Host] {
+			k.failf(fmt.Sprintf("relay[%d].host", i), "two of them are about %q", r.Host)
+		}
+		seen[r.Host] = true
 	}
 	_, mistakes := k.c.ways()
 	k.errs = append(k.errs, mistakes...)
@@ -308,7 +313,12 @@ func (k *checker) transportPace(key string, concurrency, initial, cohort int, de
 	for name, n := range map[string]int{"destination_concurrency_limit": concurrency, "initial_destination_concurrency": initial, "destination_recipient_limit": recipients} {
 		if n < 0 || n > 10_000 {
 			k.failf(key+"."+name, "expected 1 to 10000, or nothing for what [outbound] says, found %d", n)
+		} else if n == 0 && k.c.positions.Has(key+"."+name) {
+			k.failf(key+"."+name, "expected 1 to 10000, or nothing for what [outbound] says, found 0, which is not \"unlimited\" here")
 		}
+	}
+	if name := key + ".destination_concurrency_failed_cohort_limit"; cohort == 0 && k.c.positions.Has(name) {
+		k.failf(name, "expected a count, or -1 for any number of failures, for which Postfix writes 0")
 	}
 	k.cohort(key+".destination_concurrency_failed_cohort_limit", cohort, 0)
 	k.rateDelay(key+".destination_rate_delay", delay)

@@ -127,6 +127,23 @@ password_file = "isp.secret"
 	}
 }
 
+// TestPastTheSmarthost: as with Postfix, a transport without a next hop means the MX hosts
+// of the recipient's domain; for a sender it leaves the smarthost.
+func TestPastTheSmarthost(t *testing.T) {
+	for _, more := range []string{"", "[[transport]]\nname = 'smtp'\nhelo = 'x.example.org'\n"} {
+		c, _, err := written(t, "[outbound]\nsmarthost = 'smtp.isp.example:587'\ntransport_maps = 'hash:transport'\n"+more+
+			"[[transport_map]]\nsender = '@example.org'\nto = 'smtp:'", map[string]string{"transport": "direct.example smtp:\nusual.example :\nslow.example slow:\n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for domain, relays := range map[string]int{"direct.example": 0, "slow.example": 0, "usual.example": 1, "other.example": 1} {
+			if got := choice(t, c, "x@example.org", "a@"+domain); len(got.Relays) != relays || got.NextHop != domain {
+				t.Errorf("%s: %+v", domain, got)
+			}
+		}
+	}
+}
+
 // TestReloadReadsFilesAgain: what the files say when the ways are made, counts.
 func TestReloadReadsFilesAgain(t *testing.T) {
 	c, dir, err := written(t, "[outbound]\ntransport_maps = 'hash:transport'", map[string]string{"transport": "a.example slow:\n"})
@@ -162,15 +179,25 @@ func TestMistakesInTransports(t *testing.T) {
 		{"no program", "[[transport]]\nname = 'x'\nkind = 'pipe'\ncommand = ['maildrop']", `facteur.toml:5:1: transport[0].command: expected a program by its absolute path, and its arguments: ["/usr/bin/maildrop", "-d", "${recipient}"]`},
 		{"a program for nothing", "[[transport]]\nname = 'x'\ncommand = ['/bin/cat']", `facteur.toml:4:1: transport[0].command: means nothing to a transport of the kind "smtp"`},
 		{"no refusal", "[[transport]]\nname = 'x'\nkind = 'error'\ntext = '250 2.0.0 fine'", `facteur.toml:5:8: transport[0].text: expected a refusal (4.y.z or 5.y.z), found "250 2.0.0 fine"`},
-		{"diverted to nobody", "[[transport]]\nname = 'smtp'\ndivert = 'warmpu'\ndivert_percent = 30\n[[transport]]\nname = 'warmup'", `facteur.toml:2:3: transport: transport "smtp": there is no transport "warmpu"; did you mean "warmup"?`},
+		{"diverted to nobody", "[[transport]]\nname = 'smtp'\ndivert = 'warmpu'\ndivert_percent = 30\n[[transport]]\nname = 'warmup'", `facteur.toml:4:10: transport[0].divert: there is no transport "warmpu"; did you mean "warmup"?`},
+		{"diverted into nothing", "[[transport]]\nname = 'x'\ndivert = 'discard'\ndivert_percent = 30", `facteur.toml:4:10: transport[0].divert: expected a transport that leads to other machines; "discard" is of the kind "discard"`},
+		{"mailboxes diverted", "[[transport]]\nname = 'local'\nkind = 'mailbox'\ndivert = 'slow'\ndivert_percent = 30", `facteur.toml:5:10: transport[0].divert: means nothing to a transport of the kind "mailbox"`},
+		{"diverted twice", "[[transport]]\nname = 'x'\ndivert = 'y'\ndivert_percent = 30\n[[transport]]\nname = 'y'\ndivert = 'slow'\ndivert_percent = 30", `facteur.toml:4:10: transport[0].divert: "y" diverts mail itself, to "slow"; expected one that does not`},
+		{"no way", "[[transport_map]]\nrecipient = 'a.example'", `facteur.toml:2:3: transport_map[0]: to is missing; expected "transport:nexthop", such as "slow:" or "smtp:[gw.example.com]", or ":" for the usual way`},
+		{"mail hosts of a mailbox", "[[transport_map]]\nmx = 'a.example'\nto = 'local:'", `facteur.toml:2:3: transport_map[0]: what goes to mail hosts elsewhere has no mailbox here`},
+		{"two smarthosts", "[outbound]\nsmarthost = 'a.example:25'\n[[transport]]\nname = 'smtp'\nrelays = 'b.example:25'", `facteur.toml:6:10: transport[0].relays: outbound.smarthost says where this mail goes; expected one of the two`},
+		{"two tables about a relay", "[[relay]]\nhost = 'gw.example:25'\n[[relay]]\nhost = 'gw.example:25'\nweight = 3", `facteur.toml:5:8: relay[1].host: two of them are about "gw.example:25"`},
+		{"0 for any number of failures", "[[transport]]\nname = 'slow'\ndestination_concurrency_failed_cohort_limit = 0", `facteur.toml:4:47: transport[0].destination_concurrency_failed_cohort_limit: expected a count, or -1 for any number of failures, for which Postfix writes 0`},
+		{"0 connections", "[[transport]]\nname = 'slow'\ndestination_concurrency_limit = 0", `facteur.toml:4:33: transport[0].destination_concurrency_limit: expected 1 to 10000, or nothing for what [outbound] says, found 0, which is not "unlimited" here`},
 		{"diverted wholly", "[[transport]]\nname = 'x'\ndivert = 'slow'\ndivert_percent = 100", `facteur.toml:5:18: transport[0].divert_percent: expected 1 to 99, found 100`},
 		{"unlimited concurrency", "[outbound]\ndestination_concurrency = 0", `facteur.toml:3:27: outbound.destination_concurrency: expected at least 1, found 0`},
 		{"Postfix's name for it", "[outbound]\nslow_destination_rate_delay = '1s'", `facteur.toml:3:1: unknown key "outbound.slow_destination_rate_delay"; it is destination_rate_delay in a [[transport]] with name = "slow" here`},
 		{"preset without hosts", "[[preset]]\nname = 'x'", `facteur.toml:2:3: preset[0].mx: is missing; expected mail hosts such as "*.orange.fr"`},
 		{"bad line in passwords", "[outbound]\npassword_maps = 'hash:bad'", `bad:2: expected "user:password" behind the host` + "\n" + `bad:3: expected "user:password" behind the host`},
+		{"passwords by sender", "[outbound]\npassword_maps = 'hash:senders'", `senders:1: "a@example.org" is a sender; a password belongs to a relay here, "[host]:port user:password"`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			if got := mistakesIn(t, x.in, map[string]string{"bad": "# c\na.example slwo:\nb.example gw.example\n"}); got != x.want {
+			if got := mistakesIn(t, x.in, map[string]string{"bad": "# c\na.example slwo:\nb.example gw.example\n", "senders": "a@example.org me:pw\n"}); got != x.want {
 				t.Errorf("got  %s\nwant %s", got, x.want)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"facteur/internal/base/conf"
@@ -29,10 +30,15 @@ func (c *Config) ways() (*transport.Table, []error) {
 	for _, h := range c.Outbound.Smarthost {
 		rules.Usual.Relays = append(rules.Usual.Relays, transport.Relay{Host: h.Host, Port: h.Port})
 	}
+	rules.Usual.Smarthost = true
 	for i, t := range c.Transports {
 		made := w.transport(fmt.Sprintf("transport[%d]", i), t)
-		if made.Name == usual && len(made.Relays) == 0 {
-			made.Relays = rules.Usual.Relays
+		switch {
+		case made.Name != usual:
+		case len(made.Relays) == 0:
+			made.Relays, made.Smarthost = rules.Usual.Relays, true
+		case len(rules.Usual.Relays) > 0:
+			w.failf(fmt.Sprintf("transport[%d].relays", i), "outbound.smarthost says where this mail goes; expected one of the two")
 		}
 		rules.Transports = append(rules.Transports, made)
 	}
@@ -72,6 +78,9 @@ func (w *weaver) failf(key, format string, args ...any) {
 // tell is a mistake with its place.
 func (w *weaver) tell(m transport.Mistake) error {
 	switch {
+	case m.Transport != "":
+		i := slices.IndexFunc(w.c.Transports, func(t Transport) bool { return t.Name == m.Transport })
+		return w.c.positions.Errorf(fmt.Sprintf("transport[%d].divert", i), "%v", m.Err)
 	case m.Entry < 0:
 		return w.c.positions.Errorf("transport", "%v", m.Err)
 	case m.Entry < len(w.keys):
@@ -148,6 +157,8 @@ func (w *weaver) passwords(key, file string) (out []transport.Relay) {
 		r, err := transport.ParseRelay(p.Key)
 		user, password, found := strings.Cut(p.Value, ":")
 		switch {
+		case strings.Contains(p.Key, "@"):
+			w.errs = append(w.errs, fmt.Errorf(`%s: %q is a sender; a password belongs to a relay here, "[host]:port user:password"`, p.Where, p.Key))
 		case err != nil:
 			w.errs = append(w.errs, fmt.Errorf("%s: %w", p.Where, err))
 		case !found || user == "" || password == "":

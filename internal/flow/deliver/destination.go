@@ -128,7 +128,8 @@ func (o *Outbound) forHosts(c transport.Choice, s site) transport.Choice {
 
 // sameHosts tells that what was chosen for the MX hosts leads to these.
 func (o *Outbound) sameHosts(c, then transport.Choice) bool {
-	return len(then.Relays) == 0 && then.NextHop == c.NextHop && then.Named == c.Named && then.Transport.Kind.Dials() && o.port(then) == o.port(c)
+	return len(then.Relays) == 0 && then.NextHop == c.NextHop && then.Named == c.Named && then.Transport.Kind.Dials() &&
+		o.port(then) == o.port(c) && then.Transport.TLS == c.Transport.TLS
 }
 
 // through is the site of the hosts by the transport of a choice.

@@ -52,7 +52,9 @@ type Preset struct {
 type Mistake struct {
 	// Entry is its index in Rules.Entries; -1 for what is wrong elsewhere.
 	Entry int
-	Err   error
+	// Transport is the name of one whose diversion is wrong; "" for other mistakes.
+	Transport string
+	Err       error
 }
 
 // builder makes a Table.
@@ -112,7 +114,7 @@ func (b *builder) declare(r Rules) {
 // note takes down a mistake.
 func (b *builder) note(entry int, err error) {
 	if err != nil {
-		b.wrong = append(b.wrong, Mistake{entry, err})
+		b.wrong = append(b.wrong, Mistake{Entry: entry, Err: err})
 	}
 }
 
@@ -170,9 +172,27 @@ func (b *builder) finish(t *Transport) {
 	if t.Divert == "" {
 		return
 	}
-	if t.divert = b.find(t.Divert); t.divert == nil {
-		b.note(-1, fmt.Errorf("transport %q: %w", t.Name, b.unknown(t.Divert)))
+	if err := b.divert(t); err != nil {
+		b.wrong = append(b.wrong, Mistake{Entry: -1, Transport: t.Name, Err: err})
 	}
+}
+
+// divert finds the transport that takes a share of another's mail. Both lead to other
+// machines: a share that is thrown away or refused is no diversion.
+func (b *builder) divert(t *Transport) error {
+	to := b.find(t.Divert)
+	switch {
+	case to == nil:
+		return b.unknown(t.Divert)
+	case !t.Kind.Dials():
+		return fmt.Errorf("means nothing to a transport of the kind %q", t.Kind)
+	case !to.Kind.Dials():
+		return fmt.Errorf("expected a transport that leads to other machines; %q is of the kind %q", to.Name, to.Kind)
+	case to.Divert != "":
+		return fmt.Errorf("%q diverts mail itself, to %q; expected one that does not", to.Name, to.Divert)
+	}
+	t.divert = to
+	return nil
 }
 
 // complete adds to relays what is known of them, and the port of the service.
@@ -221,7 +241,10 @@ func (b *builder) add(e Entry) error {
 	case len(e.MX) > 0 && len(e.Recipients)+len(e.Senders) > 0:
 		return errors.New("an mx stands alone, without recipient and sender")
 	case len(e.Recipients) > 0:
+		w.direct = w.transport == b.table.usual && b.table.usual.Smarthost && w.hop.Domain == "" && w.hop.Relays == nil
 		return b.addRecipients(e.Recipients, line)
+	case len(e.MX) > 0 && w.kind() == Mailbox:
+		return errors.New("what goes to mail hosts elsewhere has no mailbox here")
 	case len(e.MX) > 0:
 		return addMX(b.table.mx, e.MX, w)
 	case len(e.Senders) > 0:

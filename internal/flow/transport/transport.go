@@ -75,6 +75,9 @@ type Transport struct {
 	Kind    Kind
 	// Relays take all mail of the transport; without any, the next hop's MX hosts do.
 	Relays []Relay
+	// Smarthost: the relays are those of the house, for what no entry for a recipient names
+	// the transport for. Such an entry means the MX hosts, as in transport(5).
+	Smarthost bool
 	// Text is what Error answers, a reply of 4yz or 5yz, and why Hold holds.
 	Text string
 	// Command is the program of Pipe and its arguments; User the account it runs as,

@@ -252,6 +252,18 @@ func TestDiversion(t *testing.T) {
 		Presets:    []Preset{{Transport: &Transport{Name: "orange"}, MX: []string{"*.orange.fr"}}},
 	})
 	diverted := 0
+	own := table(t, Rules{Presets: []Preset{{Transport: &Transport{Name: "orange", Divert: "slow", DivertPercent: 30}, MX: []string{"*.orange.fr"}}}})
+	taken := 0
+	for id := range int64(1000) {
+		m := mail("a@d.example")
+		m.ID = 1763800000000000 + id*997
+		if own.ForMX(own.Choose(m), []string{"smtp-in.orange.fr"}).Transport.Name == "slow" {
+			taken++
+		}
+	}
+	if taken < 200 || taken > 400 {
+		t.Errorf("of 1000 messages for a preset %d are diverted, want about 300", taken)
+	}
 	for id := range int64(10_000) {
 		m := mail("a@d.example")
 		m.ID = 1763800000000000 + id*997
@@ -303,7 +315,7 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", x.e, wrong, x.want)
 		}
 	}
-	if _, wrong := NewTable(Rules{Usual: &Transport{Name: "smtp", Divert: "nwe", DivertPercent: 5}, Transports: []*Transport{{Name: "new"}}}); len(wrong) != 1 || !strings.Contains(wrong[0].Err.Error(), `transport "smtp": there is no transport "nwe"; did you mean "new"?`) {
+	if _, wrong := NewTable(Rules{Usual: &Transport{Name: "smtp", Divert: "nwe", DivertPercent: 5}, Transports: []*Transport{{Name: "new"}}}); len(wrong) != 1 || !strings.Contains(wrong[0].Err.Error(), `there is no transport "nwe"; did you mean "new"?`) {
 		t.Error(wrong)
 	}
 }

@@ -17,7 +17,9 @@ type way struct {
 	hop       NextHop
 	orders    orders
 	text      string // for transports that go nowhere
-	why       string
+	// direct: past the smarthost, to the MX hosts.
+	direct bool
+	why    string
 }
 
 // isNull tells the entry ":", which stands for the way without any entry.
@@ -38,14 +40,21 @@ func (w *way) apply(c Choice, usual *Transport) Choice {
 		c.Relays, c.Named = w.orders.of(c.mail.ID, w.hop.Relays), true
 	case w.hop.Domain != "":
 		c.NextHop, c.Port, c.Named, c.Relays = w.hop.Domain, w.hop.Port, true, nil
+	case w.direct:
+		c.Relays = nil
 	case w.transport == nil:
 		c.Fixed = false
 	}
 	return c
 }
 
+var errNoWay = errors.New(`to is missing; expected "transport:nexthop", such as "slow:" or "smtp:[gw.example.com]", or ":" for the usual way`)
+
 // way reads "transport:nexthop", "transport:", ":nexthop", ":", or a transport alone.
 func (b *builder) way(to, why string) (*way, error) {
+	if to == "" {
+		return nil, errNoWay
+	}
 	name, rest, cut := strings.Cut(to, ":")
 	if strings.HasPrefix(to, "[") || !cut && strings.Contains(to, ".") {
 		return nil, fmt.Errorf("%q names no transport; expected \"transport:nexthop\", such as \"smtp:%s\"", to, to)
