@@ -248,6 +248,9 @@ func TestLostByChunks(t *testing.T) {
 	if c.Extensions().Chunking {
 		t.Error("BDAT again")
 	}
+	if other := dial(t, startPeer(t, sim.Peer{Offer: []string{"CHUNKING"}}), cfg); !other.Extensions().Chunking {
+		t.Error("another port of the machine is another peer")
+	}
 	expect(t, c.Send(context.Background(), env, strings.NewReader(letter)), "250 end of DATA")
 }
 

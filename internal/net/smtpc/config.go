@@ -76,6 +76,8 @@ type Config struct {
 	// Permit tells whether an address may be connected to; nil permits all.
 	// dns.Public is the one for hosts found by MX.
 	Permit func(netip.Addr) bool
+
+	place string // see Target.place
 }
 
 // localAddr is where to connect from to reach an address; the zero Addr: anywhere.

@@ -42,6 +42,14 @@ func (t Target) peer(addr netip.Addr) string {
 	return peer
 }
 
+// place is what a Memory knows it by: another port may be another program.
+func (t Target) place() string {
+	if t.Socket != "" {
+		return t.Socket
+	}
+	return net.JoinHostPort(t.Host, strconv.Itoa(int(t.port())))
+}
+
 // Attempt is an address that did not take us, and why.
 type Attempt struct {
 	Addr netip.Addr
@@ -70,6 +78,7 @@ func Dial(ctx context.Context, target Target, cfg Config) (*Conn, error) {
 		}
 	}
 	begun := time.Now()
+	cfg.place = target.place()
 	race := newRace(ctx, target, cfg)
 	defer race.end()
 	var missed []Attempt
@@ -99,7 +108,7 @@ func Dial(ctx context.Context, target Target, cfg Config) (*Conn, error) {
 func talk(ctx context.Context, raw net.Conn, target Target, addr netip.Addr, cfg Config) (*Conn, *Failure) {
 	c, failure := start(ctx, raw, target.Host, target.peer(addr), cfg)
 	if failure != nil && failure.session && ctx.Err() == nil {
-		cfg.Memory.blame(target.Host, badResumption)
+		cfg.Memory.blame(cfg.place, badResumption)
 		c, failure = retry(ctx, target, addr, cfg)
 	}
 	if failure == nil || failure.Stage != StageStartTLS && !failure.overTLS || cfg.mustEncrypt() || ctx.Err() != nil {

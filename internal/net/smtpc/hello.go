@@ -48,7 +48,7 @@ func (c *Conn) hello() *Result {
 		return c.refusal(StageHello, reply)
 	}
 	c.ext = smtp.ParseEHLO(reply)
-	if c.cfg.NoChunking || c.cfg.Memory.knows(c.host, badChunking) {
+	if c.cfg.NoChunking || c.cfg.Memory.knows(c.cfg.place, badChunking) {
 		c.ext.Withhold("CHUNKING")
 	}
 	return nil

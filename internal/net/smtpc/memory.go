@@ -34,7 +34,7 @@ const (
 )
 
 type complaint struct {
-	host  string
+	place string // of a host, see Target
 	fault fault
 }
 
@@ -44,7 +44,7 @@ func NewMemory() *Memory {
 }
 
 // blame notes a fault of a host. It is false when there is nowhere to note it.
-func (m *Memory) blame(host string, f fault) bool {
+func (m *Memory) blame(place string, f fault) bool {
 	if m == nil {
 		return false
 	}
@@ -54,7 +54,7 @@ func (m *Memory) blame(host string, f fault) bool {
 	if len(m.faults) >= maxFaults {
 		m.makeRoom(now)
 	}
-	m.faults[complaint{host, f}] = now.Add(faultTime)
+	m.faults[complaint{place, f}] = now.Add(faultTime)
 	return true
 }
 
@@ -74,23 +74,23 @@ func (m *Memory) makeRoom(now time.Time) {
 }
 
 // knows tells whether a host has the fault.
-func (m *Memory) knows(host string, f fault) bool {
+func (m *Memory) knows(place string, f fault) bool {
 	if m == nil {
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	until, found := m.faults[complaint{host, f}]
+	until, found := m.faults[complaint{place, f}]
 	return found && time.Now().Before(until)
 }
 
 // sessionsOf are the TLS sessions with a host under a policy, as a connection sees
 // them; nil where none are to be used.
-func (m *Memory) sessionsOf(host, policy string) *sessionView {
-	if m == nil || m.knows(host, badResumption) {
+func (m *Memory) sessionsOf(place, policy string) *sessionView {
+	if m == nil || m.knows(place, badResumption) {
 		return nil
 	}
-	return &sessionView{memory: m, key: policy + "\x00" + host}
+	return &sessionView{memory: m, key: policy + "\x00" + place}
 }
 
 // sessionView implements tls.ClientSessionCache under a key of our own: what was

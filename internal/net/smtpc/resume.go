@@ -14,7 +14,7 @@ func (c *Conn) resume(base *tls.Config) {
 		return
 	}
 	policy := strconv.Itoa(int(c.cfg.Security)) + "\x00" + c.serverName() + "\x00" + c.cfg.Policy
-	if c.sessions = c.cfg.Memory.sessionsOf(c.host, policy); c.sessions != nil {
+	if c.sessions = c.cfg.Memory.sessionsOf(c.cfg.place, policy); c.sessions != nil {
 		base.ClientSessionCache = c.sessions
 	}
 }

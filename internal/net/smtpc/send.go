@@ -84,7 +84,7 @@ func (t *transaction) run(body io.Reader) {
 	err := t.converse(source)
 	if t.again || t.sent && err != nil && !t.stale {
 		// Whatever it was, the next attempt goes by DATA.
-		t.again = t.c.cfg.Memory.blame(t.c.host, badChunking) && t.again
+		t.again = t.c.cfg.Memory.blame(t.c.cfg.place, badChunking) && t.again
 	}
 	if errors.Is(err, ErrProtocol) {
 		t.distrust(err)
@@ -282,7 +282,7 @@ func (t *transaction) makeSure() error {
 	if err := t.reset(); err != nil {
 		return err
 	}
-	t.c.cfg.Memory.blame(t.c.host, badChunking)
+	t.c.cfg.Memory.blame(t.c.cfg.place, badChunking)
 	if t.c.broken == nil {
 		t.c.broken = errCodes
 	}
