@@ -111,8 +111,8 @@ func (c *carrier) giveUp(v *volumes, own uint64, limit time.Duration, now time.T
 	return rest, where
 }
 
-// carriers are those that work, and how many have been set aside.
-type crowd struct {
+// roster is the carriers that work, and how many have been set aside.
+type roster struct {
 	mu    sync.Mutex
 	live  []*carrier
 	aside int
@@ -122,18 +122,18 @@ type crowd struct {
 // employ starts a carrier.
 func (l *local) employ(ctx context.Context) {
 	c := &carrier{}
-	l.crowd.mu.Lock()
-	l.crowd.live = append(l.crowd.live, c)
-	l.crowd.wg.Add(1)
-	l.crowd.mu.Unlock()
+	l.roster.mu.Lock()
+	l.roster.live = append(l.roster.live, c)
+	l.roster.wg.Add(1)
+	l.roster.mu.Unlock()
 	go func() {
 		l.carry(ctx, c)
-		l.crowd.left(c)
+		l.roster.left(c)
 	}()
 }
 
 // left takes a carrier off the books that has ended.
-func (o *crowd) left(c *carrier) {
+func (o *roster) left(c *carrier) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if c.isAside() {
@@ -161,11 +161,11 @@ func (l *local) watch(ctx context.Context, done <-chan struct{}) {
 
 // relieve replaces the carriers that wait too long.
 func (l *local) relieve(ctx context.Context, now time.Time) {
-	l.crowd.mu.Lock()
-	live := slices.Clone(l.crowd.live)
-	l.crowd.mu.Unlock()
+	l.roster.mu.Lock()
+	live := slices.Clone(l.roster.live)
+	l.roster.mu.Unlock()
 	for _, c := range live {
-		if !l.crowd.room() {
+		if !l.roster.room() {
 			return
 		}
 		rest, where := c.giveUp(l.volumes, l.device, l.patience, now)
@@ -174,19 +174,19 @@ func (l *local) relieve(ctx context.Context, now time.Time) {
 		}
 		l.events.Emit(Trouble{What: "delivering below " + strings.Join(where, ", "), Err: errNoAnswer})
 		l.employ(ctx)
-		l.crowd.putAside(c)
+		l.roster.putAside(c)
 		// What has places fits into the channel.
 		go l.offer(ctx, rest)
 	}
 }
 
-func (o *crowd) room() bool {
+func (o *roster) room() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.aside < asideMax
 }
 
-func (o *crowd) putAside(c *carrier) {
+func (o *roster) putAside(c *carrier) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.aside++

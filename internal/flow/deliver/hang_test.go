@@ -121,7 +121,7 @@ func TestAFileSystemThatHangsHoldsUpNobodyElse(t *testing.T) {
 			if a, b := len(c.letters("alice")), len(c.letters("bob")); a != 13 || b != 13 {
 				t.Errorf("alice has %d letters, bob %d; want 13 each, none twice", a, b)
 			}
-			if d.local.volumes.hung.Load() != 0 || d.local.crowd.aside != 0 {
+			if d.local.volumes.hung.Load() != 0 || d.local.roster.aside != 0 {
 				t.Errorf("still avoided: %v", d.local.volumes.waitedFor)
 			}
 		})

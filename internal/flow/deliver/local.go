@@ -42,7 +42,7 @@ type local struct {
 	// landing renames again what could not be, finishing ends what has landed.
 	landing, finishing *lanes
 
-	crowd    crowd
+	roster   roster
 	volumes  *volumes
 	device   uint64 // of the queue
 	patience time.Duration
@@ -91,7 +91,7 @@ func (l *local) run(ctx context.Context) {
 	l.finish(ctx)
 	go func() {
 		defer close(ended)
-		l.crowd.wg.Wait()
+		l.roster.wg.Wait()
 		l.landing.wg.Wait()
 		l.finishing.wg.Wait()
 	}()

@@ -21,7 +21,7 @@ func (m *remote) relieve(now time.Time) {
 		return
 	}
 	m.relieved = now
-	patience := m.schedule().MaximalBackoff / 4 // see Schedule.fewest
+	patience := max(m.schedule().MaximalBackoff/4, relieveEvery) // see Schedule.fewest
 	for _, l := range m.lines {
 		late := func(a *attempt) bool {
 			return now.Sub(a.claimed) > patience || m.clerk.overdue(a, now) != nil
