@@ -32,7 +32,7 @@ var verbs = []verb{
 	{control.Retry, "Try again now what waits",
 		"The server retries by itself; asking for all at once costs it and the hosts that\nsaid \"later\" more than waiting does, and makes touchy ones say \"later\" again.", false, "to be tried again now"},
 	{control.Requeue, "Find out anew where messages go", "As if they were new: after a change of aliases, domains or accounts. They keep\ntheir IDs.", false, "queued anew"},
-	{control.Expire, "Return messages to their senders", "Their time is over: what the next attempt, which is now, does not deliver goes\nback to its sender with the reason. What is on hold is left alone, unless\n--shelf hold picks it.", true, "given up"},
+	{control.Expire, "Return messages to their senders", "Their time is over: what the next attempt, which is now, does not deliver goes\nback to its sender with the reason. What is on hold stays there, and has that\nattempt when it is released.", true, "given up"},
 }
 
 func (c *command) changeCommand(v verb) *cobra.Command {

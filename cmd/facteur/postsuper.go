@@ -111,13 +111,13 @@ func (s *superintendent) order(o option) error {
 // do carries out one option for all that it names, and tells how much that was.
 func (s *superintendent) do(ctx context.Context, letter byte, a control.Action, words []string) error {
 	total, err := control.Count{}, error(nil)
-	freed := control.Count{} // -f releases what is held, too
+	freed := control.Count{} // by -f, which releases what is held, too
 	change := func(sel control.Selection, each bool) error {
 		n, err := s.change(ctx, control.Order{Action: a, Selection: sel}, each)
 		total.Add(n)
 		if err == nil && letter == 'f' && (sel.Shelf == "" || sel.Shelf == "hold") {
 			sel.Shelf = "hold"
-			n, err = s.change(ctx, control.Order{Action: a, Selection: sel}, each)
+			n, err = s.change(ctx, control.Order{Action: control.Release, Selection: sel}, each)
 			freed.Add(n)
 		}
 		return err
@@ -134,7 +134,6 @@ func (s *superintendent) do(ctx context.Context, letter byte, a control.Action, 
 			})
 		})
 	}
-	total.Add(freed)
 	fmt.Fprintln(s.err, "postsuper: "+a.Total(total.Items))
 	if letter == 'f' {
 		fmt.Fprintln(s.err, "postsuper: "+control.Release.Total(freed.Items))

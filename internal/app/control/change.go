@@ -25,8 +25,8 @@ const (
 	Retry Action = "retry"
 	// Requeue takes items through routing again, as if they were new.
 	Requeue Action = "requeue"
-	// Expire returns items to their senders at the next attempt, which is now for
-	// what is not held.
+	// Expire returns items to their senders with the next attempt, which is now, or
+	// when what is held is released.
 	Expire Action = "expire"
 )
 
@@ -79,7 +79,7 @@ func (w *work) done(it *queue.Item) {
 	if w.order.Action != Retry { // that changes nothing but when, and attempts tell of themselves
 		w.stores.events.Emit(newHandled(w.order.Action, w.by, it))
 	}
-	if w.order.Action == Release && it.Recipients[0].Attempts == 0 {
+	if w.order.Action == Requeue || w.order.Action == Release && it.Recipients[0].Attempts == 0 {
 		w.stores.events.Emit(deliver.Active{Item: it}) // no attempt tells of its first
 	}
 	w.count(it)

@@ -267,8 +267,11 @@ func (h *history) order() {
 			return ok
 		}},
 		{"expire", true, h.q.Expire, func(m *modelRow) bool {
-			ok := m.state == Queued && !m.expired
-			m.due, m.expired = 0, true
+			ok := (m.state == Queued || m.state == Held) && !m.expired
+			if m.state == Queued {
+				m.due = 0
+			}
+			m.expired = true
 			return ok
 		}},
 		{"requeue", false, func(ctx context.Context, f Filter, _ ...Told) (Count, error) {

@@ -77,14 +77,17 @@ func (q *Queue) Flush(ctx context.Context, domain string) (int, error) {
 }
 
 // Expire gives up what the filter picks: it is due now, and goes back to its sender
-// with the next attempt that does not deliver it (postsuper -e). Only with ShelfHold
-// it is for what is held, which it releases (postsuper -f). What is being tried
-// (Count.Busy) is tried once more.
+// with the next attempt that does not deliver it (postsuper -e). What is held stays so,
+// and has that attempt when it is released (postsuper -f does both). What is being
+// tried (Count.Busy) is tried once more.
 func (q *Queue) Expire(ctx context.Context, f Filter, told ...Told) (Count, error) {
 	now := time.Now()
 	return q.operate(ctx, "expiring", f, operation{told: first(told), overrules: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
-		ok := !r.Expired && r.waits() || f.Shelf == ShelfHold && r.State == Held
-		r.State, r.fresh, r.Due, r.Expired = Queued, false, it.notBefore(now), true
+		ok := !r.Expired && (r.waits() || r.State == Held)
+		if r.waits() {
+			r.fresh, r.Due = false, it.notBefore(now)
+		}
+		r.Expired = true
 		return r, ok
 	}})
 }

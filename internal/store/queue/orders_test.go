@@ -141,8 +141,8 @@ func TestOrders(t *testing.T) {
 		{"delete", func(q *Queue) (Count, error) { return q.Delete(ctx, Filter{}) }, Count{2, 3, 8, 0}, ""},
 		{"delete deferred", func(q *Queue) (Count, error) { return q.Delete(ctx, Filter{Shelf: ShelfDeferred}) }, Count{1, 2, 5, 0}, "h held 0 now"},
 		{"retry", func(q *Queue) (Count, error) { return q.Retry(ctx, Filter{}) }, Count{1, 2, 5, 0}, "h held 0 now; a queued 1 now; b queued 1 now"},
-		{"expire", func(q *Queue) (Count, error) { return q.Expire(ctx, Filter{}) }, Count{1, 2, 5, 0}, "h held 0 now; a queued 1 now expired; b queued 1 now expired"},
-		{"expire held", func(q *Queue) (Count, error) { return q.Expire(ctx, Filter{Shelf: ShelfHold}) }, Count{1, 1, 3, 0}, "h queued 0 now expired; a queued 1 later; b queued 1 later"},
+		{"expire", func(q *Queue) (Count, error) { return q.Expire(ctx, Filter{}) }, Count{2, 3, 8, 0}, "h held 0 now expired; a queued 1 now expired; b queued 1 now expired"},
+		{"expire held", func(q *Queue) (Count, error) { return q.Expire(ctx, Filter{Shelf: ShelfHold}) }, Count{1, 1, 3, 0}, "h held 0 now expired; a queued 1 later; b queued 1 later"},
 		{"requeue", requeue, Count{1, 2, 5, 0}, "h held 0 now; a2 queued 0 now; b2 queued 0 now"},
 	} {
 		t.Run("OUT-022 "+x.name, func(t *testing.T) {
