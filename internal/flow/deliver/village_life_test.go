@@ -3,12 +3,16 @@ package deliver
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
+	"facteur/internal/store/db"
+	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
 	"facteur/internal/test/sim"
 )
@@ -239,6 +243,33 @@ func TestBusyMailboxBesideOthers(t *testing.T) {
 			if n := len(sink.Taken()); n != i+1 {
 				t.Fatalf("INV-24: of %d letters to another mailbox, %d have arrived", i+1, n)
 			}
+		}
+	})
+}
+
+// INV-04, INV-05: who was refused, and whose notice can't be made now, waits until it can.
+func TestNoticeThatCannotBeMade(t *testing.T) {
+	inVillage(t, func(t *testing.T, v *village) {
+		_, _, err := v.Mail("no.test", sim.Peer{Recipient: func(string) string { return "550 5.1.1 No such user" }})
+		check(t, err)
+		v.mails(1, "alice@example.org", "u@no.test")
+		gone, err := db.Open(filepath.Join(room(t), "facteur.db"), directory.Migrations())
+		check(t, err)
+		check(t, gone.Close())
+		works := v.router
+		v.router = route.New(directory.New(gone, []string{"example.org"}, v.dir, 0), v.hostname, func() string { return "example.org" })
+		_, stop := v.serve()
+		time.Sleep(time.Hour)
+		stop()
+		if n := len(v.letters("alice")); v.waiting() != 1 || n != 0 {
+			t.Fatalf("INV-04: %d wait, %d notices", v.waiting(), n)
+		}
+		v.router = works
+		_, stop = v.serve()
+		defer stop()
+		time.Sleep(2 * time.Hour)
+		if n := len(v.letters("alice")); v.waiting() != 0 || n != 1 {
+			t.Errorf("INV-05: %d wait, %d notices", v.waiting(), n)
 		}
 	})
 }

@@ -61,14 +61,17 @@ func (e *Entry) check(found map[string][]Copy, opt Options) (wrong []string) {
 		if len(copies) > 0 {
 			have++
 		}
-		if len(copies) == 0 && answer == Accepted && !e.Deleted {
+		if waits := slices.IndexFunc(copies, func(c Copy) bool { return c.Place == Queued }); waits >= 0 {
+			complain("queued", "%s still waits: %s", to.Address, copies[waits].Where)
+			copies = slices.DeleteFunc(slices.Clone(copies), func(c Copy) bool { return c.Place == Queued })
+		} else if len(copies) == 0 && answer == Accepted && !e.Deleted[to.Address] {
 			complain("lost", "no copy for %s", to.Address)
 		}
 		if len(copies) > 0 && (answer == Refused || answer == Unsent) {
 			complain("ghost", "%s got what was not accepted: %s", to.Address, where(copies))
 		}
 		for _, c := range copies {
-			if e.Deleted && c.Place == Remote && c.Epoch > e.DeletedIn {
+			if e.Deleted[to.Address] && c.Place == Remote && c.Epoch > e.DeletedIn {
 				complain("risen", "%s got it after it was deleted, and after a crash: %s", to.Address, c.Where)
 			}
 			if to.Want != NoPlace && c.Place != to.Want && !c.Place.byHand() {
@@ -82,7 +85,7 @@ func (e *Entry) check(found map[string][]Copy, opt Options) (wrong []string) {
 			complain("twice", "%s has it %d times: %s", to.Address, len(copies), where(copies))
 		}
 	}
-	if e.Each == nil && !e.Deleted && e.Answer == Unknown && have != 0 && have != len(e.To) {
+	if e.Each == nil && e.Deleted == nil && e.Answer == Unknown && have != 0 && have != len(e.To) {
 		complain("half", "%d of %d recipients have it", have, len(e.To))
 	}
 	for address, copies := range found {

@@ -56,6 +56,8 @@ func TestBalance(t *testing.T) {
 		{"deleted by hand after a swallowed answer", Accepted,
 			[]Copy{local, with(remote, func(c *Copy) { c.Unanswered = true }), {ID: "x-1", To: carol, Place: Deleted}}, ""},
 		{"held by hand", Accepted, []Copy{local, {ID: "x-1", To: carol, Place: Held}}, ""},
+		{"INV-04 still queued", Accepted, []Copy{local, {ID: "x-1", To: carol, Place: Queued}}, "queued"},
+		{"INV-03 queued again after it was sent", Accepted, []Copy{local, remote, {ID: "x-1", To: carol, Place: Queued}}, "queued"},
 		{"a letter after an error", Refused, []Copy{local}, "ghost"},
 		{"nothing after an error", Refused, nil, ""},
 		{"a letter whose end never came", Unsent, []Copy{remote}, "ghost"},
@@ -92,14 +94,18 @@ func TestBalanceDeleted(t *testing.T) {
 		{"sent before", 1, []Copy{sent(0)}, ""},
 		{"sent meanwhile", 1, []Copy{sent(1)}, ""},
 		{"OUT-022 sent after a crash", 1, []Copy{sent(2)}, "risen"},
+		{"INV-04 missing before it was deleted", 1, nil, "lost"},
 		{"nobody knows", NobodyKnows, []Copy{sent(2)}, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			book := NewBook(nil)
 			to := []Recipient{{carol, Remote}}
+			if test.want == "lost" {
+				to = append(to, Recipient{bob, Local}) // who had left the queue before
+			}
 			book.Open(letter, to)
-			book.Delete(letter.ID, test.in)
+			book.Delete(letter.ID, []string{carol}, test.in)
 			book.Close(letter.ID, to, Accepted)
 			expect(t, book.Balance(test.copies, Options{}), test.want)
 		})

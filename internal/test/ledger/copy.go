@@ -47,6 +47,19 @@ func Taken(data []byte, to, where string) Copy {
 	return Copy{ID: idOf(header(body)), To: to, Place: Remote, Where: where, Sum: sha256.Sum256(body)}
 }
 
+// Waiting makes the copies of a message that is in the queue for a recipient: of a notice,
+// one for each recipient whom it names.
+func Waiting(data []byte, to, where string) []Copy {
+	copies := notice(data, where)
+	if copies == nil {
+		copies = []Copy{Taken(data, to, where)}
+	}
+	for i := range copies {
+		copies[i].Place = Queued
+	}
+	return copies
+}
+
 func header(body []byte) []byte {
 	if head, _, found := strings.Cut(string(body), "\r\n\r\n"); found {
 		return []byte(head + "\r\n")

@@ -254,7 +254,7 @@ func drainTime() time.Duration {
 
 // disk collects all copies from the raw Maildirs and the sink.
 func (s *scene) disk() []ledger.Copy {
-	copies := s.sink.Copies()
+	copies := append(s.sink.Copies(), s.queued()...)
 	for _, address := range accounts() {
 		found, err := ledger.Maildir(s.post.Maildir(address), address)
 		if err != nil {
@@ -267,7 +267,7 @@ func (s *scene) disk() []ledger.Copy {
 
 // imap collects all copies as a user sees them, and from the sink.
 func (s *scene) imap() []ledger.Copy {
-	copies := s.sink.Copies()
+	copies := append(s.sink.Copies(), s.queued()...)
 	for _, address := range accounts() {
 		found, err := ledger.IMAP(s.post.Addr("imap"), address, interop.Password)
 		if err != nil {

@@ -18,6 +18,9 @@
 // Over LMTP each recipient has an answer of its own, and the last rule holds for
 // each alone.
 //
+// Who has no copy and still waits in the queue is told as queued, not as lost. Who was not
+// in the queue any more when a person deleted the letter must have his copy.
+//
 // A second copy in a local mailbox is never right. A second copy at the remote
 // server is right only if a fault lies between the two: a crash of the
 // sending side (Sink.Fault) or an answer that the sink swallowed. Bytes must
@@ -62,10 +65,11 @@ const (
 	Bounced       // named as failed in a notice to the sender
 	Deleted       // taken out of the queue by a person
 	Held          // in the queue, waiting for a person
+	Queued        // still in the queue: nowhere yet, and not lost
 )
 
 func (p Place) String() string {
-	return [...]string{"anywhere", "local", "remote", "bounced", "deleted", "held"}[p]
+	return [...]string{"anywhere", "local", "remote", "bounced", "deleted", "held", "queued"}[p]
 }
 
 // Recipient is one address of a letter and where it should end.
@@ -84,9 +88,10 @@ type Entry struct {
 	// Each is the answer of each recipient of To, where the protocol has one for
 	// each (LMTP, RFC 2033 §4.2). Answer is then the worst of them.
 	Each []Answer
-	// Deleted: a person may have deleted what was left of it in the queue; surely in
-	// the epoch DeletedIn, unless NobodyKnows.
-	Deleted   bool
+	// Deleted are the recipients who were in the queue when a person went to delete the
+	// letter: no others may be missing. He surely did in the epoch DeletedIn, unless
+	// NobodyKnows.
+	Deleted   map[string]bool
 	DeletedIn int
 }
 
@@ -147,14 +152,23 @@ func (b *Book) CloseEach(id string, taken []Recipient, each []Answer) {
 	b.note(e)
 }
 
-// Delete notes that a person deletes a letter: first without knowing whether it works
-// (NobodyKnows), then with the epoch of the sink in which it had.
-func (b *Book) Delete(id string, epoch int) {
+// Delete notes that a person deletes a letter of which these recipients are left in the
+// queue: first without knowing whether it works (NobodyKnows), then with the epoch of the
+// sink in which it had.
+func (b *Book) Delete(id string, left []string, epoch int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e := b.entries[id]; e != nil {
-		e.Deleted, e.DeletedIn = true, epoch
+	e := b.entries[id]
+	if e == nil {
+		return
 	}
+	if e.Deleted == nil {
+		e.Deleted = make(map[string]bool)
+	}
+	for _, address := range left {
+		e.Deleted[address] = true
+	}
+	e.DeletedIn = epoch
 }
 
 // worst is Unknown if any answer is, Accepted only if all are.

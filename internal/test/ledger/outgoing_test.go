@@ -171,6 +171,45 @@ type waiting struct {
 	Sender string `json:"sender"`
 }
 
+func (w waiting) addresses() (all []string) {
+	for _, r := range w.Recipients {
+		all = append(all, r.Address)
+	}
+	return all
+}
+
+// look is what the queue tells of one item.
+func look(f *interop.Facteur, id string) (item waiting, err error) {
+	out, err := f.TryCommand("", "queue", "show", id, "--json")
+	if err != nil {
+		return item, err
+	}
+	return item, json.Unmarshal([]byte(out), &item)
+}
+
+// queued are the recipients who still wait, so that they don't count as lost.
+func (s *scene) queued() (copies []ledger.Copy) {
+	f, ok := s.post.(*interop.Facteur)
+	if !ok {
+		return nil
+	}
+	out, _ := f.TryCommand("", "queue", "list", "--json")
+	for line := range strings.Lines(out) {
+		var item waiting
+		if json.Unmarshal([]byte(line), &item) != nil {
+			continue
+		}
+		text, err := f.TryCommand("", "queue", "show", item.ID, "--message")
+		if err != nil {
+			continue
+		}
+		for _, address := range item.addresses() {
+			copies = append(copies, ledger.Waiting([]byte(text), address, "queued as "+item.ID)...)
+		}
+	}
+	return copies
+}
+
 // pick chooses something that is queued, and is no notice.
 func (s *scene) pick(f *interop.Facteur, random *rand.Rand) string {
 	out, err := f.TryCommand("", "queue", "list", "--json")
@@ -194,13 +233,12 @@ func (s *scene) pick(f *interop.Facteur, random *rand.Rand) string {
 
 // mayExpire tells whether all who are left of an item are those who never get it.
 func (s *scene) mayExpire(f *interop.Facteur, id string) bool {
-	out, err := f.TryCommand("", "queue", "show", id, "--json")
-	var item waiting
-	if err != nil || json.Unmarshal([]byte(out), &item) != nil {
+	item, err := look(f, id)
+	if err != nil {
 		return false
 	}
-	for _, r := range item.Recipients {
-		if user, _, _ := strings.Cut(r.Address, "@"); user != "never" && user != "moody" && user != "refused" {
+	for _, address := range item.addresses() {
+		if user, _, _ := strings.Cut(address, "@"); user != "never" && user != "moody" && user != "refused" {
 			return false
 		}
 	}
@@ -213,9 +251,13 @@ func (s *scene) delete(f *interop.Facteur, id string) {
 	if err != nil {
 		return
 	}
-	letter := ledger.Taken([]byte(text), "", "").ID
-	s.book.Delete(letter, ledger.NobodyKnows)
+	item, err := look(f, id)
+	if err != nil {
+		return
+	}
+	letter, left := ledger.Taken([]byte(text), "", "").ID, item.addresses()
+	s.book.Delete(letter, left, ledger.NobodyKnows)
 	if _, err := f.TryCommand("", "queue", "delete", id); err == nil {
-		s.book.Delete(letter, s.sink.Epoch())
+		s.book.Delete(letter, left, s.sink.Epoch())
 	}
 }

@@ -3,8 +3,9 @@
 //
 // A run is made from a seed. Alice sends letters to hosts that refuse, delay, hang up,
 // talk nonsense, or can't be reached for a while; a person holds, releases, deletes and
-// tries again at random; the process is killed at random and a new one finds the files
-// as they were at that moment. In the end the ledger has to balance: each recipient of
+// tries again at random; the disk of the mailboxes is full for a while, so that notices
+// wait; the process is killed at random, idle or amid its work, and a new one finds the
+// files as they were at that moment. In the end the ledger has to balance: each recipient of
 // each letter has ended in exactly one way, and no letter came twice but where an answer
 // was lost.
 //

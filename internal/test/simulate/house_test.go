@@ -2,13 +2,16 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"facteur/internal/base/event"
@@ -49,6 +52,22 @@ type house struct {
 	desk    *intake.Desk
 	stop    context.CancelFunc
 	over    chan struct{}
+	// disk is the one of the mailboxes, and same the file of the queue once more.
+	disk *disk
+	same *db.DB
+}
+
+// disk is a disk that is full at times.
+type disk struct {
+	vfs.OS
+	full atomic.Bool
+}
+
+func (d *disk) Create(name string, perm fs.FileMode) (vfs.File, error) {
+	if d.full.Load() {
+		return nil, &fs.PathError{Op: "create", Path: name, Err: syscall.ENOSPC}
+	}
+	return d.OS.Create(name, perm)
 }
 
 var (
@@ -59,7 +78,7 @@ var (
 // open begins a life in a directory.
 func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *house {
 	t.Helper()
-	h := &house{t: t, dir: dir, machine: world.Machine(ourIPv4, ourIPv6), over: make(chan struct{})}
+	h := &house{t: t, dir: dir, machine: world.Machine(ourIPv4, ourIPv6), over: make(chan struct{}), disk: new(disk)}
 	var err error
 	h.state, err = db.Open(filepath.Join(dir, "facteur.db"), directory.Migrations())
 	check(t, err)
@@ -68,6 +87,8 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 		check(t, accounts.AddAccount(t.Context(), parse(t, alice), "secret", 0))
 	}
 	h.queue, err = queue.Open(dir)
+	check(t, err)
+	h.same, err = db.Open(filepath.Join(dir, "queue.db"), queue.Migrations())
 	check(t, err)
 	resolver, err := dns.New(dns.Config{Servers: world.Servers(), Dial: h.machine.DialContext})
 	check(t, err)
@@ -82,7 +103,7 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 		Self: dns.Self{Names: []string{hostname}}, Dial: h.machine.Dial, Ways: ways(t),
 	}
 	d := deliver.New(deliver.House{
-		Hostname: hostname, FS: vfs.OS{}, Queue: h.queue, Directory: accounts, Resolver: resolver,
+		Hostname: hostname, FS: h.disk, Queue: h.queue, Directory: accounts, Resolver: resolver,
 		Notices: bounce.New(hostname, func() string { return "en" }, h.queue, router), Notify: func(string, int64) {},
 		Schedule: func() deliver.Schedule { return schedule }, Outbound: func() *deliver.Outbound { return out },
 		Events: events,
@@ -116,21 +137,39 @@ func (h *house) end() {
 	h.stop()
 	<-h.over
 	h.queue.Close()
+	h.same.Close()
 	h.state.Close()
 }
 
-// kill ends a life as kill -9 does, and gives a copy of the files as they are now. All
-// that is not waiting for something comes to an end first: writes that are half done are
-// for the tests that kill a real process.
+// kill ends a life as kill -9 does, and gives a copy of the files as they are now. What
+// is committed no more from here on was never committed, and nobody reads an answer
+// after it: whatever is at work goes on until it needs either.
 func (h *house) kill(world *sim.Internet) (dir string) {
-	synctest.Wait()
-	dir = room(h.t)
-	check(h.t, os.CopyFS(dir, os.DirFS(h.dir)))
+	thaw := h.freeze()
 	world.Fault()
 	h.machine.Kill()
+	dir = room(h.t)
+	check(h.t, os.CopyFS(dir, os.DirFS(h.dir)))
+	thaw()
 	h.end() // what it still does, it does to files that nobody looks at any more
 	check(h.t, os.RemoveAll(h.dir))
 	return dir
+}
+
+// freeze lets nothing more be committed to the queue, as a disk that hangs, until thaw is
+// called: its file and its log are those of one moment.
+func (h *house) freeze() (thaw func()) {
+	frozen, end, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		h.same.Write(context.Background(), func(*db.Tx) error {
+			close(frozen)
+			<-end
+			return errors.New("nothing was to be written")
+		})
+	}()
+	<-frozen
+	return func() { close(end); <-over }
 }
 
 // room is a directory in memory, where there is one: this is not about the disk.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +97,11 @@ func (l *life) plan() (plan []deed) {
 	add(60, 5*day, (*life).urge)
 	add(80, 5*day, (*life).meddle)
 	add(5+l.random.IntN(10), 5*day, (*life).crash)
+	add(5, 5*day, (*life).crashAtWork)
 	add(3, 2*day, (*life).outage)
+	// The letters of the first day come back on the sixth: most notices wait then, and
+	// have to outlive the process.
+	plan = append(plan, deed{5 * day, (*life).full}, deed{5*day + 9*time.Hour, (*life).crashAtWork})
 	slices.SortFunc(plan, func(a, b deed) int { return cmp.Compare(a.at, b.at) })
 	return plan
 }
@@ -209,13 +214,39 @@ func (l *life) letterOf(it *queue.Item) string {
 	return ledger.Taken(head[:n], "", "").ID
 }
 
-// crash kills the process, and starts another after a while.
+// crash kills the process at a quiet moment, and starts another after a while.
 func (l *life) crash() {
+	synctest.Wait()
+	l.die()
+}
+
+// crashAtWork kills it while it is at everything that is due, and at new letters.
+func (l *life) crashAtWork() {
+	_, err := l.house.queue.Retry(context.Background(), queue.Filter{})
+	check(l.t, err)
+	for range 1 + l.random.IntN(8) {
+		l.write()
+	}
+	for range l.random.IntN(200) {
+		runtime.Gosched()
+	}
+	l.die()
+}
+
+func (l *life) die() {
 	l.kills = append(l.kills, time.Now())
 	dir := l.house.kill(l.world.Internet)
 	time.Sleep(time.Duration(l.random.Int64N(int64(20 * time.Minute))))
 	l.house = open(l.t, dir, l.world.Internet, event.Discard)
 	l.kills = append(l.kills, time.Now())
+}
+
+// full is a disk without room for letters in mailboxes, until the process ends or for
+// twelve hours: notices wait.
+func (l *life) full() {
+	disk := l.house.disk
+	disk.full.Store(true)
+	time.AfterFunc(12*time.Hour, func() { disk.full.Store(false) })
 }
 
 // outage is a link that is down for up to two hours.
