@@ -113,10 +113,13 @@ func reported(told []Recipient, language string, now time.Time) []dsn.Recipient 
 	return out
 }
 
-// reading is what the other side's refusal means.
+// reading is what the other side's refusal means, or why it did not get the message.
 func (r Recipient) reading() (refusal.Reading, bool) {
-	if r.Host == "" || r.Reply == nil || r.Reply.Code < 400 {
+	switch {
+	case r.Reply == nil || r.Reply.Code < 400:
 		return refusal.Reading{}, false
+	case r.Host == "":
+		return refusal.ReadOwn(r.Text)
 	}
 	return refusal.Read(r.Host, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text())
 }

@@ -119,6 +119,20 @@ func TestTheNoticeSaysWhatARefusalMeans(t *testing.T) {
 	}
 }
 
+// A host that got no mail because of its TLS is explained, too; other words of ours are not
+// taken for a host's.
+func TestTheNoticeSaysWhatOurRefusalMeans(t *testing.T) {
+	for text, id := range map[string]string{
+		"the MTA-STS policy of far.test does not name the mail host mx.evil.test": "our-mta-sts",
+		"User unknown in virtual mailbox table":                                   "",
+	} {
+		r := Recipient{Reply: smtp.NewReply(451, "4.7.5", text), Text: text}
+		if got, known := r.reading(); got.ID != id || known != (id != "") {
+			t.Errorf("%q is read as %q", text, got.ID)
+		}
+	}
+}
+
 func TestLanguage(t *testing.T) {
 	s := Settings{Language: "en", Languages: map[string]string{"exemple.fr": "fr"}}
 	for _, x := range []struct{ reader, header, want string }{

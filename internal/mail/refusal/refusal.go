@@ -65,6 +65,16 @@ func Read(host string, code int, enhanced, text string) (Reading, bool) {
 	return Reading{}, false
 }
 
+// ReadOwn is Read for a text of this server about a host that it did not give the message
+// to: its TLS was not good enough. Other texts are not read.
+func ReadOwn(text string) (Reading, bool) {
+	r, known := Read("", 0, "", text)
+	if !known || !strings.HasPrefix(r.ID, "our-") {
+		return Reading{}, false
+	}
+	return r, true
+}
+
 // ReadReason is Read for a reason as the queue and the log keep it: "host
 // mx.example.net[192.0.2.1] said: 550 5.1.1 User unknown (in reply to RCPT TO
 // command)".
