@@ -2,7 +2,6 @@ package interop
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -38,7 +37,7 @@ to = "dovecot:"
 		}
 	}
 	WaitUntil(t, "nothing is queued", func() bool { n, err := f.Queued(); return err == nil && n == 0 })
-	if log := f.Log(); strings.Count(log, "status=sent") < 2 || !strings.Contains(log, filepath.Base(dovecot.LMTPSocket())) {
+	if log := f.Log(); strings.Count(log, "status=sent") < 2 || !strings.Contains(log, "postfix/lmtp[") || !strings.Contains(log, "relay=localhost["+dovecot.LMTPSocket()+"]") {
 		t.Errorf("the log does not say where it went:\n%s", tail(log, 20))
 	}
 }

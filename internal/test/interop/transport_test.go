@@ -10,54 +10,6 @@ import (
 	"facteur/internal/test/sim"
 )
 
-// lmtpService adds LMTP to a Dovecot that has not been started, and gives its socket.
-func (d *Dovecot) lmtpService() string {
-	d.t.Helper()
-	text, err := os.ReadFile(d.Config())
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	with := strings.Replace(string(text), "protocols = imap\n", "protocols = imap lmtp\n", 1) +
-		"service lmtp {\n  unix_listener lmtp {\n    mode = 0666\n  }\n}\npostmaster_address = postmaster@store.test\n"
-	WriteFile(d.t, d.Config(), with)
-	return filepath.Join(d.dir, "run", "lmtp")
-}
-
-// A transport of the kind lmtp: Dovecot takes the mail of a domain over its socket. It
-// answers for each recipient.
-func TestTransportToDovecotLMTP(t *testing.T) {
-	t.Parallel()
-	NeedRoot(t)
-	if _, err := os.Stat("/usr/lib/dovecot/lmtp"); err != nil {
-		Need(t, "/usr/lib/dovecot/lmtp")
-	}
-	root := Room(t)
-	Chown(t, root, "mail")
-	dovecot := NewDovecot(t, root)
-	socket := dovecot.lmtpService()
-	dovecot.Start()
-	f := NewFacteur(t, Setup{Accounts: []string{alice}, Config: fmt.Sprintf(`
-[[transport]]
-name = "dovecot"
-kind = "lmtp"
-relays = ["unix:%s"]
-[[transport_map]]
-recipient = "store.test"
-to = "dovecot:"
-`, socket)})
-	f.Start()
-	letter := difficult("lmtp-transport")
-	deliver(t, f, alice, "dave@store.test", letter)
-	stored := waitFile(t, mailboxPath(root, "dave@store.test"), "id lmtp-transport")
-	if _, body, _ := cutBefore(stored, "From: Bob"); strings.ReplaceAll(body, "\r\n", "\n") != strings.ReplaceAll(letter, "\r\n", "\n") {
-		t.Errorf("arrived:\n%q\nsent:\n%q", body, letter)
-	}
-	WaitUntil(t, "the log tells of it", func() bool { return strings.Contains(f.Log(), "postfix/lmtp[") })
-	if log := f.Log(); !strings.Contains(log, "to=<dave@store.test>, relay=localhost["+socket+"]") {
-		t.Error(log)
-	}
-}
-
 // Two relays: the first is on a block list and says so in its banner, the second is a real
 // Postfix that wants a log-in over TLS. The mail arrives, and comes back to nobody.
 func TestRelayOfPostfixTakesOver(t *testing.T) {
