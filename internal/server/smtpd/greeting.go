@@ -56,7 +56,9 @@ func (s *session) greeted(verb smtp.Verb, args []byte) *smtp.Reply {
 		return &smtp.Reply{Code: 250, Lines: []string{s.srv.Hostname}}
 	}
 	s.tally.add(verb, true)
+	from := len(s.out)
 	s.out = s.offered.AppendTo(s.out)
+	s.story.said(s.out[from:])
 	s.checkLimits()
 	return nil
 }

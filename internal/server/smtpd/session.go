@@ -288,8 +288,9 @@ func (s *session) extend() {
 
 // answer gathers a reply.
 func (s *session) answer(r *smtp.Reply) {
-	s.story.said(r)
+	from := len(s.out)
 	s.out = r.AppendTo(s.out)
+	s.story.said(s.out[from:])
 	if len(s.out) >= flushAt {
 		s.flush() //nolint:errcheck // the next read finds out
 	}

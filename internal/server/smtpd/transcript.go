@@ -53,12 +53,12 @@ func (t *transcript) heard(v smtp.Verb, line []byte) {
 }
 
 // said writes a reply down.
-func (t *transcript) said(r *smtp.Reply) {
+func (t *transcript) said(reply []byte) {
 	if t == nil {
 		return
 	}
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(r.AppendTo(nil)), "\r\n"), "\r\n") {
-		t.add(" Out: " + line)
+	for line := range strings.Lines(string(reply)) {
+		t.add(" Out: " + strings.TrimSuffix(line, "\r\n"))
 	}
 }
 
