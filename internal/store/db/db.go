@@ -231,7 +231,7 @@ func (d *DB) run(tx *Tx) {
 			answer(batch, broken)
 			continue
 		}
-		if broken = commitAll(tx, batch); broken != nil {
+		if broken = commitAll(tx, batch, true); broken != nil {
 			close(d.broken)
 		}
 	}
@@ -256,16 +256,22 @@ func (d *DB) gather() []*write {
 	return batch
 }
 
-// commitAll does a batch; what it returns, if not nil, ends the DB's life.
-func commitAll(tx *Tx, batch []*write) (broken error) {
-	err := tx.transact(func() error {
+// commitAll does a batch; what it returns, if not nil, ends the DB's life. Where the log
+// can't grow, because the disk is full, reuse may have it begun anew: what ends mail and
+// so makes room needs no more than that (FLT-006).
+func commitAll(tx *Tx, batch []*write, reuse bool) (broken error) {
+	all := func() error {
 		for _, w := range batch {
 			if err := w.fn(tx); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}
+	err := tx.transact(all)
+	if reuse && code(err) == sqlite3.SQLITE_FULL && tx.checkpoint() {
+		err = tx.transact(all)
+	}
 	if err == nil || isFatal(err) {
 		broken = seal(err)
 		answer(batch, broken)
@@ -276,7 +282,7 @@ func commitAll(tx *Tx, batch []*write) (broken error) {
 		return nil
 	}
 	for i := range batch {
-		if broken = commitAll(tx, batch[i:i+1]); broken != nil {
+		if broken = commitAll(tx, batch[i:i+1], false); broken != nil {
 			answer(batch[i+1:], broken)
 			return broken
 		}

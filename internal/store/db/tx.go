@@ -76,6 +76,14 @@ func (t *Tx) transact(fn func() error) error {
 	return err
 }
 
+// checkpoint copies the log into the file, and tells whether the next transaction begins
+// it anew, in the room that it has.
+func (t *Tx) checkpoint() bool {
+	var busy, logged, copied int
+	err := t.conn.QueryRowContext(t.ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &logged, &copied)
+	return err == nil && busy == 0 && copied == logged
+}
+
 func (t *Tx) close() {
 	for _, s := range t.stmts {
 		s.Close()

@@ -245,6 +245,7 @@ func (q *Queue) recover() error {
 func (q *Queue) Commit(ctx context.Context, d Draft) error {
 	defer d.Spool.Discard()
 	if err := prepare(d); err != nil {
+		q.removeUnused(d, err)
 		return err
 	}
 	q.reserve(d)

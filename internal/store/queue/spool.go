@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -26,6 +25,8 @@ type Spool struct {
 	file        *os.File
 	size        int64
 	sum         uint32 // CRC-32C of what was written
+	// renamed: it has its final name, but the directory does not have it for sure.
+	renamed bool
 	// failed is why the file can't be made durable any more.
 	failed error
 }
@@ -94,29 +95,30 @@ func (s *Spool) Discard() {
 }
 
 // settle makes a spilled spool durable under its final name; an inline one needs
-// nothing. A file whose row never comes is an orphan that Open removes.
+// nothing. A file whose row never comes is an orphan that Open removes. It may be called
+// again after an error; after one of the disk it fails for good, for a second sync that
+// works would prove nothing.
 func (s *Spool) settle(id ID) error {
-	if s.file == nil || s.failed != nil {
+	if s.file != nil && s.failed == nil {
+		if s.failed = s.file.Sync(); s.failed != nil {
+			return s.failed
+		}
+		if err := os.Rename(s.file.Name(), bodyPath(s.dir, id)); err != nil {
+			return err
+		}
+		s.failed, s.file, s.renamed = s.file.Close(), nil, true
+	}
+	if s.failed != nil || !s.renamed {
 		return s.failed
 	}
-	if s.failed = s.file.Sync(); s.failed != nil {
-		return s.failed // a second sync that works would prove nothing
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return err // too many files are open, perhaps
 	}
-	if err := os.Rename(s.file.Name(), bodyPath(s.dir, id)); err != nil {
-		return err
-	}
-	err := errors.Join(s.file.Close(), syncDir(s.dir))
-	s.file = nil
-	return err
+	defer dir.Close()
+	s.failed = dir.Sync()
+	s.renamed = s.failed != nil
+	return s.failed
 }
 
 func bodyPath(dir string, id ID) string { return filepath.Join(dir, id.String()) }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
