@@ -15,6 +15,9 @@ import (
 type attempt struct {
 	item *queue.Item // its Recipients are those of the attempt
 	hop  route.Hop
+	// route is that of the first recipient when it was made, under which it has its
+	// places; "" where all have the same.
+	route string
 	// choice is the way that it takes.
 	choice transport.Choice
 	// round is what it shares with the other attempts for the item; nil when it is

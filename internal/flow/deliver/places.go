@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -109,7 +110,7 @@ func (p *places) add(a *attempt, n int) {
 	}
 }
 
-func routeOf(a *attempt) string { return a.item.Recipients[0].Route }
+func routeOf(a *attempt) string { return cmp.Or(a.route, a.item.Recipients[0].Route) }
 
 func seatOf(a *attempt) seat { return seat{routeOf(a), a.party()} }
 

@@ -34,7 +34,7 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 		if a == nil || c.Transport.Kind != transport.Mailbox && len(a.item.Recipients) >= o.paceOf(c.Transport).Recipients {
 			part := *it
 			part.Recipients = nil
-			a = &attempt{item: &part, hop: hop, choice: c, claimed: now}
+			a = &attempt{item: &part, hop: hop, route: r.Route, choice: c, claimed: now}
 			open[f] = a
 			out = append(out, a)
 		}
@@ -53,6 +53,9 @@ func (o *Outbound) choose(it *queue.Item, r queue.Recipient, hop route.Hop) tran
 
 func forkOf(r queue.Recipient, c transport.Choice) fork {
 	f := fork{route: r.Route, nexthop: c.NextHop, text: c.Text, via: c.Transport, port: c.Port, named: c.Named, fixed: c.Fixed}
+	if len(c.Relays) > 0 {
+		f.route, f.nexthop = "", "" // relays take it, whatever the domain
+	}
 	for _, h := range relayHosts(c.Relays) {
 		f.relays += h.place() + ","
 	}
