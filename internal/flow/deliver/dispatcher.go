@@ -20,6 +20,10 @@
 // A letter that says Delivered-To of the mailbox that it goes to has been there, and
 // comes back with 5.4.6 (LOOP-002).
 //
+// A file system of mailboxes that does not answer (an NFS server that is down) holds up
+// no others: after a minute its mail is put off with "mailbox not reachable", until it
+// answers (see carrier).
+//
 // Nothing here is durable. A crash loses leases only: the queue hands the same
 // recipients out again. What an attempt may have done by then is in the package
 // docs of queue (remote: one extra copy) and maildir (local: none).

@@ -13,6 +13,7 @@ type lanes struct {
 
 	mu      sync.Mutex
 	waiting map[lane][]*letter // with an entry while somebody works there
+	closed  bool
 	wg      sync.WaitGroup
 }
 
@@ -26,10 +27,13 @@ func newLanes(work func(context.Context, []*letter)) *lanes {
 	return &lanes{work: work, waiting: make(map[lane][]*letter)}
 }
 
-// add puts letters in a lane.
+// add puts letters in a lane. After close they stay Landing, for the next start.
 func (s *lanes) add(ctx context.Context, at lane, letters ...*letter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	waiting, busy := s.waiting[at]
 	s.waiting[at] = append(waiting, letters...)
 	if !busy {
@@ -50,4 +54,12 @@ func (s *lanes) serve(ctx context.Context, at lane) {
 		s.mu.Unlock()
 		s.work(ctx, letters)
 	}
+}
+
+// close waits for what is in the lanes.
+func (s *lanes) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.wg.Wait()
 }

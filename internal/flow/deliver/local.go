@@ -92,8 +92,8 @@ func (l *local) run(ctx context.Context) {
 	go func() {
 		defer close(ended)
 		l.roster.wg.Wait()
-		l.landing.wg.Wait()
-		l.finishing.wg.Wait()
+		l.landing.close()
+		l.finishing.close()
 	}()
 	select {
 	case <-ended:
@@ -475,7 +475,7 @@ func (l *local) finish(ctx context.Context) {
 			time.Sleep(finishWait)
 			batch = append(batch, drain(l.landed, finishMax-len(batch))...)
 		}
-		for len(batch) > 0 {
+		for len(batch) > 0 { // most often all are in one lane
 			at := l.laneOf(batch[0])
 			other := slices.IndexFunc(batch, func(x *letter) bool { return l.laneOf(x) != at })
 			if other < 0 {

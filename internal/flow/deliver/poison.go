@@ -15,8 +15,9 @@ import (
 const crashesMax = 3
 
 // internalError is the reason of an attempt that failed by a fault of this program. How
-// many there were in a row stands behind it, and so in the queue: a message that brings
-// down the whole process is counted as well as one whose fault is caught.
+// many there were in a row stands behind it, and so in the queue, where it outlives a
+// restart. What ends the whole process (a fatal error of the runtime, no memory left) is
+// not counted: that would take a write to the disk before each attempt.
 const internalError = "internal error; see the log"
 
 // crashed are the results of an attempt in which this program failed. The third in a row

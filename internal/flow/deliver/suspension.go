@@ -8,7 +8,7 @@ import (
 
 // suspension is what is known of a place that may be dead: a site whose hosts do not
 // answer, or a domain that the name service knows nothing of now. What is for it is put
-// off without a knock, until its time is over and one attempt has tried again.
+// off without a connection, until its time is over and one attempt has tried again.
 //
 //	alive --so many failures as a cohort--> dead --its time is over--> on trial
 //	dead, on trial --success--> alive      on trial --failure--> dead, for longer
