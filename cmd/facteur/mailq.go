@@ -38,7 +38,7 @@ func mailq(ctx context.Context, o control.Office, s control.Selection, w io.Writ
 	case items == 0:
 		fmt.Fprintln(out, "Mail queue is empty")
 	default:
-		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (bytes+1023)/1024, items, plural(items))
+		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", bytes/1024, items, plural(items))
 	}
 	return errors.Join(err, out.Flush())
 }

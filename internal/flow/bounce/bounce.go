@@ -107,7 +107,7 @@ func reported(told []Recipient, language string, now time.Time) []dsn.Recipient 
 			RemoteMTA: r.Host, Diagnostic: r.diagnostic(), LastAttempt: now, RetryUntil: r.RetryUntil,
 		}
 		if x, known := r.reading(); known {
-			out[i].Cause, out[i].Cure, out[i].Link = x.Cause.In(language), x.Cure.In(language), x.Link
+			out[i].Cause, out[i].Cure, out[i].Link = x.Cause.In(language), x.Advice(r.Action == dsn.Failed).In(language), x.Link
 		}
 	}
 	return out

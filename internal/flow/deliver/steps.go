@@ -76,7 +76,7 @@ func (e Tried) meaning() string {
 	if e.Relay == "" && !strings.Contains(e.Text, "refused to talk to me") || !known {
 		return ""
 	}
-	text := " " + r.Cause.En + " " + r.Cure.En
+	text := " " + r.Cause.En + " " + r.Advice(e.Result != queue.Deferred).En
 	if r.Link != "" {
 		text += " More at <" + r.Link + ">."
 	}

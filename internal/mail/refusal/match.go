@@ -315,7 +315,7 @@ func isWord(c byte) bool { return 'a' <= c && c <= 'z' || isDigit(c) || c >= 0x8
 // reading is what the row means.
 func (f *form) reading() Reading {
 	m := meanings[f.means]
-	r := Reading{ID: f.id, Who: f.who, Fault: m.fault, Cause: m.cause, Cure: m.cure, Link: f.link, SlowDown: m.slowDown, Blocked: m.blocked}
+	r := Reading{ID: f.id, Who: f.who, Fault: m.fault, Cause: m.cause, Cure: m.cure, Link: f.link, SlowDown: m.slowDown, Blocked: m.blocked, waits: m.waits}
 	if r.Link == "" {
 		r.Link = m.link
 	}

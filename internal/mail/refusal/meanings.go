@@ -6,7 +6,12 @@ type meaning struct {
 	cause, cure       Text
 	link              string
 	slowDown, blocked bool
+	waits             bool // the cure says that the server goes on by itself
 }
+
+// tooLate is what to do where the server has stopped.
+var tooLate = Text{"Please send the message again later, or reach the recipient in another way.",
+	"Veuillez renvoyer le message plus tard, ou joindre le destinataire autrement."}
 
 // meanings are what refusals mean, by the key that rows have. Each is told to the
 // sender as it is, so it names who has to act.
@@ -37,7 +42,7 @@ var meanings = map[string]meaning{
 			"Le domaine de l’expéditeur a mauvaise réputation auprès du serveur distant."},
 		cure: Text{"The postmaster should look for mail that the recipients did not want, and for forgeries in the domain’s name.",
 			"L’administrateur devrait chercher les envois non désirés, et les faux envoyés au nom du domaine."}},
-	"suspended": {fault: OurAddress, slowDown: true,
+	"suspended": {fault: OurAddress, waits: true, slowDown: true,
 		cause: Text{"The other side takes little mail from this server’s IP address for now, because of complaints or its reputation.",
 			"Le serveur distant n’accepte pour l’instant que peu de courrier de l’adresse IP de ce serveur, à cause de plaintes ou de sa réputation."},
 		cure: Text{"The server sends more slowly and goes on trying by itself. If it lasts, the postmaster has to see who sends what nobody wants.",
@@ -53,7 +58,7 @@ var meanings = map[string]meaning{
 		cure: Text{"The postmaster has to set the server’s hostname to a full name that the DNS knows.",
 			"L’administrateur doit donner au serveur un nom complet, connu du DNS."}},
 	// Our pace.
-	"slow": {fault: OurPace, slowDown: true,
+	"slow": {fault: OurPace, waits: true, slowDown: true,
 		cause: Text{"The other side finds that this server sends too much, or too fast.",
 			"Le serveur distant trouve que ce serveur envoie trop, ou trop vite."},
 		cure: Text{"The server slows down and goes on trying by itself; nothing has to be done.",
@@ -128,10 +133,10 @@ var meanings = map[string]meaning{
 		cause: Text{"The other side does not see itself in charge of mail for the recipient’s domain.",
 			"Le serveur distant ne s’estime pas chargé du courrier du domaine du destinataire."},
 		cure: Text{"Please check how the address is written. Else the recipient’s provider has to mend its setup; and if it is a relay of ours, the postmaster has to check that we may use it.",
-			"Veuillez vérifier l’orthographe de l’adresse. Sinon, le fournisseur du destinataire doit corriger sa configuration ; et s’il s’agit d’un relais à nous, l’administrateur doit vérifier que nous pouvons l’utiliser."}},
+			"Veuillez vérifier l’orthographe de l’adresse. Sinon, le fournisseur du destinataire doit corriger sa configuration ; et s’il s’agit d’un de nos relais, l’administrateur doit vérifier que nous avons le droit de l’utiliser."}},
 	"sender": {fault: OurSetup,
 		cause: Text{"The other side does not accept the sender’s address: its domain does not exist, takes no mail, or is not ours to use there.",
-			"Le serveur distant n’accepte pas l’adresse de l’expéditeur : son domaine n’existe pas, ne reçoit pas de courrier, ou n’est pas à nous là-bas."},
+			"Le serveur distant n’accepte pas l’adresse de l’expéditeur : son domaine n’existe pas, ne reçoit pas de courrier, ou n’y est pas reconnu comme le nôtre."},
 		cure: Text{"Please check the sender’s address. The postmaster has to check that its domain has MX records and that mail to it arrives.",
 			"Veuillez vérifier l’adresse de l’expéditeur. L’administrateur doit vérifier que son domaine a des enregistrements MX et que le courrier y arrive."}},
 	// The message.
@@ -161,7 +166,7 @@ var meanings = map[string]meaning{
 		cure: Text{"Please send smaller attachments, or a link to the files.",
 			"Veuillez envoyer des pièces jointes plus petites, ou un lien vers les fichiers."}},
 	"utf8": {fault: Theirs,
-		cause: Text{"The other side can not take addresses with letters beyond ASCII.",
+		cause: Text{"The other side cannot take addresses with letters beyond ASCII.",
 			"Le serveur distant ne peut pas recevoir d’adresses avec des lettres hors ASCII."},
 		cure: Text{"Please ask the recipient for an address in plain letters.",
 			"Veuillez demander au destinataire une adresse en lettres simples."}},
@@ -192,12 +197,12 @@ var meanings = map[string]meaning{
 		cure: Text{"Please ask the recipient, in another way, to allow your address.",
 			"Veuillez demander au destinataire, par un autre moyen, d’autoriser votre adresse."}},
 	// The other side.
-	"greylisted": {fault: Theirs,
+	"greylisted": {fault: Theirs, waits: true,
 		cause: Text{"The other side makes unknown senders wait a few minutes (greylisting).",
 			"Le serveur distant fait attendre quelques minutes les expéditeurs inconnus (greylisting)."},
 		cure: Text{"The server tries again by itself; nothing has to be done.",
 			"Le serveur réessaie de lui-même ; il n’y a rien à faire."}},
-	"busy": {fault: Theirs, slowDown: true,
+	"busy": {fault: Theirs, waits: true, slowDown: true,
 		cause: Text{"The other side has more to do than it can.",
 			"Le serveur distant est surchargé."},
 		cure: Text{"The server slows down and goes on trying by itself; nothing has to be done.",
@@ -207,7 +212,7 @@ var meanings = map[string]meaning{
 			"Le serveur distant rencontre une difficulté qui lui est propre."},
 		cure: Text{"As long as it is temporary, the server goes on trying by itself. If it lasts, please tell the recipient in another way.",
 			"Tant que c’est passager, le serveur continue d’essayer de lui-même. Si cela dure, veuillez prévenir le destinataire autrement."}},
-	"no-space": {fault: Theirs,
+	"no-space": {fault: Theirs, waits: true,
 		cause: Text{"The other side’s disk is full.",
 			"Le disque du serveur distant est plein."},
 		cure: Text{"The server goes on trying by itself. If it lasts, please tell the recipient in another way.",

@@ -49,6 +49,16 @@ type Reading struct {
 	// Blocked: it refuses this address of ours, whatever the message; another relay
 	// or source address may be taken.
 	Blocked bool
+
+	waits bool
+}
+
+// Advice is what to do, ended when the server tries no more: Cure may say that it goes on.
+func (r Reading) Advice(ended bool) Text {
+	if ended && r.waits {
+		return tooLate
+	}
+	return r.Cure
 }
 
 // Read finds what a refusal means. Host is who said it, as a name, "name[address]" or

@@ -157,6 +157,19 @@ func TestWordsOfOthers(t *testing.T) {
 	}
 }
 
+// What has come back is not said to be tried again.
+func TestAdvice(t *testing.T) {
+	for _, s := range samples(t) {
+		r, _ := s.read("all in the text")
+		if text := r.Advice(true); strings.Contains(text.En, "by itself") && !strings.Contains(text.En, "As long as") && !strings.Contains(text.En, "If the message came back") {
+			t.Errorf("%s: %s", r.ID, text.En)
+		}
+		if r.Advice(false) != r.Cure {
+			t.Errorf("%s: %s", r.ID, r.Advice(false).En)
+		}
+	}
+}
+
 func TestReadReason(t *testing.T) {
 	for reason, want := range map[string]string{
 		"delivery temporarily suspended: host mailin-01.mx.aol.com[205.188.159.42] refused to talk to me: 554- (RTR:BB) http://postmaster.info.aol.com/errors/554rtrbb.html 554 Connecting IP: 82.233.208.64": "aol-dynamic",
