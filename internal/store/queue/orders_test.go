@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -218,5 +219,35 @@ func TestListing(t *testing.T) {
 	q.Listing(ctx, Filter{}, func(*Item) bool { first++; return false })
 	if first != 1 {
 		t.Errorf("%d items for whoever wants one", first)
+	}
+}
+
+// An outline has what its rows say, and the count of a sender's mail is that of whole items.
+func TestOutline(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	commit(t, q, letter(t, q, "a@example.org", 10, "x@x.example", "y@y.example"))
+	commit(t, q, letter(t, q, "b@example.org", inlineMax+1, "z@z.example"))
+	whole := make(map[ID]*Item)
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(q.Select(ctx, Filter{}, func(it *Item) bool { whole[it.ID] = it; return true }))
+	n := 0
+	check(q.Outline(ctx, Filter{}, func(it *Item) bool {
+		w := whole[it.ID]
+		if n++; w.Sender != it.Sender || w.Size != it.Size || !reflect.DeepEqual(w.Recipients, it.Recipients) {
+			t.Errorf("%+v, not %+v", it, w)
+		}
+		return true
+	}))
+	if n != 2 {
+		t.Errorf("%d items", n)
+	}
+	for _, f := range []Filter{{Sender: "b@example.org"}, {Larger: inlineMax}, {Sender: "@example.org", Before: time.Now().Add(time.Hour), Larger: inlineMax}} {
+		if got, err := q.Count(ctx, f); got.Items != 1 || got.Bytes < inlineMax || err != nil {
+			t.Errorf("%+v, %v", got, err)
+		}
 	}
 }

@@ -74,7 +74,8 @@
 // So the order is written at once and outlives a crash; an attempt that began before it
 // ends as it ends, and undoes the order only by delivering or bouncing. Whoever begins
 // an attempt asks Still first. Of what is deleted, the row of the item and its bytes go
-// in the background (table doomed): for a hundred thousand that is much to write.
+// after the order, in the background (table doomed): for a hundred thousand that is much
+// to write.
 //
 // # After a start
 //

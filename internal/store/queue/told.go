@@ -4,7 +4,8 @@ import "slices"
 
 // Told hears what an order does, once that is durable. Each function may be nil. An
 // Item has those recipients only that are meant, as they stood before the order, but
-// with the address that a Requeue gave them.
+// with the address that a Requeue gave them; of Hold, Retry and Delete it is what Outline
+// gives.
 type Told struct {
 	// Done is called for what is changed, before the order returns.
 	Done func(*Item)
