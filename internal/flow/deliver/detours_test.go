@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"facteur/internal/base/conf"
 	"facteur/internal/flow/transport"
 	"facteur/internal/store/queue"
 	"facteur/internal/test/sim"
@@ -68,6 +69,24 @@ func TestOneTransactionForARelay(t *testing.T) {
 	c.await("the queue is empty", c.empty)
 	if got := relay.Taken(); len(got) != 1 {
 		t.Errorf("%d transactions", len(got))
+	}
+}
+
+// TestOUT020NoTLSForAPassword: without TLS no password goes out, and the log says why.
+func TestOUT020NoTLSForAPassword(t *testing.T) {
+	c, log := newCorridor(t), &logged{}
+	c.events = log
+	_, hop := elsewhere(t)
+	host := strings.NewReplacer("[", "", "]", "").Replace(hop)
+	relay, err := transport.ParseRelay(host)
+	check(t, err)
+	relay.User, relay.Password = "me", conf.NewSecret("geheim")
+	c.throughTransports(transport.Rules{Usual: &transport.Transport{Name: "smtp", Relays: []transport.Relay{relay}}})
+	c.run()
+	c.post("alice@example.org", "alice@example.org", letterText, "x@far.test")
+	c.await("it is told", func() bool { return log.count("status=deferred (TLS is required, but was not offered by host") == 1 })
+	if log.count("(needed: for the password)") != 1 || log.count("geheim") != 0 {
+		t.Error(log)
 	}
 }
 

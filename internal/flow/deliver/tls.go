@@ -132,7 +132,10 @@ func (f *finder) apply(out *Outbound, b bond, to site, c *smtpc.Config) {
 // that was not the reason.
 func (b bond) unsafe(peer string, err error) (enhanced, text string) {
 	because := ""
-	if b.terms.Why != "" {
+	switch {
+	case b.terms.Security < smtpc.Encrypted:
+		because = " (needed: for the password)" // nothing else demands it
+	case b.terms.Why != "":
 		because = " (needed: " + b.terms.Why + ")"
 	}
 	switch {
