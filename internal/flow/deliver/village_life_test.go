@@ -274,6 +274,23 @@ func TestNoticeThatCannotBeMade(t *testing.T) {
 	})
 }
 
+// RFC 2852 §4.1: what had to be there by now is not sent, whoever would take it.
+func TestTooLateIsNotSent(t *testing.T) {
+	inVillage(t, func(t *testing.T, v *village) {
+		sink, _, err := v.Mail("late.test", sim.Peer{})
+		check(t, err)
+		it := &queue.Item{Sender: mustParse(t, "alice@example.org"), Origin: queue.Origin{Account: "alice@example.org"},
+			By: queue.Deadline{At: time.Now().Add(-time.Minute), Return: true}}
+		v.put(it, letterText, queue.Recipient{Address: mustParse(t, "u@late.test")})
+		_, stop := v.serve()
+		defer stop()
+		time.Sleep(time.Minute)
+		if n := len(v.letters("alice")); len(sink.Taken()) != 0 || v.waiting() != 0 || n != 1 {
+			t.Errorf("%d were sent, %d wait, %d notices", len(sink.Taken()), v.waiting(), n)
+		}
+	})
+}
+
 // OUT-016: a host that closes after some messages, politely or not, costs a new
 // connection and no attempt.
 func TestClosesAfterSomeMessages(t *testing.T) {
