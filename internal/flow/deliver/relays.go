@@ -64,7 +64,11 @@ func (f *finder) relayFailed(ctx context.Context, s site, h host, why string) {
 
 func (f *finder) restRelay(s site, h host, name string, d time.Duration, why string) {
 	if f.rests.rest(name, time.Now(), d) {
-		f.note(s.logger(), slog.LevelWarn, fmt.Sprintf("relay %s does not take our mail; others are tried before it for %v: %s", h.place(), d, why))
+		after := ""
+		if len(s.hosts) > 1 {
+			after = fmt.Sprintf("; others are tried before it for %v", d)
+		}
+		f.note(s.logger(), slog.LevelWarn, fmt.Sprintf("relay %s does not take our mail%s: %s", h.place(), after, why))
 	}
 }
 
