@@ -252,6 +252,7 @@ func (l *life) full() {
 // outage is a link that is down for up to two hours.
 func (l *life) outage() {
 	l.kills = append(l.kills, time.Now())
+	l.world.Fault() // answers get lost that were on their way
 	l.world.Down(true)
 	time.Sleep(time.Duration(l.random.Int64N(int64(2 * time.Hour))))
 	l.world.Down(false)
