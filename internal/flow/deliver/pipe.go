@@ -11,10 +11,10 @@ import (
 )
 
 // pipe gives the message to the program of its transport: once for all recipients, or
-// for each by himself where a field in front of the message names him.
+// once for each where a field in front of the message names him.
 func (w *worker) pipe(ctx context.Context, a *attempt) {
 	t := a.choice.Transport
-	p, err := program.New(settingsOf(t))
+	p, err := program.New(w.remote.settingsOf(t))
 	if err != nil {
 		// The admin can mend it: the mail waits.
 		w.remote.conclude(ctx, a, a.all(ours("program can't be run"), "mail system configuration error: transport "+t.Name+": "+err.Error()))
@@ -26,20 +26,35 @@ func (w *worker) pipe(ctx context.Context, a *attempt) {
 		w.remote.conclude(ctx, a, a.unreadable(err))
 		return
 	}
-	var results []result
-	for to := a.item.Recipients; len(to) > 0; {
-		n := len(to)
-		if p.OneByOne() {
-			n = 1
-		}
-		results = append(results, pipeTo(ctx, p, a, to[:n], body)...)
-		to = to[n:]
+	if p.OneByOne() && len(a.item.Recipients) > 1 {
+		w.pipeEach(ctx, p, a, body)
+		return
 	}
-	w.remote.conclude(ctx, a, results)
+	w.remote.conclude(ctx, a, pipeTo(ctx, p, a, a.item.Recipients, body))
 }
 
-func settingsOf(t *transport.Transport) program.Settings {
-	return program.Settings{Name: t.Name, Command: t.Command, User: t.User, Flags: t.Flags, NullSender: t.NullSender, Limit: t.TimeLimit}
+// pipeEach runs the program for one after the other, and settles each at once: a crash
+// gives no second copy to those who were served. Those who failed share a notice.
+func (w *worker) pipeEach(ctx context.Context, p *program.Program, a *attempt, body queue.Body) {
+	if a.round == nil {
+		a.round = &round{clerk: w.remote.clerk, ctx: w.remote.ctx, item: a.item, open: len(a.item.Recipients)}
+	}
+	for to := a.item.Recipients; len(to) > 0; to = to[1:] {
+		a.item = a.only(to...).item // whoever ends this attempt has these left
+		if ctx.Err() != nil {
+			w.remote.giveBack([]*attempt{a})
+			return
+		}
+		one := a.only(to[0])
+		one.begun, one.connected = time.Now(), time.Now()
+		if !w.remote.conclude(ctx, one, pipeTo(ctx, p, one, one.item.Recipients, body)) {
+			return
+		}
+	}
+}
+
+func (m *remote) settingsOf(t *transport.Transport) program.Settings {
+	return program.Settings{Name: t.Name, Command: t.Command, User: t.User, Flags: t.Flags, NullSender: t.NullSender, Limit: t.TimeLimit, Strays: &m.strays}
 }
 
 // pipeTo runs the program once.

@@ -93,6 +93,46 @@ func TestPipeOneByOne(t *testing.T) {
 	}
 }
 
+// Whoever was served is written down before the program runs for the next, so that a crash
+// in between does not run it for him again.
+func TestPipeOneByOneSettlesEach(t *testing.T) {
+	c, log := newCorridor(t), &logged{}
+	c.events = log
+	dir := c.throughProgram(`cat >/dev/null; echo $$ >>"$1/$2"; test "$2" != b || while [ ! -e "$1/go" ]; do sleep 0.05; done`, "D", "${user}")
+	c.run()
+	id := c.post("alice@example.org", "alice@example.org", letterText, "a@far.test", "b@far.test", "c@far.test")
+	c.await("it runs for the second", func() bool { _, err := os.Stat(filepath.Join(dir, "b")); return err == nil })
+	it, _, err := c.queue.Show(t.Context(), id)
+	check(t, err)
+	for _, r := range it.Recipients {
+		if settled := r.State != queue.Queued; settled != (r.Address.Local == "a") {
+			t.Errorf("%s: %v", r.Address, r.State)
+		}
+	}
+	check(t, os.WriteFile(filepath.Join(dir, "go"), nil, 0o644))
+	c.await("the queue is empty", c.empty)
+	if log.count("status=sent") != 3 {
+		t.Errorf("%s", log)
+	}
+}
+
+// Those who failed one after the other are told of together (LOOP-008).
+func TestPipeOneByOneTellsOnce(t *testing.T) {
+	c := newCorridor(t)
+	c.throughProgram(`cat >/dev/null; test "$2" = b || exit 67`, "D", "${user}")
+	c.run()
+	c.ended(c.post("alice@example.org", "alice@example.org", letterText, "a@far.test", "b@far.test", "c@far.test", "d@far.test"))
+	told := c.letters("alice")
+	if len(told) != 1 {
+		t.Fatalf("LOOP-008 %d notices", len(told))
+	}
+	for _, who := range []string{"a", "c", "d"} {
+		if !strings.Contains(told[0], "Final-Recipient: rfc822; "+who+"@far.test") {
+			t.Errorf("nothing of %s in\n%s", who, told[0])
+		}
+	}
+}
+
 // arrivedBelow tells whether a program got the letter, in Unix lines, below a header that
 // begins so.
 func arrivedBelow(got, top string) bool {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/transport"
+	"facteur/internal/net/program"
 )
 
 // remote is the mail for other machines and programs. A destination is a next hop, and
@@ -23,6 +24,7 @@ type remote struct {
 	clerk    *clerk
 	desk     *desk
 	ctx      context.Context // ends when deliveries are to be broken off
+	strays   program.Strays
 
 	mu           sync.Mutex
 	destinations map[way]*destination

@@ -139,11 +139,14 @@ func (w *worker) refused(ctx context.Context, a *attempt, reply *smtp.Reply, tex
 // we have too many connections.
 const putBackMax = 5
 
-func (m *remote) conclude(ctx context.Context, a *attempt, results []result) {
+// conclude settles an attempt. Where that can't be done in this process, it gives false:
+// the leases stay, and a restart tries again.
+func (m *remote) conclude(ctx context.Context, a *attempt, results []result) bool {
 	if err := m.clerk.conclude(ctx, a, results); err != nil {
-		return // the leases stay; a restart tries again
+		return false
 	}
 	m.desk.done(a, len(a.item.Recipients))
+	return true
 }
 
 // connect sees to a connection that takes another message: the one that there is, or one

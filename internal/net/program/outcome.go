@@ -54,7 +54,7 @@ const (
 
 // outcome reads the end of a program.
 func (p *Program) outcome(r *run, state *os.ProcessState) Outcome {
-	o := Outcome{Output: printable(r.output.kept)}
+	o := Outcome{Output: r.output.told()}
 	program := p.settings.Command[0]
 	wait, _ := state.Sys().(syscall.WaitStatus)
 	status := wait.ExitStatus()
@@ -84,6 +84,13 @@ func (p *Program) outcome(r *run, state *os.ProcessState) Outcome {
 		enhanced = "4.3.5"
 	}
 	return o.say(enhanced, fmt.Sprintf("Command died with status %d: %q", status, program), true)
+}
+
+// unending is the outcome of a program that was killed and goes on: nobody knows whether
+// it takes the letter yet.
+func (p *Program) unending(r *run) Outcome {
+	o := Outcome{Output: r.output.told(), Err: r.killed}
+	return o.say("4.3.0", fmt.Sprintf("the program can not be ended: %q runs on as process %d (%v)", p.settings.Command[0], r.cmd.Process.Pid, r.killed), true)
 }
 
 // say makes the reply; quote adds the output.

@@ -28,7 +28,10 @@
 // SHELL and LANG, and with no open file but the three. What it writes is read, and 4 KiB
 // are kept, of printable characters. It is killed, with all processes of its group, at the end
 // of its time, and when it has written more than a megabyte; what it has left
-// running in its group is killed when it has ended. A crash of the server leaves it
+// running in its group is killed when it has ended. One that has become another user, as
+// by sudo, can't be killed by a server that is not root: after ten seconds more it is let
+// go, and the letter is tried again, which may bring it twice. Where five of a name run
+// on so, no other is started. A crash of the server leaves it
 // running, and the message in the queue: it may come twice.
 //
 // # The result
@@ -41,6 +44,7 @@
 package program
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -71,6 +75,9 @@ type Settings struct {
 	EOL string
 	// Limit is the most time that it gets (1000 s).
 	Limit time.Duration
+	// Strays counts those that can't be ended, for all programs that share it; nil: the
+	// Program has one of its own.
+	Strays *Strays
 }
 
 // Program is a command that can be run, any number of times at a time.
@@ -78,6 +85,8 @@ type Program struct {
 	settings Settings
 	args     []argument
 	account  *account
+	strays   *Strays
+	patience time.Duration // with one that was killed
 }
 
 // knownFlags are the letters that are understood.
@@ -90,7 +99,7 @@ func New(s Settings) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{settings: s, args: args}
+	p := &Program{settings: s, args: args, strays: cmp.Or(s.Strays, new(Strays)), patience: killTime}
 	p.fillIn()
 	p.account, err = findAccount(s.User, os.Geteuid())
 	return p, err

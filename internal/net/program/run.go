@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -23,6 +22,9 @@ func (p *Program) Run(ctx context.Context, l Letter, body io.Reader) Outcome {
 	if body, err = p.loops(&l, body); err != nil {
 		return p.impossible(err)
 	}
+	if err := p.strays.full(p.settings.Name); err != nil {
+		return p.impossible(err)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.settings.Limit, errLimit)
 	defer cancel()
 	r := &run{program: p, cancel: cancel}
@@ -30,8 +32,10 @@ func (p *Program) Run(ctx context.Context, l Letter, body io.Reader) Outcome {
 		return p.impossible(err)
 	}
 	r.feed(&l, body)
-	state := r.wait(ctx)
-	return p.outcome(r, state)
+	if !r.wait(ctx) {
+		return p.unending(r)
+	}
+	return p.outcome(r, r.cmd.ProcessState)
 }
 
 var (
@@ -103,8 +107,9 @@ func (r *run) feed(l *Letter, body io.Reader) {
 	}()
 }
 
-// wait ends with the program, and kills what it leaves behind.
-func (r *run) wait(ctx context.Context) *os.ProcessState {
+// wait ends with the program, and kills what it leaves behind; false when it can't be
+// killed either, as one can't that sudo has made another user's. Such a one is let go.
+func (r *run) wait(ctx context.Context) bool {
 	ended := make(chan struct{})
 	go func() {
 		r.ended()
@@ -114,9 +119,36 @@ func (r *run) wait(ctx context.Context) *os.ProcessState {
 	case <-ended:
 	case <-ctx.Done():
 		r.kill(context.Cause(ctx))
-		<-ended
+		select {
+		case <-ended:
+		case <-time.After(r.program.patience):
+			r.letGo(ended)
+			return false
+		}
 	}
-	// The program is dead and not yet buried: its number is still its own.
+	r.bury()
+	return true
+}
+
+// killTime is how long a program that was killed is waited for.
+const killTime = 10 * time.Second
+
+// letGo buries the program when it ends by itself, which may be never. Nothing more is
+// read for it from now on.
+func (r *run) letGo(ended <-chan struct{}) {
+	strays, name := r.program.strays, r.program.settings.Name
+	strays.add(name, 1)
+	go func() {
+		<-ended
+		r.bury()
+		strays.add(name, -1)
+	}()
+	r.stdin.Close()
+	<-r.fed
+}
+
+// bury is for a program that is dead: its number is still its own.
+func (r *run) bury() {
 	r.killGroup()
 	r.mu.Lock()
 	r.over = true
@@ -124,7 +156,6 @@ func (r *run) wait(ctx context.Context) *os.ProcessState {
 	r.stdin.Close()
 	<-r.fed
 	_ = r.cmd.Wait() // the state says all
-	return r.cmd.ProcessState
 }
 
 // ended waits until the program has, and leaves the burial to Wait.
@@ -166,6 +197,13 @@ type output struct {
 	mu      sync.Mutex
 	kept    []byte
 	written int
+}
+
+// told is what was kept, for people. A program that was let go still writes.
+func (o *output) told() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return printable(o.kept)
 }
 
 // Write implements io.Writer.
