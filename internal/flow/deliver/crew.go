@@ -83,7 +83,7 @@ func (m *remote) lookOut() {
 
 // hire starts a worker of a line.
 func (m *remote) hire(l *line) {
-	w := &worker{remote: m, line: l, transport: l.site.transport.Name}
+	w := &worker{remote: m, line: l, transport: l.site.transport.Name, settled: make(chan struct{}, settlingAhead)}
 	l.workers++
 	l.tempo.open++
 	m.crew.workers[w] = struct{}{}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// desk settles in bulk what no worker has at hand: what is put off because its
-// destination is suspended, and what needs no connection at all. What lies on it has its
-// places still (see places), and so is bounded with all that is under way.
+// desk settles in bulk what no worker waits for: what was handed over, what is put off
+// because its destination is suspended, and what needs no connection at all. What lies on
+// it has its places still (see places), and so is bounded with all that is under way.
 type desk struct {
 	clerk *clerk
 	done  func(*attempt, int)
@@ -41,8 +41,12 @@ const afterTrial = time.Minute
 
 // conclude takes over what an attempt brought.
 func (d *desk) conclude(a *attempt, results []result) {
+	d.add(conclusion{attempt: a, results: results})
+}
+
+func (d *desk) add(x conclusion) {
 	d.mu.Lock()
-	d.list = append(d.list, conclusion{attempt: a, results: results})
+	d.list = append(d.list, x)
 	d.mu.Unlock()
 	select {
 	case d.wake <- struct{}{}:
@@ -86,9 +90,21 @@ func (d *desk) close() {
 	}
 }
 
-// settle writes a batch down. If that makes this program fail, the attempts are settled
-// one by one, so that one message does not stop the others.
+// settle writes a batch down, and tells those who brought it.
 func (d *desk) settle(ctx context.Context, batch []conclusion) {
+	defer func() {
+		for _, x := range batch {
+			if x.settled != nil {
+				x.settled <- struct{}{}
+			}
+		}
+	}()
+	d.write(ctx, batch)
+}
+
+// write writes a batch down. If that makes this program fail, the attempts are settled
+// one by one, so that one message does not stop the others.
+func (d *desk) write(ctx context.Context, batch []conclusion) {
 	var err error
 	if p := guard(func() { err = d.clerk.concludeAll(ctx, batch) }); p != nil {
 		d.clerk.events.Emit(Trouble{ID: batch[0].attempt.item.ID, What: "settling", Err: p})
@@ -112,6 +128,6 @@ func (d *desk) settleSingly(ctx context.Context, batch []conclusion) {
 		return
 	}
 	for _, x := range batch {
-		d.settle(ctx, []conclusion{x})
+		d.write(ctx, []conclusion{x})
 	}
 }

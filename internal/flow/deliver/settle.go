@@ -28,6 +28,8 @@ type conclusion struct {
 	results   []result
 	offspring []queue.Draft
 	about     dsn.Action // what the offspring tells
+	// settled, if not nil, gets a token when this is written down, or can't be.
+	settled chan struct{}
 }
 
 // conclude settles an attempt. On an error nothing was written down, and the

@@ -2,11 +2,13 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/smtpc"
+	"facteur/internal/store/queue"
 )
 
 // worker takes the attempts of a line in their turn, and keeps its connection for the
@@ -22,6 +24,10 @@ type worker struct {
 
 	conn  *smtpc.Conn
 	since time.Time
+	// settling is how many messages the desk settles for it, and settled tells of each
+	// that it is done with.
+	settling int
+	settled  chan struct{}
 }
 
 // work serves the line until there is nothing more to do.
@@ -115,7 +121,34 @@ func (w *worker) attempt(ctx context.Context, a *attempt) {
 	if answered(results) {
 		w.remote.heard(w.line, hasteOf(results))
 	}
-	w.remote.conclude(ctx, a, results)
+	w.conclude(ctx, a, results)
+}
+
+// conclude settles what was handed over while the connection goes on with the next: the
+// messages of many workers share a transaction, and no connection waits for the disk. The
+// one after the next begins when this is settled, so that a crash finds two messages of
+// each connection at the most that are there and not noted. What did not go well is
+// settled at once: it may want a notice, and says how to go on.
+func (w *worker) conclude(ctx context.Context, a *attempt, results []result) {
+	if !handedOver(a, results) {
+		w.remote.conclude(ctx, a, results)
+		return
+	}
+	w.remote.desk.add(conclusion{attempt: a, results: results, settled: w.settled})
+	if w.settling++; w.settling == settlingAhead {
+		<-w.settled
+		w.settling--
+	}
+}
+
+// settlingAhead is at how many unsettled messages a worker waits for the first of them.
+const settlingAhead = 2
+
+// handedOver tells that a host has taken the message for all, and nobody is to hear of it.
+func handedOver(a *attempt, results []result) bool {
+	return !a.item.By.Trace && !slices.ContainsFunc(results, func(r result) bool {
+		return r.kind != queue.Delivered || r.recipient.Notify != 0
+	})
 }
 
 // refused is for an attempt that got no connection.
