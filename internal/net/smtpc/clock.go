@@ -2,7 +2,7 @@ package smtpc
 
 import "time"
 
-// clock is the time that a transaction has. The zero clock has no end of its own.
+// clock is the time that an introduction or a transaction has. The zero clock has no end of its own.
 type clock struct {
 	end   time.Time     // of all
 	rate  int64         // bytes a second, at least

@@ -106,6 +106,8 @@ type Timeouts struct {
 	Reset     time.Duration // for RSET (20 s)
 	Quit      time.Duration // for QUIT (5 s)
 
+	// Introduction is for all from the greeting to the end of AUTH together (15 min).
+	Introduction time.Duration
 	// MinRate is how many bytes of a message have to go out in a second, on the whole
 	// (1024); below that the peer only keeps a connection busy. Transaction is the most
 	// time for one message, to which what its size needs at that rate is added (1 h).
@@ -128,6 +130,8 @@ func (t Timeouts) withDefaults() Timeouts {
 		DataEnd:   orDefault(t.DataEnd, 10*time.Minute),
 		Reset:     orDefault(t.Reset, 20*time.Second),
 		Quit:      orDefault(t.Quit, 5*time.Second),
+
+		Introduction: orDefault(t.Introduction, 15*time.Minute),
 
 		MinRate:     orDefault(t.MinRate, 1024),
 		Transaction: orDefault(t.Transaction, time.Hour),

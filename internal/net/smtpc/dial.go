@@ -168,10 +168,12 @@ func start(ctx context.Context, raw net.Conn, host, peer string, cfg Config) (*C
 	c := &Conn{cfg: cfg, host: host, peer: peer, raw: raw}
 	c.use(raw)
 	defer c.closeWhenDone(ctx)()
+	c.clock = clock{end: time.Now().Add(cfg.Timeouts.Introduction)}
 	if refused := c.introduce(); refused != nil {
 		c.Close()
 		return nil, &Failure{Result: *refused, Peer: peer, session: c.resumptionFailed(refused), overTLS: c.fellSilent(refused)}
 	}
+	c.clock = clock{}
 	return c, nil
 }
 

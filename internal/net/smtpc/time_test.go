@@ -3,6 +3,7 @@ package smtpc_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -153,6 +154,63 @@ func TestEachWait(t *testing.T) {
 				t.Errorf("waited %v for a goodbye", waited)
 			}
 		})
+	})
+}
+
+// OUT-007: a relay that asks just before each time is over, again and again, does not
+// hold us for longer than an introduction may take.
+func TestIntroductionEnds(t *testing.T) {
+	server, _ := certificate(t)
+	synctest.Test(t, func(t *testing.T) {
+		_, target, cfg := world(t, func(nc net.Conn) {
+			conn := tls.Server(nc, server)
+			defer conn.Close()
+			if conn.Handshake() != nil {
+				return
+			}
+			r := bufio.NewScanner(conn)
+			for reply := "220 hi"; ; {
+				time.Sleep(4*time.Minute + 50*time.Second)
+				if _, err := io.WriteString(conn, reply+"\r\n"); err != nil || !r.Scan() {
+					return
+				}
+				if reply = "334 VXNlcm5hbWU6"; strings.HasPrefix(r.Text(), "EHLO") {
+					reply = "250-hi\r\n250 AUTH LOGIN PLAIN"
+				}
+			}
+		}, mx4)
+		cfg.Implicit, cfg.Auth = true, &smtpc.Credentials{User: "user", Password: "secret"}
+		begun := time.Now()
+		_, err := smtpc.Dial(t.Context(), target, cfg)
+		waited := time.Since(begun)
+		var failure *smtpc.Failure
+		if !errors.As(err, &failure) || !errors.Is(err, smtpc.ErrLost) || failure.Stage != smtpc.StageAuth || !failure.Reply.Temporary() ||
+			waited < 14*time.Minute || waited > 16*time.Minute {
+			t.Errorf("%v after %v", err, waited)
+		}
+	})
+	// It does not bound what comes behind it.
+	synctest.Test(t, func(t *testing.T) {
+		said := make(chan string, 1)
+		_, target, cfg := world(t, func(nc net.Conn) {
+			defer nc.Close()
+			r, last := bufio.NewScanner(nc), ""
+			io.WriteString(nc, "220 hi\r\n")
+			for r.Scan() {
+				last = r.Text()
+				io.WriteString(nc, "250 hi\r\n")
+			}
+			said <- last
+		}, mx4)
+		c, err := smtpc.Dial(t.Context(), target, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Minute)
+		c.Quit(t.Context())
+		if last := <-said; last != "QUIT" {
+			t.Errorf("the last word was %q", last)
+		}
 	})
 }
 

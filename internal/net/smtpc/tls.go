@@ -121,9 +121,10 @@ func (c *Conn) stayClear(why error) *Result {
 // pass for something that the peer said under TLS (OUT-009).
 func (c *Conn) handshake() *Result {
 	conn := tls.Client(c.raw, c.tlsConfig())
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Timeouts.StartTLS)
+	end := c.clock.limit(time.Now(), c.cfg.Timeouts.StartTLS)
+	ctx, cancel := context.WithDeadline(context.Background(), end)
 	defer cancel()
-	c.raw.SetDeadline(time.Now().Add(c.cfg.Timeouts.StartTLS))
+	c.raw.SetDeadline(end)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		c.observe(err, c.cfg.mustEncrypt())
 		return c.giveUp(StageStartTLS, fmt.Errorf("%w: %w", ErrNoTLS, err))
