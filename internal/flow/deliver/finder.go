@@ -181,7 +181,7 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 		reply := insecure(conn.Peer())
 		return nil, reply, reply.Text()
 	}
-	if n.tls && errors.Is(err, smtpc.ErrNotOffered) {
+	if n.tls && errors.Is(err, smtpc.ErrNotOffered) && !b.terms.Expected {
 		reply := insecure(h.name)
 		return nil, reply, reply.Text()
 	}
@@ -220,7 +220,7 @@ func (o *Outbound) mayBePrivate(h host) bool { return o.AllowPrivate || h.truste
 
 // insecure is the answer for a host that offers no REQUIRETLS to a message that
 // wants it (RFC 8689 §4.2.1). A host that offers it and can't prove its name may be
-// mended: that waits.
+// mended, and one that is known to have TLS may be so again: that waits.
 func insecure(host string) *smtp.Reply {
 	return smtp.NewReply(550, "5.7.30", fmt.Sprintf("the message must travel under TLS all the way, and host %s does not promise that (REQUIRETLS)", host))
 }

@@ -528,6 +528,41 @@ func TestRequireTLSNeedsATrustedName(t *testing.T) {
 	}
 }
 
+// With REQUIRETLS, a host that is known to have TLS and offers none may have a man in the
+// middle: the message waits. Where nothing says that it has, the message comes back.
+func TestRequireTLSStripped(t *testing.T) {
+	ca := newAuthority(t)
+	good := ca.issue("mx.d.test")
+	port := portOf(t, stripper(t, peerAt(t, "127.0.0.1:0", sim.Peer{TLS: serving(good), Offer: []string{"REQUIRETLS"}}).Addr().String()))
+	zone := "d.test. MX 10 mx.d.test.\nmx.d.test. A 127.0.0.1\nmta-sts.d.test. A 127.0.0.1\n"
+	announced, tlsa := "_mta-sts.d.test. TXT \"v=STSv1; id=1\"\n", fmt.Sprintf("_%d._tcp.mx.d.test. %s\n", port, spki(3, good.Leaf))
+	secure := []tlspolicy.Rule{{Domain: "d.test", Level: tlspolicy.Secure}}
+	for name, c := range map[string]struct {
+		records, policy string
+		dnssec          bool
+		rules           []tlspolicy.Rule
+		how, text       string
+	}{
+		"MTA-STS":                   {announced, policyText("enforce"), false, nil, "deferred", "4.7.4"},
+		"MTA-STS that is tested":    {announced, policyText("testing"), false, nil, "deferred", "4.7.4"},
+		"DANE":                      {tlsa, "", true, nil, "deferred", "4.7.4"},
+		"the settings":              {"", "", false, secure, "deferred", "4.7.4"},
+		"DNSSEC says the name only": {"", "", true, nil, "failed", "5.7.30"},
+	} {
+		t.Run("INV-18 "+name, func(t *testing.T) {
+			web := newWebsite(t, ca, c.policy)
+			server, err := sim.StartDNS("127.0.0.1:0", zone+c.records)
+			check(t, err)
+			defer server.Close()
+			server.Validate(c.dnssec)
+			x := newExit(t, server.Addr(), true, port, tlspolicy.NewRules(tlspolicy.Rules{MTASTS: true, Roots: ca.pool()}, c.rules), tlspolicy.Config{Roots: ca.pool(), WebPort: web.port})
+			if how, text := x.attempt("d.test", need{tls: true}); how != c.how || !strings.Contains(text, c.text) || strings.Contains(text, "password") {
+				t.Errorf("%s (%s), want %s (%s)", how, text, c.how, c.text)
+			}
+		})
+	}
+}
+
 // A connection whose host was named by an answer that could have been forged is none for
 // REQUIRETLS, though its certificate is good for that name.
 func TestRequireTLSOnAConnectionOfAnother(t *testing.T) {

@@ -36,6 +36,9 @@ type Terms struct {
 	// Trusted: the name of the host does not hang on a DNS answer that anybody could
 	// have forged.
 	Trusted bool
+	// Expected is for RequireTLS: DANE, MTA-STS or the admin says that the host has TLS.
+	// Where it does not offer any, somebody in between may have taken that away.
+	Expected bool
 	// Why tells people, in a few words, what the terms come from.
 	Why string
 
@@ -158,6 +161,7 @@ func (t Terms) RequireTLS(d *Demand) (Terms, error) {
 		text := fmt.Sprintf("the message must travel under TLS all the way (REQUIRETLS), and neither DNSSEC nor MTA-STS vouches that %s is a mail host of %s", t.host, d.Domain)
 		return t, &Refusal{Type: ValidationFailure, Text: text, Permanent: d.Trouble == nil && d.Doubt == nil}
 	}
+	t.Expected = t.Security >= smtpc.Encrypted || d.STS != nil && d.STS.Covers(t.host)
 	if t.Security == smtpc.Verified {
 		return t, nil
 	}
