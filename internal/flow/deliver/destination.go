@@ -37,9 +37,9 @@ type destination struct {
 // siteFor is how long mail goes to the same site before the name service is asked again.
 const siteFor = 5 * time.Minute
 
-// fresh tells whether the site is still known.
+// fresh tells whether the site is still known, with what its domain demands of TLS.
 func (d *destination) fresh(c transport.Choice, now time.Time) bool {
-	return d.choice.Transport == c.Transport && !d.found.IsZero() && now.Sub(d.found) < siteFor
+	return d.choice.Transport == c.Transport && !d.found.IsZero() && now.Sub(d.found) < siteFor && !d.site.demand.Outdated()
 }
 
 // idle tells that nobody waits for it.
@@ -59,7 +59,7 @@ func (m *remote) seek(out *Outbound, a *attempt, c transport.Choice, now time.Ti
 		m.destinations[w] = d
 	}
 	switch {
-	case d.health(now) == dead:
+	case m.isDead(&d.suspension, a, now):
 		m.desk.putOff(a, &d.suspension)
 	case d.fresh(c, now) && !m.triedSince(d, now):
 		m.lead(out, d, a, now)

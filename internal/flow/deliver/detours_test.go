@@ -240,3 +240,33 @@ func TestDivertedAndBlocked(t *testing.T) {
 		t.Errorf("%d came back", n)
 	}
 }
+
+// TestLiftWakesRelays: a relay that did not take our mail is the first again once somebody
+// asks for all that waits, or the settings change.
+func TestLiftWakesRelays(t *testing.T) {
+	c, log := newCorridor(t), &logged{}
+	c.events = log
+	first, one := elsewhere(t, sim.Fault{At: "greeting", Raw: blockedHere, Then: sim.Drop, Conn: 1})
+	second, two := elsewhere(t)
+	c.throughTransports(transport.Rules{Entries: []transport.Entry{{Recipients: []string{"far.test"}, To: "relay:" + one + "," + two}}})
+	d := c.dispatcher()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx, 5*time.Second) }()
+	defer func() { cancel(); check(t, <-ended) }()
+	send := func(n int) {
+		to := fmt.Sprintf("x%d@far.test", n)
+		c.post("alice@example.org", "alice@example.org", letterText, to)
+		c.await("it has left", func() bool { return log.count("to=<"+to) == 1 })
+	}
+	send(1)
+	send(2)
+	if len(second.Taken()) != 2 {
+		t.Fatalf("the other relay took %d\n%s", len(second.Taken()), log)
+	}
+	d.Lift("")
+	send(3)
+	if len(first.Taken()) != 1 || len(second.Taken()) != 2 {
+		t.Errorf("%d and %d taken\n%s", len(first.Taken()), len(second.Taken()), log)
+	}
+}

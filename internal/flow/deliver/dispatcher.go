@@ -189,7 +189,9 @@ func (d *Dispatcher) send(ctx context.Context, a *attempt) {
 	}
 }
 
-// Lift ends the suspension of destinations: of a domain, with ".example.org" of it and
-// all below it, with "" of all. What is tried next for them is not put off for what
-// happened before. Call it before making mail for them due (queue.Flush, queue.Retry).
+// Lift ends the suspension of what holds mail for a domain, with ".example.org" for it
+// and all below it, with "" of all places; with "" relays that were tried last for what
+// they said are tried in their turn, too. What is tried next is not put off for what
+// happened before. Call it before making mail due (queue.Flush, queue.Retry), and when
+// the settings have changed.
 func (d *Dispatcher) Lift(domain string) { d.remote.lift(domain) }

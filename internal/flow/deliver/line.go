@@ -82,7 +82,7 @@ func (m *remote) join(out *Outbound, a *attempt, s site, now time.Time) {
 		s = s.relaxed()
 	}
 	l := m.lineFor(out, s)
-	if l.health(now) == dead {
+	if m.isDead(&l.suspension, a, now) {
 		m.desk.putOff(a, &l.suspension)
 		return
 	}

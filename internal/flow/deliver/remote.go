@@ -31,6 +31,7 @@ type remote struct {
 	inquiries    inquiries
 	lines        map[string]*line
 	tempos       map[tempoKey]*tempo
+	lifts        lifts
 	crew         crew
 	swept        time.Time
 	relieved     time.Time
@@ -106,26 +107,6 @@ func (m *remote) add(a *attempt) {
 
 // known tells that the site of a choice is found without asking anybody.
 func known(c transport.Choice) bool { return c.Transport.Kind == transport.Pipe || len(c.Relays) > 0 }
-
-// lift ends the suspension of what goes to a domain, or with ".example.org" to it and all
-// below it, or with "" to anywhere: the next attempt is made.
-func (m *remote) lift(domain string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for w, d := range m.destinations {
-		if covers(domain, w.nexthop) {
-			d.lift()
-			for l := range m.linesOf(d) {
-				l.lift()
-			}
-		}
-	}
-	for _, l := range m.lines {
-		if covers(domain, l.site.nexthop) {
-			l.lift()
-		}
-	}
-}
 
 const (
 	// sweepEvery is how often what nobody needs any more is forgotten, and rememberMax

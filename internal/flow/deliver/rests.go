@@ -49,6 +49,13 @@ func (r *rests) resting(name string, now time.Time) bool {
 	return r.until[name].After(now)
 }
 
+// wakeAll ends all rests.
+func (r *rests) wakeAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.until)
+}
+
 // any tells that something may be resting.
 func (r *rests) any() bool {
 	r.mu.Lock()

@@ -18,7 +18,8 @@ type suspension struct {
 	cohorts float64
 	// times is how often in a row it was taken for dead.
 	times int
-	until time.Time
+	// since is when it was taken for dead last, until for how long.
+	since, until time.Time
 	// reply and text are why.
 	reply *smtp.Reply
 	text  string
@@ -55,7 +56,7 @@ func (s *suspension) failed(limit, window int, schedule Schedule, now time.Time,
 		return false
 	}
 	s.times++
-	s.until = schedule.Next(now, s.times, spread)
+	s.since, s.until = now, schedule.Next(now, s.times, spread)
 	return true
 }
 

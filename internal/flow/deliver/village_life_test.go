@@ -513,3 +513,56 @@ func TestLastWord(t *testing.T) {
 		})
 	}
 }
+
+// Whoever wants the mail of a domain tried now means the place that holds it, whatever
+// other domain was the last to find that place dead: a relay, or hosts of many domains.
+func TestLiftByDomainOfTheMail(t *testing.T) {
+	for name, relayed := range map[string]bool{"a relay": true, "hosts of two domains": false} {
+		t.Run(name, func(t *testing.T) {
+			inVillage(t, func(t *testing.T, v *village) {
+				_, addr, err := v.Mail("gw.test", sim.Peer{})
+				check(t, err)
+				check(t, v.DNS.Load("one.test. MX 10 mx.gw.test.\ntwo.test. MX 10 mx.gw.test.\n"))
+				if relayed {
+					ways, _ := transport.NewTable(transport.Rules{Usual: &transport.Transport{Name: "smtp", Relays: []transport.Relay{{Host: "mx.gw.test"}}}})
+					tune := v.tune
+					v.tune = func(o *Outbound) { tune(o); o.Ways = ways }
+				}
+				v.Pave(addr, sim.Road{Refused: true})
+				v.mails(20, "bulk@example.org", "u#@one.test")
+				d, stop := v.serve()
+				defer stop()
+				time.Sleep(6 * time.Minute) // longer than the hosts of a domain are known
+				v.mails(20, "bulk@example.org", "u#@two.test")
+				time.Sleep(time.Minute)
+				v.Pave(addr, sim.Road{})
+				_, err = v.queue.Flush(t.Context(), "one.test")
+				check(t, err)
+				time.Sleep(10 * time.Second)
+				if v.waiting() != 40 {
+					t.Fatalf("%d wait for a place that is suspended", v.waiting())
+				}
+				d.Lift(".one.test")
+				_, err = v.queue.Flush(t.Context(), "one.test")
+				check(t, err)
+				time.Sleep(10 * time.Second)
+				if v.waiting() != 20 {
+					t.Errorf("%d wait, want those for the other domain", v.waiting())
+				}
+			})
+		})
+	}
+}
+
+// INV-16: what was asked for is remembered up to a bound, and the last of it is known.
+func TestLiftsAreBounded(t *testing.T) {
+	var l lifts
+	begun := time.Now()
+	for n := range 3 * liftsMax {
+		l = l.with(fmt.Sprintf("d%d.test", n/2), begun.Add(time.Duration(n)))
+	}
+	to := []queue.Recipient{{Address: mustParse(t, "x@"+l[len(l)-1].domain)}}
+	if len(l) > liftsMax || !l.since(to, begun) || l.since(to, begun.Add(time.Hour)) {
+		t.Errorf("%d are remembered", len(l))
+	}
+}
