@@ -139,6 +139,7 @@ func (q *Queue) Landings(ctx context.Context) ([]*Item, error) {
 			q.lease(it, r.N)
 		}
 	}
+	q.landings = err == nil
 	return found, err
 }
 

@@ -173,8 +173,11 @@ func TestQueueOfTheLastRelease(t *testing.T) {
 	if id := q.NextID(); int64(id) <= last {
 		t.Errorf("%d was used, and %d comes next", last, id)
 	}
-	if n, err := q.Count(ctx, Filter{Sender: "S@example.org", Shelf: ShelfActive}); n.Items != 1 || n.Busy != 1 || err != nil {
+	if n, err := q.Count(ctx, Filter{Sender: "S@example.org", Shelf: ShelfActive}); n.Items != 1 || n.Busy != 1 || n.Bytes != 5 || err != nil {
 		t.Errorf("%+v, %v", n, err)
+	}
+	if n, err := q.Count(ctx, Filter{}); n.Items != 2 || n.Bytes != 200_005 || err != nil {
+		t.Errorf("the sizes: %+v, %v", n, err)
 	}
 	if landings, err := q.Landings(ctx); err != nil || len(landings) != 1 || landings[0].Recipients[0].N != 2 {
 		t.Errorf("%+v, %v", landings, err)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/store/queue/queuetest"
 )
 
 // to is a draft for whole addresses, from one.
@@ -219,6 +221,40 @@ func TestListing(t *testing.T) {
 	q.Listing(ctx, Filter{}, func(*Item) bool { first++; return false })
 	if first != 1 {
 		t.Errorf("%d items for whoever wants one", first)
+	}
+}
+
+// Before the first line nobody walks past what is on hold to find what waits.
+func TestListingBesideManyHeld(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, queuetest.Mail{Items: 3 * pageItems, Held: true})
+	q := openTest(t, dir)
+	q.background.Wait() // it has swept
+	if _, err := q.Landings(ctx); err != nil {
+		t.Fatal(err)
+	}
+	parts, err := q.listed(ctx, Filter{})
+	if err != nil || len(parts) != 1 || parts[0].Shelf != ShelfHold {
+		t.Errorf("with nothing else: %+v, %v", parts, err)
+	}
+	hand := commit(t, q, letter(t, q, "a@example.org", 10, "hand@x.example"))
+	later := letter(t, q, "a@example.org", 10, "later@x.example")
+	later.Item.Release = time.Now().Add(time.Hour)
+	commit(t, q, later)
+	parts, err = q.listed(ctx, Filter{})
+	if err != nil || len(parts) != 2 || !slices.Equal(parts[0].IDs, []ID{hand.ID, later.Item.ID}) {
+		t.Errorf("with some that wait: %+v, %v", parts, err)
+	}
+	var ids []ID
+	if err := q.Listing(ctx, Filter{}, func(it *Item) bool { ids = append(ids, it.ID); return true }); err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) != 3*pageItems+2 || ids[0] != hand.ID || ids[1] != later.Item.ID {
+		t.Errorf("%d listed, first %v", len(ids), ids[:2])
+	}
+	q.landings = false // as long as what was landing is leased by nobody
+	if parts, err := q.listed(ctx, Filter{}); err != nil || len(parts) != 2 || len(parts[0].IDs) != 0 {
+		t.Errorf("at the start: %+v, %v", parts, err)
 	}
 }
 

@@ -133,6 +133,11 @@ type Queue struct {
 	wake       chan struct{}
 	background sync.WaitGroup
 
+	// swept: what the processes before this one had at hand stands in the lines; landings:
+	// what they were landing is leased. With both, all that is not on hold is leased, or
+	// in the lines. They are guarded by mu.
+	swept, landings bool
+
 	// past is the greatest ID of the processes before this one, and prefix begins the
 	// names of files that this one is writing.
 	past    ID

@@ -31,7 +31,7 @@ func (q *Queue) insert(tx *db.Tx, d Draft) error {
 		return err
 	}
 	for i := range it.Recipients {
-		if err := insertRecipient(tx, it.ID, sender, &it.Recipients[i]); err != nil {
+		if err := insertRecipient(tx, it, sender, &it.Recipients[i]); err != nil {
 			return err
 		}
 	}
@@ -49,16 +49,16 @@ func inline(d Draft) []byte {
 	return d.Spool.mem
 }
 
-func insertRecipient(tx *db.Tx, id ID, sender string, r *Recipient) error {
+func insertRecipient(tx *db.Tx, it *Item, sender string, r *Recipient) error {
 	address := mailbox(r.Address)
 	original := address
 	if r.Original != r.Address {
 		original = mailbox(r.Original)
 	}
-	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options, sender)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)`,
-		int64(id), r.N, address, original, r.Route, r.row(), r.Due.UnixMicro(),
-		r.Attempts, r.LastReply, r.Delayed, r.options(), sender)
+	_, err := tx.Exec(`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options, sender, size)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		int64(it.ID), r.N, address, original, r.Route, r.row(), r.Due.UnixMicro(),
+		r.Attempts, r.LastReply, r.Delayed, r.options(), sender, it.Size)
 	return err
 }
 
@@ -118,13 +118,16 @@ func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
 	return it, r, err
 }
 
+// leanColumns are what of an item stands with its recipients, and those.
+const leanColumns = "r.item, r.sender, r.size, " + recipientColumns
+
 // scanLean reads one recipient without the row of its item: of that there are the ID,
-// the time of it, and the sender.
+// the time of it, the sender and the size.
 func scanLean(scan func(...any) error) (it Item, r Recipient, err error) {
 	var id int64
 	var sender string
 	var raw recipientRow
-	err = scan(append([]any{&id, &sender}, raw.fields(&r)...)...)
+	err = scan(append([]any{&id, &sender, &it.Size}, raw.fields(&r)...)...)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(id), parseMailbox(sender)
 	raw.finish(&r)
 	return it, r, err

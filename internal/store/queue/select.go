@@ -32,23 +32,17 @@ func (q *Queue) Outline(ctx context.Context, f Filter, fn func(*Item) bool) erro
 	return q.walk(ctx, lean, f, fn)
 }
 
+// waitingFew is how many recipients that wait are looked for one by one, where the others
+// are on hold.
+const waitingFew = 20_000
+
 // Listing is Select in the order in which people read it: what is being tried first, then
 // what waits, and what is on hold last. Each item comes once, also if what is being tried
 // changes its place meanwhile.
 func (q *Queue) Listing(ctx context.Context, f Filter, fn func(*Item) bool) error {
-	active, waiting, held := f, f, f
-	active.Shelf, active.IDs = ShelfActive, q.claimed(f.IDs)
-	waiting.notHeld, held.Shelf = true, ShelfHold
-	var parts []Filter
-	if len(active.IDs) > 0 && (f.Shelf == ShelfAny || f.Shelf == ShelfActive) {
-		parts = append(parts, active)
-	}
-	switch f.Shelf {
-	case ShelfActive:
-	case ShelfAny:
-		parts = append(parts, waiting, held)
-	default:
-		parts = append(parts, f)
+	parts, err := q.listed(ctx, f)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
 	}
 	listed := make(map[ID]struct{}) // of what is being tried: that is bounded
 	for i, more := 0, true; more && i < len(parts); i++ {
@@ -67,6 +61,81 @@ func (q *Queue) Listing(ctx context.Context, f Filter, fn func(*Item) bool) erro
 		}
 	}
 	return nil
+}
+
+// listed are the parts of a listing, in their order.
+func (q *Queue) listed(ctx context.Context, f Filter) (parts []Filter, err error) {
+	active, held := f, f
+	active.Shelf, active.IDs = ShelfActive, q.claimed(f.IDs)
+	if len(active.IDs) > 0 && (f.Shelf == ShelfAny || f.Shelf == ShelfActive) {
+		parts = append(parts, active)
+	}
+	switch f.Shelf {
+	case ShelfActive:
+		return parts, nil
+	case ShelfAny:
+		waiting, some, err := q.waiting(ctx, f)
+		if some {
+			parts = append(parts, waiting)
+		}
+		held.Shelf = ShelfHold
+		return append(parts, held), err
+	}
+	return append(parts, f), nil
+}
+
+// waiting is the part of a listing that is not on hold, if there is some. A few are named,
+// so that nobody walks past a million that are on hold to find that nothing else is there.
+func (q *Queue) waiting(ctx context.Context, f Filter) (_ Filter, some bool, err error) {
+	f.notHeld = true
+	if len(f.IDs) > 0 {
+		return f, true, nil
+	}
+	q.mu.Lock()
+	named := q.swept && q.landings
+	q.mu.Unlock()
+	if !named {
+		return f, true, nil
+	}
+	before := q.leasedItems()
+	ids, all, err := q.queuedFew(ctx)
+	if err != nil || !all {
+		return f, true, err
+	}
+	// What is leased may be in no index, and goes in and out of the index meanwhile.
+	ids = slices.Concat(before, ids, q.leasedItems())
+	slices.Sort(ids)
+	f.IDs = slices.Compact(ids)
+	return f, len(f.IDs) > 0, nil
+}
+
+// queuedFew are the items that stand in the lines, unless they have more recipients there
+// than waitingFew.
+func (q *Queue) queuedFew(ctx context.Context) (ids []ID, all bool, err error) {
+	rows, err := q.db.Reader().QueryContext(ctx, "SELECT item FROM recipient INDEXED BY recipient_route WHERE state = 0 LIMIT ?", waitingFew+1)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, false, err
+		}
+		ids = append(ids, ID(id))
+	}
+	return ids, len(ids) <= waitingFew, rows.Err()
+}
+
+// leasedItems are those that are at hand, or that somebody works on.
+func (q *Queue) leasedItems() []ID {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ids := make([]ID, 0, len(q.leased))
+	for l := range q.leased {
+		ids = append(ids, l.item)
+	}
+	return ids
 }
 
 // claimed are the items that somebody is trying, of some or of all; not those that are
@@ -116,8 +185,7 @@ type reading bool
 
 const (
 	whole reading = false
-	// lean reads the rows of recipients, which name the sender, and of items the size
-	// only.
+	// lean reads the rows of recipients, which have the sender and the size, and no items.
 	lean reading = true
 )
 
@@ -177,32 +245,8 @@ func (q *Queue) page(ctx context.Context, d reading, f *Filter, after ID) (page 
 		err = q.each(ctx, clause, args, add)
 		return page, err
 	}
-	if err := q.read(ctx, scanLean, add, "SELECT r.item, r.sender, "+recipientColumns+" FROM recipient r "+clause, args...); err != nil {
-		return nil, err
-	}
-	return page, q.sizes(ctx, page)
-}
-
-// sizes reads those of the items of a page. One that is gone meanwhile has none.
-func (q *Queue) sizes(ctx context.Context, page []*Item) error {
-	ids := make([]ID, len(page))
-	for i, it := range page {
-		ids[i] = it.ID
-	}
-	rows, err := q.db.Reader().QueryContext(ctx, "SELECT j.key, i.size FROM json_each(?) j CROSS JOIN item i ON i.id = j.value", idList(ids, 0))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var at int
-		var size int64
-		if err := rows.Scan(&at, &size); err != nil {
-			return err
-		}
-		page[at].Size = size
-	}
-	return rows.Err()
+	err = q.read(ctx, scanLean, add, "SELECT "+leanColumns+" FROM recipient r "+clause, args...)
+	return page, err
 }
 
 // candidates is the part of a filter that the rows of recipients answer alone; it may

@@ -3,9 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 
@@ -181,11 +179,10 @@ func (q *Queue) cool(id ID) {
 	delete(q.fresh.hot, id)
 }
 
-// removeBodies removes the files of ended items; one that stays is an orphan.
+// removeBodies removes the files of ended items; one that stays is an orphan, and keeps
+// none of the others.
 func (q *Queue) removeBodies(ended []ID) {
 	for _, id := range ended {
-		if err := os.Remove(bodyPath(q.spoolDir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return
-		}
+		_ = os.Remove(bodyPath(q.spoolDir, id))
 	}
 }

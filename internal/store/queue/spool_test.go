@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -33,5 +35,18 @@ func TestSpoolDirectory(t *testing.T) {
 	s.dir = q.spoolDir
 	if err := s.settle(id); err != nil || s.renamed {
 		t.Error(err)
+	}
+}
+
+// A file that can't be removed keeps those of no other items.
+func TestBodiesAreRemovedOneByOne(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	stuck, other := q.NextID(), q.NextID()
+	if err := errors.Join(os.MkdirAll(filepath.Join(bodyPath(q.spoolDir, stuck), "x"), 0o700), os.WriteFile(bodyPath(q.spoolDir, other), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	q.removeBodies([]ID{stuck, other})
+	if _, err := os.Stat(bodyPath(q.spoolDir, other)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("behind one that stays: %v", err)
 	}
 }

@@ -40,6 +40,9 @@ func (q *Queue) sweep(ctx context.Context, below int64) {
 			return
 		}
 	}
+	q.mu.Lock()
+	q.swept = true
+	q.mu.Unlock()
 	q.removeOrphans(ctx) // what it can't remove is nobody's mail
 }
 

@@ -28,10 +28,11 @@ INSERT INTO item_5 SELECT id, arrived, sender, account, local, client_addr, clie
 DROP TABLE item;
 ALTER TABLE item_5 RENAME TO item;
 
--- The sender stands with each recipient, too: who looks for all mail of one reads
--- these rows only, and no messages.
+-- The sender and the size stand with each recipient, too: who looks for all mail of
+-- one, or counts, reads these rows only, and no messages.
 ALTER TABLE recipient ADD COLUMN sender TEXT NOT NULL DEFAULT '';
-UPDATE recipient SET sender = coalesce((SELECT item.sender FROM item WHERE item.id = recipient.item), '');
+ALTER TABLE recipient ADD COLUMN size INTEGER NOT NULL DEFAULT 0; -- of the item, in bytes
+UPDATE recipient SET sender = item.sender, size = item.size FROM item WHERE item.id = recipient.item;
 
 -- What is due is found by its age, what was never tried apart from what was, and by
 -- its route. Fresh recipients stand in no index: most mail leaves at once, from

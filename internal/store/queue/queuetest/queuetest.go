@@ -67,10 +67,10 @@ func (m Mail) insert(tx *db.Tx, from, to int) error {
 		from, to, first, m.Senders, len(m.Message), int64(sum), m.Message); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(numbers+`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options, sender)
+	if _, err := tx.Exec(numbers+`INSERT INTO recipient(item, n, address, original, route, state, due, attempts, last_reply, delayed, options, sender, size)
 		SELECT ?3 + x, 1, 'r' || x || '@d' || (x % ?4) || '.example', 'r' || x || '@d' || (x % ?4) || '.example', 'smtp:d' || (x % ?4) || '.example',
-			?5, ?6, ?7, ?8, 0, '', 's' || (x % ?9) || '@sender.example' FROM c`,
-		from, to, first, m.Domains, state, m.Due.UnixMicro(), m.Attempts, m.Reply, m.Senders); err != nil {
+			?5, ?6, ?7, ?8, 0, '', 's' || (x % ?9) || '@sender.example', ?10 FROM c`,
+		from, to, first, m.Domains, state, m.Due.UnixMicro(), m.Attempts, m.Reply, m.Senders, len(m.Message)); err != nil {
 		return err
 	}
 	_, err := tx.Exec("UPDATE used SET id = max(id, ?)", first+int64(to))
