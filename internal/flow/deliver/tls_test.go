@@ -528,6 +528,36 @@ func TestRequireTLSNeedsATrustedName(t *testing.T) {
 	}
 }
 
+// OUT-011: what was found while a policy was not waited for counts until it arrives, and
+// the mail behind it is sent as the policy wants.
+func TestPolicyArrivesLater(t *testing.T) {
+	ca := newAuthority(t)
+	port := portOf(t, peerAt(t, "127.0.0.1:0", sim.Peer{}).Addr().String()) // without TLS
+	web := newWebsite(t, ca, policyText("enforce"))
+	server, err := sim.StartDNS("127.0.0.1:0", "d.test. MX 10 mx.d.test.\nmx.d.test. A 127.0.0.1\nmta-sts.d.test. A 127.0.0.1\n_mta-sts.d.test. TXT \"v=STSv1; id=1\"\n")
+	check(t, err)
+	defer server.Close()
+	x := newExit(t, server.Addr(), false, port, tlspolicy.NewRules(tlspolicy.Rules{MTASTS: true, Roots: ca.pool()}, nil),
+		tlspolicy.Config{Roots: ca.pool(), WebPort: web.port, Patience: 50 * time.Millisecond})
+	choice := x.out.Ways.Choose(transport.Mail{Domain: "d.test"})
+	web.mu.Lock() // it does not answer
+	s, reply, text := x.finder.site(t.Context(), x.out, choice)
+	d := &destination{choice: choice, site: s, found: time.Now()}
+	if fresh := d.fresh(choice, time.Now()); reply != nil || s.demand.STS != nil || !fresh {
+		t.Errorf("%v %v %s", fresh, s.demand.STS, text)
+	}
+	web.mu.Unlock()
+	for end := time.Now().Add(20 * time.Second); d.fresh(choice, time.Now()); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("OUT-011: the site counts on without its policy")
+		}
+	}
+	d.site, _, _ = x.finder.site(t.Context(), x.out, choice)
+	if d.site.demand.STS == nil || d.site.key() == s.key() || !d.fresh(choice, time.Now()) {
+		t.Errorf("OUT-011 %+v", d.site.demand)
+	}
+}
+
 // With REQUIRETLS, a host that is known to have TLS and offers none may have a man in the
 // middle: the message waits. Where nothing says that it has, the message comes back.
 func TestRequireTLSStripped(t *testing.T) {

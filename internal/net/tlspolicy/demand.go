@@ -34,6 +34,9 @@ type Demand struct {
 	// could not be told whether it announces any. Where an older one counts, STS is set
 	// nevertheless.
 	Trouble, Doubt error
+	// Pending is closed when a policy that was not waited for has been fetched, or can't
+	// be: then the demand may be another. Nil: none is.
+	Pending <-chan struct{}
 
 	rule  Rule
 	trust bool // the resolver's word on DNSSEC
@@ -73,7 +76,7 @@ func (k *Keeper) Demand(ctx context.Context, rules *Rules, to Destination) *Dema
 	d.rule.Level = d.Level
 	if rules.MTASTS && !ruled && !to.Named && d.Level != None && !d.Level.authenticates() && isDomain(to.Domain) {
 		p := k.policyOf(ctx, to.Domain)
-		d.STS, d.Trouble, d.Doubt = p.policy, p.trouble, p.doubt
+		d.STS, d.Trouble, d.Doubt, d.Pending = p.policy, p.trouble, p.doubt, p.pending
 	}
 	return d
 }
@@ -90,6 +93,19 @@ func strength(l Level) int {
 }
 
 func isDomain(s string) bool { return s != "" && s[0] != '[' && strings.Contains(s, ".") }
+
+// Outdated tells that a policy has arrived since, or that none will.
+func (d *Demand) Outdated() bool {
+	if d == nil {
+		return false
+	}
+	select {
+	case <-d.Pending: // never, where it is nil
+		return true
+	default:
+		return false
+	}
+}
 
 // Key is the same for demands that can share connections to the same hosts: "" where
 // nothing is demanded by the destination itself.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/net/dns"
@@ -59,6 +61,8 @@ type published struct {
 	trouble error
 	// doubt: it could not be told whether there is one.
 	doubt error
+	// pending is closed when the fetch ends that was not waited for.
+	pending <-chan struct{}
 }
 
 // policyOf finds the policy that counts for a domain.
@@ -125,7 +129,18 @@ func (k *Keeper) renew(ctx context.Context, domain, id string) published {
 		p = k.cached(domain)
 		p.doubt = ctx.Err()
 	}
+	p.pending = endOf(result)
 	return p
+}
+
+// endOf is closed when a fetch has ended, which it does in its time.
+func endOf(result <-chan singleflight.Result) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		<-result
+		close(ended)
+	}()
+	return ended
 }
 
 func (k *Keeper) cached(domain string) published {
