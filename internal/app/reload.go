@@ -51,7 +51,11 @@ func (a *App) Reload(c *config.Config) error {
 		return err
 	}
 	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
-	a.settings.Swap(next).dismiss()
+	old := a.settings.Swap(next)
+	old.dismiss()
+	if !next.sendsAs(old) {
+		a.dispatch.Lift("") // what did not work may work now
+	}
 	a.journey.Configure(journeyLimits(c))
 	a.setLimits(c)
 	a.setLogin(c, logins)

@@ -3,6 +3,7 @@ package app
 import (
 	"net/netip"
 	"path/filepath"
+	"reflect"
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/conf"
@@ -52,6 +53,15 @@ func translate(c *config.Config) (*settings, error) {
 	}
 	s.outbound.Roots, s.outbound.TLSLog = s.outbound.TLS.Roots, c.Outbound.TLSLogLevel > 0
 	return s, nil
+}
+
+// sendsAs tells whether mail leaves in the same ways as with other settings. Files that
+// they name count as they were read.
+func (s *settings) sendsAs(other *settings) bool {
+	tls, otherTLS := *s.outbound.TLS, *other.outbound.TLS
+	tls.Roots, otherTLS.Roots = nil, nil // they can't change while the server runs
+	return reflect.DeepEqual(s.config.Outbound, other.config.Outbound) && reflect.DeepEqual(tls, otherTLS) &&
+		reflect.DeepEqual(s.outbound.Ways, other.outbound.Ways)
 }
 
 func rules(c *config.Config) *intake.Rules {
