@@ -103,6 +103,30 @@ destination_concurrency = 7
 	}
 }
 
+// TestPasswordBesideRelay: a [[relay]] table without a log-in leaves the one of the file.
+func TestPasswordBesideRelay(t *testing.T) {
+	for _, key := range []string{"[smart.example]:587", "smart.example"} {
+		c, _, err := written(t, `
+[outbound]
+smarthost = "smart.example:587"
+password_maps = "hash:DIR/sasl_passwd"
+[[relay]]
+host = "smart.example:587"
+tls = "encrypt"
+`, map[string]string{"sasl_passwd": key + " me:pw\n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range c.Check() {
+			t.Error(err)
+		}
+		got := choice(t, c, "", "a@elsewhere.example").Relays
+		if len(got) != 1 || got[0].Port != 587 || got[0].User != "me" || got[0].Password.Reveal() != "pw" || !got[0].Encrypt {
+			t.Errorf("%s: %+v", key, got)
+		}
+	}
+}
+
 func TestSenderRelays(t *testing.T) {
 	c, _, err := written(t, `
 [outbound]
@@ -194,10 +218,14 @@ func TestMistakesInTransports(t *testing.T) {
 		{"Postfix's name for it", "[outbound]\nslow_destination_rate_delay = '1s'", `facteur.toml:3:1: unknown key "outbound.slow_destination_rate_delay"; it is destination_rate_delay in a [[transport]] with name = "slow" here`},
 		{"preset without hosts", "[[preset]]\nname = 'x'", `facteur.toml:2:3: preset[0].mx: is missing; expected mail hosts such as "*.orange.fr"`},
 		{"bad line in passwords", "[outbound]\npassword_maps = 'hash:bad'", `bad:2: expected "user:password" behind the host` + "\n" + `bad:3: expected "user:password" behind the host`},
+		{"a transport for a sender", "[outbound]\nsender_relay_maps = ['hash:ways', 'hash:wrong']", `ways:1: "slow:" names the transport "slow", and a relay alone stands here, "[relay]:port"; the transport of a sender belongs in outbound.sender_transport_maps` + "\n" +
+			`ways:2: "smtp:[gw.example]:587" names the transport "smtp", and a relay alone stands here, "[relay]:port"; the transport of a sender belongs in outbound.sender_transport_maps` + "\n" +
+			`wrong:1: "" is no port; expected a number from 1 to 65535`},
 		{"passwords by sender", "[outbound]\npassword_maps = 'hash:senders'", `senders:1: "a@example.org" is a sender; a password belongs to a relay here, "[host]:port user:password"`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			if got := mistakesIn(t, x.in, map[string]string{"bad": "# c\na.example slwo:\nb.example gw.example\n", "senders": "a@example.org me:pw\n"}); got != x.want {
+			if got := mistakesIn(t, x.in, map[string]string{"bad": "# c\na.example slwo:\nb.example gw.example\n", "senders": "a@example.org me:pw\n",
+				"ways": "a@example.org slow:\nb@example.org smtp:[gw.example]:587\nc@example.org relay:25\n", "wrong": "a@example.org gw.example:\n"}); got != x.want {
 				t.Errorf("got  %s\nwant %s", got, x.want)
 			}
 		})
@@ -257,6 +285,42 @@ func TestIdleRelays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if w := c.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "relay gw.example port 465: nothing sends mail there") || strings.Contains(w[0], "geheim") {
+		t.Errorf("%q", w)
+	}
+}
+
+// TestForgottenBrackets: a password for the name of a domain whose MX hosts are asked is not
+// used, and the admin hears how it would be.
+func TestForgottenBrackets(t *testing.T) {
+	for name, x := range map[string]struct{ relays, passwords, want string }{
+		"as Postfix takes it":   {"@a.example smtp.isp.example:587\n", "smtp.isp.example:587 me:geheim\n", `"smtp.isp.example:587" stands without brackets and means the mail hosts (MX) of that domain, so that the password for smtp.isp.example is not used; write "[smtp.isp.example]:587" for the host itself`},
+		"the password is right": {"@a.example smtp.isp.example:587\n", "[smtp.isp.example]:587 me:geheim\n", `write "[smtp.isp.example]:587"`},
+		"without a port":        {"@a.example Smtp.Isp.example\n", "[smtp.isp.example]:465 me:geheim\n", `"smtp.isp.example" stands without brackets and means the mail hosts (MX) of that domain, so that the password for smtp.isp.example is not used; write "[smtp.isp.example]:465"`},
+		"without any port":      {"@a.example smtp.isp.example\n", "smtp.isp.example me:geheim\n", `write "[smtp.isp.example]:587"`},
+		"with brackets":         {"@a.example [smtp.isp.example]:587\n", "smtp.isp.example:587 me:geheim\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, dir, err := written(t, "[outbound]\nsender_relay_maps = 'hash:relays'\npassword_maps = 'hash:passwords'\n", map[string]string{"relays": x.relays, "passwords": x.passwords})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range c.Check() {
+				t.Error(err)
+			}
+			w := c.Warnings()
+			if x.want == "" && len(w) == 0 {
+				return
+			}
+			if len(w) != 1 || x.want == "" || !strings.HasPrefix(w[0], dir+"/relays:1: ") || !strings.Contains(w[0], x.want) || strings.Contains(w[0], "geheim") {
+				t.Errorf("%q, want %q", w, x.want)
+			}
+		})
+	}
+	c, _, err := written(t, "[[relay]]\nhost = 'gw.example:587'\nuser = 'me'\npassword = 'geheim'\n[[transport_map]]\nrecipient = 'b.example'\nto = 'smtp:gw.example:587'\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], `facteur.toml:6: the next hop "gw.example:587" stands without brackets`) {
 		t.Errorf("%q", w)
 	}
 }

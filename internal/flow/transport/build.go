@@ -25,7 +25,8 @@ type Rules struct {
 	// Presets are asked last.
 	Presets []Preset
 	// Relays are what else is known of hosts, wherever they are named. One without a
-	// port is about all ports of the host.
+	// port is about all ports of the host. The first one that fits counts; a log-in may
+	// stand in a later one (those of password_maps are behind the [[relay]] tables).
 	Relays []Relay
 }
 
@@ -199,13 +200,19 @@ func (b *builder) divert(t *Transport) error {
 func (b *builder) complete(relays []Relay, kind Kind) {
 	for i := range relays {
 		r := &relays[i]
+		found := false
 		for _, known := range b.relays[r.Host+r.Socket] {
-			if known.Port == r.Port || known.Port == 0 || r.Port == 0 {
-				b.used[placeOf(known)] = true
+			if known.Port != r.Port && known.Port != 0 && r.Port != 0 {
+				continue
+			}
+			b.used[placeOf(known)] = true
+			switch {
+			case !found:
 				port := max(r.Port, known.Port)
-				*r = known
+				*r, found = known, true
 				r.Port = port
-				break
+			case r.User == "":
+				r.User, r.Password = known.User, known.Password
 			}
 		}
 		if r.Port == 0 && r.Socket == "" {
