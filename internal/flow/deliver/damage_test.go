@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -51,5 +52,46 @@ func TestPoisonousNotice(t *testing.T) {
 	s.Outcomes[1].Result = queue.Failed
 	if c.written(&s, "writing a notice", time.Now(), func() error { return errors.New("full") }) || s.Outcomes[1].Result != queue.Deferred {
 		t.Errorf("%+v", s.Outcomes)
+	}
+}
+
+// FLT-012: a notice whose bytes can't be stored any more keeps nobody waiting for ever:
+// who failed is tried again, and gets a new one then.
+func TestNoticeThatCannotBeStored(t *testing.T) {
+	c, book := newCorridor(t), &record{}
+	clerk := &clerk{queue: c.queue, events: book, schedule: func() Schedule { return c.schedule }}
+	ids := []queue.ID{c.put(fromAlice(), letterText, to(t, "x@a.test", 0), to(t, "y@a.test", 0)), c.put(fromAlice(), letterText, to(t, "z@a.test", 0))}
+	if items, _, err := c.queue.Claim(t.Context(), time.Now(), 10, queue.Except{}); len(items) != 2 || err != nil {
+		t.Fatal(items, err)
+	}
+	notice := func() queue.Draft {
+		spool := c.queue.Spool()
+		_, err := spool.Write(make([]byte, 200<<10))
+		check(t, err)
+		return queue.Draft{Spool: spool, Item: &queue.Item{ID: c.queue.NextID(), Recipients: []queue.Recipient{to(t, "alice@example.org", 0)}}}
+	}
+	bad := notice()
+	lost, err := filepath.Glob(filepath.Join(c.queue.Dir(), "incoming-*"))
+	if err != nil || len(lost) != 1 {
+		t.Fatal(lost, err)
+	}
+	check(t, os.Remove(lost[0]))
+	good := notice()
+	s := []queue.Settlement{
+		{Item: ids[0], Outcomes: []queue.Outcome{{N: 1, Result: queue.Failed, Reply: "no"}, {N: 2, Result: queue.Delivered}}, Offspring: []queue.Draft{bad}},
+		{Item: ids[1], Outcomes: []queue.Outcome{{N: 1, Result: queue.Failed, Reply: "no"}}, Offspring: []queue.Draft{good}},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ended, err := clerk.settle(ctx, s...)
+	if err != nil || len(ended) != 1 || ended[0] != ids[1] || len(s[0].Offspring) != 0 || len(s[1].Offspring) != 1 {
+		t.Errorf("%v ended, %+v, %v", ended, s, err)
+	}
+	it, _, err := c.queue.Show(t.Context(), ids[0])
+	if err != nil || len(it.Recipients) != 1 || it.Recipients[0].State != queue.Queued || s[0].Outcomes[0].Result != queue.Deferred {
+		t.Errorf("who failed: %+v, %v", it, err)
+	}
+	if files, err := os.ReadDir(c.queue.Dir()); len(files) != 1 || err != nil {
+		t.Errorf("%v, %v", files, err)
 	}
 }

@@ -99,14 +99,15 @@ func (r *round) waiting() bool {
 // concludeFailed settles failures of one item.
 func (c *clerk) concludeFailed(ctx context.Context, it *queue.Item, all []failure) {
 	now := time.Now()
-	s := queue.Settlement{Item: it.ID}
+	settlements := []queue.Settlement{{Item: it.ID}}
+	s := &settlements[0]
 	told := make([]bounce.Recipient, len(all))
 	for i := range all {
 		s.Outcomes = append(s.Outcomes, all[i].outcome)
 		told[i] = all[i].result.told(dsn.Failed, time.Time{})
 	}
-	c.addNotice(context.WithoutCancel(ctx), &s, it, told, now)
-	ended, err := c.settle(ctx, s)
+	c.addNotice(context.WithoutCancel(ctx), s, it, told, now)
+	ended, err := c.settle(ctx, settlements...)
 	if err != nil {
 		return // the leases stay; a restart tries again
 	}

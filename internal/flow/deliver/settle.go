@@ -2,7 +2,9 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"facteur/internal/base/event"
@@ -24,10 +26,9 @@ type clerk struct {
 
 // conclusion is an attempt and what it brought.
 type conclusion struct {
-	attempt   *attempt
-	results   []result
-	offspring []queue.Draft
-	about     dsn.Action // what the offspring tells
+	attempt *attempt
+	results []result
+	about   dsn.Action // what its notice tells
 	// settled, if not nil, gets a token when this is written down, or can't be.
 	settled chan struct{}
 }
@@ -42,11 +43,11 @@ func (c *clerk) conclude(ctx context.Context, a *attempt, results []result) erro
 func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 	now := time.Now()
 	var settlements []queue.Settlement
+	var settled []*conclusion
 	for i := range all {
 		x := &all[i]
-		s := c.settlement(context.WithoutCancel(ctx), x, now)
-		if x.offspring = s.Offspring; len(s.Outcomes) > 0 {
-			settlements = append(settlements, s)
+		if s := c.settlement(context.WithoutCancel(ctx), x, now); len(s.Outcomes) > 0 {
+			settlements, settled = append(settlements, s), append(settled, x)
 		}
 	}
 	if len(settlements) == 0 {
@@ -56,9 +57,13 @@ func (c *clerk) concludeAll(ctx context.Context, all []conclusion) error {
 	if err != nil {
 		return err
 	}
-	for _, x := range all {
+	for i, x := range settled {
+		s := &settlements[i]
+		for n := range x.results {
+			x.results[n].kind = s.Outcomes[n].Result // as far as it was written down
+		}
 		c.tell(x.attempt, x.results, now)
-		c.tellNotices(x.attempt.item.ID, x.offspring, x.about)
+		c.tellNotices(s.Item, s.Offspring, x.about)
 	}
 	c.tellEnded(ended)
 	return nil
@@ -93,9 +98,6 @@ func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) qu
 	if len(double) > 0 {
 		x.about = dsn.Failed
 		c.addDouble(ctx, &s, it, double, now)
-	}
-	for i := range kept {
-		kept[i].kind = s.Outcomes[i].Result // as far as it was written down
 	}
 	x.results = kept
 	return s
@@ -257,21 +259,48 @@ func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
 // have room again. It gives the items that have ended. On an error the queue writes
 // nothing more in this process, and the leases are kept: what nobody can settle must not
 // be handed out and sent once more. A restart begins without them.
+//
+// A notice whose bytes can't be stored does not keep the others from being settled: it is
+// taken out of s, and who failed waits instead, as where it can't be made.
 func (c *clerk) settle(ctx context.Context, s ...queue.Settlement) ([]queue.ID, error) {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+	wait := 100 * time.Millisecond
+	for tries := 1; ; tries++ {
 		ended, err := c.queue.Settle(ctx, s...)
 		if err == nil {
 			return ended, nil
 		}
 		c.events.Emit(Trouble{ID: s[0].Item, What: "settling", Err: err})
+		if body, is := errors.AsType[*queue.BodyError](err); is && tries >= noticeTries && c.withoutNotice(s, body.Item) {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return nil, err
 		case <-c.queue.Broken():
 			return nil, err
 		case <-time.After(wait):
+			wait = min(2*wait, 10*time.Second)
 		}
 	}
+}
+
+// noticeTries is how often a notice is tried to be stored: what fails for longer may fail
+// for good, as a file does whose disk could not keep it.
+const noticeTries = 4
+
+// withoutNotice takes a notice out of its settlement, if it is there.
+func (c *clerk) withoutNotice(s []queue.Settlement, notice queue.ID) bool {
+	for i := range s {
+		at := slices.IndexFunc(s[i].Offspring, func(d queue.Draft) bool { return d.Item.ID == notice })
+		if at < 0 {
+			continue
+		}
+		c.queue.Scrap(s[i].Offspring[at])
+		s[i].Offspring = slices.Delete(s[i].Offspring, at, at+1)
+		waitInstead(&s[i], c.schedule(), time.Now())
+		return true
+	}
+	return false
 }
 
 // tell says what became of each recipient, and once when the time of some is over.

@@ -293,5 +293,29 @@ func prepare(d Draft) error {
 			d.Item.schedule(r)
 		}
 	}
-	return d.Spool.settle(d.Item.ID)
+	if err := d.Spool.settle(d.Item.ID); err != nil {
+		return &BodyError{d.Item.ID, err}
+	}
+	return nil
+}
+
+// BodyError says that the bytes of a new item could not be made durable. For some causes
+// that is for good: then only a new Spool helps.
+type BodyError struct {
+	Item ID
+	Err  error
+}
+
+// Error implements error.
+func (e *BodyError) Error() string {
+	return fmt.Sprintf("queue: the bytes of %s could not be stored: %v", e.Item, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *BodyError) Unwrap() error { return e.Err }
+
+// Scrap removes what a draft has on disk that is not going to be committed.
+func (q *Queue) Scrap(d Draft) {
+	d.Spool.Discard()
+	q.removeUnused(d, nil)
 }

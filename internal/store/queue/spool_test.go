@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // FLT-012, INV-1: a file whose directory could not be made durable is not taken for
@@ -49,4 +51,29 @@ func TestBodiesAreRemovedOneByOne(t *testing.T) {
 	if _, err := os.Stat(bodyPath(q.spoolDir, other)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("behind one that stays: %v", err)
 	}
+}
+
+// A draft whose bytes can't be stored names itself, and leaves no file once it is given up.
+func TestScrap(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	it := commit(t, q, draft(q, 10, "a"))
+	claim(t, q, time.Now())
+	bad := draft(q, inlineMax+1, "b")
+	if err := bad.Spool.settle(bad.Item.ID); err != nil {
+		t.Fatal(err)
+	}
+	bad.Spool.failed = syscall.EIO // of the directory's sync
+	s := Settlement{Item: it.ID, Outcomes: []Outcome{{N: 1, Result: Failed}}, Offspring: []Draft{bad}}
+	for range 2 {
+		_, err := q.Settle(ctx, s)
+		if body, ok := errors.AsType[*BodyError](err); !ok || body.Item != bad.Item.ID || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v", err)
+		}
+	}
+	q.Scrap(bad)
+	if left, err := os.ReadDir(q.spoolDir); len(left) != 0 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	s.Offspring = nil
+	settled(t, q, s)
 }
