@@ -1,13 +1,13 @@
 package config
 
 import (
-	"time"
-
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/transport"
@@ -185,10 +185,37 @@ func (w *weaver) entries() []transport.Entry {
 	w.files("outbound.sender_transport_maps", o.SenderTransportMaps, func(p list.Pair) transport.Entry {
 		return transport.Entry{Senders: []string{p.Key}, To: p.Value, Where: p.Where}
 	})
-	w.files("outbound.sender_relay_maps", o.SenderRelayMaps, func(p list.Pair) transport.Entry {
-		return transport.Entry{Senders: []string{p.Key}, To: ":" + dunno(p.Value), Where: p.Where}
-	})
+	for i, file := range o.SenderRelayMaps {
+		w.senderRelays(fmt.Sprintf("outbound.sender_relay_maps[%d]", i), file)
+	}
 	return w.all
+}
+
+// senderRelays reads lines "sender [relay]:port".
+func (w *weaver) senderRelays(key, file string) {
+	for _, p := range w.pairs(key, file) {
+		if name := w.transportIn(p.Value); name != "" {
+			w.errs = append(w.errs, fmt.Errorf("%s: %q names the transport %q, and a relay alone stands here, \"[relay]:port\"; "+
+				"the transport of a sender belongs in outbound.sender_transport_maps", p.Where, p.Value, name))
+			continue
+		}
+		w.all = append(w.all, transport.Entry{Senders: []string{p.Key}, To: ":" + dunno(p.Value), Where: p.Where})
+	}
+}
+
+// transportIn is the transport in "transport:nexthop"; "" for what is a next hop.
+func (w *weaver) transportIn(to string) string {
+	name, _, found := strings.Cut(to, ":")
+	if _, err := transport.ParseNextHop(to); err == nil || !found {
+		return ""
+	}
+	known := slices.ContainsFunc(transport.Builtin(), func(t *transport.Transport) bool { return t.Name == name }) ||
+		slices.ContainsFunc(w.c.Transports, func(t Transport) bool { return t.Name == name }) ||
+		slices.ContainsFunc(w.c.Presets, func(p Preset) bool { return p.Name == name })
+	if known || name == usual {
+		return name
+	}
+	return ""
 }
 
 // dunno is the next hop of a sender; Postfix says "DUNNO" for the usual one.
@@ -248,9 +275,22 @@ func (c *Config) where(key string) string {
 // relayWarnings tell of relays that nothing sends mail to.
 func (c *Config) relayWarnings() (out []string) {
 	ways, _ := c.ways()
+	for _, b := range ways.Bare() {
+		out = append(out, b.Where+": "+bareWarning(b))
+	}
 	for _, r := range ways.Idle() {
 		out = append(out, fmt.Sprintf("relay %s%s port %d: nothing sends mail there, so that its password and weight are not used; "+
 			"it has to be named, with the same port, in outbound.smarthost, a [[transport]] or a map", r.Host, r.Socket, r.Port))
 	}
 	return out
+}
+
+// bareWarning tells of brackets that may be missing.
+func bareWarning(b transport.Bare) string {
+	hop, port := b.Domain, cmp.Or(b.Port, b.Relay.Port, 587)
+	if b.Port != 0 {
+		hop = fmt.Sprintf("%s:%d", b.Domain, b.Port)
+	}
+	return fmt.Sprintf("the next hop %q stands without brackets and means the mail hosts (MX) of that domain, so that the password for %s is not used; "+
+		"write \"[%s]:%d\" for the host itself", hop, b.Domain, b.Domain, port)
 }

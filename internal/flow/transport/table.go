@@ -15,6 +15,7 @@ type Table struct {
 	// mx and presets are by the name of a host, or ".parent".
 	mx, presets map[string]*way
 	idle        []Relay
+	bare        []Bare
 }
 
 // The ways of a house without settings. They are constants.
@@ -86,6 +87,21 @@ func (t *Table) Transports() map[string]*Transport {
 	}
 	return t.named
 }
+
+// Bare is a next hop without brackets, whose MX hosts are asked, while a password is known
+// for a host of that name: probably the host was meant.
+type Bare struct {
+	// Where the entry is written.
+	Where string
+	// Domain and Port are the next hop; Port is 0 when it has none.
+	Domain string
+	Port   uint16
+	// Relay is what the password is for.
+	Relay Relay
+}
+
+// Bare are the next hops of entries whose brackets may have been forgotten.
+func (t *Table) Bare() []Bare { return t.bare }
 
 // Idle are relays that something is known of, and that nothing names: a password that is
 // never used, often because of another port.

@@ -83,9 +83,22 @@ func (b *builder) lead(w *way, name, rest string) (err error) {
 			return err
 		}
 		b.complete(w.hop.Relays, kind)
+		b.remarkBare(w)
 		w.orders = newOrders(w.hop.Relays)
 	}
 	return err
+}
+
+// remarkBare notes a next hop whose brackets may have been forgotten. The relay of that
+// name is not idle: this is what keeps its password from being used.
+func (b *builder) remarkBare(w *way) {
+	for _, known := range b.relays[w.hop.Domain] {
+		if known.User != "" && (w.hop.Port == 0 || known.Port == 0 || w.hop.Port == known.Port) {
+			b.used[placeOf(known)] = true
+			b.table.bare = append(b.table.bare, Bare{Where: w.why, Domain: w.hop.Domain, Port: w.hop.Port, Relay: known})
+			return
+		}
+	}
 }
 
 func (w *way) kind() Kind {
