@@ -31,6 +31,20 @@ const (
 	cloudmarkHelp  = "https://csi.cloudmark.com/en/reset/"
 )
 
+// unknownWords say that there is no such recipient.
+var unknownWords = []string{
+	"user unknown", "unknown user", "no such user", "user not found", "unknown recipient", "recipient unknown",
+	"unknown address", "address unknown", "unknown mailbox", "no such mailbox", "no such recipient",
+	"no such address", "no such person", "no mailbox here", "mailbox not found", "mailbox unavailable",
+	"mailbox does not exist", "mailbox doesn't exist", "does not exist", "doesn't exist", "do not exist",
+	"user doesn't have", "no user*here", "no account by that name", "recipient not found",
+	"recipient address rejected: unverified", "undeliverable address", "invalid recipient", "invalid mailbox",
+	"not a valid mailbox", "not a known user", "not our customer", "unrouteable address", "unroutable address",
+	"destinataire inconnu", "utilisateur inconnu", "destinataire invalide", "destinataire*invalide",
+	"address not present in directory", "unknown local part", "unknown in*recipient table",
+	"unknown in*mailbox table",
+}
+
 // forms are the refusals that are known; the first that fits counts. First those of one
 // operator or list, whose words are their own, then what many servers say.
 var forms = []form{
@@ -166,13 +180,13 @@ var forms = []form{
 	{id: "spamhaus-open-resolver", who: "Spamhaus", on: "5 4", says: []string{"spamhaus*public resolver", "spamhaus*open resolver", "spamhaus.org/returnc", "error: open resolver"}, means: "trouble", link: "https://www.spamhaus.org/returnc/pub/"},
 	{id: "spamhaus-domain", who: "Spamhaus", says: []string{"dbl.spamhaus.org", "spamhaus dbl", "spamhaus.org/dbl", "spamhaus.org/query/domain", "spamhaus.org/query/dbl"}, means: "link", link: "https://check.spamhaus.org/"},
 	{id: "spamhaus-pbl", who: "Spamhaus", says: []string{"pbl.spamhaus.org", "spamhaus.org/pbl", "spamhaus pbl", "spamhaus.org/query/pbl"}, means: "dynamic", link: "https://check.spamhaus.org/"},
-	{id: "spamhaus", who: "Spamhaus", says: []string{"zen.spamhaus.org", "sbl.spamhaus.org", "xbl.spamhaus.org", "sbl-xbl.spamhaus.org", "css.spamhaus.org", "zen.dq.spamhaus.net", "spamhaus.org/query", "spamhaus.org/lookup", "spamhaus.org/sbl", "spamhaus.org/xbl", "spamhaus.org/css", "blocked using spamhaus", "listed*spamhaus", "spamhaus"}, means: "listed", link: "https://check.spamhaus.org/"},
-	{id: "spamcop", who: "SpamCop", says: []string{"bl.spamcop.net", "spamcop.net/bl.shtml", "spamcop.net/w3m", "spamcop"}, means: "listed", link: "https://www.spamcop.net/bl.shtml"},
+	{id: "spamhaus", who: "Spamhaus", says: []string{"zen.spamhaus.org", "sbl.spamhaus.org", "xbl.spamhaus.org", "sbl-xbl.spamhaus.org", "css.spamhaus.org", "zen.dq.spamhaus.net", "spamhaus.org/query", "spamhaus.org/lookup", "spamhaus.org/sbl", "spamhaus.org/xbl", "spamhaus.org/css", "blocked using spamhaus", "listed*spamhaus"}, names: []string{"spamhaus"}, means: "listed", link: "https://check.spamhaus.org/"},
+	{id: "spamcop", who: "SpamCop", says: []string{"bl.spamcop.net", "spamcop.net/bl.shtml", "spamcop.net/w3m"}, names: []string{"spamcop"}, means: "listed", link: "https://www.spamcop.net/bl.shtml"},
 	{id: "barracuda", who: "Barracuda", says: []string{"b.barracudacentral.org", "barracudacentral.org", "barracudanetworks.com/reputation", "bcc.barracuda"}, means: "listed", link: "https://www.barracudacentral.org/rbl/removal-request"},
 	{id: "sorbs-dynamic", who: "SORBS", says: []string{"dul.dnsbl.sorbs.net"}, means: "dynamic"},
 	{id: "sorbs", who: "SORBS", says: []string{"dnsbl.sorbs.net", "sorbs.net"}, means: "listed"},
-	{id: "uceprotect", who: "UCEPROTECT", says: []string{"dnsbl-#.uceprotect.net", "uceprotect.net", "uceprotect"}, means: "listed", link: "https://www.uceprotect.net/en/rblcheck.php"},
-	{id: "abusix", who: "Abusix", says: []string{"combined.mail.abusix.zone", "abusix.zone", "lookup.abusix.com", "abusix"}, means: "listed", link: "https://lookup.abusix.com/"},
+	{id: "uceprotect", who: "UCEPROTECT", says: []string{"dnsbl-#.uceprotect.net", "uceprotect.net"}, names: []string{"uceprotect"}, means: "listed", link: "https://www.uceprotect.net/en/rblcheck.php"},
+	{id: "abusix", who: "Abusix", says: []string{"combined.mail.abusix.zone", "abusix.zone", "lookup.abusix.com"}, names: []string{"abusix"}, means: "listed", link: "https://lookup.abusix.com/"},
 	{id: "cloudmark", who: "Cloudmark", says: []string{"csi.cloudmark.com", "cloudmark.com/reset-request", "cloudmark*reset"}, means: "blocked", link: cloudmarkHelp},
 	{id: "proofpoint-ip", who: "Proofpoint", says: []string{"ipcheck.proofpoint.com", "blocked by proofpoint dynamic reputation", "pdr:", "blocked - see https://ipcheck.proofpoint.com"}, means: "blocked", link: "https://ipcheck.proofpoint.com/"},
 	{id: "mimecast-blocked", who: "Mimecast", says: []string{"csi.mimecast", "mimecast*blacklist", "mimecast*block list", "local ct ip reputation"}, means: "blocked", link: "https://community.mimecast.com/"},
@@ -181,10 +195,10 @@ var forms = []form{
 	{id: "sender-score", who: "Sender Score", says: []string{"senderscore.org", "senderscore.com", "sender score"}, means: "reputation", link: "https://senderscore.org/"},
 	{id: "talos", who: "Cisco Talos", says: []string{"talosintelligence.com", "senderbase.org", "ironport*sbrs", "sbrs score"}, means: "reputation", link: "https://talosintelligence.com/reputation_center"},
 	{id: "spamrats", who: "SpamRATS", says: []string{"spamrats.com"}, means: "listed", link: "https://www.spamrats.com/lookup.php"},
-	{id: "mailspike", who: "Mailspike", says: []string{"mailspike"}, means: "listed", link: "https://www.mailspike.org/iplookup.html"},
+	{id: "mailspike", who: "Mailspike", names: []string{"mailspike"}, means: "listed", link: "https://www.mailspike.org/iplookup.html"},
 	{id: "psbl", who: "PSBL", says: []string{"psbl.surriel.com", "psbl.org"}, means: "listed", link: "https://psbl.org/"},
-	{id: "invaluement", who: "Invaluement", says: []string{"invaluement"}, means: "listed", link: "https://www.invaluement.com/lookup/"},
-	{id: "0spam", who: "0spam", says: []string{"0spam"}, means: "listed", link: "https://0spam.org/"},
+	{id: "invaluement", who: "Invaluement", names: []string{"invaluement"}, means: "listed", link: "https://www.invaluement.com/lookup/"},
+	{id: "0spam", who: "0spam", names: []string{"0spam"}, means: "listed", link: "https://0spam.org/"},
 	{id: "surbl", who: "SURBL", says: []string{"surbl.org", "multi.surbl"}, means: "link", link: "https://surbl.org/surbl-analysis"},
 	{id: "uribl", who: "URIBL", says: []string{"uribl.com", "multi.uribl"}, means: "link", link: "https://lookup.uribl.com/"},
 	{id: "listed", says: []string{"blocked using", "listed in rbl", "in rbl", "rbl restriction", "dnsbl", "blocklisted", "block list", "blacklist", "blacklisted", "black list", "rejected because*is listed", "is listed at", "found in*rbl"}, means: "listed"},
@@ -198,7 +212,7 @@ var forms = []form{
 	{id: "no-ptr", says: []string{"reverse dns", "reverse hostname", "cannot find your reverse", "cannot find your hostname", "no ptr", "ptr record", "missing ptr", "rdns", "fcrdns", "without reverse", "unable to resolve your ip", "client host rejected: cannot find your hostname"}, means: "no-ptr"},
 	{id: "helo", says: []string{"helo command rejected", "helo*invalid", "invalid helo", "bad helo", "ehlo*rejected", "helo name", "helo does not resolve", "helo hostname"}, means: "helo"},
 	{id: "dynamic", says: []string{"dynamic ip", "dynamically-assigned", "dynamically assigned", "dynamic/residential", "dynamic or residential", "residential ip", "dialup", "dial-up", "use your isp's", "use your provider's"}, means: "dynamic"},
-	{id: "dmarc", says: []string{"dmarc"}, means: "dmarc"},
+	{id: "dmarc", says: []string{"dmarc*record", "dmarc*policy", "dmarc*fail", "dmarc*failed", "dmarc*fails", "fails dmarc", "failed dmarc", "pass dmarc", "dmarc check", "dmarc evaluation"}, names: []string{"dmarc"}, means: "dmarc"},
 	{id: "spf", says: []string{"spf fail", "spf check failed", "spf failed", "spf validation failed", "spf softfail", "failed spf", "fails spf", "spf-result=fail", "sender policy framework", "openspf", "open-spf", "rejected*spf", "spf*not allowed", "spf*rejected", "spf: *", "not permitted sender", "not designated"}, means: "spf"},
 	{id: "dkim", says: []string{"dkim*fail", "dkim*failed", "no dkim", "dkim*invalid", "dkim*missing", "bad dkim", "no valid dkim", "dkim*not valid"}, means: "dkim"},
 	{id: "unauthenticated", says: []string{"unauthenticated email", "sender is unauthenticated", "neither spf nor dkim"}, means: "unauthenticated"},
@@ -210,13 +224,13 @@ var forms = []form{
 	{id: "too-large", says: []string{"message size exceeds", "message too large", "message too big", "message is too large", "message is too big", "message file too big", "message file too large", "exceeds*maximum message size", "exceeds the maximum size", "exceeded*maximum size", "maximum message size exceeded", "size limit exceeded", "message exceeds*size", "larger than the*limit", "taille limite"}, means: "size"},
 	{id: "full", says: []string{"mailbox full", "mailbox is full", "mailbox*is full", "inbox is full", "over quota", "overquota", "over the quota", "over its quota", "quota exceeded", "exceeded*quota", "quota full", "quota is full", "mailbox*exceeded", "mailbox*size limit", "out of storage space", "not enough storage space", "boite*pleine", "user is over", "disk quota"}, means: "full"},
 	{id: "disabled", says: []string{"account*disabled", "account is suspended", "account*suspended", "account*inactive", "account*locked", "account has been closed", "mailbox*disabled", "mailbox*inactive", "mailbox closed", "mailbox*suspended", "user*inactive", "user*disabled", "user*suspended", "no longer active", "no longer in use", "no longer valid", "deactivated", "account expired"}, means: "disabled"},
-	{id: "unknown", on: "5", says: []string{"user unknown", "unknown user", "no such user", "user not found", "unknown recipient", "recipient unknown", "unknown address", "address unknown", "unknown mailbox", "no such mailbox", "no such recipient", "no such address", "no such person", "no mailbox here", "mailbox not found", "mailbox unavailable", "mailbox does not exist", "mailbox doesn't exist", "does not exist", "doesn't exist", "do not exist", "user doesn't have", "no user*here", "no account by that name", "recipient not found", "recipient address rejected: unverified", "undeliverable address", "invalid recipient", "invalid mailbox", "not a valid mailbox", "not a known user", "not our customer", "unrouteable address", "unroutable address", "destinataire inconnu", "utilisateur inconnu", "destinataire invalide", "destinataire*invalide", "address not present in directory", "unknown local part", "unknown in*recipient table", "unknown in*mailbox table"}, means: "unknown"},
-	{id: "virus", says: []string{"virus", "malware", "trojan", "phishing", "dangerous attachment", "executable attachment", "attachment type not allowed", "banned filename", "file type not allowed", "blocked attachment", "attachment*not allowed", "contenu interdit", "infected"}, means: "danger"},
+	{id: "unknown", on: "5", says: unknownWords, means: "unknown"},
+	{id: "virus", says: []string{"dangerous attachment", "executable attachment", "attachment type not allowed", "banned filename", "file type not allowed", "blocked attachment", "attachment*not allowed", "contenu interdit"}, names: []string{"virus", "malware", "trojan", "phishing", "infected"}, means: "danger"},
 	{id: "link", says: []string{"url*listed", "uri*listed", "link*listed", "url in this message", "domain in message*listed", "bad url"}, means: "link"},
 	{id: "low-reputation", says: []string{"bad reputation", "poor reputation", "low reputation", "reputation too low", "due to*reputation", "ip reputation", "sender reputation"}, means: "reputation"},
 	{id: "ip-blocked", says: []string{"your ip*blocked", "ip*is blocked", "ip address*blocked", "host*blocked", "client host*blocked", "your ip*banned", "ip*banned", "your server*blocked", "client host rejected: access denied", "your host*rejected", "connection refused*your ip"}, means: "blocked"},
 	{id: "restricted", says: []string{"not accepting mail from", "not accepting messages from", "restricted to members", "members only", "not authorized to send to", "sender not authorized", "not permitted to send to", "posting*not allowed", "is not allowed to send to", "blocked by recipient", "recipient*blocked you", "denied by recipient", "recipient*does not wish"}, means: "restricted"},
-	{id: "spam", says: []string{"spam", "spamassassin", "junk mail", "unsolicited", "bulk mail", "suspected*uce", "rejected by content filter", "message content rejected", "content rejected", "content filter", "indesirable", "high score", "message refused by*filter"}, means: "spam"},
+	{id: "spam", says: []string{"junk mail", "bulk mail", "suspected*uce", "rejected by content filter", "message content rejected", "content rejected", "content filter", "indesirable", "high score", "message refused by*filter"}, names: []string{"spam", "spamassassin", "unsolicited"}, means: "spam"},
 	{id: "format", says: []string{"rfc 5322", "rfc 2822", "rfc5322", "rfc2822", "missing*header", "no*from header", "no date header", "duplicate header", "headers are missing", "invalid header", "bare lf", "bare line feed", "missing message-id", "header*syntax"}, means: "format"},
 	{id: "no-space", says: []string{"insufficient system storage", "insufficient disk space", "insufficient storage", "disk full", "no space left", "out of disk"}, means: "no-space"},
 	{id: "busy", on: "4", says: []string{"server busy", "system busy", "too busy", "server is busy", "too much load", "high load", "overloaded", "system load", "temporarily overloaded", "insufficient system resources", "all server ports are busy", "resources temporarily"}, means: "busy"},

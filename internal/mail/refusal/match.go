@@ -1,6 +1,7 @@
 package refusal
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,9 @@ type form struct {
 	// are separated by "*". "#" is a digit. A part that begins or ends with a letter or
 	// digit begins or ends a word of the text. None: the code is enough.
 	says []string
+	// names are such words, too, that may also be a part of an address, as "spamhaus" is of
+	// "mailbox spamhaus unknown": they do not fit where a recipient is refused as unknown.
+	names []string
 	// means is the key of meanings.
 	means string
 	// link is where to read on; "" for that of the meaning.
@@ -190,7 +194,31 @@ func (f *form) fits(r *refused) bool {
 			return true
 		}
 	}
-	return len(f.says) == 0
+	for _, name := range f.names {
+		if r.says(name) {
+			return !r.refusesRecipient()
+		}
+	}
+	return len(f.says)+len(f.names) == 0
+}
+
+// refusesRecipient tells whether the text is about a recipient that is not there. It may
+// name him, and his name means nothing.
+func (r *refused) refusesRecipient() bool {
+	if len(r.enhanced) > 3 && r.enhanced[2:4] == "7." { // security or policy (RFC 3463 §3.8)
+		return false
+	}
+	for _, code := range [...]string{"x.1.1", "x.1.2", "x.1.3", "x.1.6", "x.1.10"} {
+		if r.has(code) {
+			return true
+		}
+	}
+	for _, of := range [...][]string{unknownWords, {"mailbox*unknown", "user*unknown", "recipient*unknown", "mailbox*not found", "user*not found", "recipient*not found", "no*such", "host*not found", "domain*not found", "unknown*domain"}} {
+		if slices.ContainsFunc(of, r.says) {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *form) fitsHost(host string) bool {

@@ -3,6 +3,7 @@ package refusal
 import (
 	"bufio"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,10 +94,10 @@ func TestTableIsWhole(t *testing.T) {
 		if !shown[f.id] {
 			t.Errorf("%s has no sample", f.id)
 		}
-		if f.on == "" && len(f.says) == 0 {
+		if f.on == "" && len(f.says)+len(f.names) == 0 {
 			t.Errorf("%s fits everything", f.id)
 		}
-		for _, words := range f.says {
+		for _, words := range slices.Concat(f.says, f.names) {
 			if words != lower(words) || strings.Trim(words, "* ") == "" && words != "" {
 				t.Errorf("%s: %q fits nothing, or everything", f.id, words)
 			}
@@ -149,6 +150,16 @@ func TestWordsOfOthers(t *testing.T) {
 		"554 5.7.1 Spam detected by subject='user unknown' here":                                             "spam",
 		"550 5.7.1 blocked using zen.spamhaus.org; subject: hello":                                           "spamhaus",
 		"550 5.7.1 Subject to the policy of zen.spamhaus.org":                                                "spamhaus",
+		"550 mailbox spamhaus unknown":                                                                       "",
+		"550 5.1.1 abusix: no":                                                                               "code-unknown",
+		"550 5.1.1 no such user: dmarc":                                                                      "unknown",
+		"550 5.1.1 mailbox spam is not here":                                                                 "code-unknown",
+		"450 4.1.1 unverified address: user spamcop unknown":                                                 "",
+		"550 5.4.4 host mx.uceprotect.example not found":                                                     "",
+		"550 5.1.1 client blocked using zen.spamhaus.org, user spamhaus unknown":                             "spamhaus",
+		"550 DMARC record of example.com does not exist":                                                     "dmarc",
+		"550 5.7.26 dmarc: the domain does not exist":                                                        "dmarc",
+		"550 5.7.1 Spamhaus has you":                                                                         "spamhaus",
 		"550 5.1.1 <over-quota@mailbox-full.example>: no":                                                    "",
 	} {
 		if r, _ := Read("mx.example.net", 0, "", reply); want == "" && (r.Fault == OurAddress || r.Blocked || r.ID == "full") || want != "" && !strings.HasPrefix(r.ID, want) {
