@@ -34,7 +34,8 @@ func (w *worker) pipe(ctx context.Context, a *attempt) {
 }
 
 // pipeEach runs the program for one after the other, and settles each at once: a crash
-// gives no second copy to those who were served. Those who failed share a notice.
+// gives no second copy to those who were served, and whom a person holds or deletes
+// meanwhile is not tried. Those who failed share a notice.
 func (w *worker) pipeEach(ctx context.Context, p *program.Program, a *attempt, body queue.Body) {
 	if a.round == nil {
 		a.round = &round{clerk: w.remote.clerk, ctx: w.remote.ctx, item: a.item, open: len(a.item.Recipients)}
@@ -46,6 +47,9 @@ func (w *worker) pipeEach(ctx context.Context, p *program.Program, a *attempt, b
 			return
 		}
 		one := a.only(to[0])
+		if !begin(w.remote.clerk.queue, one, w.remote.desk.done) {
+			continue
+		}
 		one.begun, one.connected = time.Now(), time.Now()
 		if !w.remote.conclude(ctx, one, pipeTo(ctx, p, one, one.item.Recipients, body)) {
 			return
