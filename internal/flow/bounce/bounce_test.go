@@ -404,6 +404,32 @@ func TestDigestDetails(t *testing.T) {
 	}
 }
 
+// Where nobody is postmaster, the log says so once a topic and interval.
+func TestDigestForNobody(t *testing.T) {
+	o := newOffice(t)
+	o.settings.Topics = map[event.Topic]address.Address{event.Policy: {}, event.Delay: parse(t, "late@example.org")}
+	heard := &notes{}
+	d := NewDigest(heard)
+	d.Open(o.Writer)
+	for range 3 {
+		d.Emit(happened{event.Policy, "refused"})
+	}
+	d.Emit(happened{event.Delay, "late"})
+	d.Close()
+	text := strings.Join(heard.all, "\n")
+	if len(heard.all) != 2 || len(o.letters()) != 0 || !strings.Contains(text, "about policy (3 events) could not be written: there is no mailbox for postmaster;") || !strings.Contains(text, "no mailbox for late@example.org;") {
+		t.Errorf("%q, %d letters", heard.all, len(o.letters()))
+	}
+}
+
+// notes is a sink that keeps what it is told.
+type notes struct{ all []string }
+
+func (n *notes) Emit(e event.Event) {
+	_, text := e.Line()
+	n.all = append(n.all, text)
+}
+
 func TestFault(t *testing.T) {
 	for err, want := range map[error]event.Topic{errors.New("odd"): event.Software, fmt.Errorf("writing: %w", syscall.ENOSPC): event.Resource, syscall.EMFILE: event.Resource} {
 		if got := event.Fault(err); got != want {

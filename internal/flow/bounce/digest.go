@@ -151,11 +151,12 @@ func (d *Digest) flush(topic event.Topic) {
 	d.write(topic, g)
 }
 
-// tell puts the letter into the queue.
+// tell puts the letter into the queue. Where nobody reads it, the log says so instead: as
+// often as there would be a letter.
 func (d *Digest) tell(topic event.Topic, g gathered) {
 	if err := d.writer.Load().tellPostmaster(context.Background(), topic, g, time.Now()); err != nil {
 		d.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
-			Text: fmt.Sprintf("a letter to the postmaster about %s could not be written: %v", topic, err)})
+			Text: fmt.Sprintf("a letter to the postmaster about %s (%d events) could not be written: %v", topic, g.count, err)})
 	}
 }
 
@@ -217,12 +218,16 @@ func (g *gathered) print(b *strings.Builder, language string) {
 	}
 }
 
-// tellPostmaster commits a letter about a topic. Where nobody reads it, there is none.
+// tellPostmaster commits a letter about a topic. Where nobody reads it, there is none, and
+// the error says whose mailbox is missing.
 func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, g gathered, now time.Time) error {
 	s := w.settings()
 	to, err := w.postmaster(ctx, s, topic)
-	if err != nil || to.Address.IsNull() {
+	if err != nil {
 		return err
+	}
+	if to.Address.IsNull() {
+		return fmt.Errorf("there is no mailbox for %s; make an account or an alias of that name, or name another address in [notices]", s.reader(topic))
 	}
 	language := s.language(to.Address, nil)
 	var b strings.Builder

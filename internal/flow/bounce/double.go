@@ -7,7 +7,6 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
-	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
 )
 
@@ -59,11 +58,7 @@ func (w *Writer) ForPostmaster(ctx context.Context, it *queue.Item, told []Recip
 // postmaster is who gets letters about a topic, and where they go; the zero Destination
 // where there is nobody.
 func (w *Writer) postmaster(ctx context.Context, s Settings, t event.Topic) (route.Destination, error) {
-	to := s.Topics[t]
-	if to.IsNull() {
-		to = address.Address{Local: "postmaster"}
-	}
-	a := w.router.Resolve(ctx, to)
+	a := w.router.Resolve(ctx, s.reader(t))
 	switch a.State() {
 	case lookup.Found:
 		return a.Value(), nil

@@ -30,6 +30,14 @@ type Settings struct {
 	Interval time.Duration
 }
 
+// reader is who gets letters about a topic, as the admin has named him.
+func (s *Settings) reader(t event.Topic) address.Address {
+	if to := s.Topics[t]; !to.IsNull() {
+		return to
+	}
+	return address.Address{Local: "postmaster"}
+}
+
 func (s *Settings) interval() time.Duration {
 	if s.Interval <= 0 {
 		return time.Hour
