@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +23,7 @@ func (c *command) queueRoute() *cobra.Command {
 	})
 	from := cmd.Flags().String("from", "", "the sender, for entries that ask for it; <> for notices")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		m := transport.Mail{ID: time.Now().UnixMicro()}
+		var m transport.Mail
 		var err error
 		if m.Recipient, err = address.Parse(args[0]); err != nil {
 			return fmt.Errorf("%q is no address: %w", args[0], err)
@@ -74,6 +73,28 @@ func (c *command) showRoute(m transport.Mail, t deliver.Trace) error {
 		}
 	}
 	line("Recipient", "<"+m.Recipient.String()+">"+ours(m.Here))
+	if len(t.Others) > 0 {
+		line("Shares", shares(t))
+	}
+	showWay(line, t)
+	for _, other := range t.Others {
+		fmt.Fprintln(out)
+		showWay(line, other)
+	}
+	return out.Flush()
+}
+
+// shares are the ways of mail that is divided among them.
+func shares(t deliver.Trace) string {
+	parts := []string{fmt.Sprintf("%d %% %s", t.Share, t.Transport)}
+	for _, other := range t.Others {
+		parts = append(parts, fmt.Sprintf("%d %% %s", other.Share, other.Transport))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// showWay prints one of the ways.
+func showWay(line func(name, value string), t deliver.Trace) {
 	line("Because of", orElse(t.Why, "no entry: the usual way"))
 	line("Transport", t.Transport+" ("+t.Kind+")")
 	line("In the log", t.LogName)
@@ -89,7 +110,6 @@ func (c *command) showRoute(m transport.Mail, t deliver.Trace) error {
 	line("Pace", t.Pace)
 	line("Source", t.Source)
 	line("But now", t.Trouble)
-	return out.Flush()
 }
 
 func ours(here bool) string {
@@ -116,7 +136,7 @@ func routeHost(h deliver.TraceHost) string {
 	case h.Preference >= 0:
 		parts = append(parts, fmt.Sprintf("MX %d", h.Preference))
 	case h.Weight > 0:
-		parts = append(parts, fmt.Sprintf("relay, weight %d", h.Weight))
+		parts = append(parts, fmt.Sprintf("relay, weight %d (%.3g %% of the mail)", h.Weight, h.Share))
 	default:
 		parts = append(parts, "relay")
 	}

@@ -36,6 +36,23 @@ to = "relay:[192.0.2.9]:587"
 host = "192.0.2.9:587"
 user = "me"
 password = "geheim"
+[[relay]]
+host = "192.0.2.1:25"
+weight = 1
+[[relay]]
+host = "192.0.2.2:25"
+weight = 3
+[[transport_map]]
+recipient = "weighted.test"
+to = "relay:[192.0.2.1], [192.0.2.2]"
+[[transport_map]]
+recipient = "divided.test"
+to = "warm:"
+[[transport]]
+name = "warm"
+relays = "192.0.2.3:25"
+divert = "slow"
+divert_percent = 30
 `)
 	for _, x := range []struct {
 		args []string
@@ -60,8 +77,21 @@ password = "geheim"
 			t.Error("INV-21: ", got)
 		}
 	}
+	for range 5 { // the same each time
+		got := good(t, "", "queue", "route", "-c", file, "x@weighted.test")
+		first, second := strings.Index(got, "192.0.2.2:25 [192.0.2.2]; relay, weight 3 (75 % of the mail)"), strings.Index(got, "192.0.2.1:25 [192.0.2.1]; relay, weight 1 (25 % of the mail)")
+		if first < 0 || second < first || strings.Contains(got, "Shares:") || !strings.Contains(got, "Operator:   192.0.2.2") {
+			t.Fatal(got)
+		}
+		got = good(t, "", "queue", "route", "-c", file, "x@divided.test")
+		usual, other, found := strings.Cut(got, "\n\n")
+		if !found || !strings.Contains(usual, "Shares:     70 % warm, 30 % slow\n") || !strings.Contains(usual, "Host:       192.0.2.3:25") ||
+			!strings.Contains(other, ":29, diverted from warm\nTransport:  slow (smtp)\n") {
+			t.Fatal(got)
+		}
+	}
 	var trace deliver.Trace
-	if err := json.Unmarshal([]byte(good(t, "", "queue", "route", "-c", file, "--json", "a@company.test")), &trace); err != nil || trace.Transport != "orange" || len(trace.Hosts) != 1 {
+	if err := json.Unmarshal([]byte(good(t, "", "queue", "route", "-c", file, "--json", "a@company.test")), &trace); err != nil || trace.Transport != "orange" || len(trace.Hosts) != 1 || trace.Share != 100 {
 		t.Error(err, trace)
 	}
 	if status, _, stderr := call(t, "", "queue", "route", "-c", file, "a@@b"); status == 0 || !strings.Contains(stderr, "is no address") {

@@ -270,3 +270,32 @@ func TestLiftWakesRelays(t *testing.T) {
 		t.Errorf("%d and %d taken\n%s", len(first.Taken()), len(second.Taken()), log)
 	}
 }
+
+// TestSharesInATrace: what is told of the shares of mail is what the mail does.
+func TestSharesInATrace(t *testing.T) {
+	c := newCorridor(t)
+	c.peer("far.test", sim.Peer{})
+	to := func(host string) []transport.Relay { return []transport.Relay{{Host: host, Port: 25}} }
+	c.throughTransports(transport.Rules{
+		Usual:      &transport.Transport{Name: "smtp", Divert: "warm", DivertPercent: 30},
+		Transports: []*transport.Transport{{Name: "warm", Relays: to("192.0.2.1")}, {Name: "cold", Relays: to("192.0.2.2")}},
+		Presets:    []transport.Preset{{Transport: &transport.Transport{Name: "touchy", Divert: "cold", DivertPercent: 50}, MX: []string{"*.far.test"}}}})
+	out := &Outbound{Port: c.port(), IPv4: true, AllowPrivate: true}
+	c.tune(out)
+	m := transport.Mail{Domain: "far.test", Recipient: mustParse(t, "x@far.test")}
+	trace := Follow(t.Context(), House{Hostname: "mail.example.org", Resolver: c.resolver}, out, m)
+	told := map[string]int{trace.Transport: trace.Share}
+	for _, other := range trace.Others {
+		told[other.Transport] = other.Share
+	}
+	does := map[string]int{}
+	for id := range int64(10_000) {
+		m.ID = id * 1117
+		does[out.Ways.ForMX(out.Ways.Choose(m), []string{"mx.far.test"}).Transport.Name]++
+	}
+	for name, n := range does {
+		if len(told) != 3 || n < told[name]*100-300 || n > told[name]*100+300 {
+			t.Errorf("told %v; of 10000 messages %v", told, does)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"facteur/internal/base/event"
@@ -159,8 +160,9 @@ func (o *Outbound) mayLoop(s site, h host) bool {
 func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need) (*smtpc.Conn, *smtp.Reply, string) {
 	from := out.source(s.transport)
 	addrs, reply := f.addrs(ctx, out, h)
+	var without string
 	if reply == nil && h.socket == "" {
-		addrs.Addrs, reply = f.usable(ctx, out, from, h, addrs.Addrs)
+		addrs.Addrs, without, reply = f.usable(ctx, out, from, h, addrs.Addrs)
 	}
 	if reply != nil {
 		return nil, reply, reply.Text()
@@ -186,6 +188,9 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 		return nil, reply, reply.Text()
 	}
 	text := err.Error()
+	if without != "" && noRoute(err) {
+		text += "; its IPv6 addresses are not tried, as " + without
+	}
 	var failure *smtpc.Failure
 	if errors.As(err, &failure) && failure.Err == nil {
 		text = said(failure.Peer, failure.Result)
@@ -196,6 +201,12 @@ func (f *finder) dial(ctx context.Context, out *Outbound, s site, h host, n need
 		}
 	}
 	return nil, smtp.NewReply(451, "4.4.1", text), text
+}
+
+// noRoute tells that this machine has no way to an address that was tried: often it has no
+// IPv4 at all.
+func noRoute(err error) bool {
+	return slices.ContainsFunc(attemptsOf(nil, err), func(a smtpc.Attempt) bool { return errors.Is(a.Err, syscall.ENETUNREACH) })
 }
 
 // addrs are the addresses of a host, or why it has none.

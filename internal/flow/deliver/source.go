@@ -36,27 +36,27 @@ func (o *Outbound) source(t *transport.Transport) transport.Source {
 
 // usable are the addresses of a host that mail may go to, those first that are likely
 // to answer: of an enabled family, not our own, and from an address of ours that has a
-// name. A reply says why there is none.
-func (f *finder) usable(ctx context.Context, out *Outbound, from transport.Source, h host, all []netip.Addr) ([]netip.Addr, *smtp.Reply) {
+// name. A reply says why there is none, and without why IPv6 was left out beside IPv4.
+func (f *finder) usable(ctx context.Context, out *Outbound, from transport.Source, h host, all []netip.Addr) (addrs []netip.Addr, without string, reply *smtp.Reply) {
 	four, six := families(all, func(a netip.Addr) bool { return !out.Self.IsAddr(a) })
 	switch {
 	case len(four)+len(six) == 0:
-		return nil, nil // the client says so
+		return nil, "", nil // the client says so
 	case !from.IPv6 && len(four) == 0:
-		return nil, noFamily(h, "IPv6", "IPv4")
+		return nil, "", noFamily(h, "IPv6", "IPv4")
 	case !from.IPv4 && len(six) == 0:
-		return nil, noFamily(h, "IPv4", "IPv6")
+		return nil, "", noFamily(h, "IPv4", "IPv6")
 	case !from.IPv4:
 		four = nil
 	case !from.IPv6:
 		six = nil
 	}
-	if why := f.nameless(ctx, out, from, h, six, len(four) > 0); why != "" {
+	if without = f.nameless(ctx, out, from, h, six, len(four) > 0); without != "" {
 		if six = nil; len(four) == 0 {
-			return nil, smtp.NewReply(450, "4.4.1", why)
+			return nil, "", smtp.NewReply(450, "4.4.1", fmt.Sprintf("host %s has only IPv6 addresses, and %s", h.name, without))
 		}
 	}
-	return f.order(all, from, four, six), nil
+	return f.order(all, from, four, six), without, nil
 }
 
 func noFamily(h host, has, used string) *smtp.Reply {
@@ -223,15 +223,13 @@ func (f *finder) nameless(ctx context.Context, out *Outbound, from transport.Sou
 	if !found || !dns.Public(own) {
 		return ""
 	}
-	switch f.ownName(ctx, own) {
-	case lookup.Found:
+	switch state := f.ownName(ctx, own); {
+	case state == lookup.Found, state == lookup.TryAgain && !other:
 		return ""
-	case lookup.TryAgain:
-		if !other {
-			return ""
-		}
+	case state == lookup.TryAgain:
+		return fmt.Sprintf("whether our own, %s, has a name in the DNS that leads back to it (PTR) can't be told now; see require_ipv6_name", own)
 	}
-	return fmt.Sprintf("host %s has only IPv6 addresses, and our own, %s, has no name in the DNS that leads back to it (PTR), so that mail from it is refused by many; see require_ipv6_name", h.name, own)
+	return fmt.Sprintf("our own, %s, has no name in the DNS that leads back to it (PTR), so that mail from it is refused by many; see require_ipv6_name", own)
 }
 
 // ownAddr is our address that a host would see. The system tells it without sending

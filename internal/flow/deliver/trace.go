@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"facteur/internal/flow/transport"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/net/tlspolicy"
 )
 
@@ -29,34 +30,66 @@ type Trace struct {
 	Source string   `json:"source,omitempty"`
 	// Trouble is why there is no host now.
 	Trouble string `json:"trouble,omitempty"`
+	// Share is how much of such mail takes this way, in percent, and Others are the ways
+	// of the rest.
+	Share  int     `json:"share"`
+	Others []Trace `json:"others,omitempty"`
 }
 
 // TraceHost is a host that would be tried.
 type TraceHost struct {
 	Name string `json:"name"`
 	// Preference is that of an MX record; -1 for a relay.
-	Preference int      `json:"preference"`
-	Weight     int      `json:"weight,omitempty"`
-	Addresses  []string `json:"addresses,omitempty"`
-	User       string   `json:"user,omitempty"`
-	TLS        string   `json:"tls,omitempty"`
-	Trouble    string   `json:"trouble,omitempty"`
+	Preference int `json:"preference"`
+	Weight     int `json:"weight,omitempty"`
+	// Share is for how much of the mail on this way it is tried first, in percent.
+	Share     float64  `json:"share,omitempty"`
+	Addresses []string `json:"addresses,omitempty"`
+	User      string   `json:"user,omitempty"`
+	TLS       string   `json:"tls,omitempty"`
+	Trouble   string   `json:"trouble,omitempty"`
 }
 
-// Follow finds the way that mail would take now. It asks the name service, connects to no
-// mail host, and sends nothing. Of a house it needs the name and the resolver.
+// Follow finds the way that mail would take now, and the ways of the shares of it that are
+// diverted. It asks the name service, connects to no mail host, and sends nothing. Of a
+// house it needs the name and the resolver.
 func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace {
 	f := h.finder()
-	c := out.Ways.Choose(m)
+	c := out.Ways.Choose(m.Undiverted())
+	t, then := f.follow(ctx, out, c)
+	diverted := 0 // of all such mail: who is diverted at first and who is later are told by the same number
+	for _, from := range []transport.Choice{c, then} {
+		if other, percent := from.Diversion(); percent > diverted {
+			way := f.trace(ctx, out, other)
+			way.Share, diverted = percent-diverted, percent
+			t.Others = append(t.Others, way)
+		}
+	}
+	t.Share = 100 - diverted
+	return t
+}
+
+// follow is the way of a choice that its MX hosts may change, and what they make of it.
+func (f *finder) follow(ctx context.Context, out *Outbound, c transport.Choice) (Trace, transport.Choice) {
 	s, reply, text := f.site(ctx, out, c)
 	switch then := out.forHosts(c, s); {
 	case reply != nil || len(s.hosts) == 0:
+		return f.traceSite(ctx, out, c, s, reply, text), c
 	case out.sameHosts(c, then):
-		c, s = then, s.by(then)
+		return f.traceSite(ctx, out, then, s.by(then), nil, ""), then
 	default:
-		c = then
-		s, reply, text = f.site(ctx, out, c)
+		return f.trace(ctx, out, then), then
 	}
+}
+
+// trace is the way of a choice that is settled.
+func (f *finder) trace(ctx context.Context, out *Outbound, c transport.Choice) Trace {
+	c.Relays = c.ByWeight()
+	s, reply, text := f.site(ctx, out, c)
+	return f.traceSite(ctx, out, c, s, reply, text)
+}
+
+func (f *finder) traceSite(ctx context.Context, out *Outbound, c transport.Choice, s site, reply *smtp.Reply, text string) Trace {
 	t := describe(c, s, out)
 	if reply != nil {
 		t.Trouble = text
@@ -65,8 +98,16 @@ func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace
 	if s.demand != nil {
 		t.TLS = s.demand.Explain()
 	}
+	weights := 0
+	for _, r := range c.Relays {
+		weights += r.Weight
+	}
 	for _, h := range s.hosts {
-		t.Hosts = append(t.Hosts, f.traceHost(ctx, out, s, h))
+		host := f.traceHost(ctx, out, s, h)
+		if host.Weight > 0 {
+			host.Share = float64(host.Weight) * 100 / float64(weights)
+		}
+		t.Hosts = append(t.Hosts, host)
 	}
 	return t
 }
@@ -122,7 +163,7 @@ func (f *finder) traceHost(ctx context.Context, out *Outbound, s site, h host) T
 	}
 	addrs, reply := f.addrs(ctx, out, h)
 	if reply == nil && h.socket == "" {
-		addrs.Addrs, reply = f.usable(ctx, out, out.source(s.transport), h, addrs.Addrs)
+		addrs.Addrs, _, reply = f.usable(ctx, out, out.source(s.transport), h, addrs.Addrs)
 	}
 	if reply != nil {
 		t.Trouble = reply.Text()

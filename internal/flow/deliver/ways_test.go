@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -309,6 +310,39 @@ func TestIPv6WithoutAName(t *testing.T) {
 	}
 }
 
+// TestNoIPv4HereAndNoName: where this machine has no way out over IPv4, the admin is told
+// what keeps the mail from going over IPv6.
+func TestNoIPv4HereAndNoName(t *testing.T) {
+	const reverse = "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.7.4.6.0.6.2.ip6.arpa."
+	for name, x := range map[string]struct {
+		zone, want string
+		fails      error
+	}{
+		"no PTR":                           {"", "Network is unreachable; its IPv6 addresses are not tried, as our own, 2606:4700::25, has no name in the DNS that leads back to it (PTR), so that mail from it is refused by many; see require_ipv6_name)", syscall.ENETUNREACH},
+		"the name service does not answer": {"!servfail " + reverse + "\n", "Network is unreachable; its IPv6 addresses are not tried, as whether our own, 2606:4700::25, has a name in the DNS that leads back to it (PTR) can't be told now; see require_ipv6_name)", syscall.ENETUNREACH},
+		"nobody listens there":             {"", ": Connection refused)", syscall.ECONNREFUSED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, log := newCorridor(t), &logged{}
+			c.events = log
+			c.peer("dual.test", sim.Peer{})
+			check(t, c.world.DNS.Load("mx.dual.test. AAAA 2001:4860:4860::25\n"+x.zone))
+			c.tune = func(o *Outbound) {
+				o.IPv6, o.RequireIPv6Name, o.Bind = true, true, []netip.Addr{netip.MustParseAddr("2606:4700::25")}
+				o.Dial = func(context.Context, string, netip.AddrPort, netip.Addr) (net.Conn, error) {
+					return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", x.fails)}
+				}
+			}
+			c.run()
+			c.post("alice@example.org", "alice@example.org", letterText, "x@dual.test")
+			c.await("it is put off", func() bool { return log.count("status=deferred") > 0 })
+			if log.count(x.want) == 0 {
+				t.Errorf("no %q in\n%s", x.want, log)
+			}
+		})
+	}
+}
+
 // TestFamilies: which family may be used, and which comes first, is the transport's.
 func TestFamilies(t *testing.T) {
 	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
@@ -326,7 +360,7 @@ func TestFamilies(t *testing.T) {
 		{transport.Source{IPv6: true}, []netip.Addr{four}, "[] 450 4.4.1 host h has only IPv4 addresses, and only IPv6 is used (inet_protocols)"},
 	} {
 		var f finder
-		got, reply := f.usable(t.Context(), &Outbound{}, x.from, host{name: "h"}, x.all)
+		got, _, reply := f.usable(t.Context(), &Outbound{}, x.from, host{name: "h"}, x.all)
 		if text := fmt.Sprint(got, " ", reply); reply == nil && text != x.want || reply != nil && fmt.Sprint(got, " ", reply.Error()) != x.want {
 			t.Errorf("%+v: %v %v, want %s", x.from, got, reply, x.want)
 		}

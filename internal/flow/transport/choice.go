@@ -1,6 +1,11 @@
 package transport
 
-import "facteur/internal/mail/address"
+import (
+	"cmp"
+	"slices"
+
+	"facteur/internal/mail/address"
+)
 
 // Mail is what a way is chosen for: one recipient of an item.
 type Mail struct {
@@ -65,10 +70,43 @@ func (c Choice) diverted() Choice {
 	if t.divert == nil || c.mail.Attempts >= divertTries || int(mix(c.mail.ID, 1)%100) >= t.DivertPercent {
 		return c
 	}
+	return c.diversion()
+}
+
+func (c Choice) diversion() Choice {
+	t := c.Transport
 	c = c.through(t.divert)
 	c.Fixed, c.Diverted = true, true
 	c.Why = join(c.Why, "diverted from "+t.Name)
 	return c
+}
+
+// Undiverted is the same mail as it takes the usual way, with no share diverted.
+func (m Mail) Undiverted() Mail {
+	m.Attempts = divertTries
+	return m
+}
+
+// Diversion is the way of the share of mail that a choice for undiverted mail leaves to
+// another transport, and that share in percent; 0 without one.
+func (c Choice) Diversion() (Choice, int) {
+	if c.Diverted || c.Transport.divert == nil {
+		return c, 0
+	}
+	return c.diversion(), c.Transport.DivertPercent
+}
+
+// ByWeight are the relays with the largest share of the mail first; without weights they
+// stand as they are tried.
+func (c Choice) ByWeight() []Relay {
+	list := slices.Clone(c.Relays)
+	slices.SortStableFunc(list, func(a, b Relay) int {
+		if a.Weight != b.Weight || a.Weight == 0 {
+			return b.Weight - a.Weight
+		}
+		return cmp.Or(cmp.Compare(a.Host+a.Socket, b.Host+b.Socket), cmp.Compare(a.Port, b.Port))
+	})
+	return list
 }
 
 func join(why, more string) string {
