@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"facteur/internal/base/lookup"
-	"facteur/internal/flow/deliver"
 	"facteur/internal/store/queue"
 )
 
@@ -80,7 +79,7 @@ func (w *work) done(it *queue.Item) {
 		w.stores.events.Emit(newHandled(w.order.Action, w.by, it))
 	}
 	if w.order.Action == Requeue || w.order.Action == Release && it.Recipients[0].Attempts == 0 {
-		w.stores.events.Emit(deliver.Active{Item: it}) // no attempt tells of its first
+		w.stores.events.Emit(queue.Active{Item: it}) // no attempt tells of its first
 	}
 	w.count(it)
 }

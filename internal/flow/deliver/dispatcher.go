@@ -133,7 +133,7 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 			}
 			for _, it := range items {
 				if it.Recipients[0].Attempts > 0 { // of what is new, the desk has told
-					d.events.Emit(Active{it})
+					d.events.Emit(queue.Active{Item: it})
 				}
 				d.hand(ctx, hard, it, now)
 			}

@@ -196,39 +196,6 @@ func (e Notified) Line() (string, string) {
 	return "postfix/bounce", fmt.Sprintf("%s: %s %s notification: %s", e.ID, reader, what, e.Notice.ID)
 }
 
-// noticeLine is what Postfix's cleanup says of a notice.
-type noticeLine struct {
-	id        queue.ID
-	messageID string
-}
-
-// Level implements event.Event.
-func (noticeLine) Level() slog.Level { return slog.LevelInfo }
-
-// Record implements event.Event.
-func (noticeLine) Record() (string, []slog.Attr) { return "", nil }
-
-// Line implements event.Event.
-func (e noticeLine) Line() (string, string) {
-	return "postfix/cleanup", e.id.String() + ": message-id=" + e.messageID
-}
-
-// Active is an item that is to be tried, after a pause or as something new of ours. In
-// the structured log the attempts say as much.
-type Active struct{ Item *queue.Item }
-
-// Level implements event.Event.
-func (Active) Level() slog.Level { return slog.LevelInfo }
-
-// Record implements event.Event.
-func (Active) Record() (string, []slog.Attr) { return "", nil }
-
-// Line implements event.Event.
-func (e Active) Line() (string, string) {
-	return "postfix/qmgr", e.Item.ID.String() + ": from=<" + e.Item.Sender.String() + ">, size=" +
-		strconv.FormatInt(e.Item.Size, 10) + ", nrcpt=" + strconv.Itoa(len(e.Item.Recipients)) + " (queue active)"
-}
-
 // Expired is an item whose time is over for some of its recipients.
 type Expired struct {
 	ID     queue.ID
@@ -285,4 +252,4 @@ func (e Trouble) Line() (string, string) {
 
 var _ = []event.Topical{Tried{}, Notified{}, Trouble{}}
 
-var _ = []event.Event{Tried{}, Notified{}, noticeLine{}, Active{}, Expired{}, Removed{}, Trouble{}}
+var _ = []event.Event{Tried{}, Notified{}, Expired{}, Removed{}, Trouble{}}

@@ -320,9 +320,9 @@ func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 // tellNotices says which notices were written about an item.
 func (c *clerk) tellNotices(id queue.ID, notices []queue.Draft, a dsn.Action) {
 	for _, d := range notices {
-		c.events.Emit(noticeLine{d.Item.ID, d.MessageID})
+		c.events.Emit(queue.Cleaned{ID: d.Item.ID, MessageID: d.MessageID})
 		c.events.Emit(Notified{ID: id, Notice: d.Item, Action: a, Postmaster: bounce.IsLast(d.Item)})
-		c.events.Emit(Active{d.Item})
+		c.events.Emit(queue.Active{Item: d.Item})
 	}
 }
 

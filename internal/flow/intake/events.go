@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"facteur/internal/base/event"
@@ -42,9 +41,9 @@ func (p *Peer) client() string {
 // Postfix's smtpd, cleanup and qmgr each write one.
 func (t *Transaction) announce(it *queue.Item) {
 	t.desk.events.Emit(Accepted{Item: it, Peer: t.peer, MessageID: t.messageID})
-	t.desk.events.Emit(cleanupLine{it.ID, t.messageID})
+	t.desk.events.Emit(queue.Cleaned{ID: it.ID, MessageID: t.messageID})
 	if t.hold == "" {
-		t.desk.events.Emit(Active{Item: it})
+		t.desk.events.Emit(queue.Active{Item: it})
 	}
 }
 
@@ -105,34 +104,6 @@ func (e Accepted) Line() (string, string) {
 	return "postfix/smtpd", s
 }
 
-// cleanupLine is the second traditional line of Accepted.
-type cleanupLine struct {
-	id        queue.ID
-	messageID string
-}
-
-func (cleanupLine) Level() slog.Level             { return slog.LevelInfo }
-func (cleanupLine) Record() (string, []slog.Attr) { return "", nil }
-func (e cleanupLine) Line() (string, string) {
-	return "postfix/cleanup", e.id.String() + ": message-id=" + e.messageID
-}
-
-// Active is an item that entered the queue. In the structured log the event that
-// brought it there says as much.
-type Active struct{ Item *queue.Item }
-
-// Level implements event.Event.
-func (Active) Level() slog.Level { return slog.LevelInfo }
-
-// Record implements event.Event.
-func (Active) Record() (string, []slog.Attr) { return "", nil }
-
-// Line implements event.Event.
-func (e Active) Line() (string, string) {
-	return "postfix/qmgr", e.Item.ID.String() + ": from=<" + e.Item.Sender.String() + ">, size=" +
-		strconv.FormatInt(e.Item.Size, 10) + ", nrcpt=" + strconv.Itoa(len(e.Item.Recipients)) + " (queue active)"
-}
-
 // Trouble is a fault of ours that made a peer try again later.
 type Trouble struct {
 	Peer Peer
@@ -158,4 +129,4 @@ func (e Trouble) Line() (string, string) {
 	return "postfix/smtpd", fmt.Sprintf("error: %s: %s: %v", e.ID, e.What, e.Err)
 }
 
-var _ = []event.Event{Accepted{}, cleanupLine{}, Active{}, Trouble{}}
+var _ = []event.Event{Accepted{}, Trouble{}}
