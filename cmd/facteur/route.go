@@ -95,7 +95,7 @@ func shares(t deliver.Trace) string {
 
 // showWay prints one of the ways.
 func showWay(line func(name, value string), t deliver.Trace) {
-	line("Because of", orElse(t.Why, "no entry: the usual way"))
+	line("Because of", orElse(t.Why, usualWay(t)))
 	line("Transport", t.Transport+" ("+t.Kind+")")
 	line("In the log", t.LogName)
 	line("Says", t.Text)
@@ -110,6 +110,14 @@ func showWay(line func(name, value string), t deliver.Trace) {
 	line("Pace", t.Pace)
 	line("Source", t.Source)
 	line("But now", t.Trouble)
+}
+
+// usualWay is what decides where no entry does.
+func usualWay(t deliver.Trace) string {
+	if len(t.Hosts) > 0 && t.Hosts[0].Preference < 0 {
+		return "no entry: the usual way, to the smarthost"
+	}
+	return "no entry: the usual way"
 }
 
 func ours(here bool) string {

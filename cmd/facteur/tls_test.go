@@ -42,7 +42,7 @@ ruled.test. MX 10 mx.plain.test
 		"dane.test":  {"Domain:     dane.test", "TLS:        level dane: TLSA records count", "MTA-STS: none", "Host:       mx.dane.test:25: dane (a certificate that the TLSA records of mx.dane.test name (DANE))"},
 		"sts.test":   {"MTA-STS: announced, but the MTA-STS policy can't be fetched from mta-sts.sts.test", "not a public one"},
 		"plain.test": {"MTA-STS: none", "Host:       mx.plain.test:25: dane (TLS if it is offered)"},
-		"ruled.test": {"level secure: the settings say so", "a certificate as the settings name it (secure)"},
+		"ruled.test": {"level secure: the settings say so", "a good certificate for the right name (secure)"},
 		"none.test":  {"But now:"},
 	} {
 		got := good(t, "", "tls", "policy", domain, "-c", file)

@@ -110,7 +110,7 @@ func (c *Config) noticeRules() (s bounce.Settings, mistakes []error) {
 		}
 		to, err := address.Parse(text)
 		if text != "" && err != nil {
-			failf(key, "%q is no mail address", text)
+			failf(key, "%q is no mail address, such as \"postmaster@example.org\"", text)
 		}
 		s.Topics[topic] = to
 	}

@@ -404,3 +404,29 @@ func TestTLSOfATransport(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestProgramWarnings: check tells of a program or user that is not there; the settings hold.
+func TestProgramWarnings(t *testing.T) {
+	c, _, err := written(t, `
+[[transport]]
+name = "gone"
+kind = "pipe"
+command = ["/nonexistent/archive"]
+[[transport]]
+name = "whose"
+kind = "pipe"
+command = ["/bin/sh"]
+user = "nobody-of-this-name"
+[[transport]]
+name = "good"
+kind = "pipe"
+command = ["/bin/sh"]
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := strings.Join(c.Warnings(), "\n")
+	if strings.Count(w, "\n") != 1 || !strings.Contains(w, "transport gone: its program can't be run") || !strings.Contains(w, `transport whose: there is no user "nobody-of-this-name"`) {
+		t.Error(w)
+	}
+}

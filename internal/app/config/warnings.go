@@ -19,7 +19,7 @@ func (c *Config) Warnings() []string {
 	for _, l := range c.Listen {
 		out = append(out, l.warnings()...)
 	}
-	return append(append(out, c.tlsWarnings()...), c.relayWarnings()...)
+	return append(append(out, c.tlsWarnings()...), append(c.relayWarnings(), c.programWarnings()...)...)
 }
 
 func (l Listener) warnings() (out []string) {

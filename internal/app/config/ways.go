@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -278,9 +280,31 @@ func (c *Config) relayWarnings() (out []string) {
 	for _, b := range ways.Bare() {
 		out = append(out, b.Where+": "+bareWarning(b))
 	}
+	told := make(map[string]bool)
 	for _, r := range ways.Idle() {
-		out = append(out, fmt.Sprintf("relay %s%s port %d: nothing sends mail there, so that its password and weight are not used; "+
-			"it has to be named, with the same port, in outbound.smarthost, a [[transport]] or a map", r.Host, r.Socket, r.Port))
+		w := fmt.Sprintf("relay %s%s port %d: nothing sends mail there, so that its password and weight are not used; "+
+			"it has to be named, with the same port, in outbound.smarthost, a [[transport]] or a map", r.Host, r.Socket, r.Port)
+		if !told[w] {
+			out, told[w] = append(out, w), true
+		}
+	}
+	return out
+}
+
+// programWarnings tell of programs that could not be started now, for which mail would
+// wait. The server may run elsewhere, or as somebody who sees more.
+func (c *Config) programWarnings() (out []string) {
+	for i, t := range c.Transports {
+		if kinds[t.Kind] != transport.Pipe || len(t.Command) == 0 {
+			continue
+		}
+		at := c.where(fmt.Sprintf("transport[%d].command", i))
+		if _, err := exec.LookPath(t.Command[0]); err != nil {
+			out = append(out, fmt.Sprintf("%s: transport %s: its program can't be run, and its mail would wait: %v", at, t.Name, err))
+		}
+		if _, err := user.Lookup(t.User); t.User != "" && err != nil {
+			out = append(out, fmt.Sprintf("%s: transport %s: there is no user %q on this machine, and its mail would wait", at, t.Name, t.User))
+		}
 	}
 	return out
 }

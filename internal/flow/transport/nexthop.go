@@ -88,6 +88,9 @@ func ParseRelay(word string) (Relay, error) {
 	} else {
 		host, err = hostName(bare)
 	}
+	if strings.HasPrefix(word, "/") {
+		return Relay{}, fmt.Errorf("%q is no host; a Unix socket is written \"unix:%s\"", word, word)
+	}
 	if err != nil {
 		return Relay{}, fmt.Errorf("%q is no host; expected one such as \"smtp.example.com:587\" or \"[192.0.2.1]:25\"", word)
 	}

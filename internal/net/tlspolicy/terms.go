@@ -57,6 +57,14 @@ type Refusal struct {
 // Error gives the Text.
 func (r *Refusal) Error() string { return r.Text }
 
+// certificateWanted says what a level of the settings asks for.
+func certificateWanted(l Level) string {
+	if l == Fingerprint {
+		return "a certificate as the settings name it (" + l.String() + ")"
+	}
+	return "a good certificate for the right name (" + l.String() + ")"
+}
+
 // Terms decides for a host of the destination. The error is a *Refusal.
 func (k *Keeper) Terms(ctx context.Context, d *Demand, h Host) (Terms, error) {
 	t := Terms{Policy: PolicyNone, MinVersion: d.rule.MinVersion, Trusted: d.nameIsTrusted(h), host: h.Name, roots: d.rule.Roots}
@@ -67,7 +75,7 @@ func (k *Keeper) Terms(ctx context.Context, d *Demand, h Host) (Terms, error) {
 	case Fingerprint, Verify, Secure:
 		t.Security, t.Check = smtpc.Verified, d.rule.check(d.Domain, h.Name)
 		t.Trusted = t.Trusted || d.Level != Verify
-		t.Why = "a certificate as the settings name it (" + d.Level.String() + ")"
+		t.Why = certificateWanted(d.Level)
 		return t, nil
 	case Dane, DaneOnly:
 		records, err := k.daneRecords(ctx, d, h)
