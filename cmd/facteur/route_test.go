@@ -58,7 +58,7 @@ divert_percent = 30
 		args []string
 		want []string
 	}{
-		{[]string{"a@company.test"}, []string{"Because of: preset orange", "Transport:  orange (smtp)", "In the log: postfix-slow", "Next hop:   company.test",
+		{[]string{"a@company.test"}, []string{"Because of: preset orange", "Transport:  orange (smtp)", "Next hop:   company.test",
 			"Host:       smtp-in.orange.fr:25 [193.252.22.65]; MX 10; TLS may", "Operator:   orange.fr", "Pace:       2 connections at first, at most 2; 25 recipients a message"}},
 		{[]string{"a@two.test"}, []string{"Because of: no entry: the usual way", "a.two.test:25 [9.9.9.9]; MX 10", "b.two.test:25; MX 20; but: mail host b.two.test has no address on the public Internet"}},
 		{[]string{"a@self.test"}, []string{"But now:    mail for self.test loops back to myself"}},

@@ -347,11 +347,11 @@ func TestPresets(t *testing.T) {
 		"mta7.am0.yahoodns.net": "yahoo", "mx-aol.mail.gm0.yahoodns.net": "yahoo", "hotmail-com.olc.protection.outlook.com": "microsoft",
 		"gmail-smtp-in.l.google.com": "gmail", "mx01.mail.icloud.com": "icloud", "mx.elsewhere.example": "smtp",
 	} {
-		if got := named("", mx); got.Name != want || want != "smtp" && (got.LogName != "postfix-slow" || got.Pace.Concurrency > 5 || got.Pace.Recipients != 25) {
+		if got := named("", mx); got.Name != want || want != "smtp" && (got.LogName != "" || got.Pace.Concurrency > 5 || got.Pace.Recipients != 25) {
 			t.Errorf("%s: %+v, want %s", mx, got, want)
 		}
 	}
-	if got := named("[[transport]]\nname = 'orange'\ndestination_rate_delay = '1s'", "smtp-in.orange.fr"); got.Name != "orange" || got.Pace.RateDelay.String() != "1s" || got.Pace.Concurrency != 2 || got.LogName != "postfix-slow" {
+	if got := named("[[transport]]\nname = 'orange'\ndestination_rate_delay = '1s'", "smtp-in.orange.fr"); got.Name != "orange" || got.Pace.RateDelay.String() != "1s" || got.Pace.Concurrency != 2 || got.LogName != "" {
 		t.Errorf("%+v", got)
 	}
 	if got := named("[outbound]\nsmarthost = 'gw.example:25'", "smtp-in.orange.fr"); got.Name != "smtp" {

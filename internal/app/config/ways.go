@@ -58,7 +58,7 @@ func (c *Config) ways() (*transport.Table, []error) {
 }
 
 func (p Preset) transport() transport.Preset {
-	return transport.Preset{MX: p.MX, Transport: &transport.Transport{Name: p.Name, LogName: "postfix-slow", Pace: transport.Pace{
+	return transport.Preset{MX: p.MX, Transport: &transport.Transport{Name: p.Name, Pace: transport.Pace{
 		InitialConcurrency: p.InitialConcurrency, Concurrency: p.Concurrency, FailedCohort: p.FailedCohortLimit,
 		RateDelay: p.RateDelay.Std(), Recipients: p.RecipientLimit,
 	}}}

@@ -152,7 +152,7 @@ func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, n
 		return queue.Draft{}, err
 	}
 	to := &d.Item.Recipients[0]
-	to.Address, to.Original = it.Sender, it.Sender
+	to.Address, to.Original = dest.Address, it.Sender
 	d.Item.UTF8 = !it.Sender.IsASCII()
 	return d, nil
 }

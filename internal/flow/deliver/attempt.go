@@ -77,6 +77,8 @@ type result struct {
 	// again is when it is tried again, if that is not for the schedule to say;
 	// notBefore is for the schedule to keep. Zero without.
 	again, notBefore time.Time
+	// copied: the postmaster gets a copy of the notice that this was.
+	copied bool
 	// aside: it is held on purpose, and not because nobody may be told.
 	aside bool
 	// agent is which of Postfix's programs would have written it down; "" for that of

@@ -190,6 +190,7 @@ func TestTopics(t *testing.T) {
 		"nobody answers":        {Tried{Sender: alice, Status: "4.4.1"}, event.NoTopic},
 		"failed":                {Tried{Sender: alice, Result: queue.Failed, Status: "5.1.1"}, event.Bounce},
 		"a notice failed":       {Tried{Result: queue.Failed, Status: "5.1.1"}, event.DoubleBounce},
+		"the postmaster has it": {Tried{Result: queue.Failed, Status: "5.1.1", Copied: true}, event.NoTopic},
 		"LOOP-005 the last one": {Tried{Result: queue.Failed, Status: "5.1.1", Last: true}, event.NoTopic},
 		"told of a delay":       {Notified{Action: dsn.Delayed}, event.Delay},
 		"told of a failure":     {Notified{Action: dsn.Failed}, event.NoTopic},

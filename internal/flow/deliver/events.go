@@ -85,6 +85,8 @@ type Tried struct {
 	Expired bool
 	// Last: it is a letter to the postmaster, and nobody is told of what becomes of it.
 	Last bool
+	// Copied: it is a notice, and the postmaster has got it in place of its reader.
+	Copied bool
 }
 
 // Level implements event.Event.
@@ -139,7 +141,7 @@ func (e Tried) Topic() event.Topic {
 	switch {
 	case e.Result == queue.Deferred && e.Relay == "" && strings.HasPrefix(e.Status, "4.3."):
 		return event.Data // something of ours that delivery needs: the disk, the directory
-	case e.Result != queue.Failed || e.Last:
+	case e.Result != queue.Failed || e.Last || e.Copied:
 		return event.NoTopic
 	case e.Sender.IsNull():
 		return event.DoubleBounce

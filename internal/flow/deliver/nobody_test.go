@@ -32,6 +32,9 @@ func TestNoticeToNobody(t *testing.T) {
 			t.Errorf("the postmaster heard of %s: %v", who, !want)
 		}
 	}
+	if strings.Contains(post, "Delivered-To: cron@") || !strings.Contains(post, "Delivered-To: postmaster@example.org\r\n") {
+		t.Error("it was delivered to the postmaster, and does not say so:", post)
+	}
 	if !strings.Contains(alice, "four@reject.example") {
 		t.Error("alice has a mailbox of her own")
 	}

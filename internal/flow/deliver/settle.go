@@ -97,7 +97,10 @@ func (c *clerk) settlement(ctx context.Context, x *conclusion, now time.Time) qu
 	}
 	if len(double) > 0 {
 		x.about = dsn.Failed
-		c.addDouble(ctx, &s, it, double, now)
+		copied := c.addDouble(ctx, &s, it, double, now)
+		for i := range kept {
+			kept[i].copied = copied
+		}
 	}
 	x.results = kept
 	return s
@@ -235,13 +238,13 @@ func holdInstead(s *queue.Settlement) {
 
 // addDouble puts what the postmaster gets of a notice that failed into its settlement
 // (LOOP-005). Where that can't be made now, the notice waits.
-func (c *clerk) addDouble(ctx context.Context, s *queue.Settlement, it *queue.Item, told []bounce.Recipient, now time.Time) {
+func (c *clerk) addDouble(ctx context.Context, s *queue.Settlement, it *queue.Item, told []bounce.Recipient, now time.Time) (made bool) {
 	var d queue.Draft
-	var made bool
 	write := func() (err error) { d, made, err = c.notices.ForPostmaster(ctx, it, told, now); return err }
-	if c.written(s, "writing a notice for the postmaster", now, write) && made {
+	if made = c.written(s, "writing a notice for the postmaster", now, write) && made; made {
 		s.Offspring = append(s.Offspring, d)
 	}
+	return made
 }
 
 func waitInstead(s *queue.Settlement, schedule Schedule, now time.Time) {
@@ -309,7 +312,7 @@ func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	for _, r := range results {
 		expired := r.expired && r.kind == queue.Failed
 		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
-			Result: r.kind, Relay: r.relay, Travelled: r.travelled, Turn: r.turn, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item)})
+			Result: r.kind, Relay: r.relay, Travelled: r.travelled, Turn: r.turn, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item), Copied: r.copied})
 		returned = returned || expired
 	}
 	if returned {
