@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/user"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/transport"
+	"facteur/internal/net/program"
 	"facteur/internal/store/list"
 )
 
@@ -299,7 +299,7 @@ func (c *Config) programWarnings() (out []string) {
 			continue
 		}
 		at := c.where(fmt.Sprintf("transport[%d].command", i))
-		if _, err := exec.LookPath(t.Command[0]); err != nil {
+		if err := program.Find(t.Command[0]); err != nil {
 			out = append(out, fmt.Sprintf("%s: transport %s: its program can't be run, and its mail would wait: %v", at, t.Name, err))
 		}
 		if _, err := user.Lookup(t.User); t.User != "" && err != nil {

@@ -62,17 +62,12 @@ func TestDoubleBounce(t *testing.T) {
 		c.notice("x@reject.example")
 		c.works(s)
 		c.await("the queue is empty", c.empty)
-		bounced, told := 0, 0
-		for _, l := range book.all() {
-			if strings.Contains(l, "status=bounced") {
-				bounced++
-			}
-			if strings.Contains(l, "notification") {
-				told++
-			}
-		}
+		ends := func() int { return strings.Count(strings.Join(book.all(), "\n"), ": removed") }
+		c.await("both ends are told", func() bool { return ends() >= 2 })
+		lines := strings.Join(book.all(), "\n")
+		bounced, told := strings.Count(lines, "status=bounced"), strings.Count(lines, "notification")
 		if bounced != 2 || told != 1 {
-			t.Errorf("%d failures, %d notices:\n%s", bounced, told, strings.Join(book.all(), "\n"))
+			t.Errorf("%d failures, %d notices:\n%s", bounced, told, lines)
 		}
 	})
 	t.Run("LOOP-005 LOOP-006 not of strangers", func(t *testing.T) {
