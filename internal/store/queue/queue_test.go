@@ -194,6 +194,7 @@ func TestNoticeCommitsWithItsCause(t *testing.T) {
 	}
 }
 
+// FLT-022: orphans, however many, are removed beside the mail, and strangers are not.
 func TestOrphansAreRemovedAndStrangersAreNot(t *testing.T) {
 	dir := t.TempDir()
 	q := openTest(t, dir)
@@ -203,7 +204,15 @@ func TestOrphansAreRemovedAndStrangersAreNot(t *testing.T) {
 	for _, name := range []string{"incoming-123", ID(42).String(), "README"} {
 		os.WriteFile(filepath.Join(spool, name), []byte("x"), 0o600)
 	}
-	openTest(t, dir).background.Wait()
+	for n := range 2000 {
+		os.WriteFile(filepath.Join(spool, fmt.Sprintf("incoming-x%d", n)), nil, 0o600)
+	}
+	q = openTest(t, dir)
+	fresh := commit(t, q, draft(q, inlineMax+1, "b"))
+	q.background.Wait()
+	if err := os.Remove(bodyPath(spool, fresh.ID)); err != nil {
+		t.Error("what came meanwhile lost its bytes:", err)
+	}
 	var left []string
 	files, _ := os.ReadDir(spool)
 	for _, f := range files {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -224,4 +225,55 @@ func TestKillAtRemoteAnswer(t *testing.T) {
 		t.Logf("answers seen: %v, copies: %d", book.Count(), len(sink.Copies()))
 		balance(t, book, post, sink.Copies())
 	})
+}
+
+// FLT-020: the settings are read again a hundred times while mail comes in: every session
+// goes on, and what got 250 is there, once.
+func TestReloadStorm(t *testing.T) {
+	t.Parallel()
+	f := NewFacteur(t, Setup{Accounts: []string{alice}})
+	f.Start()
+	storm := make(chan struct{})
+	go func() {
+		defer close(storm)
+		for range 100 {
+			f.Signal(syscall.SIGHUP)
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	s, accepted := dialSMTP(t, f), 0
+	fmt.Fprint(s.conn, "EHLO client.test\r\n")
+	s.reply()
+	for over := false; !over; {
+		select {
+		case <-storm:
+			over = true
+		default:
+		}
+		for _, step := range []struct{ line, want string }{
+			{"MAIL FROM:<bob@example.net>", "250"}, {"RCPT TO:<" + alice + ">", "250"}, {"DATA", "354"},
+			{fmt.Sprintf("Subject: %d\r\n\r\nhello\r\n.", accepted), "250"},
+		} {
+			fmt.Fprintf(s.conn, "%s\r\n", step.line)
+			if reply := s.reply(); !strings.HasPrefix(reply, step.want) {
+				t.Fatalf("letter %d: %q is answered with %q", accepted, step.line, reply)
+			}
+		}
+		accepted++
+	}
+	if reply := rcpt(t, f, alice); !strings.HasPrefix(reply, "250") { // a new session
+		t.Errorf("after the storm: %s", reply)
+	}
+	arrived := func() int {
+		files, err := filepath.Glob(filepath.Join(f.Maildir(alice), "new", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	WaitUntil(t, "the queue to be empty", func() bool { queued, err := f.Queued(); return queued == 0 && err == nil })
+	if arrived() != accepted {
+		t.Errorf("%d accepted, %d arrived", accepted, arrived())
+	}
+	t.Logf("%d letters", accepted)
 }
