@@ -109,7 +109,8 @@ func TestAFileSystemThatHangsHoldsUpNobodyElse(t *testing.T) {
 					return strings.Contains(line, "status=deferred (mailbox not reachable: the file system does not answer)")
 				})
 			})
-			if n := len(c.letters("bob")); n != 1 {
+			// With "sync" some may have their name already, and wait for that to be durable.
+			if n := len(c.letters("bob")); n != 1 && op != "sync" {
 				t.Errorf("bob has %d letters from a file system that hangs", n)
 			}
 			far.answer()
