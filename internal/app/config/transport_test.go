@@ -421,6 +421,11 @@ user = "nobody-of-this-name"
 name = "good"
 kind = "pipe"
 command = ["/bin/sh"]
+[[transport]]
+name = "grouped"
+kind = "pipe"
+command = ["/bin/sh"]
+user = "nobody:nogroup"
 `, nil)
 	if err != nil {
 		t.Fatal(err)

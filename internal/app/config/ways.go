@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -299,11 +298,8 @@ func (c *Config) programWarnings() (out []string) {
 			continue
 		}
 		at := c.where(fmt.Sprintf("transport[%d].command", i))
-		if err := program.Find(t.Command[0]); err != nil {
-			out = append(out, fmt.Sprintf("%s: transport %s: its program can't be run, and its mail would wait: %v", at, t.Name, err))
-		}
-		if _, err := user.Lookup(t.User); t.User != "" && err != nil {
-			out = append(out, fmt.Sprintf("%s: transport %s: there is no user %q on this machine, and its mail would wait", at, t.Name, t.User))
+		for _, err := range program.Missing(t.Command[0], t.User) {
+			out = append(out, fmt.Sprintf("%s: transport %s: %v; its mail would wait", at, t.Name, err))
 		}
 	}
 	return out

@@ -149,18 +149,6 @@ func (p *Program) fillIn() {
 	}
 }
 
-// Check tells whether the program is there and may be run.
-func (p *Program) Check() error {
-	info, err := os.Stat(p.settings.Command[0])
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir() || info.Mode()&0o111 == 0:
-		return fmt.Errorf("%s is no program", p.settings.Command[0])
-	}
-	return nil
-}
-
 func (p *Program) flag(letter byte) bool { return strings.IndexByte(p.settings.Flags, letter) >= 0 }
 
 // account is whom a program runs as.

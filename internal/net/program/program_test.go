@@ -305,11 +305,11 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	missing := made(t, settings("/no/such/program"))
-	if o := missing.Run(context.Background(), letter(t, "a@x.example", "b@y.example"), strings.NewReader(body)); missing.Check() == nil || o.Reply.Enhanced != "4.3.5" {
+	if o := missing.Run(context.Background(), letter(t, "a@x.example", "b@y.example"), strings.NewReader(body)); o.Reply.Enhanced != "4.3.5" {
 		t.Errorf("%v", o.Reply)
 	}
-	if made(t, settings("/etc/passwd")).Check() == nil || made(t, settings("/bin/cat")).Check() != nil {
-		t.Error("Check")
+	if len(program.Missing("/etc/passwd", "")) != 1 || program.Missing("/bin/cat", "nobody:nogroup") != nil || len(program.Missing("/bin/cat", "nobody:nosuchgroup")) != 1 || len(program.Missing("/nothere", "nosuchuser")) != 2 {
+		t.Error("what is missing is not told, or what is there")
 	}
 }
 
