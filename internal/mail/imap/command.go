@@ -94,10 +94,23 @@ func (d *Decoder) args(name string) any {
 	return args
 }
 
-// grammar is the table of commands; a nil function takes no arguments.
+// grammar asks the families of commands, the same as those of the server; a nil
+// function takes no arguments.
 func (d *Decoder) grammar(name string) (read func() any, known bool) {
+	for _, family := range []func(string) (func() any, bool){
+		d.sessionGrammar, d.mailboxGrammar, d.letterGrammar, d.searchGrammar,
+	} {
+		if read, known = family(name); known {
+			return read, known
+		}
+	}
+	return nil, false
+}
+
+// sessionGrammar is the commands about the session itself.
+func (d *Decoder) sessionGrammar(name string) (read func() any, known bool) {
 	switch name {
-	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "IDLE", "NAMESPACE":
+	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "IDLE":
 		return nil, true
 	case "LOGIN":
 		return d.login, true
@@ -107,6 +120,15 @@ func (d *Decoder) grammar(name string) (read func() any, known bool) {
 		return d.id, true
 	case "ENABLE":
 		return d.enable, true
+	}
+	return nil, false
+}
+
+// mailboxGrammar is the commands about mailboxes.
+func (d *Decoder) mailboxGrammar(name string) (read func() any, known bool) {
+	switch name {
+	case "NAMESPACE":
+		return nil, true
 	case "SELECT", "EXAMINE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE":
 		return func() any { return Mailbox(d.mailbox()) }, true
 	case "CREATE":
@@ -119,6 +141,15 @@ func (d *Decoder) grammar(name string) (read func() any, known bool) {
 		return d.lsub, true
 	case "STATUS":
 		return d.status, true
+	}
+	return nil, false
+}
+
+// letterGrammar is the commands on letters.
+func (d *Decoder) letterGrammar(name string) (read func() any, known bool) {
+	switch name {
+	case "CHECK", "CLOSE", "UNSELECT", "EXPUNGE":
+		return nil, true
 	case "COPY", "MOVE", "UID COPY", "UID MOVE":
 		return d.copyArgs, true
 	case "UID EXPUNGE":
@@ -127,6 +158,13 @@ func (d *Decoder) grammar(name string) (read func() any, known bool) {
 		return d.fetch, true
 	case "STORE", "UID STORE":
 		return d.store, true
+	}
+	return nil, false
+}
+
+// searchGrammar is the commands that look for letters.
+func (d *Decoder) searchGrammar(name string) (read func() any, known bool) {
+	switch name {
 	case "SEARCH", "UID SEARCH":
 		return d.search, true
 	}

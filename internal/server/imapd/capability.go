@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"facteur/internal/mail/imap"
 )
@@ -10,23 +11,41 @@ import (
 // capabilities is what is true at this moment of the session: nothing that is
 // not complete is named.
 func (s *session) capabilities() string {
-	const always = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE"
-	if s.account != nil {
-		return always + fmt.Sprintf(" IDLE NAMESPACE UIDPLUS UNSELECT CHILDREN MOVE LIST-EXTENDED LIST-STATUS"+
-			" SPECIAL-USE ESEARCH WITHIN STATUS=SIZE APPENDLIMIT=%d", s.server.config.MaxMessage)
+	names := []string{"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
+	if s.account == nil {
+		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
-	text := always
+	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities} {
+		names = append(names, family...)
+	}
+	return strings.Join(names, " ")
+}
+
+// loginCapabilities is how a client may log in.
+func (s *session) loginCapabilities() (names []string) {
 	if s.canStartTLS() {
-		text += " STARTTLS"
+		names = append(names, "STARTTLS")
 	}
 	for _, m := range s.server.config.Gate.Mechanisms(s.applicant()) {
-		text += " AUTH=" + m
+		names = append(names, "AUTH="+m)
 	}
 	if !s.server.config.Gate.TakesPasswords(s.applicant()) {
-		text += " LOGINDISABLED"
+		names = append(names, "LOGINDISABLED")
 	}
-	return text
+	return names
 }
+
+// sessionCapabilities is about the connection.
+func (s *session) sessionCapabilities() []string { return []string{"IDLE"} }
+
+var mailboxCapabilities = []string{"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "STATUS=SIZE"}
+
+// letterCapabilities is about what is done to letters.
+func (s *session) letterCapabilities() []string {
+	return []string{"UIDPLUS", "UNSELECT", "MOVE", fmt.Sprintf("APPENDLIMIT=%d", s.server.config.MaxMessage)}
+}
+
+var searchCapabilities = []string{"ESEARCH", "WITHIN"}
 
 func (s *session) capability(context.Context, imap.Command) (string, error) {
 	s.untagged("CAPABILITY " + s.capabilities())

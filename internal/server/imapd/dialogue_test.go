@@ -121,6 +121,7 @@ func steady(line string) string {
 	if regexp.MustCompile(`^\* [01] RECENT$`).MatchString(line) {
 		return "* … RECENT"
 	}
+	line = regexp.MustCompile(`(CAPABILITY) IMAP4rev1 .* IDLE [^]]*`).ReplaceAllString(line, "${1} …")
 	return regexp.MustCompile(`((?:UIDVALIDITY|APPENDUID|COPYUID|session) )[\w-]+`).ReplaceAllString(line, "${1}…")
 }
 

@@ -35,7 +35,23 @@ func (s *session) dispatch(ctx context.Context, c imap.Command) (string, error) 
 	return h(ctx, c)
 }
 
+// handler asks the families of commands one after the other. The Decoder lets no
+// name pass that none of them has.
 func (s *session) handler(name string) (handler, when) {
+	for _, family := range []func(string) (handler, when){
+		s.sessionCommand, s.mailboxCommand, s.letterCommand, s.searchCommand,
+	} {
+		if h, w := family(name); h != nil {
+			return h, w
+		}
+	}
+	return func(context.Context, imap.Command) (string, error) {
+		return "", &imap.SyntaxError{Text: "Unknown command"}
+	}, anyTime
+}
+
+// sessionCommand is the commands about the session itself.
+func (s *session) sessionCommand(name string) (handler, when) {
 	switch name {
 	case "CAPABILITY":
 		return s.capability, anyTime
@@ -51,15 +67,17 @@ func (s *session) handler(name string) (handler, when) {
 		return s.login, beforeLogin
 	case "AUTHENTICATE":
 		return s.authenticate, beforeLogin
-	}
-	return s.mailHandler(name)
-}
-
-// mailHandler is the commands of a user.
-func (s *session) mailHandler(name string) (handler, when) {
-	switch name {
 	case "ENABLE":
 		return s.enable, afterLogin
+	case "IDLE":
+		return s.idle, afterLogin
+	}
+	return nil, 0
+}
+
+// mailboxCommand is the commands about mailboxes, none of which need be selected.
+func (s *session) mailboxCommand(name string) (handler, when) {
+	switch name {
 	case "NAMESPACE":
 		return s.namespace, afterLogin
 	case "LIST":
@@ -80,15 +98,12 @@ func (s *session) mailHandler(name string) (handler, when) {
 		return s.subscribe, afterLogin
 	case "APPEND":
 		return s.append, afterLogin
-	case "IDLE":
-		return s.idle, afterLogin
 	}
-	return s.letterHandler(name)
+	return nil, 0
 }
 
-// letterHandler is the commands on a selected mailbox. The Decoder lets no
-// other name pass.
-func (s *session) letterHandler(name string) (handler, when) {
+// letterCommand is the commands on the letters of the selected mailbox.
+func (s *session) letterCommand(name string) (handler, when) {
 	switch name {
 	case "CHECK":
 		return done("CHECK completed"), selected
@@ -98,8 +113,6 @@ func (s *session) letterHandler(name string) (handler, when) {
 		return s.unselect, selected
 	case "FETCH", "UID FETCH":
 		return s.fetch, selected
-	case "SEARCH", "UID SEARCH":
-		return s.search, selected
 	case "COPY", "UID COPY":
 		return s.copy, selected
 	case "MOVE", "UID MOVE":
@@ -109,9 +122,16 @@ func (s *session) letterHandler(name string) (handler, when) {
 	case "EXPUNGE", "UID EXPUNGE":
 		return s.expunge, writable
 	}
-	return func(context.Context, imap.Command) (string, error) {
-		return "", &imap.SyntaxError{Text: "Unknown command"}
-	}, anyTime
+	return nil, 0
+}
+
+// searchCommand is the commands that look for letters.
+func (s *session) searchCommand(name string) (handler, when) {
+	switch name {
+	case "SEARCH", "UID SEARCH":
+		return s.search, selected
+	}
+	return nil, 0
 }
 
 // done is a command that has nothing to do.
