@@ -35,6 +35,7 @@ type Decoder struct {
 	r      *bufio.Reader
 	goOn   func() error
 	limits Limits
+	utf8   bool // mailbox names come in UTF-8
 
 	line []byte // the current line without its line end
 	pos  int    // what of line was understood
@@ -55,6 +56,11 @@ func NewDecoder(r *bufio.Reader, l Limits, goOn func() error) *Decoder {
 
 // SetLimits changes the limits from the next command on.
 func (d *Decoder) SetLimits(l Limits) { d.limits = l }
+
+// SetUTF8 takes mailbox names as UTF-8 instead of modified UTF-7 from the next
+// command on: after ENABLE of IMAP4rev2 (RFC 9051 §5.1) or UTF8=ACCEPT (RFC 9755
+// §3). A name is then taken as it stands, "&" included.
+func (d *Decoder) SetUTF8(on bool) { d.utf8 = on }
 
 // SetReader continues on another stream, as after STARTTLS. What the old one
 // had buffered is forgotten.

@@ -5,14 +5,22 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Encoder writes responses. Its methods don't report errors: the writer below
 // remembers the first one, and Flush tells it.
-type Encoder struct{ w *bufio.Writer }
+type Encoder struct {
+	w    *bufio.Writer
+	utf8 bool // strings and mailbox names may be UTF-8
+}
 
 // NewEncoder writes to w.
-func NewEncoder(w *bufio.Writer) *Encoder { return &Encoder{w} }
+func NewEncoder(w *bufio.Writer) *Encoder { return &Encoder{w: w} }
+
+// SetUTF8 writes UTF-8 into quoted strings and mailbox names, which a client can
+// read after ENABLE of IMAP4rev2 (RFC 9051 §4.3, §5.1) or UTF8=ACCEPT (RFC 9755 §3).
+func (e *Encoder) SetUTF8(on bool) { e.utf8 = on }
 
 // Writer is what the Encoder writes to, for the body of a literal.
 func (e *Encoder) Writer() io.Writer { return e.w }
@@ -39,7 +47,7 @@ func (e *Encoder) String(s string) {
 	if strings.IndexByte(s, 0) >= 0 {
 		s = strings.ReplaceAll(s, "\x00", "")
 	}
-	if !quotable(s) {
+	if !e.quotable(s) {
 		e.Literal(int64(len(s)))
 		e.Raw(s)
 		return
@@ -54,13 +62,15 @@ func (e *Encoder) String(s string) {
 	e.w.WriteByte('"')
 }
 
-func quotable(s string) bool {
+func (e *Encoder) quotable(s string) bool {
+	high := false
 	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x7f || s[i] < ' ' && s[i] != '\t' {
+		if s[i] == 0x7f || s[i] < ' ' && s[i] != '\t' {
 			return false
 		}
+		high = high || s[i] > 0x7f
 	}
-	return len(s) <= maxQuoted
+	return len(s) <= maxQuoted && (!high || e.utf8 && utf8.ValidString(s))
 }
 
 // NString writes a string, and NIL for "".
@@ -88,7 +98,13 @@ func (e *Encoder) AString(s string) {
 }
 
 // Mailbox writes a mailbox name, given in UTF-8.
-func (e *Encoder) Mailbox(name string) { e.AString(EncodeUTF7(name)) }
+func (e *Encoder) Mailbox(name string) {
+	if e.utf8 {
+		e.AString(name)
+		return
+	}
+	e.AString(EncodeUTF7(name))
+}
 
 // Literal announces n octets, which are to be written next.
 func (e *Encoder) Literal(n int64) {

@@ -101,11 +101,11 @@ func (d *Decoder) listReturn(l *List) {
 	})
 }
 
-// reference is a prefix of mailbox names. What is not modified UTF-7 is kept as
-// it stands, and matches nothing.
+// reference is a prefix of mailbox names. What is not modified UTF-7 (UTF-8 where that
+// was enabled) is kept as it stands, and matches nothing.
 func (d *Decoder) reference() string {
 	raw := d.astring()
-	if name, err := DecodeUTF7(raw); err == nil {
+	if name, ok := d.decodeName(raw); ok {
 		return name
 	}
 	return raw
@@ -120,7 +120,7 @@ func (d *Decoder) pattern(to []string) []string {
 	} else {
 		raw = d.run("a mailbox pattern", isListChar)
 	}
-	if name, err := DecodeUTF7(raw); err == nil {
+	if name, ok := d.decodeName(raw); ok {
 		to = append(to, name)
 	}
 	return to

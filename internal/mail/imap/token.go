@@ -3,6 +3,7 @@ package imap
 import (
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // The character classes of RFC 9051 §9.
@@ -196,11 +197,25 @@ func (d *Decoder) mailbox() string {
 	if d.err != nil {
 		return ""
 	}
-	name, err := DecodeUTF7(raw)
-	if err != nil {
+	name, ok := d.decodeName(raw)
+	switch {
+	case ok:
+	case d.utf8:
+		d.fail("Mailbox name is not in UTF-8")
+	default:
 		d.fail("Mailbox name is not in modified UTF-7")
 	}
 	return CanonicalInbox(name)
+}
+
+// decodeName is a mailbox name, or a piece of one, in UTF-8; false for what is
+// not in the encoding that holds in this session.
+func (d *Decoder) decodeName(raw string) (name string, ok bool) {
+	if d.utf8 {
+		return raw, utf8.ValidString(raw)
+	}
+	name, err := DecodeUTF7(raw)
+	return name, err == nil
 }
 
 // CanonicalInbox writes the first level of a name as INBOX if it is that in any

@@ -59,12 +59,6 @@ func (s *session) identify(context.Context, imap.Command) (string, error) {
 	return "ID completed", nil
 }
 
-// enable has nothing to enable: what is not known is ignored (RFC 5161 §3.1).
-func (s *session) enable(context.Context, imap.Command) (string, error) {
-	s.untagged("ENABLED")
-	return "ENABLE completed", nil
-}
-
 func (s *session) namespace(context.Context, imap.Command) (string, error) {
 	s.untagged(`NAMESPACE (("" "/")) NIL NIL`)
 	return "NAMESPACE completed", nil

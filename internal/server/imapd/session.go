@@ -26,6 +26,8 @@ type session struct {
 	user     string
 	account  *mailbox.Account // nil before the log-in
 	view     *mailbox.View    // nil unless a mailbox is selected
+	enables  extension        // what ENABLE, or a command that implies it, has switched on
+	saved    imap.Ranges      // "$": UIDs that a SEARCH saved (RFC 5182)
 	failures authFailures
 	bad      int   // commands that made no sense
 	over     error // why the session ends; errLogout if the client wished it
@@ -44,6 +46,7 @@ func newSession(srv *Server, w *wire) *session {
 func (s *session) useWire() {
 	s.enc = imap.NewEncoder(s.wire.w)
 	s.dec = imap.NewDecoder(s.wire.r, imap.BeforeLogin(), s.goOn)
+	s.useNames()
 }
 
 // newID is 64 random bits, short enough to be read out on the telephone.
