@@ -228,7 +228,7 @@ func (a *App) watchDisk(ctx context.Context, stop func(error)) {
 
 // openOffice answers the admin's commands on the control socket.
 func (a *App) openOffice(c *config.Config) (err error) {
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.events).Lifting(a.dispatch.Lift), a.events)
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.events).Lifting(a.dispatch.Lift), a.events)
 	return err
 }
 

@@ -26,7 +26,7 @@ func (s *Stores) Grants(ctx context.Context, n AccountName) ([]directory.Grant, 
 	if n.Address == "" {
 		return s.directory.Grants(ctx, address.Address{})
 	}
-	a, err := mailbox(n.Address)
+	a, err := accountAddress(n.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (s *Stores) Grants(ctx context.Context, n AccountName) ([]directory.Grant, 
 
 // Grant implements Office.
 func (s *Stores) Grant(ctx context.Context, p Permission) error {
-	a, err := mailbox(p.Account)
+	a, err := accountAddress(p.Account)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Stores) Grant(ctx context.Context, p Permission) error {
 
 // Revoke implements Office.
 func (s *Stores) Revoke(ctx context.Context, p Permission) error {
-	a, err := mailbox(p.Account)
+	a, err := accountAddress(p.Account)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,8 @@ type Office interface {
 	Shape(ctx context.Context, s Shape, fn func(Row) error) error
 	// CheckQueue reads every message, and calls fn for each that can't be read.
 	CheckQueue(ctx context.Context, fn func(Damage) error) error
+	// Mailboxes lists the mailboxes of an account, INBOX first.
+	Mailboxes(ctx context.Context, n AccountName) ([]Mailbox, error)
 	// TLSReport is how connections to other mail servers came to their TLS on a day.
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 }

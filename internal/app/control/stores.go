@@ -14,6 +14,7 @@ import (
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
+	"facteur/internal/store/mailbox"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/tlsreport"
 )
@@ -25,6 +26,7 @@ type Stores struct {
 	queue     *queue.Queue
 	router    *route.Router
 	tls       *tlsreport.Store
+	mailboxes *mailbox.Store
 	events    event.Sink
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
@@ -33,8 +35,8 @@ type Stores struct {
 
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events.
-func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, events event.Sink) *Stores {
-	return &Stores{d, q, r, t, events, func(string) {}}
+func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, events event.Sink) *Stores {
+	return &Stores{d, q, r, t, m, events, func(string) {}}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
@@ -62,7 +64,13 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
 	d.Keep(cfg.KeyKinds())
 	r := route.New(d, cfg.Hostname, cfg.Home)
-	return NewStores(d, q, r, tlsreport.New(database, j), j), func() error { j.Close(); return errors.Join(q.Close(), database.Close()) }, nil
+	m := mailbox.New(vfs.OS{}, j)
+	closeAll := func() error {
+		err := m.Close()
+		j.Close()
+		return errors.Join(err, q.Close(), database.Close())
+	}
+	return NewStores(d, q, r, tlsreport.New(database, j), m, j), closeAll, nil
 }
 
 // TLSReport implements Office. What was counted in the last minute is in it.
@@ -80,7 +88,7 @@ func (s *Stores) Accounts(ctx context.Context) ([]directory.Account, error) {
 
 // AddAccount implements Office.
 func (s *Stores) AddAccount(ctx context.Context, n NewAccount) error {
-	a, err := mailbox(n.Address)
+	a, err := accountAddress(n.Address)
 	if err != nil {
 		return err
 	}
@@ -89,7 +97,7 @@ func (s *Stores) AddAccount(ctx context.Context, n NewAccount) error {
 
 // SetPassword implements Office.
 func (s *Stores) SetPassword(ctx context.Context, p NewPassword) error {
-	a, err := mailbox(p.Address)
+	a, err := accountAddress(p.Address)
 	if err != nil {
 		return err
 	}
@@ -98,7 +106,7 @@ func (s *Stores) SetPassword(ctx context.Context, p NewPassword) error {
 
 // RemoveAccount implements Office.
 func (s *Stores) RemoveAccount(ctx context.Context, r Removal) error {
-	a, err := mailbox(r.Address)
+	a, err := accountAddress(r.Address)
 	if err != nil {
 		return err
 	}
@@ -120,8 +128,8 @@ func (s *Stores) RemoveDomain(ctx context.Context, d DomainName) error {
 	return about(d.Name, s.directory.RemoveDomain(ctx, d.Name))
 }
 
-// mailbox reads the name of an account.
-func mailbox(s string) (address.Address, error) {
+// accountAddress reads the name of an account.
+func accountAddress(s string) (address.Address, error) {
 	a, err := address.Parse(s)
 	if err != nil {
 		return address.Address{}, fmt.Errorf("%q is not an address: %w", s, err)

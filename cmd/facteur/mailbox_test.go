@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// accountWith makes an account, and puts letters into its INBOX as another program
+// would.
+func accountWith(t *testing.T, file, address string, letters map[string]string) (maildir string) {
+	t.Helper()
+	good(t, "secret\n", "account", "add", address, "--password-stdin", "-c", file)
+	good(t, "", "mailbox", "list", address, "-c", file)
+	local, domain, _ := strings.Cut(address, "@")
+	maildir = filepath.Join(filepath.Dir(file), "data", "mail", domain, local, "Maildir")
+	for name, text := range letters {
+		if err := os.WriteFile(filepath.Join(maildir, "new", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return maildir
+}
+
+func TestMailboxListAndStatus(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small)
+	accountWith(t, file, "alice@example.org", map[string]string{"1700000000.a.host": "Subject: one\r\n\r\nHello.\r\n"})
+	list := good(t, "", "mailbox", "list", "alice@example.org", "-c", file)
+	if lines := strings.Split(list, "\n"); !strings.HasPrefix(lines[0], "MAILBOX") || !strings.HasPrefix(lines[1], "INBOX") ||
+		!strings.Contains(list, `Trash    \Trash    subscribed`) {
+		t.Error(list)
+	}
+	var inbox map[string]any
+	first, _, _ := strings.Cut(good(t, "", "mailbox", "status", "alice@example.org", "--json", "-c", file), "\n")
+	if err := json.Unmarshal([]byte(first), &inbox); err != nil || inbox["name"] != "INBOX" || inbox["messages"] != 1.0 || inbox["size"] != 24.0 {
+		t.Errorf("%v %v", inbox, err)
+	}
+	status, _, stderr := call(t, "", "mailbox", "list", "bob@example.org", "-c", file)
+	if status != 1 || !strings.Contains(stderr, "bob@example.org: there is no such account") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
