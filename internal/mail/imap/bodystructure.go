@@ -1,10 +1,6 @@
 package imap
 
-import (
-	"strings"
-
-	"facteur/internal/mail/message"
-)
+import "facteur/internal/mail/message"
 
 // maxDepth bounds the recursion of the body structure; the parser of messages
 // has a lower limit of its own.
@@ -13,20 +9,26 @@ const maxDepth = 200
 // BodyStructure writes BODYSTRUCTURE, or BODY if it is not extended (RFC 9051
 // §7.5.2).
 func (e *Encoder) BodyStructure(p *message.Part, extended bool) {
-	e.body(p, extended, 0)
+	e.write(func(f form) form { return f.body(p, extended, 0) })
 }
 
-func (e *Encoder) body(p *message.Part, extended bool, depth int) {
-	e.Raw("(")
+// AppendBodyStructure appends what BodyStructure writes, in the form that every
+// client can read.
+func AppendBodyStructure(b []byte, p *message.Part, extended bool) []byte {
+	return form{b: b}.body(p, extended, 0).b
+}
+
+func (f form) body(p *message.Part, extended bool, depth int) form {
+	f = f.raw("(")
 	switch {
 	case p == nil || depth > maxDepth:
-		e.single(emptyText(), extended, depth)
+		f = f.single(emptyText(), extended, depth)
 	case p.Multipart():
-		e.multipart(p, extended, depth)
+		f = f.multipart(p, extended, depth)
 	default:
-		e.single(p, extended, depth)
+		f = f.single(p, extended, depth)
 	}
-	e.Raw(")")
+	return f.raw(")")
 }
 
 // emptyText stands where the grammar wants a part and the message has none.
@@ -34,56 +36,39 @@ func emptyText() *message.Part {
 	return &message.Part{Type: "text", Subtype: "plain", Encoding: "7bit"}
 }
 
-func (e *Encoder) multipart(p *message.Part, extended bool, depth int) {
+func (f form) multipart(p *message.Part, extended bool, depth int) form {
 	for _, c := range p.Children {
-		e.body(c, extended, depth+1)
+		f = f.body(c, extended, depth+1)
 	}
 	if len(p.Children) == 0 {
-		e.body(nil, extended, depth+1)
+		f = f.body(nil, extended, depth+1)
 	}
-	e.Raw(" ")
-	e.String(p.Subtype)
+	f = f.raw(" ").string(p.Subtype)
 	if extended {
-		e.Raw(" ")
-		e.params(p.Params)
-		e.extension(p)
+		f = f.raw(" ").params(p.Params).extension(p)
 	}
+	return f
 }
 
-func (e *Encoder) single(p *message.Part, extended bool, depth int) {
+func (f form) single(p *message.Part, extended bool, depth int) form {
 	kind, sub := p.Type, p.Subtype
 	inner := p.Message() && len(p.Children) == 1
 	if p.Message() && !inner {
 		kind, sub = "application", "octet-stream" // the grammar wants a message inside
 	}
-	e.String(kind)
-	e.Raw(" ")
-	e.String(sub)
-	e.Raw(" ")
-	e.params(p.Params)
-	for _, s := range []string{p.ID, p.Description} {
-		e.Raw(" ")
-		e.NString(s)
-	}
-	e.Raw(" ")
-	e.String(encoding(p))
-	e.Raw(" ")
-	e.Number(max(0, p.End-p.Body))
+	f = f.string(kind).raw(" ").string(sub).raw(" ").params(p.Params).
+		raw(" ").nstring(p.ID).raw(" ").nstring(p.Description).raw(" ").string(encoding(p)).
+		raw(" ").number(max(0, p.End-p.Body))
 	if inner {
-		e.Raw(" ")
-		e.Envelope(p.Children[0].Envelope)
-		e.Raw(" ")
-		e.body(p.Children[0], extended, depth+1)
+		f = f.raw(" ").envelope(p.Children[0].Envelope).raw(" ").body(p.Children[0], extended, depth+1)
 	}
 	if inner || kind == "text" {
-		e.Raw(" ")
-		e.Number(p.Lines)
+		f = f.raw(" ").number(p.Lines)
 	}
 	if extended {
-		e.Raw(" ")
-		e.NString(p.MD5)
-		e.extension(p)
+		f = f.raw(" ").nstring(p.MD5).extension(p)
 	}
+	return f
 }
 
 func encoding(p *message.Part) string {
@@ -94,50 +79,42 @@ func encoding(p *message.Part) string {
 }
 
 // extension writes disposition, language and location.
-func (e *Encoder) extension(p *message.Part) {
+func (f form) extension(p *message.Part) form {
 	if p.Disposition == "" {
-		e.Raw(" NIL ")
+		f = f.raw(" NIL ")
 	} else {
-		e.Raw(" (")
-		e.String(p.Disposition)
-		e.Raw(" ")
-		e.params(p.DispParams)
-		e.Raw(") ")
+		f = f.raw(" (").string(p.Disposition).raw(" ").params(p.DispParams).raw(") ")
 	}
-	e.languages(p.Language)
-	e.Raw(" ")
-	e.NString(p.Location)
+	return f.languages(p.Language).raw(" ").nstring(p.Location)
 }
 
-func (e *Encoder) languages(tags []string) {
+func (f form) languages(tags []string) form {
 	switch len(tags) {
 	case 0:
-		e.Raw("NIL")
+		return f.raw("NIL")
 	case 1:
-		e.String(tags[0])
-	default:
-		e.Raw("(")
-		for i, t := range tags {
-			e.Raw(strings.Repeat(" ", min(i, 1)))
-			e.String(t)
-		}
-		e.Raw(")")
+		return f.string(tags[0])
 	}
+	f = f.raw("(")
+	for i, t := range tags {
+		if i > 0 {
+			f = f.raw(" ")
+		}
+		f = f.string(t)
+	}
+	return f.raw(")")
 }
 
-func (e *Encoder) params(ps []message.Param) {
+func (f form) params(ps []message.Param) form {
 	if len(ps) == 0 {
-		e.Raw("NIL")
-		return
+		return f.raw("NIL")
 	}
-	e.Raw("(")
-	for i, p := range ps {
+	f = f.raw("(")
+	for i := range ps {
 		if i > 0 {
-			e.Raw(" ")
+			f = f.raw(" ")
 		}
-		e.String(p.Name)
-		e.Raw(" ")
-		e.String(p.Value)
+		f = f.string(ps[i].Name).raw(" ").string(ps[i].Value)
 	}
-	e.Raw(")")
+	return f.raw(")")
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Encoder writes responses. Its methods don't report errors: the writer below
@@ -43,34 +42,11 @@ const maxQuoted = 1000
 
 // String writes a string: quoted where that can be, else a literal. A NUL can
 // stand in neither and is left out.
-func (e *Encoder) String(s string) {
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "")
-	}
-	if !e.quotable(s) {
-		e.Literal(int64(len(s)))
-		e.Raw(s)
-		return
-	}
-	e.w.WriteByte('"')
-	for i := 0; i < len(s); i++ {
-		if s[i] == '"' || s[i] == '\\' {
-			e.w.WriteByte('\\')
-		}
-		e.w.WriteByte(s[i])
-	}
-	e.w.WriteByte('"')
-}
+func (e *Encoder) String(s string) { e.write(func(f form) form { return f.string(s) }) }
 
-func (e *Encoder) quotable(s string) bool {
-	high := false
-	for i := 0; i < len(s); i++ {
-		if s[i] == 0x7f || s[i] < ' ' && s[i] != '\t' {
-			return false
-		}
-		high = high || s[i] > 0x7f
-	}
-	return len(s) <= maxQuoted && (!high || e.utf8 && utf8.ValidString(s))
+// write appends to the free room of the buffer.
+func (e *Encoder) write(words func(form) form) {
+	e.w.Write(words(form{e.w.AvailableBuffer(), e.utf8}).b)
 }
 
 // NString writes a string, and NIL for "".

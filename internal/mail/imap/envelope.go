@@ -2,9 +2,16 @@ package imap
 
 import "facteur/internal/mail/message"
 
-// Envelope writes ENVELOPE (RFC 9051 §7.5.2). A nil envelope is one without
-// anything in it.
-func (e *Encoder) Envelope(v *message.Envelope) {
+// Envelope writes ENVELOPE (RFC 9051 §7.5.2).
+func (e *Encoder) Envelope(v *message.Envelope) { e.write(func(f form) form { return f.envelope(v) }) }
+
+// AppendEnvelope appends ENVELOPE, in the form that every client can read: what is
+// not ASCII is a literal. A nil envelope is one without anything in it.
+func AppendEnvelope(b []byte, v *message.Envelope) []byte {
+	return form{b: b}.envelope(v).b
+}
+
+func (f form) envelope(v *message.Envelope) form {
 	if v == nil {
 		v = &message.Envelope{}
 	}
@@ -15,51 +22,35 @@ func (e *Encoder) Envelope(v *message.Envelope) {
 	if len(replyTo) == 0 {
 		replyTo = v.From
 	}
-	e.Raw("(")
-	e.NString(v.Date)
-	e.Raw(" ")
-	e.NString(v.Subject)
-	for _, list := range [][]message.Mailbox{v.From, sender, replyTo, v.To, v.Cc, v.Bcc} {
-		e.Raw(" ")
-		e.addresses(list)
+	f = f.raw("(").nstring(v.Date).raw(" ").nstring(v.Subject)
+	for _, list := range [...][]message.Mailbox{v.From, sender, replyTo, v.To, v.Cc, v.Bcc} {
+		f = f.raw(" ").addresses(list)
 	}
-	e.Raw(" ")
-	e.NString(v.InReplyTo)
-	e.Raw(" ")
-	e.NString(v.MessageID)
-	e.Raw(")")
+	return f.raw(" ").nstring(v.InReplyTo).raw(" ").nstring(v.MessageID).raw(")")
 }
 
-func (e *Encoder) addresses(list []message.Mailbox) {
+func (f form) addresses(list []message.Mailbox) form {
 	if len(list) == 0 {
-		e.Raw("NIL")
-		return
+		return f.raw("NIL")
 	}
-	e.Raw("(")
-	for _, m := range list {
-		e.address(m)
+	f = f.raw("(")
+	for i := range list {
+		f = f.address(&list[i])
 	}
-	e.Raw(")")
+	return f.raw(")")
 }
 
 // address writes one address. The host of a group mark is NIL, that of a
 // mailbox never: clients would take the mailbox for a group.
-func (e *Encoder) address(m message.Mailbox) {
-	e.Raw("(")
-	e.NString(m.Name)
-	e.Raw(" ")
-	e.NString(m.Route)
-	e.Raw(" ")
+func (f form) address(m *message.Mailbox) form {
+	f = f.raw("(").nstring(m.Name).raw(" ").nstring(m.Route).raw(" ")
 	switch {
 	case m.GroupEnd:
-		e.Raw("NIL NIL")
+		f = f.raw("NIL NIL")
 	case m.GroupStart:
-		e.String(m.Local)
-		e.Raw(" NIL")
+		f = f.string(m.Local).raw(" NIL")
 	default:
-		e.String(m.Local)
-		e.Raw(" ")
-		e.String(m.Host)
+		f = f.string(m.Local).raw(" ").string(m.Host)
 	}
-	e.Raw(")")
+	return f.raw(")")
 }

@@ -26,6 +26,7 @@ var edges = map[string]string{
 	"store/stspolicy → store/db":       "the room of the SQL that others keep their rows in",
 	"store/tlsreport → store/db":       "the room of the SQL that others keep their rows in",
 	"store/mailbox → store/maildir":    "a mailbox is a Maildir with an index",
+	"store/mailbox → store/digest":     "what a letter says is kept beside the index",
 	"flow/advice → flow/intake":        "policy servers and milters are hooks of the desk",
 	"flow/advice → flow/rule":          "what they want done is said in the words of a rule",
 	"flow/intake → flow/route":         "a recipient is refused in the session if it leads nowhere",
