@@ -35,6 +35,11 @@
 // backlog; there drain/s is deliver/s. BenchmarkMillion starts a server with a million
 // letters in its queue.
 //
+// BenchmarkIMAP reads, searches and changes a mailbox of FACTEUR_BENCH_MAILBOX letters
+// (10,000) that both servers have as links to the same files: for each step the time of
+// an operation and its processor time, which counts what the server does behind the
+// answer, until it is quiet again. The client counts bytes and looks at nothing else.
+//
 // BenchmarkIdleConnections tells what a connection costs on which nothing happens,
 // BenchmarkControl how long an ordinary client waits while each flood of package
 // siege goes on, and BenchmarkServe runs the house in this process, to be profiled.

@@ -15,13 +15,12 @@ import (
 // result is what one server did in one round; each comparison fills what it
 // measures.
 type result struct {
-	accept, deliver float64            // letters a second
-	cpu             time.Duration      // per letter
-	load            time.Duration      // per letter, of the generator
-	p50, p99        time.Duration      // from the first byte to the 250
-	memory          int64              // bytes
-	others          float64            // share of the processors that went to programs outside, in %
-	seconds         map[string]float64 // of the steps of an IMAP comparison
+	accept, deliver float64       // letters a second
+	cpu             time.Duration // per letter
+	load            time.Duration // per letter, of the generator
+	p50, p99        time.Duration // from the first byte to the 250
+	memory          int64         // bytes
+	others          float64       // share of the processors that went to programs outside, in %
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

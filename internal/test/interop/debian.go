@@ -11,7 +11,7 @@ import (
 
 // Debian is Post made of a private Postfix and a private Dovecot: the oracle
 // that the tests themselves are tested on. It knows the services smtp,
-// submission and imap.
+// submission, imap and, with imap, pop3.
 type Debian struct {
 	*Postfix
 	dovecot    *Dovecot // nil when nobody asked for IMAP or submission
@@ -28,6 +28,9 @@ func NewDebian(t testing.TB, setup Setup) *Debian {
 	uid, gid := Chown(t, d.root, "mail")
 	if slices.Contains(setup.Services, "imap") || slices.Contains(setup.Services, "submission") {
 		d.dovecot = NewDovecot(t, d.root)
+	}
+	if slices.Contains(setup.Services, "pop3") {
+		d.dovecot.ServePOP3()
 	}
 	postfix := PostfixSetup{Main: debianMain(setup, d.root, uid, gid), Quiet: setup.Quiet}
 	if setup.TLS {
@@ -118,6 +121,8 @@ func (d *Debian) Addr(service string) string {
 		return Loopback(d.submission)
 	case "imap":
 		return d.dovecot.Addr()
+	case "pop3":
+		return Loopback(d.dovecot.pop3)
 	}
 	d.t.Fatalf("Debian has no service %s here", service)
 	return ""

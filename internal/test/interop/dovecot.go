@@ -18,6 +18,7 @@ type Dovecot struct {
 	t       testing.TB
 	dir     string
 	port    int
+	pop3    int // port, or 0
 	process *Process
 }
 
@@ -90,6 +91,31 @@ func NewDovecotLMTP(t testing.TB, root string) *Dovecot {
 	}
 	WriteFile(t, d.Config(), string(text)+lmtpConf)
 	return d
+}
+
+const pop3Conf = `
+protocols = imap pop3
+service pop3-login {
+  inet_listener pop3 {
+    address = 127.0.0.1
+    port = %d
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+`
+
+// ServePOP3 makes it speak POP3 as well, from its next start on.
+func (d *Dovecot) ServePOP3() {
+	d.t.Helper()
+	Need(d.t, "pop3")
+	text, err := os.ReadFile(d.Config())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.pop3 = FreePort(d.t)
+	WriteFile(d.t, d.Config(), string(text)+fmt.Sprintf(pop3Conf, d.pop3))
 }
 
 // LMTPSocket is where it takes mail.

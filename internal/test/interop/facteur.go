@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"facteur/internal/app/config"
 )
 
 // Facteur is the real binary with a configuration and a data directory of
@@ -40,6 +42,11 @@ func NewFacteur(t testing.TB, setup Setup) *Facteur {
 	}
 	t.Cleanup(f.Kill)
 	return f
+}
+
+// Serves tells whether facteur has a service.
+func Serves(service string) bool {
+	return new(config.Service).UnmarshalText([]byte(service)) == nil
 }
 
 // toml is the smallest useful file of DESIGN.md §6.

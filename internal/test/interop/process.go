@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	sys "golang.org/x/sys/unix"
 )
 
 // Deadlines are generous: they bound a broken test, they judge nothing.
@@ -190,7 +192,7 @@ func tail(text string, lines int) string {
 type stat struct {
 	parent int
 	state  byte
-	ticks  int64 // utime+stime+cutime+cstime, in clock ticks
+	dead   int64 // cutime+cstime, in clock ticks: of children that ended
 }
 
 func readStat(pid int) (stat, error) {
@@ -205,9 +207,9 @@ func readStat(pid int) (stat, error) {
 	}
 	s := stat{state: fields[0][0]}
 	s.parent, _ = strconv.Atoi(fields[1])
-	for _, field := range fields[11:15] {
+	for _, field := range fields[13:15] {
 		n, _ := strconv.ParseInt(field, 10, 64)
-		s.ticks += n
+		s.dead += n
 	}
 	return s, nil
 }
@@ -233,16 +235,26 @@ func Family(pid int) []int {
 }
 
 // CPU is the processor time that a process, its living descendants and those
-// descendants that ended and were waited for have used. The kernel counts in
-// hundredths of a second.
-func CPU(pid int) time.Duration {
-	var ticks int64
+// descendants that ended and were waited for have used. Those that ended are counted
+// in hundredths of a second.
+func CPU(pid int) (sum time.Duration) {
 	for _, member := range Family(pid) {
+		sum += processClock(member)
 		if s, err := readStat(member); err == nil {
-			ticks += s.ticks
+			sum += time.Duration(s.dead) * (time.Second / 100)
 		}
 	}
-	return time.Duration(ticks) * (time.Second / 100)
+	return sum
+}
+
+// processClock is what the clock of a process shows that counts its processor time,
+// of all its threads (clock_getcpuclockid(3)); 0 when it is gone.
+func processClock(pid int) time.Duration {
+	var shows sys.Timespec
+	if sys.ClockGettime(int32(^pid<<3|2), &shows) != nil {
+		return 0
+	}
+	return time.Duration(shows.Nano())
 }
 
 // Memory is the resident memory of a process and its descendants in bytes,

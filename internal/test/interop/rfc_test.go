@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"facteur/internal/app/config"
 )
 
 // capabilityRFCs tells in which RFCs each capability is written. What ends in = has
@@ -130,7 +128,7 @@ func offeredByFacteur(t *testing.T) map[string]bool {
 	t.Helper()
 	setup := Setup{Accounts: []string{alice}, Services: []string{"smtp", "submission", "lmtp", "imap"},
 		Config: "\n[submission]\nmaximal_hold_time = \"1d\"\n\n[auth]\n" + allMechanisms}
-	pop3 := strings.Contains(config.Service("").Form(), `"pop3"`)
+	pop3 := Serves("pop3")
 	if pop3 {
 		setup.Services = append(setup.Services, "pop3")
 	}
