@@ -222,7 +222,7 @@ func (h *imapHouse) pop3() (size int64) {
 	if !interop.Serves("pop3") {
 		return -1
 	}
-	p := dialPOP3(h.b, h.Addr("pop3"))
+	p := dialPOP3(h.b, h.Addr("pop3"), alice)
 	defer p.conn.Close()
 	for n := 1; n <= h.letters; n++ {
 		size += p.multiline("RETR %d", n)

@@ -18,7 +18,7 @@ type pop3 struct {
 	r    *bufio.Reader
 }
 
-func dialPOP3(b testing.TB, addr string) *pop3 {
+func dialPOP3(b testing.TB, addr, user string) *pop3 {
 	b.Helper()
 	conn, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
@@ -26,7 +26,7 @@ func dialPOP3(b testing.TB, addr string) *pop3 {
 	}
 	p := &pop3{b, conn, bufio.NewReaderSize(conn, 64<<10)}
 	p.line("")
-	p.line("USER %s", alice)
+	p.line("USER %s", user)
 	p.line("PASS %s", interop.Password)
 	return p
 }
