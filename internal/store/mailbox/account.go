@@ -53,6 +53,7 @@ type Account struct {
 	structures []cachedPart
 	partBytes  int
 	serial     uint32 // makes file names unique
+	watches    map[*Watch]bool
 }
 
 func newAccount(s *Store, o Owner) *Account {
@@ -204,7 +205,8 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 		return err
 	}
 	rows, err := a.idx.db.QueryContext(ctx, `SELECT id, name, folder, validity, uidnext, modseq, recent,
-		count, bytes, newstamp, curstamp, liststamp, listnext, listcount, heir FROM mailbox`)
+		count, bytes, newstamp, curstamp, liststamp, listnext, listcount, heir,
+		historyfloor, historysize FROM mailbox`)
 	if err != nil {
 		return err
 	}
@@ -212,7 +214,8 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 	for rows.Next() {
 		b := &box{acct: a}
 		if err := rows.Scan(&b.id, &b.name, &b.folder, &b.validity, &b.uidNext, &b.modSeq, &b.recent,
-			&b.count, &b.bytes, &b.newStamp, &b.curStamp, &b.listStamp, &b.listNext, &b.listCount, &b.heir); err != nil {
+			&b.count, &b.bytes, &b.newStamp, &b.curStamp, &b.listStamp, &b.listNext, &b.listCount, &b.heir,
+			&b.historyFloor, &b.historySize); err != nil {
 			return err
 		}
 		b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, b.folder)}
@@ -414,15 +417,19 @@ func (a *Account) poke() {
 				b.wake()
 			}
 		}
+		a.lookForWatches()
 	}()
 }
+
+// uniqueDigits is how many digits of a unique name are the time in ns.
+const uniqueDigits = 16
 
 // unique is a part of a file name that no other letter gets. Names of the same
 // second of arrival sort as they were made: an index that is made anew gives
 // them UIDs in the old order, which lets mbsync go on.
 func (a *Account) unique() string {
 	a.serial++
-	return fmt.Sprintf("N%016xC%06dP%dF%x", a.store.now().UnixNano(), a.serial, os.Getpid(), rand.Uint32())
+	return fmt.Sprintf("N%0*xC%06dP%dF%x", uniqueDigits, a.store.now().UnixNano(), a.serial, os.Getpid(), rand.Uint32())
 }
 
 func (a *Account) warn(text string, attrs ...slog.Attr) {

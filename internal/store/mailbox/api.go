@@ -55,6 +55,7 @@ type Letter struct {
 	ModSeq   uint64
 	Flags    Flags
 	Received time.Time // INTERNALDATE
+	Saved    time.Time // SAVEDATE (RFC 8514): when it came into this mailbox; zero: not known
 	Size     int64     // octets with CRLF line ends: RFC822.SIZE
 	Recent   bool      // \Recent of RFC 3501, true in one session only
 }

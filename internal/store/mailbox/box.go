@@ -22,6 +22,7 @@ type letter struct {
 	uid      uint32
 	words    uint32 // which of box.sets
 	flags    SystemFlags
+	saved    uint32 // s; 0: not known
 }
 
 // box is a mailbox. Account.mu guards what stands first; mu what sessions read.
@@ -47,6 +48,9 @@ type box struct {
 	listNext             uint32
 	heir                 bool
 	listSeen             bool // its mtime was looked at since the account was opened
+	// The history of removals, see history.go.
+	historyFloor uint64
+	historySize  int64
 	// What STATUS told last, at this MODSEQ and this first recent UID.
 	counted                  uint64
 	countedFrom              uint32
@@ -87,7 +91,7 @@ func (b *box) load(ctx context.Context) error {
 	}
 	letters := make([]letter, 0, b.count)
 	rows, err := b.acct.idx.db.QueryContext(ctx,
-		"SELECT uid, modseq, flags, keywords, received, size FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
+		"SELECT uid, modseq, flags, keywords, received, size, saved FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (b *box) load(ctx context.Context) error {
 	var words sql.RawBytes
 	for rows.Next() {
 		var l letter
-		if err := rows.Scan(&l.uid, &l.modSeq, &l.flags, &words, &l.received, &l.size); err != nil {
+		if err := rows.Scan(&l.uid, &l.modSeq, &l.flags, &words, &l.received, &l.size, &l.saved); err != nil {
 			return err
 		}
 		if len(words) > 0 {
@@ -180,88 +184,14 @@ func (b *box) position(uid uint32) (int, bool) {
 
 // show gives a letter as the outside sees it. Callers hold mu.
 func (b *box) show(l letter) Letter {
-	return Letter{
+	out := Letter{
 		UID: l.uid, ModSeq: l.modSeq, Size: l.size, Received: time.Unix(l.received, 0),
 		Flags: Flags{System: l.flags, Keywords: b.sets[l.words].names},
 	}
-}
-
-// delta is a change of one mailbox that goes to the index, then to the sessions.
-type delta struct {
-	b       *box
-	removed []uint32 // ascending
-	freed   int64    // bytes of the removed
-	changed []letter // ascending
-	added   []letter // ascending
-	next    uint32   // UIDNEXT, if it is to be higher than after added
-}
-
-func (d *delta) empty() bool { return len(d.removed)+len(d.changed)+len(d.added) == 0 }
-
-// numbers are those of the mailbox after the change.
-func (d *delta) numbers() (count, bytes int64, uidNext uint32) {
-	count = d.b.count + int64(len(d.added)) - int64(len(d.removed))
-	bytes, uidNext = d.b.bytes-d.freed, max(d.b.uidNext, d.next)
-	for _, l := range d.added {
-		bytes += l.size
-		uidNext = max(uidNext, l.uid+1)
+	if l.saved != 0 {
+		out.Saved = time.Unix(int64(l.saved), 0)
 	}
-	return count, bytes, uidNext
-}
-
-// stamp gives all letters of the change the next MODSEQ of the mailbox.
-func (d *delta) stamp() {
-	for i := range d.changed {
-		d.changed[i].modSeq = d.b.modSeq + 1
-	}
-	for i := range d.added {
-		d.added[i].modSeq = d.b.modSeq + 1
-	}
-}
-
-// commit writes changes of mailboxes, and what fn adds, in one transaction, and
-// brings them to the sessions. If it fails the disk will be read again.
-func (a *Account) commit(ctx context.Context, fn func(*sql.Tx) error, deltas ...delta) error {
-	err := a.write(ctx, func(tx *sql.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		for i := range deltas {
-			if err := deltas[i].save(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for i := range deltas {
-		d := &deltas[i]
-		if err != nil {
-			d.b.newStamp, d.b.curStamp, d.b.unsaved = 0, 0, true
-			continue
-		}
-		d.b.unsaved = false
-		d.b.apply(d)
-	}
-	return err
-}
-
-// save writes the mailbox's row as it is after the change. Stamps that a change
-// of ours left are not written: something else may hide behind them, and who
-// opens the account the next time, maybe after a crash, is to look.
-func (d *delta) save(tx *sql.Tx) error {
-	count, bytes, uidNext := d.numbers()
-	newStamp, curStamp := d.b.newStamp, d.b.curStamp
-	if d.b.ownStamp {
-		newStamp, curStamp = 0, 0
-	}
-	modSeq := d.b.modSeq
-	if !d.empty() {
-		modSeq++
-	}
-	_, err := tx.Exec(`UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?,
-		liststamp = ?, listnext = ?, listcount = ?, heir = ? WHERE id = ?`, uidNext, int64(modSeq), d.b.recent, count, bytes,
-		newStamp, curStamp, d.b.listStamp, d.b.listNext, d.b.listCount, d.b.heir, d.b.id)
-	return err
+	return out
 }
 
 // apply brings a committed delta into memory and wakes the sessions.
@@ -278,11 +208,14 @@ func (b *box) apply(d *delta) {
 			}
 		}
 		b.bury(d.removed)
-		b.letters = append(b.letters, d.added...)
+		for i := range d.added {
+			b.letters = append(b.letters, d.added[i].letter)
+		}
 	}
 	b.mu.Unlock()
 	if !d.empty() {
 		b.wake()
+		b.acct.tellChange(d)
 	}
 }
 

@@ -166,6 +166,34 @@ func TestCrashes(t *testing.T) {
 			return oneOf(got, before, after)
 		})
 	})
+	t.Run("IMAP-018 INV-09 multiappend", func(t *testing.T) {
+		after := map[string][]string{"INBOX": {"0", "1", "2", "new", "newer"}}
+		everyCut(t, func(a *Account, v *View) error {
+			return appendTwo(a)
+		}, func(got map[string][]string, done, lost bool) error {
+			switch {
+			case lost: // what was decided and not done is undone
+				return holds(got, three)
+			case done:
+				return oneOf(got, after)
+			}
+			return oneOf(got, before, after)
+		})
+	})
+	t.Run("IMAP-018 INV-09 replace", func(t *testing.T) {
+		after := map[string][]string{"INBOX": {"0", "2"}, "Trash": {"new"}}
+		everyCut(t, func(a *Account, v *View) error {
+			return replaceOne(a, v)
+		}, func(got map[string][]string, done, lost bool) error {
+			switch {
+			case lost:
+				return holds(got, []string{"0", "2"})
+			case done:
+				return oneOf(got, after)
+			}
+			return oneOf(got, before, after)
+		})
+	})
 	t.Run("IMAP-018 INV-09 move", func(t *testing.T) {
 		everyCut(t, func(a *Account, v *View) error {
 			_, _, err := v.Move(bg, []uint32{1, 3}, "Trash")
@@ -237,6 +265,40 @@ func TestCrashes(t *testing.T) {
 	})
 }
 
+// appendTwo is MULTIAPPEND.
+func appendTwo(a *Account) error {
+	var list []*Staged
+	for _, subject := range []string{"new", "newer"} {
+		s, err := a.Stage(bg, "INBOX", strings.NewReader(letterText(subject)), 0, AppendOptions{})
+		if err != nil {
+			return err
+		}
+		list = append(list, s)
+	}
+	_, _, err := a.Commit(bg, "INBOX", list)
+	return err
+}
+
+// replaceOne is REPLACE of the second letter.
+func replaceOne(a *Account, v *View) error {
+	s, err := a.Stage(bg, "Trash", strings.NewReader(letterText("new")), 0, AppendOptions{})
+	if err != nil {
+		return err
+	}
+	_, _, err = v.Replace(bg, 2, "Trash", s)
+	return err
+}
+
+// holds checks that letters are in INBOX, whatever else is there.
+func holds(got map[string][]string, want []string) error {
+	for _, s := range want {
+		if !slices.Contains(got["INBOX"], s) {
+			return fmt.Errorf("%q is lost", s)
+		}
+	}
+	return nil
+}
+
 func exactlyOnce(got map[string][]string, want []string) error {
 	var all []string
 	for _, list := range got {
@@ -265,8 +327,9 @@ func TestFaults(t *testing.T) {
 			_, err := v.Store(bg, []uint32{1, 2, 3}, FlagsSet, Flags{System: Seen, Keywords: []string{"x"}})
 			return err
 		},
-		"create": func(a *Account, v *View) error { return a.Create(bg, "New") },
-		"rename": func(a *Account, v *View) error { return a.Rename(bg, "Work", "Job") },
+		"multiappend": func(a *Account, v *View) error { return appendTwo(a) },
+		"create":      func(a *Account, v *View) error { return a.Create(bg, "New") },
+		"rename":      func(a *Account, v *View) error { return a.Rename(bg, "Work", "Job") },
 	}
 	for name, op := range ops {
 		t.Run("FLT-005 FLT-006 "+name, func(t *testing.T) {

@@ -65,9 +65,17 @@
 // Letters of others may have LF line ends and names without sizes: they are
 // measured once and converted on reading.
 //
+// # Changes since a MODSEQ
+//
+// Each transaction that a session can see raises its mailbox's MODSEQ by one;
+// letters have that of their last change, and removals are kept with theirs (table
+// history), up to 256 KB for a mailbox. For what is older, or if a row of it was
+// damaged, Vanished tells of every UID that the mailbox no longer has.
+//
 // # What a crash leaves
 //
-//   - Append: the letter whole, or nothing but a file in tmp/.
+//   - Append: the letter whole, or nothing but a file in tmp/. Several at once
+//     (Stage, Commit): all or none; so with Replace.
 //   - Store: some letters with new flags, some with the old; after a power cut
 //     names may fall back to the old flags. The index follows the names, with a
 //     new MODSEQ.
@@ -76,6 +84,8 @@
 //     afterwards, and done again when the account is next opened. Move renames:
 //     at every moment the letter has a name, in one mailbox or the other. If the
 //     index is lost just then, letters are where their files are.
+//   - Copy to another account: all or none. Move there copies, durably, then
+//     expunges: after a crash in between the letters are in both.
 //   - Delete: the mailbox whole, or gone; leftovers in tmp/ are swept.
 //   - Going to rest: lists old or new, each whole. The index is good; if it is
 //     lost as well, the lists are not believed.

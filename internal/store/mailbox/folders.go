@@ -132,6 +132,7 @@ func (a *Account) folders() (map[string]string, error) {
 func (a *Account) drop(ctx context.Context, b *box) error {
 	err := a.write(ctx, func(tx *sql.Tx) error {
 		for _, q := range []string{"DELETE FROM letter WHERE mailbox = ?", "DELETE FROM structure WHERE mailbox = ?",
+			"DELETE FROM history WHERE mailbox = ?",
 			"DELETE FROM keyword WHERE mailbox = ?", "DELETE FROM mailbox WHERE id = ?"} {
 			if _, err := tx.Exec(q, b.id); err != nil {
 				return err
@@ -143,7 +144,9 @@ func (a *Account) drop(ctx context.Context, b *box) error {
 		return err
 	}
 	b.end()
+	a.unwatch(b)
 	delete(a.boxes, b.name)
+	a.tell(b.name, NoticeDeleted)
 	return nil
 }
 
@@ -339,7 +342,7 @@ func (a *Account) renameInbox(ctx context.Context, to string) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	_, err = a.move(ctx, inbox, uids, a.boxes[to])
+	_, err = a.transfer(ctx, inbox, uids, a.boxes[to], moving)
 	return err
 }
 
@@ -399,10 +402,14 @@ func (a *Account) renameAll(ctx context.Context, list []renaming) error {
 		// Sessions have the mailbox under the old name: for them it is gone.
 		fresh := r.b.renamed(r.name, r.folder)
 		r.b.end()
+		a.unwatch(r.b)
 		delete(a.boxes, r.b.name)
 		a.boxes[r.name] = fresh
+		a.tellRename(r.b.name, r.name)
 	}
-	return a.finish(ctx)
+	err = a.finish(ctx)
+	a.watchAll()
+	return err
 }
 
 // renamed is the mailbox under another name, without sessions.
@@ -412,6 +419,7 @@ func (b *box) renamed(name, folder string) *box {
 		validity: b.validity, recent: b.recent, count: b.count, bytes: b.bytes,
 		newStamp: b.newStamp, curStamp: b.curStamp, ownStamp: b.ownStamp, lastScan: b.lastScan,
 		listStamp: b.listStamp, listNext: b.listNext, listCount: b.listCount, heir: b.heir, listSeen: b.listSeen,
+		historyFloor: b.historyFloor, historySize: b.historySize,
 		unsaved: true, uidNext: b.uidNext, modSeq: b.modSeq}
 }
 
@@ -445,7 +453,11 @@ func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 	default:
 		list = append(list, name)
 	}
-	return a.writeSubscriptions(list)
+	err = a.writeSubscriptions(list)
+	if err == nil {
+		a.tell(name, NoticeSubscribed)
+	}
+	return err
 }
 
 // readSubscriptions reads the file of Dovecot and Courier: a folder's directory

@@ -129,18 +129,21 @@ func (a *Account) register(ctx context.Context, boxes ...*box) error {
 	}
 	for _, b := range boxes {
 		a.boxes[b.name] = b
+		a.tell(b.name, NoticeCreated)
 	}
+	a.watchAll()
 	return nil
 }
 
 // create inserts the mailbox's row.
 func (b *box) create(tx *sql.Tx) error {
 	r, err := tx.Exec(`INSERT INTO mailbox (name, folder, validity, uidnext, modseq, recent, count, bytes, newstamp, curstamp,
-		liststamp, listnext, listcount, heir) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, ?, 0, ?)`,
-		b.name, b.folder, b.validity, b.uidNext, int64(b.modSeq), b.recent, b.listNext, b.heir)
+		liststamp, listnext, listcount, heir, historyfloor, historysize) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, ?, 0, ?, ?, 0)`,
+		b.name, b.folder, b.validity, b.uidNext, int64(b.modSeq), b.recent, b.listNext, b.heir, int64(b.modSeq))
 	if err != nil {
 		return err
 	}
+	b.historyFloor, b.historySize = b.modSeq, 0
 	b.id, err = r.LastInsertId()
 	return err
 }

@@ -17,7 +17,7 @@ var errCorrupt = errors.New("index is corrupt")
 
 // schemaVersion is the user_version of the index. One of another version is
 // thrown away like a corrupt one: it is only a cache.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // schema is the whole index. Letters have no rowid: a mailbox's letters stand
 // together, in the order in which they are read.
@@ -43,7 +43,9 @@ CREATE TABLE mailbox (
 	liststamp INTEGER NOT NULL,    -- mtime of the list of UIDs when it was last written or read, ns
 	listnext  INTEGER NOT NULL,    -- UIDNEXT and
 	listcount INTEGER NOT NULL,    -- letters when it was last written; 0: write it
-	heir      INTEGER NOT NULL     -- 1: the letters' UIDs are still to be taken from the list
+	heir      INTEGER NOT NULL,    -- 1: the letters' UIDs are still to be taken from the list
+	historyfloor INTEGER NOT NULL, -- all removals after this MODSEQ stand in history
+	historysize  INTEGER NOT NULL  -- bytes that the mailbox has there
 );
 CREATE TABLE letter (
 	mailbox  INTEGER NOT NULL,
@@ -56,6 +58,7 @@ CREATE TABLE letter (
 	keywords TEXT NOT NULL,        -- numbers, ascending, separated by spaces
 	received INTEGER NOT NULL,     -- s
 	size     INTEGER NOT NULL,     -- bytes, with CRLF
+	saved    INTEGER NOT NULL,     -- s; 0: not known
 	crc      INTEGER NOT NULL,     -- of mailbox, uid and base
 	PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
@@ -65,6 +68,12 @@ CREATE TABLE keyword (
 	number  INTEGER NOT NULL,
 	name    TEXT NOT NULL,
 	PRIMARY KEY (mailbox, number)
+) WITHOUT ROWID;
+CREATE TABLE history (            -- letters that are gone
+	mailbox INTEGER NOT NULL,
+	modseq  INTEGER NOT NULL,     -- of the removal
+	uids    BLOB NOT NULL,
+	PRIMARY KEY (mailbox, modseq)
 ) WITHOUT ROWID;
 CREATE TABLE structure (
 	mailbox INTEGER NOT NULL,
@@ -121,7 +130,7 @@ func (x *index) prepare() (err error) {
 	}{
 		{&x.locate, "SELECT base, info, isnew, crc FROM letter WHERE mailbox = ? AND uid = ?"},
 		{&x.part, "SELECT part FROM structure WHERE mailbox = ? AND uid = ?"},
-		{&x.letter, "SELECT modseq, flags, keywords, received, size FROM letter WHERE mailbox = ? AND uid = ?"},
+		{&x.letter, "SELECT modseq, flags, keywords, received, size, saved FROM letter WHERE mailbox = ? AND uid = ?"},
 		{&x.known, "SELECT uid FROM letter WHERE mailbox = ? AND base = ?"},
 	} {
 		if *s.to, err = x.db.Prepare(s.query); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -312,8 +313,8 @@ type arrival struct {
 
 // reconcile writes the difference between files and rows.
 func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[string]row) error {
-	d := delta{b: b}
-	var moved []arrival
+	var c change
+	d := c.of(b)
 	for base, r := range rows {
 		f, ok := files[base]
 		delete(files, base)
@@ -321,7 +322,7 @@ func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[st
 		case !ok:
 			d.removed = append(d.removed, r.uid)
 		case f != r.found:
-			moved = append(moved, arrival{letter{uid: r.uid, flags: flagsOf(f.info)}, base, f})
+			d.moved = append(d.moved, arrival{letter{uid: r.uid, flags: flagsOf(f.info)}, base, f})
 			if flagsOf(f.info) != r.flags {
 				d.changed = append(d.changed, letter{uid: r.uid, flags: flagsOf(f.info)})
 			}
@@ -343,22 +344,14 @@ func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[st
 		return b.renumber(ctx)
 	}
 	d.next, b.heir = uint32(next), false
-	for i := range arrivals {
-		d.added = append(d.added, arrivals[i].letter)
-	}
-	if d.empty() && len(moved) == 0 && d.next == b.uidNext {
+	d.added = arrivals
+	if d.empty() && len(d.moved) == 0 && d.next == b.uidNext {
 		return nil
 	}
 	sort.Slice(d.removed, func(i, j int) bool { return d.removed[i] < d.removed[j] })
 	sort.Slice(d.changed, func(i, j int) bool { return d.changed[i].uid < d.changed[j].uid })
-	d.stamp()
-	if err = b.complete(ctx, &d); err == nil {
-		for i := range arrivals {
-			arrivals[i].modSeq = b.modSeq + 1
-		}
-		err = b.acct.commit(ctx, func(tx *sql.Tx) error {
-			return errors.Join(b.forget(tx, d.removed), b.replace(tx, moved), b.refile(tx, d.changed, false), b.insert(tx, arrivals))
-		}, d)
+	if err = b.complete(ctx, d); err == nil {
+		err = b.acct.commit(ctx, &c)
 	}
 	if err != nil {
 		b.heir, b.listStamp = heir, listStamp
@@ -375,7 +368,7 @@ func (b *box) complete(ctx context.Context, d *delta) error {
 		if err != nil {
 			return err
 		}
-		old.flags, old.modSeq = l.flags, l.modSeq
+		old.flags = l.flags
 		*l = old
 	}
 	for _, uid := range d.removed {
@@ -401,7 +394,7 @@ func (b *box) stored(ctx context.Context, uid uint32) (letter, error) {
 	}
 	l := letter{uid: uid}
 	var words string
-	err := b.acct.idx.letter.QueryRowContext(ctx, b.id, uid).Scan(&l.modSeq, &l.flags, &words, &l.received, &l.size)
+	err := b.acct.idx.letter.QueryRowContext(ctx, b.id, uid).Scan(&l.modSeq, &l.flags, &words, &l.received, &l.size, &l.saved)
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, ErrGone
 	}
@@ -415,7 +408,7 @@ func (b *box) arrivals(files map[string]found) ([]arrival, error) {
 	list := make([]arrival, 0, len(files))
 	for base, f := range files {
 		n := maildir.ParseName(base)
-		x := arrival{letter{flags: flagsOf(f.info), size: n.VSize, received: n.Sec}, base, f}
+		x := arrival{letter{flags: flagsOf(f.info), size: n.VSize, received: n.Sec, saved: savedOf(n)}, base, f}
 		if ok, err := b.examine(&x); err != nil {
 			return nil, err
 		} else if !ok {
@@ -430,6 +423,26 @@ func (b *box) arrivals(files map[string]found) ([]arrival, error) {
 		return list[i].base < list[j].base
 	})
 	return list, nil
+}
+
+// savedOf tells when a letter came into its mailbox. Names of ours begin with
+// INTERNALDATE and have that time behind it; those of others begin with it.
+func savedOf(n maildir.Name) uint32 {
+	_, rest, _ := strings.Cut(n.Base, ".N")
+	if len(rest) > uniqueDigits && rest[uniqueDigits] == 'C' {
+		if ns, err := strconv.ParseUint(rest[:uniqueDigits], 16, 63); err == nil {
+			return seconds(int64(ns / 1e9))
+		}
+	}
+	return seconds(n.Sec)
+}
+
+// seconds is a time as a letter keeps it; 0 for one that it can't keep.
+func seconds(s int64) uint32 {
+	if s < 0 || s > math.MaxUint32 {
+		return 0
+	}
+	return uint32(s)
 }
 
 // examine asks the file for what its name doesn't tell. Dovecot and mbsync keep
@@ -532,8 +545,8 @@ func (b *box) refile(tx *sql.Tx, list []letter, words bool) error {
 
 // insert writes new letters.
 func (b *box) insert(tx *sql.Tx, list []arrival) error {
-	s, err := tx.Prepare(`INSERT INTO letter (mailbox, uid, base, info, isnew, modseq, flags, keywords, received, size, crc)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	s, err := tx.Prepare(`INSERT INTO letter (mailbox, uid, base, info, isnew, modseq, flags, keywords, received, size, saved, crc)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -544,7 +557,7 @@ func (b *box) insert(tx *sql.Tx, list []arrival) error {
 			words = b.sets[x.words].text
 		}
 		if _, err := s.Exec(b.id, x.uid, x.base, x.info, x.isNew, int64(x.modSeq), x.flags, words,
-			x.received, x.size, checksum(b.id, x.uid, x.base)); err != nil {
+			x.received, x.size, x.saved, checksum(b.id, x.uid, x.base)); err != nil {
 			return err
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
+	"iter"
 	"slices"
 
+	"facteur/internal/mail/imap"
 	"facteur/internal/store/maildir"
 )
 
@@ -21,7 +23,8 @@ type View struct {
 
 	uids     []uint32          // by sequence number - 1
 	next     uint32            // letters below are in uids, or gone
-	modSeq   uint64            // changes up to here were told
+	modSeq   uint64            // changes of letters up to here were told
+	highest  uint64            // everything up to here was told
 	words    int               // keywords that were told
 	own      map[uint32]uint64 // letters changed by this session → their MODSEQ then
 	recent   []span            // UIDs that are \Recent here
@@ -53,7 +56,7 @@ func (a *Account) Select(ctx context.Context, name string, readOnly bool) (*View
 		return nil, err
 	}
 	v := &View{acct: a, box: b, readOnly: readOnly, wakes: make(chan struct{}, 1), own: map[uint32]uint64{},
-		modSeq: b.modSeq, removals: b.removals, words: len(b.keywords)}
+		modSeq: b.modSeq, highest: b.modSeq, removals: b.removals, words: len(b.keywords)}
 	if b.views == nil {
 		b.views = map[*View]bool{}
 	}
@@ -122,6 +125,10 @@ func (v *View) UIDValidity() uint32 { return v.box.validity }
 // UIDNext is above every UID that this session knows.
 func (v *View) UIDNext() uint32 { return v.next }
 
+// HighestModSeq is the MODSEQ up to which this session was told everything
+// (RFC 7162 §3.1.2.1): who comes back with it misses nothing.
+func (v *View) HighestModSeq() uint64 { return v.highest }
+
 // Keywords are the names that letters of this mailbox have or had.
 func (v *View) Keywords() []string {
 	v.box.mu.RLock()
@@ -149,6 +156,47 @@ func (v *View) Letter(seq uint32) Letter {
 	out := b.show(l)
 	out.Recent = v.isRecent(uid)
 	return out
+}
+
+// batch is how many letters are looked at under one lock.
+const batch = 128
+
+// Letters gives the letters at sequence numbers, ascending, with their flags as of
+// now. The session must not Poll meanwhile.
+func (v *View) Letters(seqs imap.Ranges) iter.Seq2[uint32, Letter] {
+	return func(yield func(uint32, Letter) bool) {
+		var some [batch]Letter
+		for _, r := range seqs {
+			last := min(r.To, uint32(len(v.uids)))
+			for seq := max(r.From, 1); seq <= last; {
+				n := v.look(seq, some[:min(batch, last-seq+1)])
+				for i := range n {
+					if !yield(seq+uint32(i), some[i]) {
+						return
+					}
+				}
+				seq += uint32(n)
+			}
+		}
+	}
+}
+
+// look fills some with the letters from seq on.
+func (v *View) look(seq uint32, some []Letter) int {
+	b := v.box
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for i := range some {
+		uid := v.uids[int(seq)-1+i]
+		l, ok := b.known(uid, int(seq)-1+i)
+		if !ok {
+			some[i] = Letter{UID: uid}
+			continue
+		}
+		some[i] = b.show(l)
+		some[i].Recent = v.isRecent(uid)
+	}
+	return len(some)
 }
 
 // known finds a letter that is there, or was; guess is where it may stand.
@@ -221,6 +269,9 @@ func (v *View) Poll(ctx context.Context, expunges bool) ([]Change, error) {
 	if v.modSeq < b.modSeq {
 		out = v.reflagged(out, told)
 		v.modSeq = b.modSeq
+	}
+	if v.removals == b.removals {
+		v.highest = b.modSeq
 	}
 	clear(v.own)
 	if len(b.keywords) > v.words {
@@ -325,9 +376,7 @@ func (v *View) Close() error {
 	if len(b.views) > 0 {
 		return nil
 	}
-	if v.acct.store.watch != nil {
-		v.acct.store.watch.remove(b)
-	}
+	v.acct.unwatch(b)
 	b.unload()
 	if b.unsaved && !b.gone && v.acct.started {
 		return v.acct.write(context.Background(), func(tx *sql.Tx) error {

@@ -13,23 +13,54 @@ type watcher struct {
 	mu    sync.Mutex
 	fs    *fsnotify.Watcher // made with the first mailbox
 	boxes map[string]*box   // by directory
+	roots map[string]*Account
 }
 
-func newWatcher() *watcher { return &watcher{boxes: map[string]*box{}} }
+func newWatcher() *watcher { return &watcher{boxes: map[string]*box{}, roots: map[string]*Account{}} }
+
+// start makes the system's watcher. Callers hold mu.
+func (w *watcher) start() bool {
+	if w.fs == nil {
+		fs, err := fsnotify.NewWatcher()
+		if err != nil {
+			return false
+		}
+		w.fs = fs
+		go w.run(fs)
+	}
+	return true
+}
+
+// addRoot watches the Maildir itself, for mailboxes that come and go.
+func (w *watcher) addRoot(a *Account) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.start() && w.roots[a.root] == nil && w.fs.Add(a.root) == nil {
+		w.roots[a.root] = a
+	}
+}
+
+// removeRoot stops watching the Maildir itself.
+func (w *watcher) removeRoot(a *Account) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.roots[a.root] == a {
+		delete(w.roots, a.root)
+		w.fs.Remove(a.root)
+	}
+}
 
 // add watches the two directories of a mailbox.
 func (w *watcher) add(b *box) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.fs == nil {
-		fs, err := fsnotify.NewWatcher()
-		if err != nil {
-			return
-		}
-		w.fs = fs
-		go w.run(fs)
+	if !w.start() {
+		return
 	}
 	for _, dir := range []string{b.dir.New(""), b.dir.Cur("")} {
+		if w.boxes[dir] == b {
+			continue
+		}
 		if w.fs.Add(dir) == nil {
 			w.boxes[dir] = b
 		}
@@ -69,6 +100,9 @@ func (w *watcher) run(fs *fsnotify.Watcher) {
 			for dir := range w.boxes {
 				all = append(all, dir)
 			}
+			for root := range w.roots {
+				all = append(all, root)
+			}
 			w.mu.Unlock()
 			for _, dir := range all {
 				w.touched(dir)
@@ -79,10 +113,13 @@ func (w *watcher) run(fs *fsnotify.Watcher) {
 
 func (w *watcher) touched(dir string) {
 	w.mu.Lock()
-	b := w.boxes[dir]
+	b, a := w.boxes[dir], w.roots[dir]
 	w.mu.Unlock()
-	if b != nil {
+	switch {
+	case b != nil:
 		b.acct.poke()
+	case a != nil:
+		a.poke()
 	}
 }
 
@@ -94,4 +131,5 @@ func (w *watcher) close() {
 		w.fs = nil
 	}
 	clear(w.boxes)
+	clear(w.roots)
 }
