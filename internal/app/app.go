@@ -40,6 +40,7 @@ import (
 	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/maildir"
+	"facteur/internal/store/namespace"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/reputation"
 	"facteur/internal/store/stspolicy"
@@ -64,10 +65,11 @@ type App struct {
 	tlsReport  *tlsreport.Store
 	tls        *tlspolicy.Keeper
 	mailboxes  *mailbox.Store
+	names      *names
+	spaces     *namespace.House
 	meter      *maildir.Meter
 	certs      *certs.Store
 	resolver   *dns.Resolver
-	names      *names
 	router     *route.Router
 	desk       *intake.Desk
 	logins     atomic.Pointer[login.Rules]
@@ -116,6 +118,9 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.mailboxes = mailbox.New(vfs.OS{}, a.events)
+	if err = a.openNamespaces(c); err != nil {
+		return err
+	}
 	a.meter = maildir.NewMeter(vfs.OS{})
 	return nil
 }

@@ -58,6 +58,7 @@ func (a *App) Reload(c *config.Config) error {
 	}
 	a.journey.Configure(journeyLimits(c))
 	a.setLimits(c)
+	a.setNamespaces(c)
 	a.setLogin(c, logins)
 	a.doors.renew(c, answers)
 	a.replace(c, fresh)

@@ -31,6 +31,7 @@ func (c *Config) Check() []error {
 	k.limits()
 	k.auth()
 	k.journey()
+	k.namespace()
 	k.session()
 	k.preGreet()
 	k.dataDir()

@@ -95,6 +95,10 @@ type Config struct {
 	Auth Auth `toml:"auth"`
 	// Certificates that stand for an account, each by itself.
 	ClientCertificates []ClientCertificate `toml:"client_certificate"`
+	// How the names of mailboxes look to mail programs.
+	Namespace Namespace `toml:"namespace"`
+	// Mailboxes that belong to the server.
+	PublicMailboxes []PublicMailbox `toml:"public_mailbox"`
 	// What an account may keep.
 	Mailbox Mailbox `toml:"mailbox"`
 	// How long it can be explained what happened to a message.
@@ -193,6 +197,7 @@ func Default() *Config {
 		Limits:     defaultLimits(),
 		Auth:       defaultAuth(),
 		Mailbox:    Mailbox{DefaultQuota: 10 << 30},
+		Namespace:  defaultNamespace(),
 		Access:     defaultAccess(),
 		Submission: defaultSubmission(),
 		Session:    defaultSession(),

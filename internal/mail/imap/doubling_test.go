@@ -45,7 +45,7 @@ func TestDoubling(t *testing.T) {
 		},
 		"utf7": func(n int) func() { s := many("ü&", n); return func() { DecodeUTF7(EncodeUTF7(s)) } },
 		"pattern": func(n int) func() {
-			p, s := NewPattern(many("*a", 50)+"b"), many("a", n/64)
+			p, s := NewPattern(many("*a", 50)+"b", '/'), many("a", n/64)
 			return func() { p.Match(s) }
 		},
 	} {

@@ -53,7 +53,7 @@ func TestPattern(t *testing.T) {
 		{"a*c", "a/b/c", true}, {"%/b", "a/b", true}, {"*%", "a/b", true}, {"%*", "a/b", true}, {"%%", "a", true}, {"", "", true}, {"", "a", false},
 		{"a%b%c", "axbxc", true}, {"a%b*c", "a/bc", false}, {"a*b%c", "a/b/bc", true}, {"INBOX", "INBOX", true}, {"%o*", "foo/bar", true},
 	} {
-		if got := NewPattern(c.pattern).Match(c.name); got != c.want {
+		if got := NewPattern(c.pattern, '/').Match(c.name); got != c.want {
 			t.Errorf("%q on %q: %v", c.pattern, c.name, got)
 		}
 	}
@@ -77,7 +77,7 @@ func FuzzPattern(f *testing.F) {
 		if len(p) > 10 || len(name) > 12 {
 			return
 		}
-		if got, want := NewPattern(p).Match(name), naive(p, name); got != want {
+		if got, want := NewPattern(p, '/').Match(name), naive(p, name); got != want {
 			t.Errorf("%q on %q: %v, want %v", p, name, got, want)
 		}
 	})

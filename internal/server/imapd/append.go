@@ -22,7 +22,7 @@ func (s *session) append(ctx context.Context, c imap.Command) (string, error) {
 		return "", refusal("[CANNOT] A message can't be empty")
 	}
 	options := mailbox.AppendOptions{Flags: toFlags(a.Flags), Received: a.Date}
-	validity, uid, err := s.account.Append(ctx, a.Mailbox, a.Literal, a.Literal.Size, options)
+	validity, uid, err := s.space.Append(ctx, a.Mailbox, a.Literal, a.Literal.Size, options)
 	if err != nil {
 		return "", s.checkStream(err)
 	}

@@ -151,7 +151,7 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 	if err != nil {
 		return "", s.refused(method, &login.Refusal{Reason: login.Later, User: user, Err: err})
 	}
-	s.account, s.user, s.bad = box, user, 0
+	s.space, s.user, s.bad = box, user, 0
 	s.wire.loginBy = time.Time{}
 	s.dec.SetLimits(imap.AfterLogin())
 	s.emit(LoggedIn{who: s.who(), Method: method})

@@ -12,7 +12,7 @@ import (
 // not complete is named.
 func (s *session) capabilities() string {
 	names := []string{"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
-	if s.account == nil {
+	if s.space == nil {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
 	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities} {

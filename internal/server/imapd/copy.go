@@ -14,7 +14,7 @@ func (s *session) copy(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil || len(seqs) == 0 {
 		return "COPY of nothing", err
 	}
-	validity, pairs, err := s.view.Copy(ctx, s.uids(seqs), a.Mailbox)
+	validity, pairs, err := s.space.Copy(ctx, s.view, s.uids(seqs), a.Mailbox)
 	return copyUID(validity, pairs) + "COPY completed", err
 }
 
@@ -25,7 +25,7 @@ func (s *session) move(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil || len(seqs) == 0 {
 		return "MOVE of nothing", err
 	}
-	validity, pairs, err := s.view.Move(ctx, s.uids(seqs), a.Mailbox)
+	validity, pairs, err := s.space.Move(ctx, s.view, s.uids(seqs), a.Mailbox)
 	if code := copyUID(validity, pairs); err == nil && code != "" {
 		s.untagged("OK " + code + "Moved")
 	}

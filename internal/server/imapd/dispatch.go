@@ -142,9 +142,9 @@ func done(text string) handler {
 // allowed compares a command's states with the session's.
 func (s *session) allowed(w when) error {
 	switch {
-	case w == beforeLogin && s.account != nil:
+	case w == beforeLogin && s.space != nil:
 		return &imap.SyntaxError{Text: "You are logged in already"}
-	case w >= afterLogin && s.account == nil:
+	case w >= afterLogin && s.space == nil:
 		return &imap.SyntaxError{Text: "Log in first"}
 	case w >= selected && s.view == nil:
 		return &imap.SyntaxError{Text: "No mailbox is selected"}

@@ -21,6 +21,7 @@ import (
 	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
 )
 
 func TestStartTLS(t *testing.T) {
@@ -90,7 +91,7 @@ func far(ctx context.Context, c Config) (net.Conn, <-chan struct{}) {
 
 func TestLoginDisabled(t *testing.T) {
 	asked := false
-	conn, done := far(t.Context(), Config{Gate: gate(), Open: func(context.Context, directory.Account) (*mailbox.Account, error) {
+	conn, done := far(t.Context(), Config{Gate: gate(), Open: func(context.Context, directory.Account) (*namespace.Space, error) {
 		asked = true
 		return nil, errors.New("asked")
 	}})

@@ -191,7 +191,7 @@ func (s *session) who() who {
 }
 
 func (s *session) sayEnd() {
-	if s.account != nil {
+	if s.space != nil {
 		s.emit(LoggedOut{who: s.who(), In: s.wire.in.Load(), Out: s.wire.out.Load(), Err: s.over})
 		return
 	}

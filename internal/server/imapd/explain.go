@@ -52,6 +52,8 @@ func storeError(command string, err error) (text string, known bool) {
 		return "[CANNOT] Mailbox name not allowed", true
 	case errors.Is(err, mailbox.ErrOverQuota):
 		return "[OVERQUOTA] Over quota", true
+	case errors.Is(err, mailbox.ErrNoPermission):
+		return "[NOPERM] Permission denied", true
 	case errors.Is(err, mailbox.ErrReadOnly):
 		return string(errReadOnly), true
 	case errors.Is(err, mailbox.ErrGone):
@@ -76,7 +78,7 @@ func noMailbox(command string) string {
 // countBad ends the session of a client that does not speak IMAP.
 func (s *session) countBad() {
 	most := maxBad
-	if s.account == nil {
+	if s.space == nil {
 		most = maxBadBeforeLogin
 	}
 	if s.bad++; s.bad >= most && s.over == nil {

@@ -24,6 +24,7 @@ import (
 	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
 	"facteur/internal/test/people"
 )
 
@@ -107,8 +108,12 @@ func gate(changes ...func(*login.Rules)) *login.Gate {
 	})
 }
 
-func (h *house) mailboxes(ctx context.Context, _ directory.Account) (*mailbox.Account, error) {
-	return h.store.Open(ctx, h.owner)
+func (h *house) mailboxes(ctx context.Context, _ directory.Account) (*namespace.Space, error) {
+	account, err := h.store.Open(ctx, h.owner)
+	if err != nil {
+		return nil, err
+	}
+	return namespace.Alone(account, h.owner.Address), nil
 }
 
 // client is one connection, line by line.

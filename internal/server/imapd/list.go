@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"facteur/internal/mail/imap"
@@ -13,14 +14,16 @@ import (
 func (s *session) list(ctx context.Context, c imap.Command) (string, error) {
 	l := c.Args.(imap.List)
 	if !l.Extended && len(l.Patterns) == 1 && l.Patterns[0] == "" {
-		s.untagged(`LIST (\Noselect) "/" ""`) // asks for the separator only
+		s.sayList("LIST", "", []string{`\Noselect`}) // asks for the separator only
+		s.enc.Raw("\r\n")
 		return "LIST completed", nil
 	}
-	infos, err := s.account.List(ctx)
+	wanted := s.patterns(l.Reference, l.Patterns)
+	match := wanted.match
+	infos, err := s.space.List(ctx, wanted.begins)
 	if err != nil {
 		return "", err
 	}
-	match := matcher(l.Reference, l.Patterns)
 	for _, f := range infos {
 		if !match(f.Name) {
 			continue
@@ -35,7 +38,7 @@ func (s *session) list(ctx context.Context, c imap.Command) (string, error) {
 // listOne writes the lines of one name, if it is wanted.
 func (s *session) listOne(ctx context.Context, l imap.List, f mailbox.Info, all []mailbox.Info) error {
 	wanted := chosen(l, f)
-	children := l.RecursiveMatch && childChosen(l, f, all)
+	children := l.RecursiveMatch && s.childChosen(l, f, all)
 	if !wanted && !children {
 		return nil
 	}
@@ -65,9 +68,9 @@ func chosen(l imap.List, f mailbox.Info) bool {
 	return f.Exists || f.HasChildren || l.SelectSubscribed
 }
 
-func childChosen(l imap.List, f mailbox.Info, all []mailbox.Info) bool {
+func (s *session) childChosen(l imap.List, f mailbox.Info, all []mailbox.Info) bool {
 	for _, other := range all {
-		if strings.HasPrefix(other.Name, f.Name+"/") && chosen(l, other) {
+		if strings.HasPrefix(other.Name, f.Name+s.space.Separator()) && chosen(l, other) {
 			return true
 		}
 	}
@@ -103,44 +106,54 @@ func attributes(l imap.List, f mailbox.Info) []string {
 func (s *session) sayList(kind, name string, attributes []string) {
 	s.enc.Raw("* " + kind + " ")
 	s.enc.Flags(attributes)
-	s.enc.Raw(` "/" `)
+	s.enc.Raw(" ")
+	s.enc.String(s.space.Separator())
+	s.enc.Raw(" ")
 	s.enc.Mailbox(name)
 }
 
-// matcher says whether a name is covered by one of the patterns, each put
-// behind the reference. INBOX is matched in any case.
-func matcher(reference string, patterns []string) func(name string) bool {
-	var exact, upper []imap.Pattern
-	for _, p := range patterns {
-		exact = append(exact, imap.NewPattern(imap.CanonicalInbox(reference+p)))
-		upper = append(upper, imap.NewPattern(strings.ToUpper(reference+p)))
-	}
-	return func(name string) bool {
-		if name == "INBOX" {
-			return anyMatch(upper, name)
-		}
-		return anyMatch(exact, name)
-	}
+// patterns is what LIST asks for, each pattern put behind the reference.
+type patterns struct {
+	exact []imap.Pattern
+	upper []imap.Pattern // for INBOX, which is meant in any case
 }
 
-func anyMatch(patterns []imap.Pattern, name string) bool {
-	for _, p := range patterns {
-		if p.Match(name) {
-			return true
+func (s *session) patterns(reference string, texts []string) (p patterns) {
+	sep := s.space.Separator()
+	for _, text := range texts {
+		text = reference + text
+		p.upper = append(p.upper, imap.NewPattern(strings.ToUpper(text), sep[0]))
+		if first, rest, deeper := strings.Cut(text, sep); deeper && strings.EqualFold(first, "INBOX") {
+			text = "INBOX" + sep + rest
 		}
+		p.exact = append(p.exact, imap.NewPattern(text, sep[0]))
 	}
-	return false
+	return p
+}
+
+// match says whether a name is covered.
+func (p patterns) match(name string) bool {
+	if name == "INBOX" {
+		return slices.ContainsFunc(p.upper, func(one imap.Pattern) bool { return one.Match(name) })
+	}
+	return slices.ContainsFunc(p.exact, func(one imap.Pattern) bool { return one.Match(name) })
+}
+
+// begins says whether a name that begins so may be covered.
+func (p patterns) begins(prefix string) bool {
+	return slices.ContainsFunc(p.exact, func(one imap.Pattern) bool { return one.Begins(prefix) })
 }
 
 // lsub is the old way to ask for subscriptions (RFC 3501 §6.3.9): a parent that
 // is not subscribed stands, as \Noselect, for children that "%" does not reach.
 func (s *session) lsub(ctx context.Context, c imap.Command) (string, error) {
 	l := c.Args.(imap.LSub)
-	infos, err := s.account.List(ctx)
+	wanted := s.patterns(l.Reference, l.Patterns)
+	match := wanted.match
+	infos, err := s.space.List(ctx, wanted.begins)
 	if err != nil {
 		return "", err
 	}
-	match := matcher(l.Reference, l.Patterns)
 	said := map[string]bool{}
 	for _, f := range infos {
 		if f.Subscribed {
@@ -159,7 +172,7 @@ func (s *session) lsubOne(f mailbox.Info, match func(string) bool, said map[stri
 		said[f.Name] = true
 		return
 	}
-	for name := parent(f.Name); parents && name != ""; name = parent(name) {
+	for name := s.parent(f.Name); parents && name != ""; name = s.parent(name) {
 		if match(name) && !said[name] {
 			said[name] = true
 			s.sayList("LSUB", name, []string{`\Noselect`})
@@ -169,6 +182,6 @@ func (s *session) lsubOne(f mailbox.Info, match func(string) bool, said map[stri
 }
 
 // parent of a name, "" at the top.
-func parent(name string) string {
-	return name[:max(0, strings.LastIndexByte(name, '/'))]
+func (s *session) parent(name string) string {
+	return name[:max(0, strings.LastIndex(name, s.space.Separator()))]
 }

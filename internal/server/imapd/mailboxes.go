@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"context"
-	"strings"
 
 	"facteur/internal/mail/imap"
 )
@@ -10,8 +9,7 @@ import (
 // create makes a mailbox. A "/" at the end only says that children will follow
 // (RFC 9051 §6.3.4). A special use that is asked for is not kept.
 func (s *session) create(ctx context.Context, c imap.Command) (string, error) {
-	name := strings.TrimSuffix(c.Args.(imap.Create).Mailbox, "/")
-	return "CREATE completed", s.account.Create(ctx, name)
+	return "CREATE completed", s.space.Create(ctx, c.Args.(imap.Create).Mailbox)
 }
 
 func (s *session) delete(ctx context.Context, c imap.Command) (string, error) {
@@ -20,7 +18,7 @@ func (s *session) delete(ctx context.Context, c imap.Command) (string, error) {
 		return "", refusal("[CANNOT] INBOX can't be deleted")
 	}
 	s.leave(name)
-	return "DELETE completed", s.account.Delete(ctx, name)
+	return "DELETE completed", s.space.Delete(ctx, name)
 }
 
 func (s *session) rename(ctx context.Context, c imap.Command) (string, error) {
@@ -28,19 +26,18 @@ func (s *session) rename(ctx context.Context, c imap.Command) (string, error) {
 	if r.From != "INBOX" {
 		s.leave(r.From)
 	}
-	return "RENAME completed", s.account.Rename(ctx, r.From, r.To)
+	return "RENAME completed", s.space.Rename(ctx, r.From, r.To)
 }
 
 // leave unselects a mailbox that this session is about to take away from under
 // itself.
 func (s *session) leave(name string) {
-	if s.view != nil && (s.view.Name() == name || strings.HasPrefix(s.view.Name(), name+"/")) {
+	if s.view != nil && s.space.Holds(name) {
 		s.closeView()
 		s.untagged("OK [CLOSED] The selected mailbox is closed")
 	}
 }
 
 func (s *session) subscribe(ctx context.Context, c imap.Command) (string, error) {
-	name := strings.TrimSuffix(string(c.Args.(imap.Mailbox)), "/")
-	return c.Name + " completed", s.account.Subscribe(ctx, name, c.Name == "SUBSCRIBE")
+	return c.Name + " completed", s.space.Subscribe(ctx, string(c.Args.(imap.Mailbox)), c.Name == "SUBSCRIBE")
 }

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"facteur/internal/mail/imap"
@@ -15,16 +16,16 @@ func (s *session) selectMailbox(ctx context.Context, c imap.Command) (string, er
 		s.closeView()
 		s.untagged("OK [CLOSED] Previous mailbox is closed")
 	}
-	view, err := s.account.Select(ctx, string(c.Args.(imap.Mailbox)), c.Name == "EXAMINE")
+	view, err := s.space.Select(ctx, string(c.Args.(imap.Mailbox)), c.Name == "EXAMINE")
 	if err != nil {
 		return "", err
 	}
 	s.view = view
 	s.describe()
-	if view.ReadOnly() {
-		return "[READ-ONLY] EXAMINE completed", nil
+	if view.ReadOnly() { // by EXAMINE, or by the user's rights
+		return "[READ-ONLY] " + c.Name + " completed", nil
 	}
-	return "[READ-WRITE] SELECT completed", nil
+	return "[READ-WRITE] " + c.Name + " completed", nil
 }
 
 // describe is the untagged responses to SELECT.
@@ -50,7 +51,7 @@ func (s *session) firstUnseen() uint32 {
 
 func (s *session) closeView() {
 	if s.view != nil {
-		s.view.Close()
+		s.space.Deselect(s.view) //nolint:errcheck // what it could not write is read again from the files
 		s.view = nil
 	}
 }
@@ -60,6 +61,9 @@ func (s *session) close(ctx context.Context, _ imap.Command) (string, error) {
 	var err error
 	if !s.view.ReadOnly() {
 		err = s.view.Expunge(ctx, nil)
+	}
+	if errors.Is(err, mailbox.ErrNoPermission) {
+		err = nil // CLOSE succeeds, and expunges nothing (RFC 4314 §4)
 	}
 	s.closeView()
 	return "CLOSE completed", err

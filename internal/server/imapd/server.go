@@ -9,7 +9,7 @@ import (
 	"facteur/internal/flow/login"
 	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
-	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
 )
 
 // Config is what a Server needs. All but TLS and Version must be set.
@@ -24,8 +24,8 @@ type Config struct {
 	MaxMessage int64
 	// Gate lets users in.
 	Gate *login.Gate
-	// Open opens the mailboxes of one. Each session closes what it got.
-	Open func(ctx context.Context, account directory.Account) (*mailbox.Account, error)
+	// Open opens what one sees. Each session closes what it got.
+	Open func(ctx context.Context, account directory.Account) (*namespace.Space, error)
 	// Events hears of log-ins, log-outs and failures.
 	Events event.Sink
 }

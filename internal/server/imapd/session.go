@@ -12,6 +12,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/mail/imap"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
 )
 
 // session is one connection. One goroutine runs it.
@@ -24,7 +25,7 @@ type session struct {
 
 	began    time.Time
 	user     string
-	account  *mailbox.Account // nil before the log-in
+	space    *namespace.Space // nil before the log-in
 	view     *mailbox.View    // nil unless a mailbox is selected
 	enables  extension        // what ENABLE, or a command that implies it, has switched on
 	saved    imap.Ranges      // "$": UIDs that a SEARCH saved (RFC 5182)
@@ -82,8 +83,8 @@ func (s *session) end(ctx context.Context) {
 	}
 	s.wire.lastWords()
 	s.closeView()
-	if s.account != nil {
-		s.account.Close()
+	if s.space != nil {
+		s.space.Close()
 	}
 	s.sayEnd()
 }
@@ -115,7 +116,7 @@ func (s *session) command(ctx context.Context) {
 		return
 	}
 	var ok string
-	if s.account != nil {
+	if s.space != nil {
 		s.wire.act()
 	}
 	if err == nil {
@@ -146,7 +147,7 @@ func (s *session) refuseRest(c imap.Command, err error) {
 		return
 	}
 	most := 2 * s.server.config.MaxMessage
-	if s.account == nil {
+	if s.space == nil {
 		most = imap.BeforeLogin().LiteralBytes
 	}
 	if e := a.Literal.Refuse(most); e != nil && !answerable(e) {

@@ -14,7 +14,7 @@ func (s *session) status(ctx context.Context, c imap.Command) (string, error) {
 
 // sayStatus writes the STATUS response, or nothing but the error.
 func (s *session) sayStatus(ctx context.Context, name string, items []string) error {
-	st, err := s.account.Status(ctx, name)
+	st, err := s.space.Status(ctx, name)
 	if err != nil {
 		return err
 	}

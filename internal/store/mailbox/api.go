@@ -67,6 +67,7 @@ type Info struct {
 	// Exists is false for a subscribed name or a parent without a mailbox.
 	Exists      bool
 	HasChildren bool
+	Rights      Rights // of who asked; with ListFor only
 	SpecialUse  string // "\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive" or ""
 }
 

@@ -59,6 +59,8 @@ type box struct {
 	numbers                  map[string]uint16 // keyword in lower case → number, once asked for
 	setNumbers               map[string]uint32 // text of the keywords column → index of sets
 
+	shared aclCache // who else may do what; see share.go
+
 	mu       sync.RWMutex
 	uidNext  uint32
 	modSeq   uint64

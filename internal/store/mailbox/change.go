@@ -74,6 +74,10 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 	if err := v.writable(ctx); err != nil {
 		return nil, nil, err
 	}
+	f, err = v.changeable(f)
+	if err != nil {
+		return nil, nil, err
+	}
 	numbers, err := b.keywordNumbers(ctx, f.Keywords, op != FlagsRemove)
 	if err != nil {
 		return nil, nil, err
@@ -82,7 +86,7 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 	d := c.of(b)
 	d.words = true
 	uids, modified = b.unmodified(ascending(uids), unchangedSince)
-	err = b.reflag(ctx, d, uids, op, f.System, numbers)
+	err = b.reflag(ctx, d, uids, v.reflagging(op, f.System), numbers)
 	if len(d.changed) > 0 {
 		b.own()
 		if cerr := a.commit(ctx, &c); err == nil {
@@ -118,15 +122,17 @@ func (b *box) unmodified(uids []uint32, since uint64) (rest, modified []uint32) 
 
 // reflag renames files to tell flags and notes in d what changes. After an error
 // d has what was done.
-func (b *box) reflag(ctx context.Context, d *delta, uids []uint32, op FlagOp, f SystemFlags, numbers []uint16) error {
+func (b *box) reflag(ctx context.Context, d *delta, uids []uint32, r reflagging, numbers []uint16) error {
 	for _, uid := range uids {
 		i, ok := b.position(uid)
 		if !ok {
 			continue
 		}
 		l := b.letters[i]
-		flags := combine(op, l.flags, f)
-		words := b.set(combineWords(op, b.sets[l.words].text, numbers))
+		flags, words := r.system(l.flags), l.words
+		if r.keywords {
+			words = b.set(combineWords(r.op, b.sets[l.words].text, numbers))
+		}
 		if flags == l.flags && words == l.words {
 			continue
 		}
@@ -184,7 +190,7 @@ func (v *View) Expunge(ctx context.Context, uids []uint32) error {
 	a, b := v.acct, v.box
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := v.writable(ctx); err != nil {
+	if err := errors.Join(v.writable(ctx), v.needs(RightExpunge)); err != nil {
 		return err
 	}
 	wanted := ascending(uids)

@@ -162,25 +162,40 @@ func (a *Account) List(ctx context.Context) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	infos := map[string]*Info{}
-	at := func(name string) *Info {
-		if infos[name] == nil {
-			infos[name] = &Info{Name: name}
-		}
-		return infos[name]
-	}
+	infos := infoTree{}
 	for name := range a.boxes {
-		i := at(name)
-		i.Exists, i.SpecialUse = true, useOf(name)
-		for p := parent(name); p != ""; p = parent(p) {
-			at(p).HasChildren = true
-		}
+		infos.add(name).SpecialUse = useOf(name)
 	}
 	for _, name := range subscribed {
-		at(name).Subscribed = true
+		infos.at(name).Subscribed = true
 	}
-	list := make([]Info, 0, len(infos))
-	for _, i := range infos {
+	return infos.sorted(), nil
+}
+
+// infoTree is the lines of LIST by name.
+type infoTree map[string]*Info
+
+func (t infoTree) at(name string) *Info {
+	if t[name] == nil {
+		t[name] = &Info{Name: name}
+	}
+	return t[name]
+}
+
+// add puts in a mailbox and what stands above it.
+func (t infoTree) add(name string) *Info {
+	i := t.at(name)
+	i.Exists = true
+	for p := parent(name); p != ""; p = parent(p) {
+		t.at(p).HasChildren = true
+	}
+	return i
+}
+
+// sorted is the lines by name, INBOX first.
+func (t infoTree) sorted() []Info {
+	list := make([]Info, 0, len(t))
+	for _, i := range t {
 		list = append(list, *i)
 	}
 	sort.Slice(list, func(i, j int) bool {
@@ -190,7 +205,7 @@ func (a *Account) List(ctx context.Context) ([]Info, error) {
 		}
 		return x < y
 	})
-	return list, nil
+	return list
 }
 
 func parent(name string) string {
@@ -206,7 +221,7 @@ func (a *Account) Create(ctx context.Context, name string) error {
 	if err := a.ready(ctx); err != nil {
 		return err
 	}
-	name, err := newName(strings.TrimSuffix(name, maildir.Separator))
+	name, err := NewName(strings.TrimSuffix(name, maildir.Separator))
 	if err != nil {
 		return err
 	}
@@ -216,8 +231,8 @@ func (a *Account) Create(ctx context.Context, name string) error {
 	return a.create(ctx, name)
 }
 
-// newName is Canonical for a name that is to be made.
-func newName(name string) (string, error) {
+// NewName is Canonical for a name that is to be made.
+func NewName(name string) (string, error) {
 	name, err := maildir.Canonical(name)
 	if err != nil || strings.ContainsAny(name, "*%") || name[0] == '#' {
 		return "", ErrBadName
@@ -241,6 +256,9 @@ func (a *Account) create(ctx context.Context, name string) error {
 		return err
 	}
 	b := a.newBox(name, folder)
+	if err := a.inherit(b); err != nil {
+		return err
+	}
 	b.validity = a.nextValidity()
 	return a.register(ctx, b)
 }
@@ -310,7 +328,7 @@ func (a *Account) Rename(ctx context.Context, from, to string) error {
 	if err := a.ready(ctx); err != nil {
 		return err
 	}
-	to, err := newName(strings.TrimSuffix(to, maildir.Separator))
+	to, err := NewName(strings.TrimSuffix(to, maildir.Separator))
 	if err != nil {
 		return err
 	}

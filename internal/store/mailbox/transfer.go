@@ -42,6 +42,9 @@ func (v *View) MoveTo(ctx context.Context, uids []uint32, target *Account, to st
 	if v.readOnly {
 		return 0, nil, ErrReadOnly
 	}
+	if err := v.needs(RightDeleteMail | RightExpunge); err != nil {
+		return 0, nil, err
+	}
 	if target == v.acct {
 		return v.within(ctx, uids, to, moving)
 	}

@@ -20,6 +20,7 @@ type View struct {
 	readOnly bool
 	wakes    chan struct{}
 	closed   bool
+	may      func() Rights // nil: everything; see share.go
 
 	uids     []uint32          // by sequence number - 1
 	next     uint32            // letters below are in uids, or gone
@@ -227,7 +228,7 @@ func (v *View) Seq(uid uint32) uint32 {
 
 // current is the start of every operation of a session. Callers hold Account.mu.
 func (v *View) current(ctx context.Context) error {
-	if v.closed || v.box.gone {
+	if v.closed || v.box.gone || !v.Rights().Has(RightRead) {
 		return ErrMailboxGone
 	}
 	if err := v.acct.ready(ctx); err != nil {
@@ -332,6 +333,9 @@ func (v *View) Open(ctx context.Context, uid uint32) (Reader, error) {
 func (v *View) open(ctx context.Context, uid uint32) (*maildir.Letter, error) {
 	if v.Seq(uid) == 0 {
 		return nil, ErrGone
+	}
+	if err := v.needs(RightRead); err != nil {
+		return nil, err
 	}
 	l, err := v.box.read(ctx, uid)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errCorrupt) {

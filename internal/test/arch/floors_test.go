@@ -25,6 +25,7 @@ var edges = map[string]string{
 	"store/reputation → store/db":      "the room of the SQL that others keep their rows in",
 	"store/stspolicy → store/db":       "the room of the SQL that others keep their rows in",
 	"store/tlsreport → store/db":       "the room of the SQL that others keep their rows in",
+	"store/namespace → store/mailbox":  "a namespace is mailboxes under the names that one user has for them",
 	"store/mailbox → store/maildir":    "a mailbox is a Maildir with an index",
 	"store/mailbox → store/digest":     "what a letter says is kept beside the index",
 	"flow/advice → flow/intake":        "policy servers and milters are hooks of the desk",

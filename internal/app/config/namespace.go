@@ -1,0 +1,104 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
+)
+
+// Namespace is how the names of mailboxes look to mail programs.
+type Namespace struct {
+	// What divides the levels of a name on the wire: "/" or ".". On the disk nothing
+	// changes with it. Dovecot calls this separator, Cyrus unixhierarchysep.
+	Separator string `toml:"separator"`
+	// The prefix of a user's own mailboxes, with the separator at its end. "INBOX." with
+	// the separator "." is for mail programs that were set up for Courier, Cyrus or
+	// such a Dovecot. Dovecot calls this prefix, of its namespace of type private.
+	Prefix string `toml:"prefix"`
+	// The prefix of mailboxes that other users share, with the separator at its end;
+	// the address of the account follows. "": nobody sees mailboxes of others. Dovecot
+	// calls this prefix, of its namespace of type shared.
+	UsersPrefix string `toml:"users_prefix"`
+	// The prefix of public mailboxes, with the separator at its end. Dovecot calls
+	// this prefix, of its namespace of type public.
+	PublicPrefix string `toml:"public_prefix"`
+}
+
+// PublicMailbox is a mailbox that belongs to the server, for users to share.
+type PublicMailbox struct {
+	// Its name behind the prefix, "/" between levels: "Announcements".
+	Name string `toml:"name"`
+	// Who may do what, in the words of Dovecot's file dovecot-acl: "anyone lr",
+	// "user=alice@example.org lrswipte", "-user=bob@example.org s". The letters are
+	// those of RFC 4314. Nobody may do what is not said here.
+	ACL []string `toml:"acl"`
+}
+
+func defaultNamespace() Namespace {
+	return Namespace{Separator: "/", UsersPrefix: "Users/", PublicPrefix: "Public/"}
+}
+
+// Namespaces is the settings of names in the room's form.
+func (c *Config) Namespaces() *namespace.Settings {
+	n := c.Namespace
+	s := &namespace.Settings{Separator: n.Separator[0], Personal: n.Prefix, Users: n.UsersPrefix, Public: n.PublicPrefix}
+	for _, m := range c.PublicMailboxes {
+		s.PublicMailboxes = append(s.PublicMailboxes, namespace.PublicMailbox{
+			Name: m.Name, ACL: mailbox.ParseACL(strings.Join(m.ACL, "\n")),
+		})
+	}
+	return s
+}
+
+func (k *checker) namespace() {
+	n := k.c.Namespace
+	if n.Separator != "/" && n.Separator != "." {
+		k.failf("namespace.separator", `expected "/" or ".", found %q`, n.Separator)
+		return
+	}
+	seen := map[string]string{}
+	for _, p := range []struct{ key, prefix string }{
+		{"namespace.prefix", n.Prefix}, {"namespace.users_prefix", n.UsersPrefix}, {"namespace.public_prefix", n.PublicPrefix},
+	} {
+		k.prefix(p.key, p.prefix, n.Separator)
+		if other := seen[p.prefix]; other != "" && p.prefix != "" {
+			k.failf(p.key, "is the same as %s; expected prefixes that differ", other)
+		}
+		seen[p.prefix] = p.key
+	}
+	if len(k.c.PublicMailboxes) > 0 && n.PublicPrefix == "" {
+		k.failf("namespace.public_prefix", "is empty, and there are public mailboxes; expected a prefix for them")
+	}
+	k.publicMailboxes()
+}
+
+// prefix wants one level, or none.
+func (k *checker) prefix(key, prefix, separator string) {
+	level := strings.TrimSuffix(prefix, separator)
+	if prefix == "" || level != "" && level != prefix && !strings.ContainsAny(level, `/.\*%@#&`) && printableASCII(level) {
+		return
+	}
+	k.failf(key, `expected a word with the separator behind it, such as "Users%s", found %q`, separator, prefix)
+}
+
+func (k *checker) publicMailboxes() {
+	seen := map[string]bool{}
+	for i, m := range k.c.PublicMailboxes {
+		key := fmt.Sprintf("public_mailbox[%d]", i)
+		name, err := mailbox.NewName(m.Name)
+		switch {
+		case err != nil || name != m.Name || m.Name == "INBOX":
+			k.failf(key+".name", `%q can't be the name of a public mailbox; expected one such as "Announcements/2026"`, m.Name)
+		case seen[name]:
+			k.failf(key+".name", "%q is declared twice", m.Name)
+		}
+		seen[name] = true
+		for j, line := range m.ACL {
+			if _, ok := mailbox.ParseEntry(line); !ok {
+				k.failf(fmt.Sprintf("%s.acl[%d]", key, j), `expected a name and letters of "lrswipkxtea", such as "anyone lr", found %q`, line)
+			}
+		}
+	}
+}

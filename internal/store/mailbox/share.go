@@ -1,0 +1,285 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"facteur/internal/base/vfs"
+)
+
+// ErrNoPermission is said to somebody who may know that the mailbox exists.
+var ErrNoPermission = errors.New("no permission")
+
+var errLongACL = errors.New("the list of rights is too long: " + aclFile)
+
+// aclCache is a mailbox's ACL as it was last read. It has its own lock: what
+// sessions may do is asked for at each operation.
+type aclCache struct {
+	mu    sync.Mutex
+	read  bool
+	stamp vfs.Info // of the file; zero without one
+	list  ACL
+}
+
+func (b *box) aclPath() string { return filepath.Join(b.dir.Path, aclFile) }
+
+// acl is the mailbox's list: a stat if the file did not change.
+func (b *box) acl() (ACL, error) {
+	b.shared.mu.Lock()
+	defer b.shared.mu.Unlock()
+	return b.readACL()
+}
+
+// readACL is acl for who holds the lock.
+func (b *box) readACL() (ACL, error) {
+	c := &b.shared
+	info, err := b.dir.FS.Stat(b.aclPath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.read, c.stamp, c.list = true, vfs.Info{}, nil
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case c.read && c.stamp == info:
+		return c.list, nil
+	}
+	data, err := vfs.ReadFile(b.dir.FS, b.aclPath(), maxACLFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) >= maxACLFile {
+		return nil, errLongACL // half of it could say too much
+	}
+	c.read, c.stamp, c.list = true, info, ParseACL(string(data))
+	return c.list, nil
+}
+
+// writeACL replaces the file: old or new after a crash.
+func (b *box) writeACL(list ACL) error {
+	if len(list) > maxEntries {
+		return ErrLimit
+	}
+	b.shared.read = false
+	return vfs.WriteFile(b.dir.FS, b.aclPath(), []byte(list.String()), 0o600)
+}
+
+// rights is what somebody may do. Where the list can't be read, nobody but the
+// owner may do anything.
+func (b *box) rights(s Subject) Rights {
+	list, err := b.acl()
+	if err != nil {
+		b.acct.warn("rights of a mailbox can't be read: " + err.Error())
+		list = nil
+	}
+	return list.Rights(s)
+}
+
+// inherit gives a new mailbox the list of the nearest mailbox above it.
+func (a *Account) inherit(b *box) error {
+	for name := parent(b.name); name != ""; name = parent(name) {
+		if above := a.boxes[name]; above != nil {
+			list, err := above.acl()
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			b.shared.mu.Lock()
+			defer b.shared.mu.Unlock()
+			return b.writeACL(list)
+		}
+	}
+	return nil
+}
+
+// at finds a mailbox for an operation on it alone.
+func (a *Account) at(ctx context.Context, name string) (*box, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return nil, err
+	}
+	return a.find(name)
+}
+
+// Rights is what somebody may do with a mailbox; ErrNoMailbox if there is none.
+func (a *Account) Rights(ctx context.Context, name string, s Subject) (Rights, error) {
+	b, err := a.at(ctx, name)
+	if err != nil {
+		return NoRights, err
+	}
+	return b.rights(s), nil
+}
+
+// RightsAbove is what somebody may do with the nearest mailbox above a name,
+// which need not exist: who may create there. NoRights if there is none.
+func (a *Account) RightsAbove(ctx context.Context, name string, s Subject) (Rights, error) {
+	for name = parent(name); name != ""; name = parent(name) {
+		r, err := a.Rights(ctx, name, s)
+		if !errors.Is(err, ErrNoMailbox) {
+			return r, err
+		}
+	}
+	return NoRights, nil
+}
+
+// ACL is the list of a mailbox.
+func (a *Account) ACL(ctx context.Context, name string) (ACL, error) {
+	b, err := a.at(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return b.acl()
+}
+
+// ChangeACL replaces the entry of one name by what change makes of its rights; an
+// entry without any is removed. The list is durable when it returns.
+func (a *Account) ChangeACL(ctx context.Context, name, who string, negative bool, change func(Rights) Rights) error {
+	b, err := a.at(ctx, name)
+	if err != nil {
+		return err
+	}
+	b.shared.mu.Lock()
+	defer b.shared.mu.Unlock()
+	list, err := b.readACL()
+	if err != nil {
+		return err
+	}
+	e := list.entry(who, negative)
+	e.Rights = change(e.Rights)
+	if err := b.writeACL(list.with(e)); err != nil {
+		return err
+	}
+	return nil
+}
+
+// SetACL replaces the whole list.
+func (a *Account) SetACL(ctx context.Context, name string, list ACL) error {
+	b, err := a.at(ctx, name)
+	if err != nil {
+		return err
+	}
+	b.shared.mu.Lock()
+	defer b.shared.mu.Unlock()
+	return b.writeACL(list)
+}
+
+// Grants is who may look up any mailbox of the account beside its owner, sorted:
+// keys of addresses, and "anyone".
+func (a *Account) Grants(ctx context.Context) ([]string, error) {
+	boxes, err := a.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, b := range boxes {
+		list, err := b.acl()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list.Grants()...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// all is the mailboxes there are, in no order.
+func (a *Account) all(ctx context.Context) ([]*box, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return nil, err
+	}
+	boxes := make([]*box, 0, len(a.boxes))
+	for _, b := range a.boxes {
+		boxes = append(boxes, b)
+	}
+	return boxes, nil
+}
+
+// ListFor is List as somebody else may see it: mailboxes that he may look up,
+// and what stands above them. Subscriptions are the owner's and are left out.
+func (a *Account) ListFor(ctx context.Context, s Subject) ([]Info, error) {
+	boxes, err := a.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infos := infoTree{}
+	for _, b := range boxes {
+		if r := b.rights(s); r.Has(RightLookup) {
+			infos.add(b.name).Rights = r
+		}
+	}
+	return infos.sorted(), nil
+}
+
+// Restrict lets the session do only what rights says, which is asked at each
+// operation: a change of the ACL counts from then on.
+func (v *View) Restrict(s Subject) {
+	b := v.box
+	v.may = func() Rights { return b.rights(s) }
+}
+
+// Rights is what the session may do with the mailbox now.
+func (v *View) Rights() Rights {
+	if v.may == nil {
+		return AllRights
+	}
+	return v.may()
+}
+
+// needs is an error unless the session has all of these rights. To somebody who
+// may no longer look up the mailbox, it is not there.
+func (v *View) needs(want Rights) error {
+	switch r := v.Rights(); {
+	case r.Has(want):
+		return nil
+	case !r.Has(RightLookup):
+		return ErrMailboxGone
+	}
+	return ErrNoPermission
+}
+
+// changeable is the flags among f that the session may change, with an error if
+// it is none of them (RFC 4314 §4).
+func (v *View) changeable(f Flags) (Flags, error) {
+	if v.may == nil {
+		return f, nil
+	}
+	if err := v.needs(RightRead); err != nil {
+		return Flags{}, err
+	}
+	r := v.Rights()
+	out := r.Permitted(f)
+	asked := f.System != 0 || len(f.Keywords) > 0
+	none := out.System == 0 && len(out.Keywords) == 0
+	if asked && none || r&(RightSeen|RightWrite|RightDeleteMail) == 0 {
+		return out, ErrNoPermission
+	}
+	return out, nil
+}
+
+// reflagging is a change of flags, as far as the session may make it.
+type reflagging struct {
+	op       FlagOp
+	flags    SystemFlags
+	mask     SystemFlags // what may change
+	keywords bool        // they may change
+}
+
+func (v *View) reflagging(op FlagOp, f SystemFlags) reflagging {
+	const all = Seen | Answered | Flagged | Deleted | Draft
+	r := reflagging{op: op, flags: f, mask: all, keywords: true}
+	if v.may != nil {
+		may := v.Rights()
+		r.mask, r.keywords = may.Permitted(Flags{System: all}).System, may.Has(RightWrite)
+	}
+	return r
+}
+
+// system is what becomes of a letter's system flags.
+func (r reflagging) system(old SystemFlags) SystemFlags {
+	return combine(r.op, old, r.flags)&r.mask | old&^r.mask
+}

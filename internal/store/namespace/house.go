@@ -1,0 +1,109 @@
+package namespace
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/base/vfs"
+	"facteur/internal/store/mailbox"
+)
+
+// Settings is how names look, and which public mailboxes there are.
+type Settings struct {
+	Separator byte // '/' or '.'
+	// The prefixes, with the separator at their end; Personal may be "". Without
+	// Users nobody sees mailboxes of others.
+	Personal, Users, Public string
+	PublicMailboxes         []PublicMailbox
+}
+
+// PublicMailbox is a mailbox that belongs to the server.
+type PublicMailbox struct {
+	Name string // "/" between levels
+	ACL  mailbox.ACL
+}
+
+// Plain is the settings of a user who sees his own mailboxes only.
+func Plain() *Settings { return &Settings{Separator: '/'} }
+
+// Find gives the owner of an account by its address.
+type Find func(ctx context.Context, address string) lookup.Answer[mailbox.Owner]
+
+// House is what all Spaces share. It is safe for concurrent use.
+type House struct {
+	store    *mailbox.Store
+	find     Find
+	public   mailbox.Owner
+	shares   *shares
+	settings atomic.Pointer[Settings]
+}
+
+// NewHouse is the mailboxes of a data directory.
+func NewHouse(fs vfs.FS, dataDir string, store *mailbox.Store, find Find, s *Settings) (*House, error) {
+	known, err := openShares(fs, filepath.Join(dataDir, shareFile))
+	if err != nil {
+		return nil, err
+	}
+	h := &House{store: store, find: find, shares: known,
+		// No domain has such a directory: a dot in front would be "%2E".
+		public: mailbox.Owner{Address: "public", Home: filepath.Join(dataDir, "mail", ".public")}}
+	h.settings.Store(s)
+	return h, nil
+}
+
+// Configure takes over other settings, for those who log in from now on.
+func (h *House) Configure(s *Settings) { h.settings.Store(s) }
+
+// Open gives a user what he sees. Each Space is to be closed.
+func (h *House) Open(ctx context.Context, o mailbox.Owner) (*Space, error) {
+	own, err := h.store.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Space{house: h, settings: h.settings.Load(), own: own, user: o.Address}, nil
+}
+
+// Alone is a Space of one account without others and without public mailboxes.
+func Alone(own *mailbox.Account, user string) *Space {
+	return &Space{settings: Plain(), own: own, user: user}
+}
+
+// DeclarePublic makes the public mailboxes that the settings name and gives them
+// their rights. Those that are named no more stay, and nobody may look them up.
+func (h *House) DeclarePublic(ctx context.Context) error {
+	declared := h.settings.Load().PublicMailboxes
+	if len(declared) == 0 {
+		return nil
+	}
+	a, err := h.store.Open(ctx, h.public)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	there, err := a.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range declared {
+		exists := slices.ContainsFunc(there, func(i mailbox.Info) bool { return i.Name == m.Name && i.Exists })
+		if !exists {
+			err = a.Create(ctx, m.Name)
+		}
+		if err == nil {
+			err = a.SetACL(ctx, m.Name, m.ACL)
+		}
+		if err != nil {
+			return fmt.Errorf("public mailbox %q: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// declared says that the settings give a public mailbox its rights.
+func (s *Settings) declared(inner string) bool {
+	return slices.ContainsFunc(s.PublicMailboxes, func(m PublicMailbox) bool { return m.Name == inner })
+}
