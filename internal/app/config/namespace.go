@@ -43,13 +43,22 @@ func defaultNamespace() Namespace {
 // Namespaces is the settings of names in the room's form.
 func (c *Config) Namespaces() *namespace.Settings {
 	n := c.Namespace
-	s := &namespace.Settings{Separator: n.Separator[0], Personal: n.Prefix, Users: n.UsersPrefix, Public: n.PublicPrefix}
+	s := &namespace.Settings{Separator: n.Separator[0], Personal: n.prefix(n.Prefix), Users: n.prefix(n.UsersPrefix),
+		Public: n.prefix(n.PublicPrefix)}
 	for _, m := range c.PublicMailboxes {
 		s.PublicMailboxes = append(s.PublicMailboxes, namespace.PublicMailbox{
 			Name: m.Name, ACL: mailbox.ParseACL(strings.Join(m.ACL, "\n")),
 		})
 	}
 	return s
+}
+
+// prefix ends in the separator, whichever of the two the file has there.
+func (n Namespace) prefix(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.TrimRight(text, "/.") + n.Separator
 }
 
 func (k *checker) namespace() {
@@ -62,11 +71,12 @@ func (k *checker) namespace() {
 	for _, p := range []struct{ key, prefix string }{
 		{"namespace.prefix", n.Prefix}, {"namespace.users_prefix", n.UsersPrefix}, {"namespace.public_prefix", n.PublicPrefix},
 	} {
-		k.prefix(p.key, p.prefix, n.Separator)
-		if other := seen[p.prefix]; other != "" && p.prefix != "" {
+		k.prefix(p.key, p.prefix)
+		prefix := n.prefix(p.prefix)
+		if other := seen[prefix]; other != "" && prefix != "" {
 			k.failf(p.key, "is the same as %s; expected prefixes that differ", other)
 		}
-		seen[p.prefix] = p.key
+		seen[prefix] = p.key
 	}
 	if len(k.c.PublicMailboxes) > 0 && n.PublicPrefix == "" {
 		k.failf("namespace.public_prefix", "is empty, and there are public mailboxes; expected a prefix for them")
@@ -75,12 +85,12 @@ func (k *checker) namespace() {
 }
 
 // prefix wants one level, or none.
-func (k *checker) prefix(key, prefix, separator string) {
-	level := strings.TrimSuffix(prefix, separator)
-	if prefix == "" || level != "" && level != prefix && !strings.ContainsAny(level, `/.\*%@#&`) && printableASCII(level) {
+func (k *checker) prefix(key, prefix string) {
+	level := strings.TrimRight(prefix, "/.")
+	if prefix == "" || level != "" && len(prefix) == len(level)+1 && !strings.ContainsAny(level, `/.\*%@#&`) && printableASCII(level) {
 		return
 	}
-	k.failf(key, `expected a word with the separator behind it, such as "Users%s", found %q`, separator, prefix)
+	k.failf(key, `expected a word with the separator behind it, such as "Users/", found %q`, prefix)
 }
 
 func (k *checker) publicMailboxes() {

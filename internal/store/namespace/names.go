@@ -1,6 +1,9 @@
 package namespace
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // kind is whose a mailbox is.
 type kind uint8
@@ -65,17 +68,20 @@ func cutPrefixFold(wire, prefix string) (string, bool) {
 	return strings.CutPrefix(wire, prefix)
 }
 
-// inner reads the levels of a name.
+// inner reads the levels of a name, none of which may be empty.
 func (s *Settings) inner(wire string) (string, bool) {
-	if s.Separator == '/' {
-		return wire, wire != ""
-	}
 	levels := strings.Split(wire, s.sep())
+	if slices.Contains(levels, "") {
+		return "", false
+	}
+	if s.Separator == '/' {
+		return wire, true
+	}
 	for i, l := range levels {
 		levels[i] = readLevel(l)
 	}
 	inner := strings.Join(levels, "/")
-	return inner, wire != "" && s.outer(inner) == wire
+	return inner, s.outer(inner) == wire
 }
 
 // outer writes the levels of a name.
