@@ -25,6 +25,8 @@ type (
 	ID []string
 	// Enable is the names of ENABLE, upper-case.
 	Enable []string
+	// Compress is the algorithm of COMPRESS (RFC 4978), upper-case.
+	Compress string
 	// Mailbox is the one argument of SELECT, EXAMINE, DELETE, SUBSCRIBE and
 	// UNSUBSCRIBE, in UTF-8.
 	Mailbox string
@@ -110,8 +112,10 @@ func (d *Decoder) grammar(name string) (read func() any, known bool) {
 // sessionGrammar is the commands about the session itself.
 func (d *Decoder) sessionGrammar(name string) (read func() any, known bool) {
 	switch name {
-	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "IDLE":
+	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "IDLE", "UNAUTHENTICATE":
 		return nil, true
+	case "COMPRESS":
+		return func() any { return Compress(d.word()) }, true
 	case "LOGIN":
 		return d.login, true
 	case "AUTHENTICATE":

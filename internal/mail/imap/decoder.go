@@ -27,8 +27,12 @@ func AfterLogin() Limits {
 }
 
 // keptLine is how large a line buffer a Decoder keeps between commands, in
-// octets: an idle connection has to be cheap.
-const keptLine = 4 << 10
+// octets, and idleLine the same while there is no stream: an idle connection has to
+// be cheap.
+const (
+	keptLine = 4 << 10
+	idleLine = 128
+)
 
 // Decoder reads commands from a stream. It is used by one goroutine.
 type Decoder struct {
@@ -41,6 +45,7 @@ type Decoder struct {
 	pos  int    // what of line was understood
 	err  error  // the first error in this command; then nothing moves any more
 
+	streamed     int64 // octets of messages; see Streamed
 	lineBytes    int
 	literals     int
 	literalBytes int64
@@ -62,9 +67,17 @@ func (d *Decoder) SetLimits(l Limits) { d.limits = l }
 // §3). A name is then taken as it stands, "&" included.
 func (d *Decoder) SetUTF8(on bool) { d.utf8 = on }
 
-// SetReader continues on another stream, as after STARTTLS. What the old one
-// had buffered is forgotten.
-func (d *Decoder) SetReader(r *bufio.Reader) { d.r = r }
+// SetReader continues on another stream, as after a wait in which there was none
+// (nil). What the old one had buffered is forgotten.
+func (d *Decoder) SetReader(r *bufio.Reader) {
+	d.r = r
+	if r == nil && cap(d.line) > idleLine {
+		d.line = nil
+	}
+}
+
+// Streamed is how many octets of messages were read, of all commands so far.
+func (d *Decoder) Streamed() int64 { return d.streamed }
 
 // Buffered is how many octets the client sent ahead.
 func (d *Decoder) Buffered() int { return d.r.Buffered() }

@@ -21,6 +21,10 @@ func NewEncoder(w *bufio.Writer) *Encoder { return &Encoder{w: w} }
 // read after ENABLE of IMAP4rev2 (RFC 9051 §4.3, §5.1) or UTF8=ACCEPT (RFC 9755 §3).
 func (e *Encoder) SetUTF8(on bool) { e.utf8 = on }
 
+// SetWriter continues on another stream; nil while there is none. What the old one had
+// buffered stays there.
+func (e *Encoder) SetWriter(w *bufio.Writer) { e.w = w }
+
 // Writer is what the Encoder writes to, for the body of a literal.
 func (e *Encoder) Writer() io.Writer { return e.w }
 

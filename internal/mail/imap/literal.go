@@ -37,6 +37,7 @@ func (l *Literal) Read(p []byte) (int, error) {
 	if l.left > 0 {
 		n, err = l.d.r.Read(p)
 		l.left -= int64(n)
+		l.d.streamed += int64(n)
 	}
 	if l.left == 0 {
 		l.over, err = true, l.d.tail()

@@ -58,7 +58,6 @@ func (s *session) startTLS(ctx context.Context, c imap.Command) (string, error) 
 	if err == nil {
 		err = s.wire.startTLS(s.server.config.TLS)
 	}
-	s.useWire()
 	if err != nil {
 		s.over = err
 		return "", err
@@ -127,7 +126,7 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 	s.enc.Raw("+ " + sasl.Encode(challenge) + "\r\n")
 	err := s.enc.Flush()
 	if err == nil {
-		err = s.wire.await()
+		err = s.wire.await(s.wire.patience(), nil)
 	}
 	var line []byte
 	if err == nil {
@@ -153,6 +152,7 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 	}
 	s.space, s.user, s.bad = box, user, 0
 	s.wire.loginBy = time.Time{}
+	s.wire.conn.KeepAlive()
 	s.dec.SetLimits(imap.AfterLogin())
 	s.emit(LoggedIn{who: s.who(), Method: method})
 	return "[CAPABILITY " + s.capabilities() + "] Logged in", nil
@@ -185,4 +185,33 @@ func (s *session) refused(method string, r *login.Refusal) error {
 var authAnswers = [...]refusal{
 	login.Wrong: errAuthFailed, login.Later: errAuthLater, login.Limited: errLimited, login.Proxy: errProxy,
 	login.Binding: errBinding, login.NeedsTLS: errPrivacy, login.Unknown: errMechanism,
+}
+
+// unauthenticate puts the connection where it was before the log-in, but for its TLS
+// (RFC 8437). Compression ends with the line end of the command, and with that of the
+// answer; what came after the command is of nobody, and is forgotten if it was
+// compressed.
+func (s *session) unauthenticate(_ context.Context, c imap.Command) (string, error) {
+	if s.dec.Buffered() > 0 && s.wire.deflate != nil {
+		s.over = &imap.FatalError{Text: "Nothing may follow UNAUTHENTICATE under compression"}
+		return "", s.over
+	}
+	s.over = errUnauthenticated
+	s.depart()
+	s.over, s.personal, s.bad = nil, personal{}, 0
+	s.began, s.wire.loginBy = time.Now(), time.Now().Add(loginTime)
+	s.wire.in, s.wire.out = 0, 0
+	s.dec.SetLimits(imap.BeforeLogin())
+	s.useNames()
+	if err := s.wire.conn.Unknown(); err != nil {
+		s.over = &imap.FatalError{Text: err.Error()}
+		return "", s.over
+	}
+	s.tagged(c.Tag, "OK [CAPABILITY "+s.capabilities()+"] Logged out")
+	if s.over = s.enc.Flush(); s.over == nil && s.wire.deflate != nil {
+		s.wire.deflate = nil
+		s.wire.trailer = maxTrailer
+		s.wire.clear()
+	}
+	return "", errAnswered
 }

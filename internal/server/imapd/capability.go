@@ -36,7 +36,12 @@ func (s *session) loginCapabilities() (names []string) {
 }
 
 // sessionCapabilities is about the connection.
-func (s *session) sessionCapabilities() []string { return []string{"IDLE"} }
+func (s *session) sessionCapabilities() []string {
+	if s.wire.deflate != nil {
+		return []string{"IDLE", "UNAUTHENTICATE"}
+	}
+	return []string{"IDLE", "UNAUTHENTICATE", "COMPRESS=DEFLATE"}
+}
 
 var mailboxCapabilities = []string{"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "STATUS=SIZE"}
 

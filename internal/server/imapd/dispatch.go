@@ -71,6 +71,10 @@ func (s *session) sessionCommand(name string) (handler, when) {
 		return s.enable, afterLogin
 	case "IDLE":
 		return s.idle, afterLogin
+	case "COMPRESS":
+		return s.compress, afterLogin
+	case "UNAUTHENTICATE":
+		return s.unauthenticate, afterLogin
 	}
 	return nil, 0
 }

@@ -19,7 +19,9 @@
 // FETCH, STORE and SEARCH without UID, never between commands.
 //
 // Memory does not grow with messages: letters are streamed, in both directions,
-// and sets of messages are kept as ranges. Every wait has a deadline: a minute
+// and sets of messages are kept as ranges. A session that waits has no buffers, one
+// goroutine in IDLE as elsewhere, and with COMPRESS no more than what its client sent,
+// 32 KiB at most. Every wait has a deadline: a minute
 // to log in, 30 minutes of silence after that (RFC 9051 §5.4), five minutes for
 // a client that does not take what it asked for.
 //

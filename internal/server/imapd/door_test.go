@@ -246,7 +246,7 @@ func TestImplicitTLSAndIdleDeadline(t *testing.T) {
 // TestExplain is the table of errors and answers.
 func TestExplain(t *testing.T) {
 	rec := &recorder{}
-	h := &Server{Config{Events: rec}}
+	h := &Server{config: Config{Events: rec}, pools: newPools()}
 	here, there := net.Pipe()
 	defer here.Close()
 	for _, c := range []struct {
@@ -261,7 +261,7 @@ func TestExplain(t *testing.T) {
 		{"STORE", mailbox.ErrReadOnly, "NO [NOPERM]"}, {"FETCH", mailbox.ErrGone, "NO [EXPUNGEISSUED]"},
 		{"FETCH", errors.New("/var/lib/secret: i/o error"), "NO [UNAVAILABLE] Something went wrong here; ask about session "},
 	} {
-		s := newSession(h, newWire(listen.NewConn(there)))
+		s := newSession(h, newWire(listen.NewConn(there), h.pools))
 		if got := s.explain(c.command, c.err); !strings.HasPrefix(got, c.want) || strings.Contains(got, "/var") {
 			t.Errorf("%s %v: %q", c.command, c.err, got)
 		}

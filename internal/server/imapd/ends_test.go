@@ -17,13 +17,10 @@ func TestAutologout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		defer here.Close()
-		w := newWire(listen.NewConn(there))
+		w := newWire(listen.NewConn(there), newPools())
 		w.loginBy = time.Time{}
 		start := time.Now()
-		if err := w.await(); err != nil {
-			t.Fatal(err)
-		}
-		_, err := w.Read(make([]byte, 1))
+		err := w.await(w.patience(), nil)
 		if took := time.Since(start); took != idleTime || !errors.Is(err, os.ErrDeadlineExceeded) || farewell(err) == "" {
 			t.Error(took, err)
 		}

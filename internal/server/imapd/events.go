@@ -175,7 +175,7 @@ func (e Failed) Line() (string, string) {
 // reason is why a session ended, in a few words of our own.
 func reason(err error) string {
 	switch text := farewell(err); {
-	case err == nil || err == errLogout:
+	case err == nil || err == errLogout || err == errUnauthenticated:
 		return "Logged out"
 	case text != "":
 		return printable(text)
@@ -192,7 +192,7 @@ func (s *session) who() who {
 
 func (s *session) sayEnd() {
 	if s.space != nil {
-		s.emit(LoggedOut{who: s.who(), In: s.wire.in.Load(), Out: s.wire.out.Load(), Err: s.over})
+		s.emit(LoggedOut{who: s.who(), In: s.wire.in, Out: s.wire.out, Err: s.over})
 		return
 	}
 	w := s.who()

@@ -31,10 +31,13 @@ type Config struct {
 }
 
 // Server serves any number of connections.
-type Server struct{ config Config }
+type Server struct {
+	config Config
+	pools  *pools
+}
 
 // New makes a Server.
-func New(c Config) *Server { return &Server{c} }
+func New(c Config) *Server { return &Server{c, newPools()} }
 
 // The waits of a session.
 const (
@@ -54,5 +57,5 @@ const (
 
 // Serve runs the session of one connection to its end. It is a listen.Handler.
 func (s *Server) Serve(ctx context.Context, c *listen.Conn) {
-	newSession(s, newWire(c)).run(ctx)
+	newSession(s, newWire(c, s.pools)).run(ctx)
 }

@@ -24,30 +24,32 @@ type session struct {
 	id     string // for the log, and for people who ask about an error
 
 	began    time.Time
-	user     string
-	space    *namespace.Space // nil before the log-in
-	view     *mailbox.View    // nil unless a mailbox is selected
-	enables  extension        // what ENABLE, or a command that implies it, has switched on
-	saved    imap.Ranges      // "$": UIDs that a SEARCH saved (RFC 5182)
 	failures authFailures
 	bad      int   // commands that made no sense
 	over     error // why the session ends; errLogout if the client wished it
+
+	personal
+}
+
+// personal is what a session has of the user who logged in. All of it goes at once
+// when he logs out and the connection stays (UNAUTHENTICATE), so that nobody gets to
+// see what another left (ATTACKS IMAP-024): whatever a command keeps stands here.
+type personal struct {
+	user    string
+	space   *namespace.Space // nil before the log-in
+	view    *mailbox.View    // nil unless a mailbox is selected
+	enables extension        // what ENABLE, or a command that implies it, has switched on
+	saved   imap.Ranges      // "$": UIDs that a SEARCH saved (RFC 5182)
 }
 
 // errLogout ends a session as it should.
 var errLogout = errors.New("logged out")
 
-func newSession(srv *Server, w *wire) *session {
-	s := &session{server: srv, wire: w, id: newID(), began: time.Now()}
-	s.useWire()
-	return s
-}
+// errUnauthenticated ends what a user has of a session, and not the session.
+var errUnauthenticated = errors.New("unauthenticated")
 
-// useWire makes the reader and the writer of what the wire is now.
-func (s *session) useWire() {
-	s.enc = imap.NewEncoder(s.wire.w)
-	s.dec = imap.NewDecoder(s.wire.r, imap.BeforeLogin(), s.goOn)
-	s.useNames()
+func newSession(srv *Server, w *wire) *session {
+	return &session{server: srv, wire: w, dec: w.dec, enc: w.enc, id: newID(), began: time.Now()}
 }
 
 // newID is 64 random bits, short enough to be read out on the telephone.
@@ -57,18 +59,12 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// goOn is the command continuation request of a literal.
-func (s *session) goOn() error {
-	s.enc.Raw("+ OK\r\n")
-	return s.enc.Flush()
-}
-
 func (s *session) run(ctx context.Context) {
 	defer s.end(ctx)
 	s.untagged("OK [CAPABILITY " + s.capabilities() + "] " + s.server.config.Hostname + " ready")
 	for s.over == nil {
 		if s.over = s.enc.Flush(); s.over == nil {
-			s.over = s.wire.await()
+			s.over = s.wire.await(s.wire.patience(), nil)
 		}
 		if s.over == nil {
 			s.command(ctx)
@@ -78,10 +74,19 @@ func (s *session) run(ctx context.Context) {
 
 // end says good-bye where the client did not, and gives everything back.
 func (s *session) end(ctx context.Context) {
-	if text := farewell(s.over); text != "" {
+	text := farewell(s.over)
+	if text != "" {
 		s.untagged("BYE " + text)
 	}
 	s.wire.lastWords()
+	s.depart()
+	if text != "" && s.over != errDrained {
+		s.wire.conn.HangUp() // the client may still be sending
+	}
+}
+
+// depart gives back what belongs to the user, if there is one, and tells of the end.
+func (s *session) depart() {
 	s.closeView()
 	if s.space != nil {
 		s.space.Close()

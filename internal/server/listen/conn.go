@@ -12,8 +12,8 @@ import (
 	"facteur/internal/base/limit"
 )
 
-// Conn is an accepted connection. It belongs to its handler's goroutine; only
-// the waking of Drain and of the shedding comes from elsewhere.
+// Conn is an accepted connection. It belongs to its handler's goroutine; only Nudge
+// and the waking of Drain and of the shedding come from elsewhere.
 type Conn struct {
 	// Conn is the stream, encrypted once TLS is on.
 	net.Conn
@@ -29,8 +29,13 @@ type Conn struct {
 	service string
 	away    bool // a proxy on another machine speaks for the client
 
+	one [1]byte // see ReadLate
+
 	mu       sync.Mutex
 	idle     time.Time // since when it waits for a command, which may be interrupted
+	until    time.Time // the deadline of that
+	lull     bool      // it is in Await, which Nudge may end
+	nudged   bool
 	known    bool
 	counted  bool   // as a client, at the gate
 	account  string // counted under it, at the gate
@@ -95,8 +100,8 @@ func (c *Conn) Idle(d time.Duration) bool {
 		return false
 	}
 	now := time.Now()
-	c.idle = now
-	c.raw.SetDeadline(now.Add(d))
+	c.idle, c.until = now, now.Add(d)
+	c.raw.SetDeadline(c.until)
 	return true
 }
 

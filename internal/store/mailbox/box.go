@@ -258,12 +258,16 @@ func (b *box) clear() {
 	}
 }
 
-// wake gives each session a token.
+// wake gives each session a token, and tells those who want to be told. Callers hold
+// Account.mu.
 func (b *box) wake() {
 	for v := range b.views {
 		select {
 		case v.wakes <- struct{}{}:
 		default:
+		}
+		if v.onWake != nil {
+			v.onWake()
 		}
 	}
 }

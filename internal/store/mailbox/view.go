@@ -19,6 +19,7 @@ type View struct {
 	box      *box
 	readOnly bool
 	wakes    chan struct{}
+	onWake   func()
 	closed   bool
 	may      func() Rights // nil: everything; see share.go
 
@@ -320,6 +321,15 @@ func (v *View) reflagged(out []Change, told int) []Change {
 
 // Wake gets a token when Poll would find something. Never closed.
 func (v *View) Wake() <-chan struct{} { return v.wakes }
+
+// OnWake has f called whenever Poll would find something, beside the token of Wake;
+// nil: nobody any more. f is called under a lock of the account: it must neither wait
+// nor call back. When OnWake returns, the f before is not being called.
+func (v *View) OnWake(f func()) {
+	v.acct.mu.Lock()
+	defer v.acct.mu.Unlock()
+	v.onWake = f
+}
 
 // Open reads a message; ErrGone if another session expunged it.
 func (v *View) Open(ctx context.Context, uid uint32) (Reader, error) {
