@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// file is a letter in memory.
-type file struct{ *bytes.Reader }
+// inMemory is a letter in memory.
+type inMemory struct{ *bytes.Reader }
 
-func letter(text string) file {
-	return file{bytes.NewReader([]byte(strings.ReplaceAll(text, "\n", "\r\n")))}
+func letter(text string) inMemory {
+	return inMemory{bytes.NewReader([]byte(strings.ReplaceAll(text, "\n", "\r\n")))}
 }
 
 func make1(t *testing.T, text string) *Digest {
@@ -101,13 +101,13 @@ func TestLarge(t *testing.T) {
 }
 
 // torn fails in the midst.
-type torn struct{ file }
+type torn struct{ inMemory }
 
 func (t torn) ReadAt(p []byte, off int64) (int, error) {
 	if off > 100_000 {
 		return 0, io.ErrUnexpectedEOF
 	}
-	return t.file.ReadAt(p, off)
+	return t.inMemory.ReadAt(p, off)
 }
 
 // TestCommon: longestName covers the list.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/store/digest"
 	"facteur/internal/store/maildir"
 )
 
@@ -35,29 +36,29 @@ type Account struct {
 
 	// mu is held by whoever changes files or index, or compares the two. What a
 	// loaded box shows has a lock of its own.
-	mu         sync.Mutex
-	started    bool
-	owner      Owner
-	idx        *index
-	state      state // as facteur-uids has it
-	marked     bool  // facteur-uids says that we are writing
-	epoch      int64
-	changes    int64
-	founding   bool                // the index is new and has no mailboxes yet
-	left       map[string]lastSeen // by folder, while founding: what facteur-uids says, if it is to be believed
-	validity   uint32              // the last one given
-	boxes      map[string]*box
-	rootStamp  int64
-	todos      []todo
-	done       []int64 // ids of todos that the next write removes
-	structures []cachedPart
-	partBytes  int
-	serial     uint32 // makes file names unique
-	watches    map[*Watch]bool
+	mu        sync.Mutex
+	started   bool
+	owner     Owner
+	idx       *index
+	state     state // as facteur-uids has it
+	marked    bool  // facteur-uids says that we are writing
+	epoch     int64
+	changes   int64
+	founding  bool                // the index is new and has no mailboxes yet
+	left      map[string]lastSeen // by folder, while founding: what facteur-uids says, if it is to be believed
+	validity  uint32              // the last one given
+	boxes     map[string]*box
+	rootStamp int64
+	todos     []todo
+	done      []int64 // ids of todos that the next write removes
+	digests   *digest.Cache
+	serial    uint32 // makes file names unique
+	watches   map[*Watch]bool
 }
 
 func newAccount(s *Store, o Owner) *Account {
-	return &Account{store: s, home: o.Home, root: filepath.Join(o.Home, "Maildir"), owner: o}
+	return &Account{store: s, home: o.Home, root: filepath.Join(o.Home, "Maildir"), owner: o,
+		digests: digest.New(filepath.Join(o.Home, "cache.db"))}
 }
 
 // start opens the index unless that was done, and makes what is missing.
@@ -82,6 +83,7 @@ func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 		return fmt.Errorf("mailboxes in %s: %w", a.home, err)
 	}
 	a.started = true
+	a.digests.Open()
 	return nil
 }
 
@@ -123,7 +125,6 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 		return false, err
 	}
 	a.marked, a.boxes, a.todos, a.done = false, map[string]*box{}, nil, nil
-	a.structures, a.partBytes = nil, 0
 	a.founding, a.left = false, a.state.Boxes
 	a.validity = 0 // what was given is in facteur-uids, or it was not given
 	path := filepath.Join(a.home, "index.db")
@@ -239,9 +240,6 @@ func (a *Account) write(ctx context.Context, fn func(*sql.Tx) error) error {
 				return err
 			}
 		}
-		if err := a.writeStructures(tx); err != nil {
-			return err
-		}
 		_, err := tx.Exec("UPDATE meta SET epoch = ?, changes = ?, validity = ?", a.epoch, a.changes+1, a.validity)
 		return err
 	})
@@ -249,7 +247,7 @@ func (a *Account) write(ctx context.Context, fn func(*sql.Tx) error) error {
 		return err
 	}
 	a.changes++
-	a.done, a.structures, a.partBytes = nil, nil, 0
+	a.done = nil
 	return nil
 }
 
@@ -286,10 +284,11 @@ func (a *Account) stop() error {
 		return nil
 	}
 	a.started = false
+	a.digests.Close()
 	ctx := context.Background()
 	a.writeLists(ctx)
 	var err error
-	if len(a.done) > 0 || len(a.structures) > 0 || a.anyUnsaved() {
+	if len(a.done) > 0 || a.anyUnsaved() {
 		err = a.write(ctx, a.saveBoxes)
 	}
 	for _, b := range a.boxes {

@@ -9,10 +9,11 @@
 //	HOME/Maildir/.X/dovecot-…    those of the mailbox X
 //	HOME/Maildir/subscriptions   subscribed names, in Dovecot's form
 //	HOME/index.db                the index: SQLite in WAL mode, synchronous=FULL
+//	HOME/cache.db                what the letters say; see package digest
 //
 // The files are the truth about which letters exist and what their system flags
 // are. The index adds UIDs, MODSEQs and keywords, and keeps what would take long
-// to find out: sizes, dates, structures. It can be deleted at any time while nobody
+// to find out: sizes and dates. It can be deleted at any time while nobody
 // uses the account (for some ten seconds: facteur-uids says "open false"); then
 // keywords are lost, but not UIDs. The same happens when it is corrupt or is not
 // the one that facteur-uids names: an index from a backup, older than the mail,

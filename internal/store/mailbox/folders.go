@@ -131,7 +131,7 @@ func (a *Account) folders() (map[string]string, error) {
 // drop takes a mailbox out of the index. Its sessions end.
 func (a *Account) drop(ctx context.Context, b *box) error {
 	err := a.write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{"DELETE FROM letter WHERE mailbox = ?", "DELETE FROM structure WHERE mailbox = ?",
+		for _, q := range []string{"DELETE FROM letter WHERE mailbox = ?",
 			"DELETE FROM history WHERE mailbox = ?",
 			"DELETE FROM keyword WHERE mailbox = ?", "DELETE FROM mailbox WHERE id = ?"} {
 			if _, err := tx.Exec(q, b.id); err != nil {

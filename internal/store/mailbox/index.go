@@ -75,12 +75,6 @@ CREATE TABLE history (            -- letters that are gone
 	uids    BLOB NOT NULL,
 	PRIMARY KEY (mailbox, modseq)
 ) WITHOUT ROWID;
-CREATE TABLE structure (
-	mailbox INTEGER NOT NULL,
-	uid     INTEGER NOT NULL,
-	part    BLOB NOT NULL,
-	PRIMARY KEY (mailbox, uid)
-) WITHOUT ROWID;
 CREATE TABLE todo (               -- file operations that were decided and may not be done
 	id      INTEGER PRIMARY KEY,
 	source  TEXT NOT NULL,        -- path below Maildir
@@ -93,7 +87,7 @@ type index struct {
 	path string
 	file os.FileInfo // as it was opened
 	// What is asked for letter by letter is prepared once.
-	locate, part, letter, known *sql.Stmt
+	locate, letter, known *sql.Stmt
 }
 
 // openIndex opens the file, which may not exist. It gives errCorrupt if it is
@@ -129,7 +123,6 @@ func (x *index) prepare() (err error) {
 		query string
 	}{
 		{&x.locate, "SELECT base, info, isnew, crc FROM letter WHERE mailbox = ? AND uid = ?"},
-		{&x.part, "SELECT part FROM structure WHERE mailbox = ? AND uid = ?"},
 		{&x.letter, "SELECT modseq, flags, keywords, received, size, saved FROM letter WHERE mailbox = ? AND uid = ?"},
 		{&x.known, "SELECT uid FROM letter WHERE mailbox = ? AND base = ?"},
 	} {

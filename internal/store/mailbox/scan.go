@@ -493,16 +493,14 @@ func (b *box) renumber(ctx context.Context) error {
 
 // forget deletes letters from the index.
 func (b *box) forget(tx *sql.Tx, uids []uint32) error {
-	for _, table := range []string{"letter", "structure"} {
-		s, err := tx.Prepare("DELETE FROM " + table + " WHERE mailbox = ? AND uid = ?")
-		if err != nil {
+	s, err := tx.Prepare("DELETE FROM letter WHERE mailbox = ? AND uid = ?")
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, uid := range uids {
+		if _, err := s.Exec(b.id, uid); err != nil {
 			return err
-		}
-		defer s.Close()
-		for _, uid := range uids {
-			if _, err := s.Exec(b.id, uid); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
