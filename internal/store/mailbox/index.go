@@ -17,7 +17,7 @@ var errCorrupt = errors.New("index is corrupt")
 
 // schemaVersion is the user_version of the index. One of another version is
 // thrown away like a corrupt one: it is only a cache.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // schema is the whole index. Letters have no rowid: a mailbox's letters stand
 // together, in the order in which they are read.
