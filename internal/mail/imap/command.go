@@ -166,15 +166,6 @@ func (d *Decoder) letterGrammar(name string) (read func() any, known bool) {
 	return nil, false
 }
 
-// searchGrammar is the commands that look for letters.
-func (d *Decoder) searchGrammar(name string) (read func() any, known bool) {
-	switch name {
-	case "SEARCH", "UID SEARCH":
-		return d.search, true
-	}
-	return nil, false
-}
-
 func (d *Decoder) login() any {
 	user := d.astring()
 	d.space()

@@ -80,7 +80,7 @@ func TestCommands(t *testing.T) {
 			{Op: SearchFlag, Text: `\Flagged`}, {Op: SearchSince, Date: day},
 			{Op: SearchNot, Keys: []SearchKey{{Op: SearchHeader, Field: "FROM", Text: "Smith"}}}}}}},
 		{"a SEARCH RETURN (MIN COUNT) CHARSET utf-8 OR 1:2 (UID 7 LARGER 5)\r\n", "SEARCH", Search{
-			Return: []string{"MIN", "COUNT"}, Extended: true, Charset: "UTF-8", Key: SearchKey{Op: SearchOr, Keys: []SearchKey{
+			Return: SearchReturn{Min: true, Count: true}, Extended: true, Charset: "UTF-8", Key: SearchKey{Op: SearchOr, Keys: []SearchKey{
 				{Op: SearchSeq, Set: SequenceSet{{1, 2}}},
 				{Op: SearchAnd, Keys: []SearchKey{{Op: SearchUID, Set: SequenceSet{{7, 7}}}, {Op: SearchLarger, Size: 5}}}}}}},
 		{"a SEARCH TEXT {3+}\r\na b UNSEEN\r\n", "SEARCH", Search{Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
@@ -100,12 +100,12 @@ func TestRefused(t *testing.T) {
 		"a LOGIN x\r\n", "a LOGIN x \"y\r\n", "a LOGIN x \"\\y\"\r\n", "a LOGIN x y\x00\r\n", "a LOGIN x \"\xff\x00\"\r\n", "a LOGIN {1}x y\r\n",
 		"a LOGIN {1+}\r\n\x00 x\r\n", "a ID ((((((\r\n", "a SELECT \xff\r\n", "a SELECT \"&\"\r\n", "a SELECT &AGE-\r\n", "a SELECT &AAAA-\r\n",
 		"a CREATE x (FOO)\r\n", "a LIST (RECURSIVEMATCH) \"\" *\r\n", "a LIST \"\" * RETURN (FOO)\r\n", "a STATUS x (FOO)\r\n", "a STATUS x MESSAGES\r\n",
-		"a FETCH 0 FLAGS\r\n", "a FETCH 4294967296 FLAGS\r\n", "a FETCH 1: FLAGS\r\n", "a FETCH 1,,2 FLAGS\r\n", "a FETCH $ FLAGS\r\n", "a FETCH 01 FLAGS\r\n",
+		"a FETCH 0 FLAGS\r\n", "a FETCH 4294967296 FLAGS\r\n", "a FETCH 1: FLAGS\r\n", "a FETCH 1,,2 FLAGS\r\n", "a FETCH $,1 FLAGS\r\n", "a FETCH 01 FLAGS\r\n",
 		"a FETCH 1 ()\r\n", "a FETCH 1 (FLAGS\r\n", "a FETCH 1 FOO\r\n", "a FETCH 1 BODY[0]\r\n", "a FETCH 1 BODY[1.]\r\n", "a FETCH 1 BODY[MIME]\r\n",
 		"a FETCH 1 BODY[TEXT]<0.0>\r\n", "a FETCH 1 BODY[TEXT]<99999999999999999999.1>\r\n", "a FETCH 1 BODY[HEADER.FIELDS ()]\r\n", "a FETCH 1 (ALL)\r\n",
 		"a STORE 1 FLAGS \\Recent\r\n", "a STORE 1 FLAGS \\Foo\r\n", "a STORE 1 FLAGS\r\n", "a STORE 1 (FLAGS)\r\n",
 		"a SEARCH\r\n", "a SEARCH FOO\r\n", "a SEARCH BEFORE 32-Jan-2000\r\n", "a SEARCH BEFORE 1-1-2000\r\n", "a SEARCH NOT\r\n", "a SEARCH OR ALL\r\n",
-		"a SEARCH (ALL\r\n", "a SEARCH ALL)\r\n", "a SEARCH RETURN (SAVE) ALL\r\n", "a APPEND x (\\Seen) \"no date\" {3}\r\n", "a APPEND x abc\r\n",
+		"a SEARCH (ALL\r\n", "a SEARCH ALL)\r\n", "a APPEND x (\\Seen) \"no date\" {3}\r\n", "a APPEND x abc\r\n",
 		"a APPEND x {3}x\r\n", "a APPEND x {99999999999999999999}\r\n", "a SELECT {5}{5}\r\n",
 	} {
 		d, asked := decoder(in+"b NOOP\r\n", AfterLogin())
@@ -268,6 +268,8 @@ func fuzzCommands(f *testing.F, l Limits) {
 	for _, s := range []string{
 		"a LOGIN {1+}\r\nx \"y\"\r\nb NOOP\r\n", "a SEARCH OR (NOT 1:*) BEFORE 1-Feb-1994\r\n", "a FETCH 1:*,5 (BODY.PEEK[1.HEADER.FIELDS (X)]<0.5>)\r\n",
 		"a APPEND x (\\Seen) {3}\r\nabc\r\n", "a LIST (SUBSCRIBED) \"\" (\"%\" *) RETURN (STATUS (UIDNEXT))\r\n", "a UID STORE 4:* +FLAGS.SILENT (x)\r\n",
+		"a UID SEARCH RETURN (SAVE PARTIAL -1:-9) FUZZY BODY x UID $\r\n", "a SORT RETURN (UPDATE) (REVERSE DATE) UTF-8 MODSEQ \"x\" all 1\r\n",
+		"a THREAD REFS UTF-8 SAVEDON 1-Feb-1994\r\n", "a ESEARCH IN (mailboxes (a b) subtree-one c) RETURN (MIN) ALL\r\n", "a CANCELUPDATE \"x\"\r\n",
 	} {
 		f.Add([]byte(s))
 	}

@@ -13,8 +13,13 @@ const Star uint32 = 0
 type Range struct{ From, To uint32 }
 
 // SequenceSet is a set of message numbers or UIDs as the client wrote it, with
-// Star for "*". It is never expanded (ATTACKS IMAP-005).
+// Star for "*". It is never expanded (ATTACKS IMAP-005). One without ranges, but not
+// nil, is "$".
 type SequenceSet []Range
+
+// Saved says whether the set is "$": what the last SEARCH with SAVE found
+// (RFC 5182). It is told apart from others before it is resolved.
+func (s SequenceSet) Saved() bool { return s != nil && len(s) == 0 }
 
 // Ranges is a SequenceSet that was resolved: ascending, without overlaps or
 // neighbours, without Star.
@@ -24,6 +29,9 @@ type Ranges []Range
 const maxRanges = 32 << 10
 
 func (d *Decoder) sequenceSet() SequenceSet {
+	if d.accept('$') {
+		return SequenceSet{}
+	}
 	var set SequenceSet
 	for d.err == nil {
 		r := Range{From: d.seqNumber()}
@@ -125,6 +133,23 @@ func (rs Ranges) Count() uint64 {
 // Union is the numbers in either.
 func (rs Ranges) Union(other Ranges) Ranges {
 	return normalise(append(slices.Clone(rs), other...))
+}
+
+// Intersect is the numbers in both.
+func (rs Ranges) Intersect(other Ranges) Ranges {
+	var out Ranges
+	for len(rs) > 0 && len(other) > 0 {
+		a, b := rs[0], other[0]
+		if from, to := max(a.From, b.From), min(a.To, b.To); from <= to {
+			out = append(out, Range{from, to})
+		}
+		if a.To < b.To {
+			rs = rs[1:]
+		} else {
+			other = other[1:]
+		}
+	}
+	return out
 }
 
 // String writes the ranges as a sequence-set; "" for the empty set, which has

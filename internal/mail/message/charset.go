@@ -42,6 +42,13 @@ func decodeCharset(charset string, raw []byte) (text []byte, known bool) {
 	return text, true
 }
 
+// IsUTF8 says whether a text of this charset is read as UTF-8 (see ToUTF8), or is
+// valid UTF-8 but for its errors.
+func IsUTF8(charset string) bool { return charsetByName(charset) == nil }
+
+// KnowsCharset says whether the charset is one that ToUTF8 knows.
+func KnowsCharset(charset string) bool { return !IsUTF8(charset) || isUTF8Name(charset) }
+
 // isUTF8Name knows the names for UTF-8 and its subset. Mail that says nothing
 // or "unknown" is UTF-8 more often than anything else.
 func isUTF8Name(charset string) bool {

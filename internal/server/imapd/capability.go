@@ -50,8 +50,6 @@ func (s *session) letterCapabilities() []string {
 	return []string{"UIDPLUS", "UNSELECT", "MOVE", fmt.Sprintf("APPENDLIMIT=%d", s.server.config.MaxMessage)}
 }
 
-var searchCapabilities = []string{"ESEARCH", "WITHIN"}
-
 func (s *session) capability(context.Context, imap.Command) (string, error) {
 	s.untagged("CAPABILITY " + s.capabilities())
 	return "CAPABILITY completed", nil

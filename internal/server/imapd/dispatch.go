@@ -129,15 +129,6 @@ func (s *session) letterCommand(name string) (handler, when) {
 	return nil, 0
 }
 
-// searchCommand is the commands that look for letters.
-func (s *session) searchCommand(name string) (handler, when) {
-	switch name {
-	case "SEARCH", "UID SEARCH":
-		return s.search, selected
-	}
-	return nil, 0
-}
-
 // done is a command that has nothing to do.
 func done(text string) handler {
 	return func(context.Context, imap.Command) (string, error) { return text, nil }
@@ -162,7 +153,7 @@ func (s *session) allowed(w when) error {
 // (RFC 9051 §7.5.1): a client may have sent message numbers ahead otherwise.
 func mayExpunge(name string) bool {
 	switch name {
-	case "FETCH", "STORE", "SEARCH":
+	case "FETCH", "STORE", "SEARCH", "SORT", "THREAD":
 		return false
 	}
 	return true

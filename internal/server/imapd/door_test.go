@@ -246,7 +246,7 @@ func TestImplicitTLSAndIdleDeadline(t *testing.T) {
 // TestExplain is the table of errors and answers.
 func TestExplain(t *testing.T) {
 	rec := &recorder{}
-	h := &Server{config: Config{Events: rec}, pools: newPools()}
+	h := New(Config{Events: rec})
 	here, there := net.Pipe()
 	defer here.Close()
 	for _, c := range []struct {
@@ -343,7 +343,7 @@ func TestHostileSets(t *testing.T) {
 		{"FETCH 1:4294967295 FLAGS", "BAD No such message number"},
 		{"FETCH 4294967296 FLAGS", "BAD"},
 		{"FETCH 0 FLAGS", "BAD"},
-		{"FETCH $ FLAGS", "BAD"},
+		{"FETCH $,1 FLAGS", "BAD"},
 		{"FETCH *:1 UID", "* 3 FETCH (UID 3)\n"},
 		{"UID FETCH 4294967295:1 UID", "* 3 FETCH (UID 3)\n"},
 		{"UID STORE 1:* +FLAGS.SILENT (x)", "OK"},

@@ -85,3 +85,9 @@ func (s *session) countBad() {
 		s.over = errTooManyBad
 	}
 }
+
+// isSyntax says whether err is answered with BAD.
+func isSyntax(err error) bool {
+	var syntax *imap.SyntaxError
+	return errors.As(err, &syntax)
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"facteur/internal/mail/imap"
+	"facteur/internal/store/mailbox"
 )
 
 // letters is the message numbers that a set names, of messages that this
@@ -12,7 +13,7 @@ import (
 // number that is not there is an error (RFC 9051 §6.4.9).
 func (s *session) letters(command string, set imap.SequenceSet) (imap.Ranges, error) {
 	n := s.view.Len()
-	if byUID(command) {
+	if byUID(command) || set.Saved() {
 		return s.uidsToSeqs(set), nil
 	}
 	seqs := set.Resolve(n)
@@ -24,31 +25,45 @@ func (s *session) letters(command string, set imap.SequenceSet) (imap.Ranges, er
 
 func byUID(command string) bool { return strings.HasPrefix(command, "UID ") }
 
-// uidsToSeqs finds the messages of a set of UIDs: two searches for each range,
-// however wide it is.
+// uidsToSeqs finds the messages of a set of UIDs.
 func (s *session) uidsToSeqs(set imap.SequenceSet) imap.Ranges {
+	if set.Saved() {
+		return seqsOf(s.view, s.saved)
+	}
+	return seqsOf(s.view, set.Resolve(s.lastUID()))
+}
+
+// seqsOf is the message numbers of UIDs: two searches for each range, however wide
+// it is.
+func seqsOf(v *mailbox.View, uids imap.Ranges) imap.Ranges {
 	var out imap.Ranges
-	for _, r := range set.Resolve(s.lastUID()) {
-		from := s.lowerBound(r.From)
-		to := s.lowerBound(r.To)
-		if to > s.view.Len() || s.view.Letter(to).UID > r.To {
+	for _, r := range uids {
+		from, to := lowerBound(v, r.From), lowerBound(v, r.To)
+		if to > v.Len() || v.Letter(to).UID > r.To {
 			to--
 		}
-		if from <= to {
-			out = append(out, imap.Range{From: from, To: to})
+		if from > to {
+			continue
 		}
+		if n := len(out); n > 0 && out[n-1].To+1 == from {
+			out[n-1].To = to
+			continue
+		}
+		out = append(out, imap.Range{From: from, To: to})
 	}
 	return out
 }
 
 // lowerBound is the first message with a UID of at least uid, Len+1 if none.
-func (s *session) lowerBound(uid uint32) uint32 {
-	return 1 + uint32(sort.Search(int(s.view.Len()), func(i int) bool { return s.view.Letter(uint32(i)+1).UID >= uid }))
+func lowerBound(v *mailbox.View, uid uint32) uint32 {
+	return 1 + uint32(sort.Search(int(v.Len()), func(i int) bool { return v.Letter(uint32(i)+1).UID >= uid }))
 }
 
-func (s *session) lastUID() uint32 {
-	if n := s.view.Len(); n > 0 {
-		return s.view.Letter(n).UID
+func (s *session) lastUID() uint32 { return lastUID(s.view) }
+
+func lastUID(v *mailbox.View) uint32 {
+	if n := v.Len(); n > 0 {
+		return v.Letter(n).UID
 	}
 	return 0
 }

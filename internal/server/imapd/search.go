@@ -2,168 +2,191 @@ package imapd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"time"
+	"io"
+	"strings"
 	"unicode/utf8"
 
 	"facteur/internal/mail/imap"
+	"facteur/internal/mail/message"
 	"facteur/internal/store/mailbox"
 )
 
-// search is SEARCH and UID SEARCH. Only keys that ask for text open a message,
-// and only if the others are met.
+// searchCommand is the commands that look for letters.
+func (s *session) searchCommand(name string) (handler, when) {
+	switch name {
+	case "SEARCH", "UID SEARCH":
+		return s.search, selected
+	case "SORT", "UID SORT":
+		return s.sort, selected
+	case "THREAD", "UID THREAD":
+		return s.thread, selected
+	case "ESEARCH":
+		return s.multiSearch, afterLogin
+	case "CANCELUPDATE":
+		return s.cancelUpdate, selected
+	}
+	return nil, 0
+}
+
+var searchCapabilities = []string{"ESEARCH", "SEARCHRES", "WITHIN", "CONTEXT=SEARCH", "CONTEXT=SORT", "ESORT", "SORT", "SORT=DISPLAY",
+	"THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS", "MULTISEARCH", "SEARCH=FUZZY", "I18NLEVEL=1", "INPROGRESS"}
+
+// search is SEARCH and UID SEARCH.
 func (s *session) search(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Search)
-	if err := checkCharset(a); err != nil {
-		return "", err
+	f, err := s.find(ctx, c, a, nil)
+	if err != nil {
+		return "", s.notSaved(a, err)
 	}
-	q := &query{s: s, ctx: ctx, now: time.Now(), sets: map[*imap.SearchKey]imap.Ranges{}}
-	q.prepare(&a.Key)
-	var hits imap.Ranges
-	for seq := uint32(1); seq <= s.view.Len(); seq++ {
-		yes, err := q.test(seq, &a.Key)
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return "", err
-		}
-		if yes {
-			hits = addHit(hits, s.number(c.Name, seq))
-		}
+	s.save(a, f)
+	if a.Extended {
+		s.sayExtended(c, a.Return, f)
+	} else {
+		s.sayHits("SEARCH", f)
 	}
-	s.sayHits(c, a, hits)
+	s.update(c, a, nil, f)
 	return "SEARCH completed", nil
 }
 
-func (s *session) number(command string, seq uint32) uint32 {
-	if byUID(command) {
-		return s.view.Letter(seq).UID
+// find runs a search of the selected mailbox; by puts the hits in order.
+func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, by []imap.SortKey) (*found, error) {
+	key, err := s.readable(ctx, a)
+	if err != nil {
+		return nil, err
 	}
-	return seq
+	q := s.query(c.Tag, s.view, key)
+	seqs, err := s.inTurn(ctx, q)
+	if err == nil && by != nil {
+		seqs, err = q.order(ctx, seqs, by)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &found{view: s.view, seqs: seqs, byUID: byUID(c.Name), scores: q.scores, key: key}
+	f.modSeqs = asksModSeq(key)
+	if f.modSeqs {
+		s.switchOn(CONDSTORE) // RFC 7162 §3.1
+	}
+	return f, nil
 }
 
-// addHit appends a number above all others.
-func addHit(hits imap.Ranges, n uint32) imap.Ranges {
-	if k := len(hits); k > 0 && hits[k-1].To+1 == n {
-		hits[k-1].To = n
-		return hits
+// asksModSeq: the answer tells the highest MODSEQ if the key asks for one.
+func asksModSeq(k *imap.SearchKey) bool {
+	for i := range k.Keys {
+		if asksModSeq(&k.Keys[i]) {
+			return true
+		}
 	}
-	return append(hits, imap.Range{From: n, To: n})
+	return k.Op == imap.SearchModSeq
 }
 
-func checkCharset(a imap.Search) error {
-	switch a.Charset {
-	case "", "UTF-8", "UTF8", "US-ASCII":
-	default:
-		return refusal("[BADCHARSET (US-ASCII UTF-8)] Unknown charset")
+// readable puts the texts of a search in UTF-8, and what filters say in their place.
+func (s *session) readable(ctx context.Context, a imap.Search) (*imap.SearchKey, error) {
+	key := a.Key
+	if err := toUTF8(&key, a.Charset); err != nil {
+		return nil, err
 	}
-	if !validText(&a.Key) {
-		return &imap.SyntaxError{Text: "Search text is not UTF-8"}
+	if err := s.filter(ctx, &key); err != nil {
+		return nil, err
+	}
+	if a.Return.Relevancy && !anyFuzzy(&key) {
+		return nil, &imap.SyntaxError{Text: "RELEVANCY without FUZZY"}
+	}
+	return &key, nil
+}
+
+// filter puts what a filter says in the place of its name (RFC 5466 §3.1). There is no
+// way yet to store one.
+func (s *session) filter(ctx context.Context, k *imap.SearchKey) error {
+	if k.Op == imap.SearchFilter {
+		return refusal("[UNDEFINED-FILTER " + k.Text + "] No such filter")
+	}
+	for i := range k.Keys {
+		if err := s.filter(ctx, &k.Keys[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func validText(k *imap.SearchKey) bool {
+func anyFuzzy(k *imap.SearchKey) bool {
 	for i := range k.Keys {
-		if !validText(&k.Keys[i]) {
-			return false
+		if anyFuzzy(&k.Keys[i]) {
+			return true
 		}
 	}
-	return utf8.ValidString(k.Text)
+	return k.Fuzzy
 }
 
-// sayHits writes SEARCH or ESEARCH (RFC 4731 §3.1).
-func (s *session) sayHits(c imap.Command, a imap.Search, hits imap.Ranges) {
-	if !a.Extended {
-		s.enc.Raw("* SEARCH")
-		for n := range each(hits) {
-			s.enc.Raw(" ")
-			s.enc.Number(int64(n))
+// errCharset names what every client can write.
+const errCharset = refusal("[BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-JP SHIFT_JIS GB18030 BIG5 EUC-KR)] Unknown charset")
+
+// toUTF8 converts the texts of a key.
+func toUTF8(k *imap.SearchKey, charset string) error {
+	if !message.KnowsCharset(charset) {
+		return errCharset
+	}
+	if k.Text != "" && !message.IsUTF8(charset) {
+		text, err := io.ReadAll(message.ToUTF8(charset, strings.NewReader(k.Text)))
+		if err != nil {
+			return err
 		}
-		s.enc.Raw("\r\n")
+		k.Text = string(text)
+	}
+	if !utf8.ValidString(k.Text) {
+		return &imap.SyntaxError{Text: "Search text is not UTF-8"}
+	}
+	for i := range k.Keys {
+		if err := toUTF8(&k.Keys[i], charset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// query is a search of a mailbox on behalf of the session.
+func (s *session) query(tag string, v *mailbox.View, key *imap.SearchKey) *query {
+	q := newQuery(v, key, s.saved)
+	q.pause = s.progress(tag)
+	return q
+}
+
+// save keeps what was found for "$", if that was asked for (RFC 5182 §2.1, §2.4). Of
+// MIN, MAX and PARTIAL without ALL and COUNT, only what they told is kept.
+func (s *session) save(a imap.Search, f *found) {
+	r := a.Return
+	if !r.Save {
 		return
 	}
-	s.enc.Raw("* ESEARCH (TAG ")
-	s.enc.String(c.Tag)
-	s.enc.Raw(")")
-	if byUID(c.Name) {
-		s.enc.Raw(" UID")
+	if seqs := f.seqs; r.All || r.Count || !r.Min && !r.Max && r.Page == nil {
+		s.saved = uidRanges(f.view, seqs)
+		return
 	}
-	s.sayResults(a.Return, hits)
-	s.enc.Raw("\r\n")
+	s.saved = uidRanges(f.view, f.told(r))
 }
 
-func (s *session) sayResults(options []string, hits imap.Ranges) {
-	asked := func(o string) bool { return slices.Contains(options, o) }
-	if len(hits) > 0 {
-		if asked("MIN") {
-			s.enc.Raw(fmt.Sprintf(" MIN %d", hits[0].From))
+// notSaved empties "$" where a search that was to fill it fails (RFC 5182 §2.1): with
+// NO; one that makes no sense leaves it.
+func (s *session) notSaved(a imap.Search, err error) error {
+	if a.Return.Save && !isSyntax(err) {
+		s.saved = nil
+	}
+	return err
+}
+
+// sayHits writes SEARCH or SORT as RFC 9051 and RFC 5256 have it.
+func (s *session) sayHits(name string, f *found) {
+	b := append([]byte("* "), name...)
+	for _, seq := range f.seqs {
+		b = fmt.Append(append(b, ' '), f.number(seq))
+		if len(b) > writeBuffer {
+			s.enc.Raw(string(b))
+			b = b[:0]
 		}
-		if asked("MAX") {
-			s.enc.Raw(fmt.Sprintf(" MAX %d", hits.Max()))
-		}
-		if asked("ALL") || len(options) == 0 {
-			s.enc.Raw(" ALL " + hits.String())
-		}
 	}
-	if asked("COUNT") {
-		s.enc.Raw(fmt.Sprintf(" COUNT %d", hits.Count()))
+	if f.modSeqs && len(f.seqs) > 0 {
+		b = fmt.Appendf(b, " (MODSEQ %d)", f.modSeq(f.seqs))
 	}
-}
-
-// query is a search under way.
-type query struct {
-	s    *session
-	ctx  context.Context
-	now  time.Time
-	sets map[*imap.SearchKey]imap.Ranges // resolved
-}
-
-// prepare resolves sets, and puts the keys of an AND in the order of what they
-// cost.
-func (q *query) prepare(k *imap.SearchKey) {
-	if k.Op == imap.SearchAnd {
-		slices.SortStableFunc(k.Keys, func(a, b imap.SearchKey) int { return cost(a) - cost(b) })
-	}
-	switch k.Op {
-	case imap.SearchSeq:
-		q.sets[k] = k.Set.Resolve(q.s.view.Len())
-	case imap.SearchUID:
-		q.sets[k] = k.Set.Resolve(q.s.lastUID())
-	}
-	for i := range k.Keys {
-		q.prepare(&k.Keys[i])
-	}
-}
-
-// cost is 0 for what the index knows, 1 for what the structure cache may know,
-// 2 for a header, 3 for a body.
-func cost(k imap.SearchKey) int {
-	switch k.Op {
-	case imap.SearchSentBefore, imap.SearchSentOn, imap.SearchSentSince:
-		return 1
-	case imap.SearchHeader:
-		return 2
-	case imap.SearchBody, imap.SearchText:
-		return 3
-	}
-	most := 0
-	for _, kid := range k.Keys {
-		most = max(most, cost(kid))
-	}
-	return most
-}
-
-// test asks one message. One that is gone meanwhile is no hit.
-func (q *query) test(seq uint32, k *imap.SearchKey) (bool, error) {
-	c := &candidate{q: q, seq: seq, letter: letter{Letter: q.s.view.Letter(seq)}}
-	defer c.close()
-	yes, err := c.meets(k)
-	if errors.Is(err, mailbox.ErrGone) {
-		return false, nil
-	}
-	return yes, err
+	s.enc.Raw(string(b) + "\r\n")
 }

@@ -52,7 +52,7 @@ func (s *session) firstUnseen() uint32 {
 func (s *session) closeView() {
 	if s.view != nil {
 		s.space.Deselect(s.view) //nolint:errcheck // what it could not write is read again from the files
-		s.view = nil
+		s.view, s.searches = nil, searches{}
 	}
 }
 

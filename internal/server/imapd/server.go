@@ -34,10 +34,11 @@ type Config struct {
 type Server struct {
 	config Config
 	pools  *pools
+	turns  turns // of searches
 }
 
 // New makes a Server.
-func New(c Config) *Server { return &Server{c, newPools()} }
+func New(c Config) *Server { return &Server{c, newPools(), newTurns()} }
 
 // The waits of a session.
 const (

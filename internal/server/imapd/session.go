@@ -35,11 +35,11 @@ type session struct {
 // when he logs out and the connection stays (UNAUTHENTICATE), so that nobody gets to
 // see what another left (ATTACKS IMAP-024): whatever a command keeps stands here.
 type personal struct {
-	user    string
-	space   *namespace.Space // nil before the log-in
-	view    *mailbox.View    // nil unless a mailbox is selected
-	enables extension        // what ENABLE, or a command that implies it, has switched on
-	saved   imap.Ranges      // "$": UIDs that a SEARCH saved (RFC 5182)
+	user     string
+	space    *namespace.Space // nil before the log-in
+	view     *mailbox.View    // nil unless a mailbox is selected
+	enables  extension        // what ENABLE, or a command that implies it, has switched on
+	searches                  // in that mailbox
 }
 
 // errLogout ends a session as it should.

@@ -18,10 +18,11 @@ func (s *session) announce(ctx context.Context, expunges bool) error {
 	if slices.ContainsFunc(changes, func(c mailbox.Change) bool { return c.Kind == mailbox.KeywordsChanged }) {
 		s.sayKeywords() // before the first letter that has a new one
 	}
+	s.leaveContexts(changes)
 	for _, c := range changes {
 		s.sayChange(c)
 	}
-	return nil
+	return s.refreshContexts(ctx)
 }
 
 func (s *session) sayChange(c mailbox.Change) {

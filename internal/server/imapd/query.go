@@ -1,0 +1,278 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"facteur/internal/mail/imap"
+	"facteur/internal/store/digest"
+	"facteur/internal/store/mailbox"
+)
+
+// query is a search of one mailbox. It asks all letters for what is cheap to know
+// first: flags, dates and sizes, which are in memory; then those that this does not
+// decide, for what their digests say; and opens the few that are left.
+type query struct {
+	view  *mailbox.View
+	key   *imap.SearchKey
+	now   time.Time
+	saved imap.Ranges                     // UIDs of "$"
+	sets  map[*imap.SearchKey]imap.Ranges // resolved
+	texts map[*imap.SearchKey]*phrase     // what is looked for
+	want  digest.Want                     // what of digests can decide something
+	files bool                            // some letters must be opened
+	// pause is called between letters.
+	pause  func(ctx context.Context, q *query, done, all int) error
+	turn   bool             // it has one, see turns
+	scores map[uint32]uint8 // relevancy by message number, of fuzzy keys
+	opened
+}
+
+// answer is what is known of whether a letter meets a key.
+type answer int8
+
+// In this order: of keys that must all be met the least counts, of others the most.
+const (
+	no answer = iota
+	maybe
+	yes
+)
+
+func answerIf(b bool) answer {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// newQuery resolves the key for a mailbox.
+func newQuery(v *mailbox.View, key *imap.SearchKey, saved imap.Ranges) *query {
+	q := &query{view: v, key: key, now: time.Now(), saved: saved,
+		sets: map[*imap.SearchKey]imap.Ranges{}, texts: map[*imap.SearchKey]*phrase{},
+		pause: func(ctx context.Context, _ *query, _, _ int) error { return ctx.Err() }}
+	q.prepare(key)
+	return q
+}
+
+// prepare resolves sets and texts, and puts keys in the order of what they cost. The
+// recursion is as deep as the Decoder let the key be.
+func (q *query) prepare(k *imap.SearchKey) {
+	if k.Op == imap.SearchAnd || k.Op == imap.SearchOr {
+		slices.SortStableFunc(k.Keys, func(a, b imap.SearchKey) int { return cost(a) - cost(b) })
+	}
+	for i := range k.Keys {
+		q.prepare(&k.Keys[i])
+	}
+	switch k.Op {
+	case imap.SearchSeq:
+		q.sets[k] = q.numbers(k.Set)
+	case imap.SearchUID:
+		q.sets[k] = q.uids(k.Set)
+	case imap.SearchHeader, imap.SearchBody, imap.SearchText:
+		q.texts[k] = newPhrase(k)
+	}
+	q.want |= wants(k)
+	q.files = q.files || cost(*k) >= costFile
+}
+
+// numbers resolves a set of message numbers.
+func (q *query) numbers(set imap.SequenceSet) imap.Ranges {
+	if !set.Saved() {
+		return set.Resolve(q.view.Len())
+	}
+	return seqsOf(q.view, q.saved)
+}
+
+func (q *query) uids(set imap.SequenceSet) imap.Ranges {
+	if set.Saved() {
+		return q.saved
+	}
+	return set.Resolve(lastUID(q.view))
+}
+
+// What a key costs.
+const (
+	costMemory = iota
+	costKeys   // of the digest
+	costLines  // of the digest
+	costFile   // the header has to be read
+	costBody
+)
+
+// cost is that of the dearest thing that a key asks for.
+func cost(k imap.SearchKey) int {
+	switch k.Op {
+	case imap.SearchSentBefore, imap.SearchSentOn, imap.SearchSentSince, imap.SearchEmailID, imap.SearchThreadID:
+		return costKeys
+	case imap.SearchHeader:
+		if digest.Common(k.Field) {
+			return costLines
+		}
+		return costFile
+	case imap.SearchBody, imap.SearchText:
+		return costBody
+	}
+	most := costMemory
+	for _, kid := range k.Keys {
+		most = max(most, cost(kid))
+	}
+	return most
+}
+
+// wants is what of a digest may decide a key.
+func wants(k *imap.SearchKey) digest.Want {
+	switch cost(*k) {
+	case costKeys:
+		return digest.Keys
+	case costLines:
+		return digest.Lines
+	case costBody:
+		return digest.Body
+	}
+	return 0
+}
+
+// run decides about letters that are still open, and gives the message numbers of
+// all hits, ascending.
+func (q *query) run(ctx context.Context, hits, open []uint32) ([]uint32, error) {
+	defer q.close()
+	more, open, err := q.digested(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	last, err := q.read(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	hits = append(append(hits, more...), last...)
+	slices.Sort(hits)
+	return hits, nil
+}
+
+// remembered asks all letters for what is in memory: those that meet the key, and
+// those of which that is still open.
+func (q *query) remembered() (hits, open []uint32) {
+	c := candidate{q: q}
+	for c.seq, c.Letter = range q.view.Letters(q.within()) {
+		switch c.meets(q.key) {
+		case yes:
+			hits = append(hits, c.seq)
+		case maybe:
+			open = append(open, c.seq)
+		}
+	}
+	return hits, open
+}
+
+// within is the message numbers that can be hits: all, unless the key names some.
+func (q *query) within() imap.Ranges {
+	out := imap.SequenceSet{{From: 1, To: q.view.Len()}}.Resolve(q.view.Len())
+	if q.key.Op == imap.SearchSeq {
+		return out.Intersect(q.sets[q.key])
+	}
+	for i := range q.key.Keys {
+		if k := &q.key.Keys[i]; q.key.Op == imap.SearchAnd && k.Op == imap.SearchSeq {
+			out = out.Intersect(q.sets[k])
+		}
+	}
+	return out
+}
+
+// digested asks the digests of letters.
+func (q *query) digested(ctx context.Context, seqs []uint32) (hits, open []uint32, err error) {
+	want := q.want &^ digest.Body
+	if want == 0 {
+		return nil, seqs, nil
+	}
+	done := 0
+	for seq, d := range q.digests(ctx, seqs, want, &err) {
+		c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq), digest: d}
+		switch c.meets(q.key) {
+		case yes:
+			hits = append(hits, seq)
+		case maybe:
+			open = append(open, seq)
+		}
+		if done++; done%256 == 0 {
+			if err := q.pause(ctx, q, done, len(seqs)); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return hits, open, err
+}
+
+// digests gives messages and their digests, but for those that are gone.
+func (q *query) digests(ctx context.Context, seqs []uint32, want digest.Want, failed *error) iter.Seq2[uint32, *digest.Digest] {
+	return func(yield func(uint32, *digest.Digest) bool) {
+		uids := make([]uint32, len(seqs))
+		for i, seq := range seqs {
+			uids[i] = q.view.Letter(seq).UID
+		}
+		i := 0
+		for d, err := range q.view.Digests(ctx, uids, want) {
+			if err != nil {
+				*failed = err
+				return
+			}
+			for uids[i] != d.UID {
+				i++ // gone meanwhile
+			}
+			if !yield(seqs[i], d) {
+				return
+			}
+		}
+	}
+}
+
+// read opens letters. One that is gone meanwhile is no hit.
+func (q *query) read(ctx context.Context, seqs []uint32) (hits []uint32, err error) {
+	for i, seq := range seqs {
+		if err := q.pause(ctx, q, i, len(seqs)); err != nil {
+			return nil, err
+		}
+		met, err := q.readOne(ctx, seq)
+		if err != nil && !errors.Is(err, mailbox.ErrGone) {
+			return nil, err
+		}
+		if err == nil && met {
+			hits = append(hits, seq)
+		}
+	}
+	return hits, nil
+}
+
+func (q *query) readOne(ctx context.Context, seq uint32) (bool, error) {
+	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq)}
+	if err := q.open(ctx, q.view, c.UID); err != nil {
+		return false, err
+	}
+	defer q.shut()
+	c.file = &q.opened
+	if want := q.want &^ digest.Body; want != 0 {
+		for d, err := range q.view.Digests(ctx, []uint32{c.UID}, want) {
+			if err != nil {
+				return false, err
+			}
+			c.digest = d
+		}
+		if c.digest == nil {
+			return false, mailbox.ErrGone
+		}
+	}
+	met := c.meets(q.key)
+	return met == yes, q.opened.err
+}
+
+// asks says whether a letter, by number, meets the key, at whatever cost.
+func (q *query) asks(ctx context.Context, seq uint32) (bool, error) {
+	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq)}
+	if met := c.meets(q.key); met != maybe {
+		return met == yes, nil
+	}
+	hits, err := q.run(ctx, nil, []uint32{seq})
+	return len(hits) > 0, err
+}
