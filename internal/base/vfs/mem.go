@@ -190,6 +190,17 @@ func (m *Mem) Create(name string, perm fs.FileMode) (File, error) {
 	return &memFile{m: m, n: n, name: name, write: true}, nil
 }
 
+// Append implements FS.
+func (m *Mem) Append(name string) (File, error) {
+	f, err := m.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	file := f.(*memFile)
+	file.write, file.end = true, true
+	return file, nil
+}
+
 // Rename implements FS.
 func (m *Mem) Rename(from, to string) error {
 	m.mu.Lock()
@@ -430,6 +441,7 @@ type memFile struct {
 	name  string
 	off   int64
 	write bool
+	end   bool // each Write goes to the end
 }
 
 // Read implements io.Reader.
@@ -474,6 +486,9 @@ func (f *memFile) Write(p []byte) (int, error) {
 		p = p[:len(p)/2]
 	case err != nil:
 		return 0, err
+	}
+	if f.end {
+		f.off = int64(len(f.n.data))
 	}
 	if grow := f.off + int64(len(p)) - int64(len(f.n.data)); grow > 0 {
 		f.n.data = append(f.n.data, make([]byte, grow)...)

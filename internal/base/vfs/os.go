@@ -46,6 +46,15 @@ func (o OS) Create(name string, perm fs.FileMode) (File, error) {
 	return osFile{f}, nil
 }
 
+// Append implements FS.
+func (o OS) Append(name string) (File, error) {
+	f, err := o.openFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
 // Rename implements FS.
 func (o OS) Rename(from, to string) error {
 	if o.root != nil {

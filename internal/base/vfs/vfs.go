@@ -40,6 +40,9 @@ type FS interface {
 	Open(name string) (File, error)
 	// Create makes a new file for writing; fs.ErrExist if the name is taken.
 	Create(name string, perm fs.FileMode) (File, error)
+	// Append opens a file for writing at its end: each Write adds to what is there
+	// then, whoever wrote it. The file must be there.
+	Append(name string) (File, error)
 	// Rename moves a name, replacing a file that has the new one.
 	Rename(from, to string) error
 	// Link gives a file a second name; fs.ErrExist if that is taken.

@@ -28,6 +28,8 @@ var edges = map[string]string{
 	"store/namespace → store/mailbox":  "a namespace is mailboxes under the names that one user has for them",
 	"store/mailbox → store/maildir":    "a mailbox is a Maildir with an index",
 	"store/mailbox → store/digest":     "what a letter says is kept beside the index",
+	"store/mailbox → store/quota":      "what is changed in mailboxes is counted at once",
+	"store/quota → store/maildir":      "what counts is told by the names of a Maildir's files",
 	"flow/advice → flow/intake":        "policy servers and milters are hooks of the desk",
 	"flow/advice → flow/rule":          "what they want done is said in the words of a rule",
 	"flow/intake → flow/route":         "a recipient is refused in the session if it leads nowhere",
