@@ -39,7 +39,6 @@ import (
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
-	"facteur/internal/store/maildir"
 	"facteur/internal/store/namespace"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/reputation"
@@ -67,7 +66,6 @@ type App struct {
 	mailboxes  *mailbox.Store
 	names      *names
 	spaces     *namespace.House
-	meter      *maildir.Meter
 	certs      *certs.Store
 	resolver   *dns.Resolver
 	router     *route.Router
@@ -114,6 +112,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
+	a.directory.Configure(c.DomainNames(), c.Allowances())
 	if a.queue, err = queue.Open(c.DataDir); err != nil {
 		return err
 	}
@@ -121,7 +120,6 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if err = a.openNamespaces(c); err != nil {
 		return err
 	}
-	a.meter = maildir.NewMeter(vfs.OS{})
 	return nil
 }
 
@@ -175,11 +173,11 @@ func (a *App) tellWarnings(c *config.Config) {
 func (a *App) connect(c *config.Config) error {
 	a.router = route.New(a.directory, c.Hostname, func() string { return a.settings.Load().config.Home() })
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
-		a.directory, a.router, a.queue, a.usage, a.events)
+		a.directory, a.router, a.queue, a.room, a.events)
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
 		Notices:  a.notices(c),
-		Notify:   a.arrived,
+		Notify:   a.mailboxes.Delivered,
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
 		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },
 		Events:   a.events,
@@ -196,18 +194,14 @@ func (a *App) notices(c *config.Config) *bounce.Writer {
 	return w
 }
 
-func (a *App) usage(ctx context.Context, account directory.Account) (int64, error) {
-	return a.meter.Usage(filepath.Join(account.Home, "Maildir"), account.Quota)
+// room is how large a letter for an account may be.
+func (a *App) room(ctx context.Context, account directory.Account, need int64) (int64, error) {
+	return a.mailboxes.Free(ctx, a.owner(account), need)
 }
 
-// arrived tells those who count and those who read.
-func (a *App) arrived(home string, bytes int64) {
-	a.meter.Add(filepath.Join(home, "Maildir"), bytes)
-	a.mailboxes.Notify(home)
-}
-
-func owner(account directory.Account) mailbox.Owner {
-	return mailbox.Owner{Address: account.Address, Home: account.Home, Quota: account.Quota}
+// owner is an account as the store of mailboxes knows it.
+func (a *App) owner(account directory.Account) mailbox.Owner {
+	return a.settings.Load().config.Owner(account)
 }
 
 // warnWithoutPostmaster tells of a mailbox that the world may rely on.
@@ -233,7 +227,7 @@ func (a *App) watchDisk(ctx context.Context, stop func(error)) {
 
 // openOffice answers the admin's commands on the control socket.
 func (a *App) openOffice(c *config.Config) (err error) {
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.events).Lifting(a.dispatch.Lift), a.events)
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift), a.events)
 	return err
 }
 

@@ -86,7 +86,7 @@ func (a *App) endPoints() []sasl.Binding {
 
 // open opens the mailboxes of who has logged in.
 func (a *App) open(ctx context.Context, account directory.Account) (*mailbox.Account, error) {
-	return a.mailboxes.Open(ctx, owner(account))
+	return a.mailboxes.Open(ctx, a.owner(account))
 }
 
 // asking adds to a listener's TLS that clients are asked for a certificate, where

@@ -31,7 +31,7 @@ func (a *App) setNamespaces(c *config.Config) {
 
 // openSpace opens what somebody sees who has logged in.
 func (a *App) openSpace(ctx context.Context, account directory.Account) (*namespace.Space, error) {
-	return a.spaces.Open(ctx, owner(account))
+	return a.spaces.Open(ctx, a.owner(account))
 }
 
 // findOwner finds the account that a name of a shared mailbox leads into.
@@ -43,7 +43,7 @@ func (a *App) findOwner(ctx context.Context, name string) lookup.Answer[mailbox.
 	found := a.directory.Account(ctx, who)
 	switch found.State() {
 	case lookup.Found:
-		return lookup.Yes(owner(found.Value()))
+		return lookup.Yes(a.owner(found.Value()))
 	case lookup.NotFound:
 		return lookup.No[mailbox.Owner](found.Err())
 	}

@@ -50,7 +50,7 @@ func (a *App) Reload(c *config.Config) error {
 		}
 		return err
 	}
-	a.directory.Configure(c.DomainNames(), int64(c.Mailbox.DefaultQuota))
+	a.directory.Configure(c.DomainNames(), c.Allowances())
 	old := a.settings.Swap(next)
 	old.dismiss()
 	if !next.sendsAs(old) {

@@ -72,6 +72,7 @@ func rules(c *config.Config) *intake.Rules {
 		Recipients: c.RecipientLimit,
 		MinFree:    int64(c.Queue.MinimumFree),
 	}
+	r.FullLater = c.Mailbox.QuotaFull == config.FullTemporary
 	accessRules(c, r)
 	return r
 }

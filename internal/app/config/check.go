@@ -29,6 +29,7 @@ func (c *Config) Check() []error {
 	k.schedule()
 	k.notices()
 	k.limits()
+	k.mailbox()
 	k.auth()
 	k.journey()
 	k.namespace()

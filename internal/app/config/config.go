@@ -114,6 +114,14 @@ type Config struct {
 type Domain struct {
 	// The name of the domain, "example.org".
 	Name string `toml:"name"`
+	// The most bytes in the mailboxes of an account of the domain; or "unlimited".
+	// Without it, mailbox.default_quota counts.
+	Quota Bytes `toml:"quota"`
+	// The same for the number of messages.
+	Messages Number `toml:"messages"`
+	// How long messages are kept that their owners have expunged. Without it,
+	// mailbox.keep_expunged counts.
+	KeepExpunged string `toml:"keep_expunged"`
 }
 
 // TLS is the certificates of this server.
@@ -155,13 +163,6 @@ type DNS struct {
 	TrustAD bool `toml:"trust_ad"`
 }
 
-// Mailbox is what an account may keep.
-type Mailbox struct {
-	// The most bytes in the mailboxes of an account that has no limit of its own.
-	// Mail beyond it is refused while the sender is still connected.
-	DefaultQuota conf.Size `toml:"default_quota"`
-}
-
 // Log is where and how it is told what happens.
 type Log struct {
 	// The form of the lines: "postfix" (what Postfix and Dovecot write, for tools
@@ -196,7 +197,7 @@ func Default() *Config {
 		},
 		Limits:     defaultLimits(),
 		Auth:       defaultAuth(),
-		Mailbox:    Mailbox{DefaultQuota: 10 << 30},
+		Mailbox:    defaultMailbox(),
 		Namespace:  defaultNamespace(),
 		Access:     defaultAccess(),
 		Submission: defaultSubmission(),

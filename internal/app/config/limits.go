@@ -67,5 +67,4 @@ func (k *checker) limits() {
 	if l.Memory != 0 && l.Memory < leastMemory {
 		k.failf("limits.memory", "expected at least 64M")
 	}
-	k.atLeast("mailbox.default_quota", int64(k.c.Mailbox.DefaultQuota), 1<<20)
 }

@@ -67,7 +67,7 @@ func (s *Stores) withMailboxes(ctx context.Context, name string, fn func(*mailbo
 	if err != nil {
 		return err
 	}
-	a, err := s.mailboxes.Open(ctx, mailbox.Owner{Address: found.Address, Home: found.Home, Quota: found.Quota})
+	a, err := s.mailboxes.Open(ctx, s.owner(found))
 	if err != nil {
 		return about(name, err)
 	}

@@ -27,6 +27,7 @@ type Stores struct {
 	router    *route.Router
 	tls       *tlsreport.Store
 	mailboxes *mailbox.Store
+	owner     func(directory.Account) mailbox.Owner
 	events    event.Sink
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
@@ -34,9 +35,9 @@ type Stores struct {
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
-// to events.
-func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, events event.Sink) *Stores {
-	return &Stores{d, q, r, t, m, events, func(string) {}}
+// to events. owner says how the store of mailboxes knows an account.
+func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, owner func(directory.Account) mailbox.Owner, events event.Sink) *Stores {
+	return &Stores{d, q, r, t, m, owner, events, func(string) {}}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
@@ -62,6 +63,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return nil, nil, errors.Join(err, q.Close(), database.Close())
 	}
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
+	d.Configure(cfg.DomainNames(), cfg.Allowances())
 	d.Keep(cfg.KeyKinds())
 	r := route.New(d, cfg.Hostname, cfg.Home)
 	m := mailbox.New(vfs.OS{}, j)
@@ -70,7 +72,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		j.Close()
 		return errors.Join(err, q.Close(), database.Close())
 	}
-	return NewStores(d, q, r, tlsreport.New(database, j), m, j), closeAll, nil
+	return NewStores(d, q, r, tlsreport.New(database, j), m, cfg.Owner, j), closeAll, nil
 }
 
 // TLSReport implements Office. What was counted in the last minute is in it.

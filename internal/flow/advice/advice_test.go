@@ -69,7 +69,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{queue: q}
 	h.fresh()
 	h.Desk = intake.New(func() *intake.Rules { return h.rules }, d, route.New(d, "mail.example.org", func() string { return "example.org" }), q,
-		func(context.Context, directory.Account) (int64, error) { return 0, nil }, event.Discard)
+		func(context.Context, directory.Account, int64) (int64, error) { return 1 << 40, nil }, event.Discard)
 	return h
 }
 

@@ -71,7 +71,7 @@ func newCorridor(t testing.TB) *corridor {
 	c.router = route.New(c.accounts, "mail.example.org", func() string { return "example.org" })
 	rules := &intake.Rules{Hostname: "mail.example.org", SizeLimit: 1 << 20, Recipients: 10}
 	c.desk = intake.New(func() *intake.Rules { return rules }, c.accounts, c.router, c.queue,
-		func(context.Context, directory.Account) (int64, error) { return 0, nil }, event.Discard)
+		func(context.Context, directory.Account, int64) (int64, error) { return 1 << 40, nil }, event.Discard)
 	return c
 }
 

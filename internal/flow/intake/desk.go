@@ -115,6 +115,8 @@ type Rules struct {
 	Hooks  []Hook
 	// DelayReject: what is decided before RCPT is told at RCPT.
 	DelayReject bool
+	// FullLater makes the refusal of a full mailbox a temporary one.
+	FullLater bool
 	// SoftBounce makes every refusal of the desk a temporary one.
 	SoftBounce bool
 	// UnlistedSender refuses senders in domains of ours that nobody has.
@@ -152,18 +154,19 @@ type Desk struct {
 	directory *directory.Directory
 	router    *route.Router
 	queue     *queue.Queue
-	usage     Usage
+	room      Room
 	events    event.Sink
 	pace      *paceCounters
 }
 
-// Usage tells how many bytes an account keeps.
-type Usage func(ctx context.Context, a directory.Account) (bytes int64, err error)
+// Room tells how large a letter for an account may be at most, in bytes; 0 if the
+// account is full. need is the size announced, or 0.
+type Room func(ctx context.Context, a directory.Account, need int64) (free int64, err error)
 
 // New makes a Desk. rules is asked at the start of each transaction, so that a
 // reload takes effect for the next one.
-func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.Queue, u Usage, events event.Sink) *Desk {
-	return &Desk{rules: rules, directory: d, router: r, queue: q, usage: u, events: events, pace: newPace()}
+func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.Queue, room Room, events event.Sink) *Desk {
+	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, pace: newPace()}
 }
 
 // Limits are what the door announces: the largest message in bytes, and the most

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,12 @@ func newCounter(t testing.TB, quota int64) *counter {
 	c := &counter{queue: q, state: state, dir: dir}
 	rules := &Rules{Hostname: "mail.example.org", SizeLimit: 10_000, Recipients: 3, Trusted: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
 	c.Desk = New(func() *Rules { return rules }, d, route.New(d, "mail.example.org", func() string { return "example.org" }), q,
-		func(context.Context, directory.Account) (int64, error) { return c.used, c.fail }, event.Discard)
+		func(_ context.Context, a directory.Account, _ int64) (int64, error) {
+			if a.Quota == 0 {
+				return math.MaxInt64, c.fail
+			}
+			return max(a.Quota-c.used, 0), c.fail
+		}, event.Discard)
 	return c
 }
 
@@ -200,15 +206,21 @@ func TestQuota(t *testing.T) {
 	if reply := receive(1000); code(reply) != "552 5.2.2" {
 		t.Errorf("never fits: %v", reply)
 	}
-	if reply := receive(780); code(reply) != "452 4.2.2" {
-		t.Errorf("does not fit now: %v", reply)
-	}
-	if _, reply := c.offer(t, stranger, smtp.Mail{Size: 950}, "alice@example.org"); code(reply) != "452 4.2.2" {
-		t.Errorf("announced too large: %v", reply)
-	}
-	c.used = 1000
-	if _, reply := c.offer(t, stranger, smtp.Mail{}, "alice@example.org"); code(reply) != "452 4.2.2" {
-		t.Errorf("full: %v", reply)
+	rules := *c.Desk.rules()
+	c.Desk.rules = func() *Rules { return &rules }
+	for _, want := range []string{"552 5.2.2", "452 4.2.2"} {
+		c.used = 100
+		rules.FullLater = want[0] == '4'
+		if reply := receive(780); code(reply) != want {
+			t.Errorf("does not fit now: %v", reply)
+		}
+		if _, reply := c.offer(t, stranger, smtp.Mail{Size: 950}, "alice@example.org"); code(reply) != want {
+			t.Errorf("announced too large: %v", reply)
+		}
+		c.used = 1000
+		if _, reply := c.offer(t, stranger, smtp.Mail{}, "alice@example.org"); code(reply) != want {
+			t.Errorf("full: %v", reply)
+		}
 	}
 	c.fail = errors.New("disk")
 	if _, reply := c.offer(t, stranger, smtp.Mail{}, "alice@example.org"); code(reply) != "451 4.3.0" {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
@@ -186,12 +187,12 @@ func (t *Transaction) weigh() *smtp.Reply {
 	fits := false
 	for i := range t.recipients {
 		r := &t.recipients[i]
-		if r.removed || r.added || r.dest.Account.Quota <= 0 || t.spool.Size() <= r.free {
+		if r.removed || r.added || r.dest.Kind != route.Mailbox || t.spool.Size() <= r.free {
 			fits = true
 			continue
 		}
-		reply := full(r)
-		if t.spool.Size() > r.dest.Account.Quota {
+		reply := t.full(r)
+		if q := r.dest.Account.Quota; q > 0 && t.spool.Size() > q {
 			reply = neverFits(r)
 		}
 		if t.peer.PerRecipient {

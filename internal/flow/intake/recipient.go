@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 )
@@ -36,28 +37,31 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address) 
 
 // hasRoom refuses a full mailbox, and one in which a message of the announced
 // size finds no place. The announcement is the peer's word; what counts in the
-// end is weighed in Receive.
+// end is weighed in Receive. A figure that can't be had in time is no refusal for
+// good.
 func (t *Transaction) hasRoom(ctx context.Context, r *recipient) *smtp.Reply {
-	quota := r.dest.Account.Quota
-	if quota <= 0 {
+	if r.dest.Kind != route.Mailbox {
 		return nil
 	}
-	used, err := t.desk.usage(ctx, r.dest.Account)
+	free, err := t.desk.room(ctx, r.dest.Account, t.mail.Size)
 	if err != nil {
 		t.desk.events.Emit(Trouble{Peer: t.peer, What: "quota of " + r.dest.Account.Address, Err: err})
 		return later()
 	}
-	r.free = max(quota-used, 0)
-	if t.mail.Size > r.free || r.free == 0 {
-		return full(r)
+	r.free = free
+	if t.mail.Size > free || free == 0 {
+		return t.full(r)
 	}
 	return nil
 }
 
-// full is a temporary refusal for a mailbox that may be emptied tomorrow, and a
-// permanent one for a letter that would never fit.
-func full(r *recipient) *smtp.Reply {
-	return smtp.NewReply(452, "4.2.2", fmt.Sprintf("<%s>: Recipient address rejected: mailbox is full", r.original))
+// full is the refusal for a mailbox that has no room now. Its sender is to hear of it
+// at once, unless the admin would rather have his server try on.
+func (t *Transaction) full(r *recipient) *smtp.Reply {
+	if t.rules.FullLater {
+		return smtp.NewReply(452, "4.2.2", fmt.Sprintf("<%s>: Recipient address rejected: mailbox is full", r.original))
+	}
+	return smtp.NewReply(552, "5.2.2", fmt.Sprintf("<%s>: Recipient address rejected: mailbox is full", r.original))
 }
 
 func neverFits(r *recipient) *smtp.Reply {

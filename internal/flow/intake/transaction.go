@@ -60,7 +60,7 @@ type wishes struct {
 type recipient struct {
 	original address.Address
 	dest     route.Destination
-	free     int64 // bytes left in its quota; meaningless without a quota
+	free     int64 // the largest letter that its mailbox has room for, in bytes; if the client named it
 	notify   smtp.Notify
 	orcpt    smtp.Original
 	// added by a rule or a hook; removed by one.

@@ -51,7 +51,7 @@ func storeError(command string, err error) (text string, known bool) {
 	case errors.Is(err, mailbox.ErrBadName):
 		return "[CANNOT] Mailbox name not allowed", true
 	case errors.Is(err, mailbox.ErrOverQuota):
-		return "[OVERQUOTA] Over quota", true
+		return "[OVERQUOTA] Quota exceeded (mailbox for user is full)", true
 	case errors.Is(err, mailbox.ErrNoPermission):
 		return "[NOPERM] Permission denied", true
 	case errors.Is(err, mailbox.ErrReadOnly):

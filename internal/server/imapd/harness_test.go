@@ -25,6 +25,7 @@ import (
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
+	"facteur/internal/store/quota"
 	"facteur/internal/test/people"
 )
 
@@ -60,7 +61,7 @@ func (r *recorder) all() string {
 func open(t testing.TB, change func(*Config)) *house {
 	t.Helper()
 	h := &house{events: &recorder{}, store: mailbox.New(vfs.OS{}, event.Discard)}
-	h.owner = mailbox.Owner{Address: "alice@example.org", Home: filepath.Join(t.TempDir(), "alice"), Quota: 1 << 30}
+	h.owner = mailbox.Owner{Address: "alice@example.org", Home: filepath.Join(t.TempDir(), "alice"), Quota: quota.Limits{Bytes: 1 << 30}}
 	if err := os.MkdirAll(h.owner.Home, 0o700); err != nil {
 		t.Fatal(err)
 	}

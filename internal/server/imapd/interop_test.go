@@ -110,7 +110,7 @@ func TestGoIMAP(t *testing.T) {
 // large or over quota leaves nothing (ATTACKS IMAP-020).
 func TestBigLetter(t *testing.T) {
 	h := open(t, func(c *Config) { c.MaxMessage = 3 << 20 })
-	h.owner.Quota = 4 << 20
+	h.owner.Quota.Bytes = 4 << 20
 	c := h.user(t)
 	body := "Subject: big\r\n\r\n" + strings.Repeat("0123456789abcdef 0123456789\r\n", 100_000)
 	c.want(fmt.Sprintf("a APPEND INBOX {%d+}\r\n%s", len(body), body), "a OK [APPENDUID ")

@@ -22,8 +22,13 @@ type Account struct {
 	// Home is the absolute directory that holds its Maildir and index.
 	Home string `json:"home"`
 	// Quota is the most bytes its mailboxes may hold: its own limit, else that of
-	// the settings; 0: no limit.
-	Quota int64 `json:"quota"`
+	// its domain or of the settings; 0: no limit. Messages is the same for their number.
+	Quota    int64 `json:"quota"`
+	Messages int64 `json:"messages"`
+	// Keep is how long expunged mail is kept, found in the same way.
+	Keep time.Duration `json:"keep_expunged"`
+	// Own is what is said of this account itself.
+	Own Allowance `json:"-"`
 	// Disabled accounts keep their mail and receive, but can not log in.
 	Disabled bool `json:"disabled"`
 }

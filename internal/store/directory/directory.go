@@ -42,6 +42,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
@@ -89,16 +90,16 @@ type Directory struct {
 	proofs   *proofs
 	shared   inquiries
 
-	mu           sync.RWMutex
-	declared     map[string]bool // canonical names in the settings file
-	defaultQuota int64
-	kinds        Kinds
-	secret       []byte // what salts follow from; nil: not read yet
+	mu         sync.RWMutex
+	declared   map[string]bool // canonical names in the settings file
+	allowances Allowances
+	kinds      Kinds
+	secret     []byte // what salts follow from; nil: not read yet
 }
 
 // New is the directory over a database that was opened with Migrations.
 // fileDomains are the domains of the settings file, dataDir is absolute, and
-// defaultQuota (bytes) goes to accounts without a quota of their own.
+// defaultQuota (bytes; see Configure for more) goes to accounts without a quota of their own.
 func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int64) *Directory {
 	d := &Directory{
 		db:       database,
@@ -111,14 +112,14 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		shared:   inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
 		kinds:    Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
 	}
-	d.Configure(fileDomains, defaultQuota)
+	d.Configure(fileDomains, Allowances{Default: Allowance{Bytes: defaultQuota}})
 	return d
 }
 
 // Configure takes over what the settings file says, at the start and at every
 // reload. Names that are no domains are left out: the file's own check refuses
 // them with a line number.
-func (d *Directory) Configure(fileDomains []string, defaultQuota int64) {
+func (d *Directory) Configure(fileDomains []string, allowances Allowances) {
 	declared := make(map[string]bool, len(fileDomains))
 	for _, name := range fileDomains {
 		if canonical, err := address.CanonicalDomain(name); err == nil {
@@ -126,7 +127,7 @@ func (d *Directory) Configure(fileDomains []string, defaultQuota int64) {
 		}
 	}
 	d.mu.Lock()
-	d.declared, d.defaultQuota = declared, defaultQuota
+	d.declared, d.allowances = declared, allowances
 	d.mu.Unlock()
 	d.forget()
 }
@@ -163,7 +164,7 @@ type row struct {
 	proofTexts
 }
 
-const selectAccount = `SELECT key, address, quota, disabled, password, scram_sha256, scram_sha1, cram_md5 FROM account`
+const selectAccount = `SELECT key, address, quota, messages, keep, disabled, password, scram_sha256, scram_sha1, cram_md5 FROM account`
 
 func (d *Directory) row(ctx context.Context, key string) (row, error) {
 	return d.scan(d.db.Reader().QueryRowContext(ctx, selectAccount+` WHERE key = ?`, key))
@@ -171,7 +172,9 @@ func (d *Directory) row(ctx context.Context, key string) (row, error) {
 
 func (d *Directory) scan(from interface{ Scan(...any) error }) (row, error) {
 	var r row
-	if err := from.Scan(&r.key, &r.Address, &r.Quota, &r.Disabled, &r.password, &r.sha256, &r.sha1, &r.md5); err != nil {
+	var own Allowance
+	var keep int64
+	if err := from.Scan(&r.key, &r.Address, &own.Bytes, &own.Messages, &keep, &r.Disabled, &r.password, &r.sha256, &r.sha1, &r.md5); err != nil {
 		return row{}, err
 	}
 	a, err := address.Parse(r.key)
@@ -179,11 +182,8 @@ func (d *Directory) scan(from interface{ Scan(...any) error }) (row, error) {
 		return row{}, fmt.Errorf("account %q in the database: %w", r.key, err)
 	}
 	r.Home = filepath.Join(d.mailDir(), homeOf(a))
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if r.Quota == 0 {
-		r.Quota = d.defaultQuota
-	}
+	own.Keep = Keep{keep >= 0, time.Duration(max(keep, 0)) * time.Second}
+	d.allow(&r.Account, own, a.Domain)
 	return r, nil
 }
 

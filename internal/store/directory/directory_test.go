@@ -358,7 +358,7 @@ func TestReloadChangesDomainsAndQuota(t *testing.T) {
 	t.Parallel()
 	d, ctx := open(t), t.Context()
 	wantState(t, d.Account(ctx, mailbox(t, "alice@example.org")), lookup.Found)
-	d.Configure([]string{"example.net"}, 7)
+	d.Configure([]string{"example.net"}, Allowances{Default: Allowance{Bytes: 7}})
 	wantState(t, d.Domain(ctx, "example.org"), lookup.NotFound)
 	wantState(t, d.Domain(ctx, "example.net"), lookup.Found)
 	if got := d.Account(ctx, mailbox(t, "alice@example.org")).Value().Quota; got != 7 {

@@ -57,7 +57,7 @@ type Account struct {
 }
 
 func newAccount(s *Store, o Owner) *Account {
-	return &Account{store: s, home: o.Home, root: filepath.Join(o.Home, "Maildir"), owner: o,
+	return &Account{store: s, home: o.Home, root: o.root(), owner: o,
 		digests: digest.New(filepath.Join(o.Home, "cache.db"))}
 }
 
@@ -337,38 +337,6 @@ func (a *Account) saveBoxes(tx *sql.Tx) error {
 
 // Close gives the account back. Each Open has one Close.
 func (a *Account) Close() error { return a.store.release(a) }
-
-// Usage is the bytes kept, and the quota in bytes (0: none).
-func (a *Account) Usage(ctx context.Context) (used, quota int64, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.ready(ctx); err != nil {
-		return 0, 0, err
-	}
-	for _, b := range a.boxes {
-		if err := b.sync(ctx); err != nil {
-			return 0, 0, err
-		}
-	}
-	return a.used(), a.owner.Quota, nil
-}
-
-// used is the bytes kept as far as known.
-func (a *Account) used() int64 {
-	var sum int64
-	for _, b := range a.boxes {
-		sum += b.bytes
-	}
-	return sum
-}
-
-// room is ErrOverQuota if size more bytes are too many.
-func (a *Account) room(size int64) error {
-	if a.owner.Quota > 0 && a.used()+size > a.owner.Quota {
-		return ErrOverQuota
-	}
-	return nil
-}
 
 // ready is the start of every operation: what was decided is done, and the
 // list of mailboxes is that of the disk. Callers hold mu.

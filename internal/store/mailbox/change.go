@@ -235,6 +235,7 @@ func (a *Account) expunge(ctx context.Context, c *change, b *box, uids []uint32)
 		c.todos = append(c.todos, todo{source: b.below(f.base, f.found)})
 		d.removed = append(d.removed, uid)
 		d.freed += l.size
+		d.freedFiles += fileSize(f.base, l.size)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 	"facteur/internal/mail/imap"
+	"facteur/internal/store/quota"
 )
 
 func (f *fixture) stage(name, subject string, flags SystemFlags) *Staged {
@@ -250,7 +251,7 @@ func TestRanges(t *testing.T) {
 func TestAcross(t *testing.T) {
 	t.Parallel()
 	f := open(t, t.TempDir())
-	other, err := f.store.Open(bg, Owner{Address: "b@example.org", Home: t.TempDir(), Quota: 200})
+	other, err := f.store.Open(bg, Owner{Address: "b@example.org", Home: t.TempDir(), Quota: quota.Limits{Bytes: 200}})
 	must(t, err)
 	for i := range 4 {
 		f.append("INBOX", fmt.Sprint(i), Seen, "Red")

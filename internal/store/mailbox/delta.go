@@ -10,13 +10,15 @@ import (
 // delta is a change of one mailbox that goes to the index, then to the sessions.
 type delta struct {
 	b       *box
-	removed []uint32  // ascending
-	freed   int64     // bytes of the removed
-	changed []letter  // flags or keywords are others; ascending
-	words   bool      // keywords of changed are others too
-	moved   []arrival // files that have another name now
-	added   []arrival // ascending
-	next    uint32    // UIDNEXT, if it is to be higher than after added
+	removed []uint32 // ascending
+	freed   int64    // bytes of the removed, with CRLF
+	// freedFiles is the bytes of their files.
+	freedFiles int64
+	changed    []letter  // flags or keywords are others; ascending
+	words      bool      // keywords of changed are others too
+	moved      []arrival // files that have another name now
+	added      []arrival // ascending
+	next       uint32    // UIDNEXT, if it is to be higher than after added
 }
 
 // empty tells whether no session will see anything of it.
@@ -84,6 +86,7 @@ func (d *delta) save(tx *sql.Tx) error {
 type change struct {
 	deltas []*delta
 	todos  []todo
+	found  bool // it happened already: a scan has seen it
 }
 
 // of is the change of one mailbox.
@@ -116,6 +119,9 @@ func (a *Account) commit(ctx context.Context, c *change) error {
 		}
 		d.b.unsaved = false
 		d.b.apply(d)
+	}
+	if err == nil {
+		a.count(c)
 	}
 	return err
 }

@@ -147,6 +147,7 @@ func (a *Account) drop(ctx context.Context, b *box) error {
 	a.unwatch(b)
 	delete(a.boxes, b.name)
 	a.tell(b.name, NoticeDeleted)
+	a.store.quota.Stale(a.root)
 	return nil
 }
 
@@ -426,6 +427,7 @@ func (a *Account) renameAll(ctx context.Context, list []renaming) error {
 		a.tellRename(r.b.name, r.name)
 	}
 	err = a.finish(ctx)
+	a.store.quota.Stale(a.root)
 	a.watchAll()
 	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
+	"facteur/internal/store/quota"
 )
 
 var bg = context.Background()
@@ -284,19 +285,26 @@ func TestCopyMove(t *testing.T) {
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	f := open(t, t.TempDir())
-	f.append("INBOX", "a", 0)
-	used, _, err := f.Usage(bg)
-	must(t, err)
-	f.owner.Quota = used + 10
-	again, err := f.store.Open(bg, f.owner)
-	must(t, err)
-	must(t, again.Close())
-	if _, quota, _ := f.Usage(bg); quota != used+10 {
-		// The owner of a running account stays until all sessions have closed
-		// it unless Open brings a newer one.
-		t.Fatal("quota", quota)
+	limit := func(l quota.Limits) {
+		f.owner.Quota = l
+		again, err := f.store.Open(bg, f.owner)
+		must(t, err)
+		must(t, again.Close())
 	}
+	usage := func() quota.Usage {
+		used, _, err := f.Usage(bg)
+		must(t, err)
+		return used
+	}
+	f.append("INBOX", "a", 0)
 	text := letterText("b")
+	trash, err := quota.ParseRule("Trash:storage=+1M")
+	must(t, err)
+	size := int64(len(letterText("a")))
+	limit(quota.Limits{Bytes: size + 10, Rules: []quota.Rule{trash}})
+	if used := usage(); used != (quota.Usage{Bytes: size, Messages: 1}) {
+		t.Fatal(used)
+	}
 	if _, _, err := f.Append(bg, "INBOX", strings.NewReader(text), int64(len(text)), AppendOptions{}); !errors.Is(err, ErrOverQuota) {
 		t.Fatal(err)
 	}
@@ -311,8 +319,50 @@ func TestQuota(t *testing.T) {
 	if e, _ := os.ReadDir(filepath.Join(f.owner.Home, "Maildir/tmp")); len(e) != 0 {
 		t.Fatal("left in tmp:", e)
 	}
-	if n, err := f.store.Usage(bg, f.owner); n != used || err != nil {
-		t.Fatal(n, err)
+	// A full account is tidied up: what moves takes no room, Trash has some, and
+	// what is expunged is room at once.
+	if _, _, err := v.Copy(bg, []uint32{1}, "Trash"); err != nil || usage().Messages != 2 {
+		t.Fatal(err, usage())
+	}
+	if _, _, err := v.Move(bg, []uint32{1}, "Archive"); err != nil || usage().Messages != 2 {
+		t.Fatal(err, usage())
+	}
+	w := f.selectBox("Trash")
+	if _, err := w.Store(bg, []uint32{1}, FlagsAdd, Flags{System: Deleted}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, w.Expunge(bg, nil))
+	if used := usage(); used != (quota.Usage{Bytes: size, Messages: 1}) {
+		t.Fatal(used)
+	}
+	must(t, f.Delete(bg, "Archive"))
+	if used := usage(); used != (quota.Usage{}) {
+		t.Fatal(used)
+	}
+	limit(quota.Limits{Messages: 1})
+	f.append("INBOX", "c", 0)
+	if _, _, err := f.Append(bg, "INBOX", strings.NewReader(text), 1, AppendOptions{}); !errors.Is(err, ErrOverQuota) {
+		t.Fatal(err)
+	}
+	f.shut()
+}
+
+// TestQuotaSeesOthers: what another program does counts when the mailbox is looked at.
+func TestQuotaSeesOthers(t *testing.T) {
+	t.Parallel()
+	f := open(t, t.TempDir())
+	f.owner.Quota = quota.Limits{Bytes: 1 << 20}
+	again, err := f.store.Open(bg, f.owner)
+	must(t, err)
+	must(t, again.Close())
+	if used, _, err := f.Usage(bg); err != nil || used != (quota.Usage{}) {
+		t.Fatal(used, err)
+	}
+	file := filepath.Join(f.owner.Home, "Maildir/new/1700000000.other.host")
+	must(t, os.WriteFile(file, []byte("Subject: x\r\n\r\n"), 0o600))
+	f.selectBox("INBOX")
+	if used, _, err := f.Usage(bg); err != nil || used != (quota.Usage{Bytes: 14, Messages: 1}) {
+		t.Fatal(used, err)
 	}
 	f.shut()
 }

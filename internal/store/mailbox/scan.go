@@ -313,7 +313,7 @@ type arrival struct {
 
 // reconcile writes the difference between files and rows.
 func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[string]row) error {
-	var c change
+	c := change{found: true}
 	d := c.of(b)
 	for base, r := range rows {
 		f, ok := files[base]

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"facteur/internal/store/maildir"
+	"facteur/internal/store/quota"
 )
 
 // Always is the MODSEQ that no letter is above.
@@ -92,7 +93,7 @@ func (a *Account) openStage(ctx context.Context, s *Staged, name string, size in
 	if s.box, err = a.find(name); err != nil {
 		return err
 	}
-	if err := a.room(size); err != nil {
+	if err := a.room(ctx, s.box, quota.Usage{Bytes: size, Messages: 1}); err != nil {
 		return err
 	}
 	if _, err := s.box.keywordNumbers(ctx, s.o.Flags.Keywords, true); err != nil {
@@ -145,7 +146,7 @@ func (a *Account) openCommit(ctx context.Context, name string, list []*Staged) (
 	if err != nil {
 		return nil, err
 	}
-	var sum int64
+	sum := quota.Usage{Messages: int64(len(list))}
 	for _, s := range list {
 		if s.over || s.box.acct != a {
 			return nil, errors.New("a staged message of another account, or used up")
@@ -153,9 +154,9 @@ func (a *Account) openCommit(ctx context.Context, name string, list []*Staged) (
 		if s.box.gone {
 			return nil, ErrNoMailbox
 		}
-		sum += s.size.CRLF
+		sum.Bytes += s.size.Bytes
 	}
-	if err := errors.Join(a.room(sum), b.sync(ctx)); err != nil {
+	if err := errors.Join(a.room(ctx, b, sum), b.sync(ctx)); err != nil {
 		return nil, err
 	}
 	if uint64(b.uidNext)+uint64(len(list)) > maxUID {

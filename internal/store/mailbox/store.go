@@ -9,13 +9,23 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
+	"facteur/internal/store/quota"
 )
 
 // Owner is whose mailboxes to open.
 type Owner struct {
 	Address string // for events only
 	Home    string // absolute directory that holds Maildir/ and index.db
-	Quota   int64  // most bytes that all mailboxes together may hold; 0: no limit
+	Quota   quota.Limits
+	Keep    Retention
+}
+
+// root is the Maildir.
+func (o Owner) root() string { return filepath.Join(o.Home, "Maildir") }
+
+// counted is the owner as the book of quotas knows him.
+func (o Owner) counted() quota.Owner {
+	return quota.Owner{Address: o.Address, Root: o.root(), Limits: o.Quota}
 }
 
 // Store opens accounts and shares them among sessions. It is safe for
@@ -23,6 +33,7 @@ type Owner struct {
 type Store struct {
 	fs     vfs.FS
 	events event.Sink
+	quota  *quota.Book
 	host   string // in the names of files we make
 	now    func() time.Time
 
@@ -49,7 +60,7 @@ func New(fs vfs.FS, events event.Sink) *Store {
 	if err != nil {
 		host = "localhost"
 	}
-	s := &Store{fs: fs, events: events, host: host, now: time.Now, linger: lingerTime, accounts: map[string]*Account{}}
+	s := &Store{fs: fs, events: events, quota: quota.New(fs), host: host, now: time.Now, linger: lingerTime, accounts: map[string]*Account{}}
 	if _, real := fs.(vfs.OS); real {
 		s.watch = newWatcher()
 	}
@@ -82,19 +93,24 @@ func (s *Store) Open(ctx context.Context, o Owner) (*Account, error) {
 	return a, nil
 }
 
-// Usage is the bytes that an account keeps, opened or not.
-func (s *Store) Usage(ctx context.Context, o Owner) (int64, error) {
-	a, err := s.Open(ctx, o)
-	if err != nil {
-		return 0, err
-	}
-	defer a.Close()
-	used, _, err := a.Usage(ctx)
-	return used, err
+// Quota is the book in which the mail of all accounts is counted.
+func (s *Store) Quota() *quota.Book { return s.quota }
+
+// Free is the size of the largest letter that can be delivered to an account now, in
+// bytes; 0 if it is full. need is the size that is asked for, if it is known.
+func (s *Store) Free(ctx context.Context, o Owner, need int64) (int64, error) {
+	return s.quota.Free(ctx, o.counted(), need)
 }
 
-// Notify tells that something was delivered below home by this process. It
-// wakes the sessions that have the mailbox open; without any it costs nothing.
+// Delivered tells that this process put a letter of so many bytes into INBOX. It
+// counts, and wakes the sessions that have the mailbox open.
+func (s *Store) Delivered(home string, bytes int64) {
+	s.quota.Delivered(Owner{Home: filepath.Clean(home)}.root(), bytes)
+	s.Notify(home)
+}
+
+// Notify tells that something changed below home. It wakes the sessions that have
+// the mailbox open; without any it costs nothing.
 func (s *Store) Notify(home string) {
 	s.mu.Lock()
 	a := s.accounts[filepath.Clean(home)]

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"facteur/internal/store/maildir"
+	"facteur/internal/store/quota"
 )
 
 // moving says whether letters leave the mailbox that they are transferred from.
@@ -106,9 +107,9 @@ func (a *Account) transfer(ctx context.Context, b *box, uids []uint32, target *b
 	}
 	var c change
 	if move {
-		err = b.leave(&c, list, uids, target)
+		err = b.leave(ctx, &c, list, uids, target)
 	} else {
-		err = a.link(&c, b, list, target)
+		err = a.link(ctx, &c, b, list, target)
 	}
 	if err != nil {
 		return nil, err
@@ -168,12 +169,8 @@ func (b *box) translate(ctx context.Context, words uint32, target *box) (uint32,
 }
 
 // link gives the files second names in the target's tmp/, durably.
-func (a *Account) link(c *change, b *box, list []transferred, target *box) error {
-	var sum int64
-	for _, t := range list {
-		sum += t.size
-	}
-	if err := a.room(sum); err != nil {
+func (a *Account) link(ctx context.Context, c *change, b *box, list []transferred, target *box) error {
+	if err := a.room(ctx, target, need(list)); err != nil {
 		return err
 	}
 	for i, t := range list {
@@ -188,6 +185,15 @@ func (a *Account) link(c *change, b *box, list []transferred, target *box) error
 		unlink(target, list)
 	}
 	return err
+}
+
+// need is what letters take in the mailbox that they go to.
+func need(list []transferred) quota.Usage {
+	u := quota.Usage{Messages: int64(len(list))}
+	for _, t := range list {
+		u.Bytes += fileSize(t.from.base, t.size)
+	}
+	return u
 }
 
 func unlink(target *box, list []transferred) {
@@ -205,8 +211,14 @@ func (b *box) lost(err error) error {
 	return err
 }
 
-// leave plans the renames of a move.
-func (b *box) leave(c *change, list []transferred, uids []uint32, target *box) error {
+// leave plans the renames of a move. It takes room only if the letters did not count
+// where they were.
+func (b *box) leave(ctx context.Context, c *change, list []transferred, uids []uint32, target *box) error {
+	if b.acct.owner.Quota.Ignores(b.name) {
+		if err := b.acct.room(ctx, target, need(list)); err != nil {
+			return err
+		}
+	}
 	d := c.of(b)
 	d.removed = uids
 	for _, t := range list {
@@ -215,6 +227,7 @@ func (b *box) leave(c *change, list []transferred, uids []uint32, target *box) e
 		}
 		c.todos = append(c.todos, todo{source: b.below(t.from.base, t.from.found), target: target.below(t.to.base, t.to.found)})
 		d.freed += t.size
+		d.freedFiles += fileSize(t.from.base, t.size)
 	}
 	return nil
 }
@@ -227,7 +240,7 @@ func (v *View) send(ctx context.Context, uids []uint32, target *Account, to stri
 	for _, uid := range known {
 		sum += v.Letter(v.Seq(uid)).Size
 	}
-	host, err := target.host(ctx, to, sum)
+	host, err := target.host(ctx, to, quota.Usage{Bytes: sum, Messages: int64(len(known))})
 	if err != nil || len(known) == 0 {
 		return 0, nil, err
 	}
@@ -248,7 +261,7 @@ func (v *View) send(ctx context.Context, uids []uint32, target *Account, to stri
 }
 
 // host finds the mailbox that is to get letters of another account.
-func (a *Account) host(ctx context.Context, name string, size int64) (*box, error) {
+func (a *Account) host(ctx context.Context, name string, need quota.Usage) (*box, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.ready(ctx); err != nil {
@@ -258,7 +271,7 @@ func (a *Account) host(ctx context.Context, name string, size int64) (*box, erro
 	if err != nil {
 		return nil, err
 	}
-	return b, a.room(size)
+	return b, a.room(ctx, b, need)
 }
 
 // stageFor links letters into the tmp/ of another account's mailbox, or copies

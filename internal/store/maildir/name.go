@@ -110,12 +110,15 @@ func SetFlags(flags, want string) string {
 	return out.String()
 }
 
+// DeliveredHere ends the base names of DeliveryName.
+const DeliveredHere = ".facteur"
+
 // DeliveryName is the deterministic base name of a letter on its way from the
 // queue: the same for every try to deliver the item id to its n-th recipient. It
 // depends on nothing that an admin can change, such as the name of the server: a
 // letter that a crash left in tmp under another name would be taken for landed.
 func DeliveryName(id string, n int, arrived time.Time) string {
-	return fmt.Sprintf("%d.M%06dQ%sR%d.facteur", max(arrived.Unix(), 0), arrived.Nanosecond()/1000, clean(id), n)
+	return fmt.Sprintf("%d.M%06dQ%sR%d%s", max(arrived.Unix(), 0), arrived.Nanosecond()/1000, clean(id), n, DeliveredHere)
 }
 
 // FreshName is a base name for a letter that comes another way. unique is to

@@ -95,7 +95,7 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 	router := route.New(accounts, hostname, func() string { return "example.org" })
 	rules := &intake.Rules{Hostname: hostname, SizeLimit: 1 << 20, Recipients: 100}
 	h.desk = intake.New(func() *intake.Rules { return rules }, accounts, router, h.queue,
-		func(context.Context, directory.Account) (int64, error) { return 0, nil }, event.Discard)
+		func(context.Context, directory.Account, int64) (int64, error) { return 1 << 40, nil }, event.Discard)
 	out := &deliver.Outbound{
 		Port: 25, Helo: hostname, IPv4: true, IPv6: true, AllowPrivate: true,
 		ReuseCount: 100, ReuseTime: 5 * time.Minute, IdleTime: 2 * time.Second,
