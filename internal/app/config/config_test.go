@@ -137,7 +137,7 @@ func TestCheck(t *testing.T) {
 		{"MAP-011 data for everybody", "data_dir='" + everybodys + "'\n" + host, `f:1:10: data_dir: ` + everybodys + ` can be written by everybody (mode 0777); chmod 700 it`},
 		{"data is a file", "data_dir='" + cert + "'\n" + host, `f:1:10: data_dir: ` + cert + ` is not a directory`},
 		{"0 is no limit", host + "recipient_limit = 0", `f:2:19: recipient_limit: expected at least 100, found 0`},
-		{"no quota", host + "[mailbox]\ndefault_quota = 0", `f:3:17: mailbox.default_quota: expected at least 1048576, found 0`},
+		{"no quota", host + "[mailbox]\ndefault_quota = 1024", `f:3:17: mailbox.default_quota: expected at least 1M, or "unlimited"`},
 		{"backoff", host + "[queue]\nminimal_backoff_time='2h'", `f:2:2: queue.maximal_backoff_time: is shorter than minimal_backoff_time`},
 		{"lifetime", host + "[queue]\nmaximal_queue_lifetime='0s'", `f:3:24: queue.maximal_queue_lifetime: expected more than 0s; mail is not given up at once`},
 		{"bind", host + "[outbound]\nbind_address=['192.0.2.1','::1','192.0.2.2']", `f:3:33: outbound.bind_address[2]: at most one IPv4 and one IPv6 address can be given`},

@@ -206,6 +206,9 @@ func (Bytes) Form() string { return `a size in bytes such as "10G" (K, M, G, T),
 
 // UnmarshalText reads it.
 func (b *Bytes) UnmarshalText(text []byte) error {
+	if *b = 0; len(text) == 0 {
+		return nil
+	}
 	if string(text) == unlimited {
 		*b = -1
 		return nil
@@ -237,6 +240,9 @@ func (Number) Form() string { return `a number, or "unlimited"` }
 
 // UnmarshalText reads it.
 func (n *Number) UnmarshalText(text []byte) error {
+	if *n = 0; len(text) == 0 {
+		return nil
+	}
 	if string(text) == unlimited {
 		*n = -1
 		return nil

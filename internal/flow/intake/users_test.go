@@ -139,7 +139,7 @@ func TestLMTPAnswers(t *testing.T) {
 	for _, a := range tx.Answers() {
 		got = append(got, code(a))
 	}
-	if s := strings.Join(got, ", "); s != "ok, 452 4.2.2, ok, ok, 452 4.2.2" {
+	if s := strings.Join(got, ", "); s != "ok, 552 5.2.2, ok, ok, 552 5.2.2" {
 		t.Errorf("SMTP-044: %s", s)
 	}
 	if item, _ := c.bytes(t, id); len(item.Recipients) != 2 {

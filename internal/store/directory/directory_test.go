@@ -446,7 +446,7 @@ func TestDomainOfOthersBecomesOurs(t *testing.T) {
 	wantState(t, d.Domain(ctx, "later.example"), lookup.Found)
 	must(t, d.RemoveDomain(ctx, "later.example"))
 	wantState(t, d.Domain(ctx, "later.example"), lookup.NotFound)
-	d.Configure([]string{"later.example"}, quotaOfFile)
+	d.Configure([]string{"later.example"}, Allowances{Default: Allowance{Bytes: quotaOfFile}})
 	wantState(t, d.Domain(ctx, "later.example"), lookup.Found)
 }
 
