@@ -27,8 +27,7 @@ type (
 	Enable []string
 	// Compress is the algorithm of COMPRESS (RFC 4978), upper-case.
 	Compress string
-	// Mailbox is the one argument of SELECT, EXAMINE, DELETE, SUBSCRIBE and
-	// UNSUBSCRIBE, in UTF-8.
+	// Mailbox is the one argument of DELETE, SUBSCRIBE and UNSUBSCRIBE, in UTF-8.
 	Mailbox string
 	// Create is CREATE with the special uses asked for (RFC 6154 §3).
 	Create struct {
@@ -133,7 +132,9 @@ func (d *Decoder) mailboxGrammar(name string) (read func() any, known bool) {
 	switch name {
 	case "NAMESPACE":
 		return nil, true
-	case "SELECT", "EXAMINE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE":
+	case "SELECT", "EXAMINE":
+		return d.selectArgs, true
+	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE":
 		return func() any { return Mailbox(d.mailbox()) }, true
 	case "CREATE":
 		return d.create, true

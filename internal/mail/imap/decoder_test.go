@@ -49,9 +49,9 @@ func TestCommands(t *testing.T) {
 		{"a ID NIL\r\n", "ID", ID(nil)},
 		{"a ID (\"name\" \"x\" \"v\" NIL)\r\n", "ID", ID{"name", "x", "v", ""}},
 		{"a ENABLE condstore x\r\n", "ENABLE", Enable{"CONDSTORE", "X"}},
-		{"a SELECT inbox\r\n", "SELECT", Mailbox("INBOX")},
-		{"a SELECT Inbox/x\r\n", "SELECT", Mailbox("INBOX/x")},
-		{"a EXAMINE \"&AOQ-b\"\r\n", "EXAMINE", Mailbox("äb")},
+		{"a SELECT inbox\r\n", "SELECT", Select{Mailbox: "INBOX"}},
+		{"a SELECT Inbox/x\r\n", "SELECT", Select{Mailbox: "INBOX/x"}},
+		{"a EXAMINE \"&AOQ-b\"\r\n", "EXAMINE", Select{Mailbox: "äb"}},
 		{"a CREATE x (USE (\\Sent))\r\n", "CREATE", Create{"x", []string{`\Sent`}}},
 		{"a RENAME a b]\r\n", "RENAME", Rename{"a", "b]"}},
 		{"a LIST \"\" *\r\n", "LIST", List{Patterns: []string{"*"}}},
@@ -61,20 +61,35 @@ func TestCommands(t *testing.T) {
 				RecursiveMatch: true, ReturnChildren: true, Status: []string{"MESSAGES", "UNSEEN"}}},
 		{"a LSUB \"\" %\r\n", "LSUB", LSub{Patterns: []string{"%"}}},
 		{"a STATUS x (UIDNEXT SIZE)\r\n", "STATUS", Status{"x", []string{"UIDNEXT", "SIZE"}}},
+		{"a SELECT x (CONDSTORE)\r\n", "SELECT", Select{Mailbox: "x", CondStore: true}},
+		{"a EXAMINE x (QRESYNC (67890007 90060115194045000))\r\n", "EXAMINE",
+			Select{Mailbox: "x", Resync: &Resync{UIDValidity: 67890007, ModSeq: 90060115194045000}}},
+		{"a SELECT x (QRESYNC (1 9223372036854775807 41,43:211,214:541))\r\n", "SELECT", Select{Mailbox: "x",
+			Resync: &Resync{UIDValidity: 1, ModSeq: 1<<63 - 1, Known: SequenceSet{{41, 41}, {43, 211}, {214, 541}}}}},
+		{"a SELECT x (QRESYNC (1 2 1:29997 (5000,7500 15000,22500)))\r\n", "SELECT", Select{Mailbox: "x", Resync: &Resync{
+			UIDValidity: 1, ModSeq: 2, Known: SequenceSet{{1, 29997}}, Seqs: Ranges{{5000, 5000}, {7500, 7500}}, UIDs: Ranges{{15000, 15000}, {22500, 22500}}}}},
+		{"a SELECT x (QRESYNC (1 2 (1 7)))\r\n", "SELECT", Select{Mailbox: "x", Resync: &Resync{
+			UIDValidity: 1, ModSeq: 2, Seqs: Ranges{{1, 1}}, UIDs: Ranges{{7, 7}}}}},
+		{"a FETCH $ MODSEQ (CHANGEDSINCE 12345)\r\n", "FETCH", Fetch{Set: SequenceSet{},
+			Items: []FetchItem{{Kind: FetchModSeq, Name: "MODSEQ"}}, Changed: Changed{Given: true, Since: 12345}}},
+		{"a UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)\r\n", "UID FETCH", Fetch{Set: SequenceSet{{300, 500}},
+			Items: []FetchItem{{Kind: FetchFlags, Name: "FLAGS"}}, Changed: Changed{Given: true, Since: 12345, Vanished: true}}},
+		{"a UID STORE 6,4,8 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)\r\n", "UID STORE", Store{Set: SequenceSet{{6, 6}, {4, 4}, {8, 8}},
+			Op: '+', Silent: true, Flags: []string{`\Deleted`}, Conditional: true, UnchangedSince: 12121230045}},
 		{"a COPY 2:4,* MEETING\r\n", "COPY", Copy{SequenceSet{{2, 4}, {Star, Star}}, "MEETING"}},
 		{"a UID EXPUNGE 3000:3002\r\n", "UID EXPUNGE", Expunge{SequenceSet{{3000, 3002}}}},
 		{"a STORE 2:4 +FLAGS (\\Deleted $X)\r\n", "STORE", Store{Set: SequenceSet{{2, 4}}, Op: '+', Flags: []string{`\Deleted`, "$X"}}},
 		{"a STORE 1 flags.silent \\seen x\r\n", "STORE", Store{Set: SequenceSet{{1, 1}}, Silent: true, Flags: []string{`\Seen`, "x"}}},
 		{"a STORE 1 -FLAGS ()\r\n", "STORE", Store{Set: SequenceSet{{1, 1}}, Op: '-', Flags: []string{}}},
-		{"a FETCH 1 fast\r\n", "FETCH", Fetch{SequenceSet{{1, 1}}, []FetchItem{
+		{"a FETCH 1 fast\r\n", "FETCH", Fetch{Set: SequenceSet{{1, 1}}, Items: []FetchItem{
 			{Kind: FetchFlags, Name: "FLAGS"}, {Kind: FetchInternalDate, Name: "INTERNALDATE"}, {Kind: FetchSize, Name: "RFC822.SIZE"}}}},
-		{"a UID FETCH 1:* (UID BODY.PEEK[1.2.MIME]<5.10> BODY BODY[])\r\n", "UID FETCH", Fetch{SequenceSet{{1, Star}}, []FetchItem{
+		{"a UID FETCH 1:* (UID BODY.PEEK[1.2.MIME]<5.10> BODY BODY[])\r\n", "UID FETCH", Fetch{Set: SequenceSet{{1, Star}}, Items: []FetchItem{
 			{Name: "UID"},
 			{Kind: FetchSection, Name: "BODY", Peek: true, Section: Section{Path: []uint32{1, 2}, Text: SectionMIME}, Partial: &Partial{5, 10}},
 			{Kind: FetchBody, Name: "BODY"}, {Kind: FetchSection, Name: "BODY"}}}},
-		{"a FETCH 1 BODY[HEADER.FIELDS.NOT (DATE \"x y\")]\r\n", "FETCH", Fetch{SequenceSet{{1, 1}}, []FetchItem{
+		{"a FETCH 1 BODY[HEADER.FIELDS.NOT (DATE \"x y\")]\r\n", "FETCH", Fetch{Set: SequenceSet{{1, 1}}, Items: []FetchItem{
 			{Kind: FetchSection, Name: "BODY", Section: Section{Text: SectionFieldsNot, Fields: []string{"DATE", "x y"}}}}}},
-		{"a FETCH 1 RFC822.HEADER\r\n", "FETCH", Fetch{SequenceSet{{1, 1}}, []FetchItem{
+		{"a FETCH 1 RFC822.HEADER\r\n", "FETCH", Fetch{Set: SequenceSet{{1, 1}}, Items: []FetchItem{
 			{Kind: FetchSection, Name: "RFC822.HEADER", Peek: true, Section: Section{Text: SectionHeader}}}}},
 		{"a SEARCH FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"\r\n", "SEARCH", Search{Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchFlag, Text: `\Flagged`}, {Op: SearchSince, Date: day},
@@ -100,7 +115,10 @@ func TestRefused(t *testing.T) {
 		"a LOGIN x\r\n", "a LOGIN x \"y\r\n", "a LOGIN x \"\\y\"\r\n", "a LOGIN x y\x00\r\n", "a LOGIN x \"\xff\x00\"\r\n", "a LOGIN {1}x y\r\n",
 		"a LOGIN {1+}\r\n\x00 x\r\n", "a ID ((((((\r\n", "a SELECT \xff\r\n", "a SELECT \"&\"\r\n", "a SELECT &AGE-\r\n", "a SELECT &AAAA-\r\n",
 		"a CREATE x (FOO)\r\n", "a LIST (RECURSIVEMATCH) \"\" *\r\n", "a LIST \"\" * RETURN (FOO)\r\n", "a STATUS x (FOO)\r\n", "a STATUS x MESSAGES\r\n",
-		"a FETCH 0 FLAGS\r\n", "a FETCH 4294967296 FLAGS\r\n", "a FETCH 1: FLAGS\r\n", "a FETCH 1,,2 FLAGS\r\n", "a FETCH $,1 FLAGS\r\n", "a FETCH 01 FLAGS\r\n",
+		"a FETCH 0 FLAGS\r\n", "a FETCH 4294967296 FLAGS\r\n", "a FETCH 1: FLAGS\r\n", "a FETCH 1,,2 FLAGS\r\n", "a SELECT x (QRESYNC (1))\r\n", "a SELECT x (QRESYNC (1 2 *))\r\n", "a SELECT x (QRESYNC (1 9223372036854775808))\r\n",
+		"a SELECT x (QRESYNC (1 2 (1:2 7)))\r\n", "a SELECT x (QRESYNC (1 2 $))\r\n", "a SELECT x (QRESYNC (1 2 1:*))\r\n",
+		"a SELECT x (QRESYNC (1 2) QRESYNC (1 2))\r\n", "a UID FETCH 1 FLAGS (VANISHED)\r\n", "a STORE 1 (UNCHANGEDSINCE 18446744073709551616) FLAGS ()\r\n",
+		"a FETCH $,1 FLAGS\r\n", "a FETCH 01 FLAGS\r\n",
 		"a FETCH 1 ()\r\n", "a FETCH 1 (FLAGS\r\n", "a FETCH 1 FOO\r\n", "a FETCH 1 BODY[0]\r\n", "a FETCH 1 BODY[1.]\r\n", "a FETCH 1 BODY[MIME]\r\n",
 		"a FETCH 1 BODY[TEXT]<0.0>\r\n", "a FETCH 1 BODY[TEXT]<99999999999999999999.1>\r\n", "a FETCH 1 BODY[HEADER.FIELDS ()]\r\n", "a FETCH 1 (ALL)\r\n",
 		"a STORE 1 FLAGS \\Recent\r\n", "a STORE 1 FLAGS \\Foo\r\n", "a STORE 1 FLAGS\r\n", "a STORE 1 (FLAGS)\r\n",

@@ -9,6 +9,7 @@ import (
 type Fetch struct {
 	Set   SequenceSet
 	Items []FetchItem
+	Changed
 }
 
 // FetchKind is what a FetchItem asks for.
@@ -23,6 +24,7 @@ const (
 	FetchEnvelope
 	FetchBody          // BODY
 	FetchBodyStructure // BODYSTRUCTURE
+	FetchModSeq        // MODSEQ (RFC 7162 §3.1.4.2)
 	FetchSection       // BODY[…] and the old names RFC822, RFC822.HEADER, RFC822.TEXT
 )
 
@@ -69,6 +71,7 @@ func (d *Decoder) fetch() any {
 	d.space()
 	if d.peek() != '(' {
 		f.Items = d.macro()
+		d.fetchModifiers(&f)
 		return f
 	}
 	d.list(func() {
@@ -79,7 +82,23 @@ func (d *Decoder) fetch() any {
 	if len(f.Items) == 0 {
 		d.fail("FETCH of nothing")
 	}
+	d.fetchModifiers(&f)
 	return f
+}
+
+// fetchModifiers reads what may stand behind the data items (RFC 4466 §2.4).
+func (d *Decoder) fetchModifiers(f *Fetch) {
+	if len(d.line)-d.pos < 2 || !d.accept(' ') {
+		return
+	}
+	d.list(func() {
+		if w := d.word(); !d.changed(w, &f.Changed) {
+			d.fail("Unknown modifier of FETCH: %s", clip(w))
+		}
+	})
+	if f.Vanished && !f.Given {
+		d.fail("VANISHED needs CHANGEDSINCE")
+	}
 }
 
 // macro reads ALL, FAST, FULL or a single item.
@@ -109,6 +128,8 @@ func (d *Decoder) fetchItem() FetchItem {
 		it.Kind = FetchUID
 	case "FLAGS":
 		it.Kind = FetchFlags
+	case "MODSEQ":
+		it.Kind = FetchModSeq
 	case "INTERNALDATE":
 		it.Kind = FetchInternalDate
 	case "RFC822.SIZE":

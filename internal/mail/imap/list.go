@@ -144,7 +144,7 @@ func (d *Decoder) statusItems() []string {
 	items := []string{}
 	d.list(func() {
 		switch w := d.word(); w {
-		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT":
+		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ":
 			if len(items) < 20 {
 				items = append(items, w)
 			}

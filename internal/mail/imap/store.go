@@ -6,11 +6,19 @@ type Store struct {
 	Op     byte // '+', '-' or 0 to replace
 	Silent bool
 	Flags  []string
+	// Conditional: only messages that did not change since UnchangedSince are to be
+	// changed (RFC 7162 §3.1.3).
+	Conditional    bool
+	UnchangedSince uint64
 }
 
 func (d *Decoder) store() any {
 	s := Store{Set: d.sequenceSet()}
 	d.space()
+	if d.peek() == '(' {
+		d.storeModifiers(&s)
+		d.space()
+	}
 	if c := d.peek(); c == '+' || c == '-' {
 		s.Op = c
 		d.pos++
@@ -31,4 +39,15 @@ func (d *Decoder) store() any {
 		s.Flags = append(s.Flags, d.flag())
 	}
 	return s
+}
+
+func (d *Decoder) storeModifiers(s *Store) {
+	d.list(func() {
+		if d.word() != "UNCHANGEDSINCE" || s.Conditional {
+			d.fail("Unknown modifier of STORE")
+			return
+		}
+		d.space()
+		s.UnchangedSince, s.Conditional = d.modSeq(), true
+	})
 }

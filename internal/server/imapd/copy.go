@@ -29,7 +29,11 @@ func (s *session) move(ctx context.Context, c imap.Command) (string, error) {
 	if code := copyUID(validity, pairs); err == nil && code != "" {
 		s.untagged("OK " + code + "Moved")
 	}
-	return "MOVE completed", err
+	if err != nil {
+		return "", err
+	}
+	code, err := s.sayGone(ctx) // RFC 6851 §4.4
+	return code + "MOVE completed", err
 }
 
 // copyUID is the response code of RFC 4315 §3, with a blank behind it.

@@ -32,6 +32,9 @@ func (s *session) dispatch(ctx context.Context, c imap.Command) (string, error) 
 	if err := s.allowed(w); err != nil {
 		return "", err
 	}
+	if s.enabled(UIDONLY) && byNumber(c.Name) {
+		return "", errUIDRequired
+	}
 	return h(ctx, c)
 }
 
@@ -147,6 +150,19 @@ func (s *session) allowed(w when) error {
 		return errReadOnly
 	}
 	return nil
+}
+
+// errUIDRequired is what a client hears that uses message numbers after it said
+// that it would not (RFC 9586 §3).
+var errUIDRequired = &imap.SyntaxError{Text: "[UIDREQUIRED] Message numbers are not to be used after ENABLE UIDONLY"}
+
+// byNumber says whether a command names or gives message numbers.
+func byNumber(name string) bool {
+	switch name {
+	case "FETCH", "STORE", "COPY", "MOVE", "REPLACE", "SEARCH", "SORT", "THREAD":
+		return true
+	}
+	return false
 }
 
 // mayExpunge says whether EXPUNGE responses may go with the answer to a command

@@ -62,10 +62,15 @@ func (s *session) enable(_ context.Context, c imap.Command) (string, error) {
 	return "ENABLE completed", nil
 }
 
-// switchOn adds to what is enabled.
+// switchOn adds to what is enabled. A client that wants MODSEQs is told where
+// the selected mailbox stands (RFC 7162 §3.1).
 func (s *session) switchOn(x extension) {
+	first := x&CONDSTORE != 0 && !s.enabled(CONDSTORE)
 	s.enables |= x
 	s.useNames()
+	if first && s.view != nil {
+		s.sayHighestModSeq()
+	}
 }
 
 // useNames reads and writes mailbox names as they are to be in this session.

@@ -3,7 +3,6 @@ package imapd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -29,6 +28,9 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Fetch)
 	seqs, err := s.letters(c.Name, a.Set)
 	if err != nil {
+		return "", err
+	}
+	if seqs, err = s.changed(ctx, c, a, seqs); err != nil {
 		return "", err
 	}
 	job := &fetchJob{items: a.Items, alone: seqs.Count() == 1}
@@ -79,7 +81,7 @@ func (s *session) fetchOne(ctx context.Context, job *fetchJob, seq uint32) error
 		return err
 	}
 	defer l.close()
-	s.enc.Raw(fmt.Sprintf("* %d FETCH (", seq))
+	s.beginFetch(seq, l.UID)
 	for i, it := range job.items {
 		if i > 0 {
 			s.enc.Raw(" ")
@@ -125,7 +127,7 @@ func (s *session) noteSeen(ctx context.Context, job *fetchJob, l *letter) error 
 	}
 	for _, l := range now {
 		s.enc.Raw(" FLAGS ")
-		s.enc.Flags(flagNames(l))
+		s.enc.Flags(s.flagNames(l))
 	}
 	return nil
 }
@@ -213,7 +215,11 @@ func (s *session) fetchItem(l *letter, it imap.FetchItem) error {
 	case imap.FetchUID:
 		s.enc.Number(int64(l.UID))
 	case imap.FetchFlags:
-		s.enc.Flags(flagNames(l.Letter))
+		s.enc.Flags(s.flagNames(l.Letter))
+	case imap.FetchModSeq:
+		s.enc.Raw("(")
+		s.enc.Number(int64(l.ModSeq))
+		s.enc.Raw(")")
 	case imap.FetchInternalDate:
 		s.enc.String(imap.FormatDateTime(l.Received))
 	case imap.FetchSize:

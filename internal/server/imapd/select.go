@@ -12,16 +12,27 @@ import (
 // selectMailbox is SELECT and EXAMINE. Whatever comes of it, the mailbox that
 // was selected before is so no more (RFC 9051 §6.3.2).
 func (s *session) selectMailbox(ctx context.Context, c imap.Command) (string, error) {
+	a := c.Args.(imap.Select)
+	if a.Resync != nil && !s.enabled(QRESYNC) {
+		return "", &imap.SyntaxError{Text: "ENABLE QRESYNC first"}
+	}
+	if a.CondStore {
+		s.switchOn(CONDSTORE)
+	}
 	if s.view != nil {
 		s.closeView()
 		s.untagged("OK [CLOSED] Previous mailbox is closed")
 	}
-	view, err := s.space.Select(ctx, string(c.Args.(imap.Mailbox)), c.Name == "EXAMINE")
+	view, err := s.space.Select(ctx, a.Mailbox, c.Name == "EXAMINE")
 	if err != nil {
 		return "", err
 	}
 	s.view = view
 	s.describe()
+	if err := s.resync(ctx, a.Resync); err != nil {
+		s.closeView()
+		return "", err
+	}
 	if view.ReadOnly() { // by EXAMINE, or by the user's rights
 		return "[READ-ONLY] " + c.Name + " completed", nil
 	}
@@ -32,12 +43,18 @@ func (s *session) selectMailbox(ctx context.Context, c imap.Command) (string, er
 func (s *session) describe() {
 	s.sayKeywords()
 	s.untagged(fmt.Sprintf("%d EXISTS", s.view.Len()))
-	s.untagged(fmt.Sprintf("%d RECENT", s.view.Recent()))
-	if n := s.firstUnseen(); n > 0 {
+	s.sayRecent()
+	// RFC 9051 has no UNSEEN, and RFC 9586 no message numbers.
+	if n := s.firstUnseen(); n > 0 && s.enables&(IMAP4REV2|UIDONLY) == 0 {
 		s.untagged(fmt.Sprintf("OK [UNSEEN %d] First unseen", n))
 	}
 	s.untagged(fmt.Sprintf("OK [UIDVALIDITY %d] UIDs valid", s.view.UIDValidity()))
 	s.untagged(fmt.Sprintf("OK [UIDNEXT %d] Predicted next UID", s.view.UIDNext()))
+	s.sayHighestModSeq()
+	if s.enabled(IMAP4REV2) {
+		s.sayList("LIST", s.view.Name(), nil) // RFC 9051 §6.3.2
+		s.enc.Raw("\r\n")
+	}
 }
 
 func (s *session) firstUnseen() uint32 {
@@ -58,15 +75,28 @@ func (s *session) closeView() {
 
 // close expunges without a word and leaves the mailbox (RFC 9051 §6.4.1).
 func (s *session) close(ctx context.Context, _ imap.Command) (string, error) {
-	var err error
+	code, err := "", error(nil)
 	if !s.view.ReadOnly() {
 		err = s.view.Expunge(ctx, nil)
 	}
 	if errors.Is(err, mailbox.ErrNoPermission) {
 		err = nil // CLOSE succeeds, and expunges nothing (RFC 4314 §4)
 	}
+	if err == nil && s.enabled(QRESYNC) {
+		code, err = s.afterClose(ctx)
+	}
 	s.closeView()
-	return "CLOSE completed", err
+	return code + "CLOSE completed", err
+}
+
+// afterClose is where the mailbox stands when it is left, if that is elsewhere
+// than the client knows (RFC 7162 §3.2.8).
+func (s *session) afterClose(ctx context.Context) (string, error) {
+	changes, err := s.view.Poll(ctx, true)
+	if err != nil || !removes(changes) {
+		return "", err
+	}
+	return s.highestModSeq(), nil
 }
 
 func (s *session) unselect(context.Context, imap.Command) (string, error) {

@@ -3,12 +3,16 @@ package imapd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"facteur/internal/mail/imap"
 )
 
 func (s *session) status(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Status)
+	if slices.Contains(a.Items, "HIGHESTMODSEQ") {
+		s.switchOn(CONDSTORE)
+	}
 	return "STATUS completed", s.sayStatus(ctx, a.Mailbox, a.Items)
 }
 
@@ -21,7 +25,7 @@ func (s *session) sayStatus(ctx context.Context, name string, items []string) er
 	values := map[string]int64{
 		"MESSAGES": int64(st.Messages), "RECENT": int64(st.Recent), "UNSEEN": int64(st.Unseen), "DELETED": int64(st.Deleted),
 		"UIDNEXT": int64(st.UIDNext), "UIDVALIDITY": int64(st.UIDValidity), "SIZE": st.Size,
-		"APPENDLIMIT": s.server.config.MaxMessage,
+		"HIGHESTMODSEQ": int64(st.HighestModSeq), "APPENDLIMIT": s.server.config.MaxMessage,
 	}
 	s.enc.Raw("* STATUS ")
 	s.enc.Mailbox(name)

@@ -14,19 +14,56 @@ func (s *session) store(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil || len(seqs) == 0 {
 		return "STORE completed", err
 	}
-	letters, err := s.view.Store(ctx, s.uids(seqs), flagOp(a.Op), toFlags(a.Flags))
+	unchangedSince := mailbox.Always
+	if a.Conditional {
+		s.switchOn(CONDSTORE)
+		unchangedSince = a.UnchangedSince
+	}
+	letters, modified, err := s.view.StoreIf(ctx, s.uids(seqs), flagOp(a.Op), toFlags(a.Flags), unchangedSince)
 	if err != nil {
 		return "", err
 	}
+	failed := s.modified(c.Name, modified)                      // before message numbers change
 	if err := s.announce(ctx, mayExpunge(c.Name)); err != nil { // new keywords go first
 		return "", err
 	}
 	for _, l := range letters {
-		if seq := s.view.Seq(l.UID); seq > 0 && !a.Silent {
-			s.sayFlags(seq, l)
+		s.sayStored(l, a.Silent)
+	}
+	return failed + "STORE completed", nil
+}
+
+// sayStored tells what became of a letter. A client that follows MODSEQs is told
+// the new one even where it wants to hear nothing of flags (RFC 7162 §3.1.3).
+func (s *session) sayStored(l mailbox.Letter, silent bool) {
+	seq := s.view.Seq(l.UID)
+	switch {
+	case seq == 0:
+	case !silent:
+		s.sayFlags(seq, l)
+	case s.enabled(CONDSTORE):
+		s.beginFetch(seq, l.UID)
+		s.enc.Raw("UID ")
+		s.enc.Number(int64(l.UID))
+		s.enc.Raw(" ")
+		s.enc.ModSeq(l.ModSeq)
+		s.enc.Raw(")\r\n")
+	}
+}
+
+// modified is the response code for the letters that were left alone because
+// they changed meanwhile (RFC 7162 §3.1.3), with a blank behind it.
+func (s *session) modified(command string, uids []uint32) string {
+	numbers := make([]uint32, 0, len(uids))
+	for _, uid := range uids {
+		if seq := s.view.Seq(uid); seq > 0 {
+			numbers = append(numbers, s.number(command, seq))
 		}
 	}
-	return "STORE completed", nil
+	if len(numbers) == 0 {
+		return ""
+	}
+	return "[MODIFIED " + imap.Runs(numbers).String() + "] "
 }
 
 func flagOp(op byte) mailbox.FlagOp {
@@ -41,13 +78,25 @@ func flagOp(op byte) mailbox.FlagOp {
 
 // expunge is EXPUNGE and UID EXPUNGE; the responses are the news that follow.
 func (s *session) expunge(ctx context.Context, c imap.Command) (string, error) {
-	a, some := c.Args.(imap.Expunge)
-	if !some {
-		return "EXPUNGE completed", s.view.Expunge(ctx, nil)
+	var uids []uint32
+	if a, some := c.Args.(imap.Expunge); some {
+		if uids = s.uids(s.uidsToSeqs(a.Set)); len(uids) == 0 {
+			return "EXPUNGE completed", nil
+		}
 	}
-	seqs := s.uidsToSeqs(a.Set)
-	if len(seqs) == 0 {
-		return "EXPUNGE completed", nil
+	if err := s.view.Expunge(ctx, uids); err != nil {
+		return "", err
 	}
-	return "EXPUNGE completed", s.view.Expunge(ctx, s.uids(seqs))
+	code, err := s.sayGone(ctx)
+	return code + "EXPUNGE completed", err
+}
+
+// sayGone tells the news, and where the mailbox stands then if letters are gone
+// (RFC 7162 §3.2.7).
+func (s *session) sayGone(ctx context.Context) (code string, err error) {
+	before := s.view.HighestModSeq()
+	if err = s.announce(ctx, true); err == nil && s.enabled(CONDSTORE) && s.view.HighestModSeq() > before {
+		code = s.highestModSeq()
+	}
+	return code, err
 }

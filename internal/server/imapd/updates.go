@@ -19,10 +19,25 @@ func (s *session) announce(ctx context.Context, expunges bool) error {
 		s.sayKeywords() // before the first letter that has a new one
 	}
 	s.leaveContexts(changes)
-	for _, c := range changes {
+	for _, c := range s.sayRemovals(changes) {
 		s.sayChange(c)
 	}
 	return s.refreshContexts(ctx)
+}
+
+// sayRemovals tells which messages are gone, and gives the changes that are left:
+// removals always come first. A client that asked for it is told UIDs, all in
+// one response (RFC 7162 §3.2.10).
+func (s *session) sayRemovals(changes []mailbox.Change) []mailbox.Change {
+	if s.enables&(QRESYNC|UIDONLY) == 0 {
+		return changes
+	}
+	var uids []uint32
+	for len(changes) > 0 && changes[0].Kind == mailbox.Expunged {
+		uids, changes = append(uids, changes[0].UID), changes[1:]
+	}
+	s.sayVanished("VANISHED ", imap.Runs(uids))
+	return changes
 }
 
 func (s *session) sayChange(c mailbox.Change) {
@@ -31,7 +46,7 @@ func (s *session) sayChange(c mailbox.Change) {
 		s.untagged(fmt.Sprintf("%d EXPUNGE", c.Seq))
 	case mailbox.Arrived:
 		s.untagged(fmt.Sprintf("%d EXISTS", c.Seq))
-		s.untagged(fmt.Sprintf("%d RECENT", s.view.Recent()))
+		s.sayRecent()
 	case mailbox.Reflagged:
 		s.sayFlags(c.Seq, s.view.Letter(c.Seq))
 	}
@@ -40,9 +55,36 @@ func (s *session) sayChange(c mailbox.Change) {
 // sayFlags tells the flags of a letter. The UID goes with it always: it must in
 // the answer to UID STORE, and helps elsewhere.
 func (s *session) sayFlags(seq uint32, l mailbox.Letter) {
-	s.enc.Raw(fmt.Sprintf("* %d FETCH (UID %d FLAGS ", seq, l.UID))
-	s.enc.Flags(flagNames(l))
+	s.beginFetch(seq, l.UID)
+	s.enc.Raw("UID ")
+	s.enc.Number(int64(l.UID))
+	s.enc.Raw(" FLAGS ")
+	s.enc.Flags(s.flagNames(l))
+	if s.enabled(CONDSTORE) {
+		s.enc.Raw(" ")
+		s.enc.ModSeq(l.ModSeq)
+	}
 	s.enc.Raw(")\r\n")
+}
+
+// beginFetch writes a FETCH response up to its first data item. A client that
+// wants no message numbers gets UIDFETCH (RFC 9586 §3.3).
+func (s *session) beginFetch(seq, uid uint32) {
+	s.enc.Raw("* ")
+	if s.enabled(UIDONLY) {
+		s.enc.Number(int64(uid))
+		s.enc.Raw(" UIDFETCH (")
+		return
+	}
+	s.enc.Number(int64(seq))
+	s.enc.Raw(" FETCH (")
+}
+
+// sayRecent is for clients that know of \\Recent: RFC 9051 has it no more.
+func (s *session) sayRecent() {
+	if !s.enabled(IMAP4REV2) {
+		s.untagged(fmt.Sprintf("%d RECENT", s.view.Recent()))
+	}
 }
 
 // sayKeywords tells which flags there are, and which can be set.
@@ -61,14 +103,14 @@ func (s *session) sayKeywords() {
 }
 
 // flagNames are the flags of a letter as IMAP writes them.
-func flagNames(l mailbox.Letter) []string {
+func (s *session) flagNames(l mailbox.Letter) []string {
 	names := make([]string, 0, 6+len(l.Flags.Keywords))
 	for _, f := range imap.SystemFlags() {
 		if l.Flags.System&systemFlag(f) != 0 {
 			names = append(names, f)
 		}
 	}
-	if l.Recent {
+	if l.Recent && !s.enabled(IMAP4REV2) {
 		names = append(names, `\Recent`)
 	}
 	return append(names, l.Flags.Keywords...)

@@ -1,0 +1,132 @@
+package imapd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"facteur/internal/mail/imap"
+	"facteur/internal/store/mailbox"
+)
+
+// changed narrows a FETCH to the messages that changed since, and tells before
+// that which are gone (RFC 7162 §3.1.4.1 and §3.2.6).
+func (s *session) changed(ctx context.Context, c imap.Command, a imap.Fetch, seqs imap.Ranges) (imap.Ranges, error) {
+	if asksModSeq(a) {
+		s.switchOn(CONDSTORE)
+	}
+	if !a.Given {
+		return seqs, nil
+	}
+	if a.Vanished {
+		if err := s.vanishedOf(ctx, c, a); err != nil {
+			return nil, err
+		}
+	}
+	return s.changedSince(seqs, a.Since), nil
+}
+
+// asksModSeq says whether a FETCH shows that the client knows of MODSEQs.
+func asksModSeq(a imap.Fetch) bool {
+	return a.Given || slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchModSeq })
+}
+
+// vanishedOf answers the VANISHED modifier of UID FETCH.
+func (s *session) vanishedOf(ctx context.Context, c imap.Command, a imap.Fetch) error {
+	if !s.enabled(QRESYNC) || !byUID(c.Name) {
+		return &imap.SyntaxError{Text: "VANISHED is for UID FETCH, after ENABLE QRESYNC"}
+	}
+	known := s.saved
+	if !a.Set.Saved() {
+		known = a.Set.Resolve(s.lastUID()).Intersect(s.given())
+	}
+	gone, err := s.view.Vanished(ctx, a.Since, known)
+	if err == nil {
+		s.sayVanished("VANISHED (EARLIER) ", gone)
+	}
+	return err
+}
+
+func (s *session) changedSince(seqs imap.Ranges, since uint64) imap.Ranges {
+	var out imap.Ranges
+	for seq, l := range s.view.Letters(seqs) {
+		if l.ModSeq > since {
+			out = addHit(out, seq)
+		}
+	}
+	return out
+}
+
+// sayVanished tells UIDs of messages that are gone, in responses of a bounded
+// length (ATTACKS IMAP-023).
+func (s *session) sayVanished(kind string, gone imap.Ranges) {
+	const most = 500 // ranges in a line: at most some 11 KB
+	for part := range slices.Chunk(gone, most) {
+		s.untagged(kind + part.String())
+	}
+}
+
+// resync tells a client that knows an older state of the mailbox what it missed
+// (RFC 7162 §3.2.5). If it remembers another UIDVALIDITY it knows nothing.
+func (s *session) resync(ctx context.Context, r *imap.Resync) error {
+	if r == nil || r.UIDValidity != s.view.UIDValidity() {
+		return nil
+	}
+	known := s.given()
+	if r.Known != nil {
+		known = known.Intersect(r.Known.Resolve(0))
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	gone, err := s.view.Vanished(ctx, r.ModSeq, known.Intersect(imap.Ranges{{From: s.agreedUpTo(r) + 1, To: known.Max()}}))
+	if err != nil {
+		return err
+	}
+	s.sayVanished("VANISHED (EARLIER) ", gone)
+	for seq, l := range s.view.Letters(seqsOf(s.view, known)) {
+		if l.ModSeq > r.ModSeq {
+			s.sayFlags(seq, l)
+		}
+	}
+	return nil
+}
+
+// given is the UIDs that this mailbox has given away so far.
+func (s *session) given() imap.Ranges {
+	if s.view.UIDNext() <= 1 {
+		return nil
+	}
+	return imap.Ranges{{From: 1, To: s.view.UIDNext() - 1}}
+}
+
+// agreedUpTo is the highest UID of the client's match data that still has the
+// message number that it had: nothing below it is gone, so nothing below it need
+// be told (RFC 7162 §3.2.5.2). Once a number is wrong, all above it are, which
+// makes this a binary search; the pairs are never written out.
+func (s *session) agreedUpTo(r *imap.Resync) uint32 {
+	n := int(min(r.Seqs.Count(), uint64(s.view.Len())))
+	agreed := sort.Search(n, func(i int) bool {
+		seq, uid := r.Seqs.At(uint64(i)), r.UIDs.At(uint64(i))
+		return seq > s.view.Len() || s.view.Letter(seq).UID != uid
+	})
+	if agreed == 0 {
+		return 0
+	}
+	return r.UIDs.At(uint64(agreed - 1))
+}
+
+// highestModSeq is the response code for the state that was told last, with a
+// blank behind it.
+func (s *session) highestModSeq() string {
+	return fmt.Sprintf("[HIGHESTMODSEQ %d] ", s.view.HighestModSeq())
+}
+
+func (s *session) sayHighestModSeq() {
+	s.untagged("OK " + s.highestModSeq() + "Highest")
+}
+
+func removes(changes []mailbox.Change) bool {
+	return len(changes) > 0 && changes[0].Kind == mailbox.Expunged
+}
