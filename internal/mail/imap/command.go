@@ -52,8 +52,8 @@ var errUnknown = &SyntaxError{"Unknown command"}
 func IsUnknown(err error) bool { return errors.Is(err, errUnknown) }
 
 // Next reads a command. With an error the Tag is set if it could be read, so
-// that the answer can carry it. If the Args are an *Append, its Literal is to
-// be read or refused before Next is called again.
+// that the answer can carry it. If the Args are an *Append or a *Replace, it is to
+// be read to its end, or refused, before Next is called again.
 func (d *Decoder) Next() (Command, error) {
 	d.reset()
 	d.readLine(d.limits.Line)
@@ -68,7 +68,7 @@ func (d *Decoder) Next() (Command, error) {
 	}
 	c.Args = d.args(c.Name)
 	if d.err != nil {
-		d.skip()
+		d.skip(d.limits.Literals, d.limits.LiteralBytes)
 		return c, d.err
 	}
 	return c, nil
@@ -76,8 +76,11 @@ func (d *Decoder) Next() (Command, error) {
 
 // args reads what belongs to a name, to the end of the command.
 func (d *Decoder) args(name string) any {
-	if name == "APPEND" {
-		return d.appendArgs() // ends in a literal that is not read yet
+	switch name { // they go on with literals that are not to be read yet
+	case "APPEND":
+		return d.appendArgs()
+	case "REPLACE", "UID REPLACE":
+		return d.replaceArgs()
 	}
 	read, known := d.grammar(name)
 	if !known {

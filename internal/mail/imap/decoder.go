@@ -152,15 +152,16 @@ func (d *Decoder) leave() { d.depth-- }
 
 // skip goes to the end of a command that was found wrong. The client sends a
 // non-synchronising literal without waiting, so it has to be swallowed; it
-// won't send a synchronising one that was not asked for.
-func (d *Decoder) skip() {
+// won't send a synchronising one that was not asked for. At most so many
+// literals, of so many octets together.
+func (d *Decoder) skip(most int, octets int64) {
 	said := d.err
 	for {
 		size, plus, ok := announced(d.line)
 		if !ok || !plus {
 			break
 		}
-		if d.literals++; d.literals > d.limits.Literals || size > d.limits.LiteralBytes-d.literalBytes {
+		if d.literals++; d.literals > most || size > octets-d.literalBytes {
 			d.err = &FatalError{"Literals too large or too many"}
 			return
 		}

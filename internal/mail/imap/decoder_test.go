@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -194,79 +195,166 @@ func TestErrorsSwallowLiterals(t *testing.T) {
 	}
 }
 
-func TestAppend(t *testing.T) {
-	read := func(in string) (Command, string, *Decoder, *int, error) {
-		d, asked := decoder(in, AfterLogin())
-		c, err := d.Next()
+// drain reads an APPEND to its end: a line for each message, its pieces in
+// brackets, URLs in angle brackets.
+func drain(a *reading) (string, error) {
+	var out strings.Builder
+	for {
+		m, err := a.Next()
+		if err == io.EOF {
+			return out.String(), nil
+		}
 		if err != nil {
-			return c, "", d, asked, err
+			return out.String(), err
 		}
-		b, err := io.ReadAll(c.Args.(*Append).Literal)
-		return c, string(b), d, asked, err
+		fmt.Fprintf(&out, "%v %d", m.Flags, max(0, m.Date.Unix()))
+		if m.UTF8 {
+			out.WriteString(" utf8")
+		}
+		if err := drainPieces(a, &out); err != nil {
+			return out.String(), err
+		}
+		out.WriteString("\n")
 	}
-	t.Run("RFC 9051 §6.3.12", func(t *testing.T) {
-		c, body, d, asked, err := read("a APPEND saved-messages (\\Seen) \" 7-Feb-1994 21:52:25 -0800\" {5}\r\nab\r\nc\r\nb NOOP\r\n")
-		a := c.Args.(*Append)
-		if err != nil || body != "ab\r\nc" || a.Mailbox != "saved-messages" || *asked != 1 || a.Date.Unix() != 760686745 {
-			t.Error(c, body, *asked, err, a.Date.Unix())
+}
+
+func drainPieces(a *reading, out *strings.Builder) error {
+	for {
+		p, err := a.Piece()
+		if err == io.EOF {
+			return nil
 		}
-		if next, err := d.Next(); next.Tag != "b" {
-			t.Error(next, err)
+		if err != nil {
+			return err
 		}
-	})
-	t.Run("non-synchronising", func(t *testing.T) {
-		if _, body, _, asked, err := read("a APPEND x {2+}\r\nab\r\n"); body != "ab" || *asked != 0 || err != nil {
-			t.Error(body, *asked, err)
+		if p.Literal == nil {
+			fmt.Fprintf(out, " <%s>", p.URL)
+			continue
 		}
-	})
-	t.Run("empty", func(t *testing.T) {
-		if _, body, d, _, err := read("a APPEND x {0+}\r\n\r\n"); body != "" || err != nil {
-			t.Error(body, err)
-		} else if _, err := d.Next(); err != io.EOF {
-			t.Error(err)
+		b, err := io.ReadAll(p.Literal)
+		fmt.Fprintf(out, " [%s]", b)
+		if err != nil {
+			return err
 		}
-	})
-	t.Run("IMAP-020 cut short", func(t *testing.T) {
-		if _, _, _, _, err := read("a APPEND x {5+}\r\nab"); err != io.ErrUnexpectedEOF {
-			t.Error(err)
-		}
-	})
-	t.Run("IMAP-020 wrong length", func(t *testing.T) {
-		_, body, d, _, err := read("a APPEND x {2+}\r\nabc\r\nb NOOP\r\n")
-		var syntax *SyntaxError
-		if !errors.As(err, &syntax) || body == "ab" {
-			t.Error(body, err)
-		}
-		if next, _ := d.Next(); next.Tag != "b" {
-			t.Error(next)
-		}
-	})
-	t.Run("IMAP-020 MULTIAPPEND", func(t *testing.T) {
-		_, _, d, _, err := read("a APPEND x {2+}\r\nab {2+}\r\ncd\r\nb NOOP\r\n")
-		var syntax *SyntaxError
-		if next, _ := d.Next(); !errors.As(err, &syntax) || next.Tag != "b" {
-			t.Error(next, err)
-		}
-	})
-	t.Run("refused", func(t *testing.T) {
-		for _, c := range []struct {
-			in    string
-			fatal bool
-		}{{"a APPEND x {5}\r\nb NOOP\r\n", false}, {"a APPEND x {5+}\r\nabcde\r\nb NOOP\r\n", false}, {"a APPEND x {50+}\r\n", true}} {
-			d, _ := decoder(c.in, AfterLogin())
+	}
+}
+
+func TestAppend(t *testing.T) {
+	var syntax *SyntaxError
+	var limit *LimitError
+	for _, c := range []struct {
+		name, in string
+		want     string
+		asked    int
+		fails    any // a pointer to the type of the error
+	}{
+		{"RFC 9051 §6.3.12", "a APPEND saved-messages (\\Seen) \" 7-Feb-1994 21:52:25 -0800\" {5}\r\nab\r\nc\r\n",
+			"[\\Seen] 760686745 [ab\r\nc]\n", 1, nil},
+		{"non-synchronising", "a APPEND x {2+}\r\nab\r\n", "[] 0 [ab]\n", 0, nil},
+		{"empty", "a APPEND x {0+}\r\n\r\n", "[] 0 []\n", 0, nil},
+		{"empty, asked for", "a APPEND x {0}\r\n\r\n", "[] 0 []\n", 1, nil},
+		{"RFC 3502 §6.3.11", "a APPEND x (\\Seen) {2}\r\nab (\\Flagged) {2+}\r\ncd {1}\r\ne\r\n",
+			"[\\Seen] 0 [ab]\n[\\Flagged] 0 [cd]\n[] 0 [e]\n", 2, nil},
+		{"RFC 4469 §5", "a APPEND Drafts (\\Seen \\Draft $X) CATENATE (URL \"/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER\" TEXT {2}\r\nab" +
+			" URL /x TEXT {1+}\r\nc)\r\n",
+			"[\\Seen \\Draft $X] 0 </Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER> [ab] </x> [c]\n", 1, nil},
+		{"CATENATE twice", "a APPEND x CATENATE (URL a) (\\Seen) CATENATE (TEXT {1+}\r\nb URL {1+}\r\nc)\r\n",
+			"[] 0 <a>\n[\\Seen] 0 [b] <c>\n", 0, nil},
+		{"RFC 9755 §4", "a APPEND x (\\Seen) UTF8 (~{2}\r\nab)\r\n", "[\\Seen] 0 utf8 [ab]\n", 1, nil},
+		{"IMAP-020 NUL in a literal8", "a APPEND x ~{3+}\r\na\x00b\r\n", "[] 0 [a\x00b]\n", 0, nil},
+		{"IMAP-020 cut short", "a APPEND x {5+}\r\nab", "[] 0 [ab]", 0, io.ErrUnexpectedEOF},
+		{"IMAP-020 cut short behind it", "a APPEND x {2+}\r\nab", "[] 0 [ab]", 0, io.ErrUnexpectedEOF},
+		{"IMAP-020 wrong length", "a APPEND x {2+}\r\nabc\r\n", "[] 0 [ab]\n", 0, &syntax},
+		{"IMAP-020 rubbish behind it", "a APPEND x {2+}\r\nab {1+}x\r\n", "[] 0 [ab]\n", 0, &syntax},
+		{"IMAP-020 10000 messages", "a APPEND x" + strings.Repeat(" {1+}\r\na", 10000) + "\r\n", strings.Repeat("[] 0 [a]\n", 1000), 0, &limit},
+		{"CATENATE of nothing", "a APPEND x CATENATE ()\r\n", "[] 0", 0, &syntax},
+		{"CATENATE of what", "a APPEND x CATENATE (URL a FILE b)\r\n", "[] 0 <a>", 0, &syntax},
+		{"CATENATE open", "a APPEND x CATENATE (TEXT {1+}\r\na\r\n", "[] 0 [a]", 0, &syntax},
+		{"nothing", "a APPEND x (\\Seen)\r\n", "", 0, &syntax},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, asked := decoder(c.in+"b NOOP\r\n", AfterLogin())
+			if c.fails == io.ErrUnexpectedEOF {
+				d, asked = decoder(c.in, AfterLogin())
+			}
 			cmd, err := d.Next()
 			if err != nil {
 				t.Fatal(err)
 			}
+			a := cmd.Args.(*Append)
+			got, err := drain(&a.reading)
+			switch want := c.fails.(type) {
+			case nil:
+				if err != nil {
+					t.Error(err)
+				}
+			case error:
+				if err != want {
+					t.Error(err)
+				}
+			default:
+				if err == nil || !errors.As(err, want) {
+					t.Errorf("%v", err)
+				}
+			}
+			if got != c.want || *asked != c.asked {
+				t.Errorf("asked %d, got\n%s", *asked, got)
+			}
+			if c.fails == io.ErrUnexpectedEOF {
+				return
+			}
+			if err := a.Refuse(1 << 20); err != nil {
+				t.Error(err)
+			}
+			if next, err := d.Next(); c.name != "IMAP-020 10000 messages" && next.Tag != "b" {
+				t.Error("then", next, err)
+			}
+		})
+	}
+}
+
+// TestRefuse: what was announced is got over, whatever of it was read.
+func TestRefuse(t *testing.T) {
+	for _, c := range []struct {
+		in    string
+		fatal bool
+	}{
+		{"a APPEND x {5}\r\n", false},
+		{"a APPEND x {5+}\r\nabcde\r\n", false},
+		{"a APPEND x {5+}\r\nabcde {5+}\r\nabcde\r\n", false},
+		{"a APPEND x {5+}\r\nabcde {6+}\r\nabcdef\r\n", true},
+		{"a APPEND x {5+}\r\nabcde {5}\r\n", false},
+		{"a APPEND x CATENATE (URL x TEXT {5+}\r\nabcde URL x)\r\n", false},
+		{"a APPEND x {50+}\r\n", true},
+		{"a REPLACE 1 x {5+}\r\nabcde\r\n", false},
+	} {
+		for begun := range 4 {
+			d, _ := decoder(c.in+"b NOOP\r\n", AfterLogin())
+			cmd, err := d.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, is := cmd.Args.(*Append)
+			if !is {
+				a = &cmd.Args.(*Replace).Append
+			}
+			if begun > 0 {
+				a.Next()
+			}
+			if begun > 1 {
+				if p, _ := a.Piece(); begun > 2 && p.Literal != nil && p.Literal.NonSync {
+					p.Literal.Read(make([]byte, 1))
+				}
+			}
 			var fatal *FatalError
-			if err := cmd.Args.(*Append).Literal.Refuse(10); errors.As(err, &fatal) != c.fatal {
+			if err := a.Refuse(10); errors.As(err, &fatal) != c.fatal {
 				t.Errorf("%q: %v", c.in, err)
 			}
 			if next, _ := d.Next(); !c.fatal && next.Tag != "b" {
-				t.Errorf("%q: then %v", c.in, next)
+				t.Errorf("%q, %d: then %v", c.in, begun, next)
 			}
 		}
-	})
+	}
 }
 
 func TestLine(t *testing.T) {
@@ -304,9 +392,12 @@ func fuzzCommands(f *testing.F, l Limits) {
 				t.Fatalf("%q: command %d is %#v", in, n, c)
 			}
 			if a, ok := c.Args.(*Append); ok && err == nil {
-				if n, err := io.Copy(io.Discard, a.Literal); err == nil && n != a.Literal.Size {
-					t.Fatalf("%q: literal of %d has %d octets", in, a.Literal.Size, n)
+				if _, err := drain(&a.reading); err != nil && a.Refuse(1<<10) != nil {
+					return
 				}
+			}
+			if r, ok := c.Args.(*Replace); ok && err == nil && r.Refuse(1<<10) != nil {
+				return
 			}
 		}
 	})

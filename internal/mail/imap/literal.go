@@ -6,47 +6,40 @@ import (
 	"math"
 )
 
-// Literal is the message that comes with APPEND, as a stream. It is read to its
-// end, or refused, before the next command is read.
+// Literal is (a piece of) the message that comes with APPEND, as a stream.
 type Literal struct {
 	Size    int64 // octets, as announced
 	NonSync bool  // the client sends without waiting (RFC 7888)
+	Binary  bool  // literal8 (RFC 3516): may have NUL in it
 
 	d    *Decoder
 	left int64
 	open bool // the client was asked to send
-	over bool // the end of the command was read, or the stream is broken
 }
 
 // Read implements io.Reader. The first Read asks the client to go on, where it
-// waits for that: until then the command can be refused for free. The last octets come only when the command has
-// ended as the grammar wants it, so that who stores what was read stores
-// nothing of a malformed command. A connection that ends too early is
-// io.ErrUnexpectedEOF.
+// waits for that: until then the command can be refused for free. A connection
+// that ends too early is io.ErrUnexpectedEOF.
 func (l *Literal) Read(p []byte) (int, error) {
-	if l.over {
-		return 0, io.EOF
-	}
-	if int64(len(p)) > l.left {
-		p = p[:l.left]
-	}
 	if err := l.accept(); err != nil {
-		return 0, err
-	}
-	n, err := 0, error(nil)
-	if l.left > 0 {
-		n, err = l.d.r.Read(p)
-		l.left -= int64(n)
-		l.d.streamed += int64(n)
+		return 0, l.broken(err)
 	}
 	if l.left == 0 {
-		l.over, err = true, l.d.tail()
+		return 0, io.EOF
 	}
+	n, err := l.d.r.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	l.d.streamed += int64(n)
 	if err != nil {
-		l.over = true
-		return 0, cutShort(err, true)
+		return n, l.broken(err)
 	}
 	return n, nil
+}
+
+// broken notes that the stream can't be followed any more.
+func (l *Literal) broken(err error) error {
+	l.d.err = cutShort(err, true)
+	return l.d.err
 }
 
 func (l *Literal) accept() error {
@@ -55,30 +48,6 @@ func (l *Literal) accept() error {
 	}
 	l.open = true
 	return l.d.goOn()
-}
-
-// Refuse gets over the literal of a command that is answered with an error. One
-// that is on its way is read and thrown away up to limit octets; beyond that,
-// the connection has to end: *FatalError.
-func (l *Literal) Refuse(limit int64) error {
-	if !l.NonSync && !l.open {
-		return nil
-	}
-	if l.left > limit {
-		return &FatalError{"Literal too large"}
-	}
-	_, err := io.Copy(io.Discard, l)
-	return err
-}
-
-// tail reads what follows the literal of APPEND: the end of the line.
-func (d *Decoder) tail() error {
-	d.readLine(d.limits.Line)
-	if d.err == nil && len(d.line) > 0 {
-		d.fail("One message per APPEND, please")
-		d.skip()
-	}
-	return d.err
 }
 
 // announced reads the {n} or {n+} at the end of a line.
@@ -122,8 +91,10 @@ func parseNumber(b []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// openLiteral understands the announcement at d.pos.
-func (d *Decoder) openLiteral() *Literal {
+// openLiteral understands the announcement at d.pos. A literal8, ~{n}, is taken
+// where octets are allowed.
+func (d *Decoder) openLiteral(octets bool) *Literal {
+	binary := octets && d.accept('~')
 	rest := d.line[min(d.pos, len(d.line)):]
 	size, plus, ok := announced(rest)
 	if d.err != nil || !ok || rest[0] != '{' || bytes.Count(rest, []byte("{")) != 1 {
@@ -131,13 +102,13 @@ func (d *Decoder) openLiteral() *Literal {
 		return nil
 	}
 	d.pos = len(d.line)
-	return &Literal{Size: size, NonSync: plus, d: d, left: size}
+	return &Literal{Size: size, NonSync: plus, Binary: binary, d: d, left: size}
 }
 
 // literal reads a literal into memory and goes on to the next line.
 func (d *Decoder) literal() string {
 	start := d.pos
-	l := d.openLiteral()
+	l := d.openLiteral(false)
 	if l == nil {
 		return ""
 	}
