@@ -66,18 +66,18 @@ type reading struct {
 	literal  *Literal // the last one that was handed out
 	messages int
 	pieces   int
-	form     form // of the message being read
-	over     bool // the end of the command was read, or the stream is broken
+	form     shape // of the message being read
+	over     bool  // the end of the command was read, or the stream is broken
 }
 
-// form is how the octets of a message are given.
-type form uint8
+// shape is how the octets of a message are given.
+type shape uint8
 
 const (
-	plain    form = iota // a literal
-	utf8Form             // UTF8 (literal8)
-	catenate             // CATENATE (pieces)
-	complete             // all of it was read
+	plain    shape = iota // a literal
+	utf8Form              // UTF8 (literal8)
+	catenate              // CATENATE (pieces)
+	complete              // all of it was read
 )
 
 // Next is the head of the next message; io.EOF after the last.

@@ -191,23 +191,6 @@ func Runs(numbers []uint32) Ranges {
 	return out
 }
 
-// Intersect is the numbers in both.
-func (rs Ranges) Intersect(other Ranges) Ranges {
-	var out Ranges
-	for a, b := rs, other; len(a) > 0 && len(b) > 0; {
-		r := Range{max(a[0].From, b[0].From), min(a[0].To, b[0].To)}
-		if r.From <= r.To {
-			out = append(out, r)
-		}
-		if a[0].To < b[0].To {
-			a = a[1:]
-		} else {
-			b = b[1:]
-		}
-	}
-	return out
-}
-
 // At is the number with index i, in order, from 0; 0 beyond the last one.
 func (rs Ranges) At(i uint64) uint32 {
 	for _, r := range rs {

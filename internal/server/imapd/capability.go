@@ -47,7 +47,7 @@ var mailboxCapabilities = []string{"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "LI
 
 // letterCapabilities is about what is done to letters.
 func (s *session) letterCapabilities() []string {
-	return []string{"UIDPLUS", "UNSELECT", "MOVE", fmt.Sprintf("APPENDLIMIT=%d", s.server.config.MaxMessage)}
+	return []string{"UIDPLUS", "UNSELECT", "MOVE", "MULTIAPPEND", "CATENATE", "REPLACE", "CONDSTORE", "QRESYNC", "UIDONLY", "UTF8=ACCEPT", fmt.Sprintf("APPENDLIMIT=%d", s.server.config.MaxMessage)}
 }
 
 func (s *session) capability(context.Context, imap.Command) (string, error) {

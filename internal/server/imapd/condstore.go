@@ -10,26 +10,26 @@ import (
 	"facteur/internal/store/mailbox"
 )
 
-// changed narrows a FETCH to the messages that changed since, and tells before
-// that which are gone (RFC 7162 §3.1.4.1 and §3.2.6).
-func (s *session) changed(ctx context.Context, c imap.Command, a imap.Fetch, seqs imap.Ranges) (imap.Ranges, error) {
-	if asksModSeq(a) {
+// changed narrows a FETCH to the messages that changed since, of which it tells
+// the MODSEQ then, and tells before that which are gone (RFC 7162 §3.1.4.1 and
+// §3.2.6).
+func (s *session) changed(ctx context.Context, c imap.Command, a *imap.Fetch, seqs imap.Ranges) (imap.Ranges, error) {
+	asked := slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchModSeq })
+	if asked || a.Given {
 		s.switchOn(CONDSTORE)
 	}
 	if !a.Given {
 		return seqs, nil
 	}
+	if !asked {
+		a.Items = append(slices.Clip(a.Items), imap.FetchItem{Kind: imap.FetchModSeq, Name: "MODSEQ"})
+	}
 	if a.Vanished {
-		if err := s.vanishedOf(ctx, c, a); err != nil {
+		if err := s.vanishedOf(ctx, c, *a); err != nil {
 			return nil, err
 		}
 	}
-	return s.changedSince(seqs, a.Since), nil
-}
-
-// asksModSeq says whether a FETCH shows that the client knows of MODSEQs.
-func asksModSeq(a imap.Fetch) bool {
-	return a.Given || slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchModSeq })
+	return s.newer(seqs, a.Since), nil
 }
 
 // vanishedOf answers the VANISHED modifier of UID FETCH.
@@ -41,18 +41,31 @@ func (s *session) vanishedOf(ctx context.Context, c imap.Command, a imap.Fetch) 
 	if !a.Set.Saved() {
 		known = a.Set.Resolve(s.lastUID()).Intersect(s.given())
 	}
-	gone, err := s.view.Vanished(ctx, a.Since, known)
+	return s.sayEarlier(ctx, a.Since, known)
+}
+
+// sayEarlier tells which of the known UIDs went since.
+func (s *session) sayEarlier(ctx context.Context, since uint64, known imap.Ranges) error {
+	if len(known) == 0 {
+		return nil
+	}
+	gone, err := s.view.Vanished(ctx, since, known)
 	if err == nil {
 		s.sayVanished("VANISHED (EARLIER) ", gone)
 	}
 	return err
 }
 
-func (s *session) changedSince(seqs imap.Ranges, since uint64) imap.Ranges {
+// newer is those of the messages whose MODSEQ is above since.
+func (s *session) newer(seqs imap.Ranges, since uint64) imap.Ranges {
 	var out imap.Ranges
 	for seq, l := range s.view.Letters(seqs) {
-		if l.ModSeq > since {
-			out = addHit(out, seq)
+		switch n := len(out); {
+		case l.ModSeq <= since:
+		case n > 0 && out[n-1].To+1 == seq:
+			out[n-1].To = seq
+		default:
+			out = append(out, imap.Range{From: seq, To: seq})
 		}
 	}
 	return out
@@ -80,11 +93,10 @@ func (s *session) resync(ctx context.Context, r *imap.Resync) error {
 	if len(known) == 0 {
 		return nil
 	}
-	gone, err := s.view.Vanished(ctx, r.ModSeq, known.Intersect(imap.Ranges{{From: s.agreedUpTo(r) + 1, To: known.Max()}}))
-	if err != nil {
+	doubtful := imap.Ranges{{From: s.agreedUpTo(r) + 1, To: known.Max()}}
+	if err := s.sayEarlier(ctx, r.ModSeq, known.Intersect(doubtful)); err != nil {
 		return err
 	}
-	s.sayVanished("VANISHED (EARLIER) ", gone)
 	for seq, l := range s.view.Letters(seqsOf(s.view, known)) {
 		if l.ModSeq > r.ModSeq {
 			s.sayFlags(seq, l)

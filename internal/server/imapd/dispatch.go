@@ -128,6 +128,8 @@ func (s *session) letterCommand(name string) (handler, when) {
 		return s.store, writable
 	case "EXPUNGE", "UID EXPUNGE":
 		return s.expunge, writable
+	case "REPLACE", "UID REPLACE":
+		return s.replace, writable
 	}
 	return nil, 0
 }

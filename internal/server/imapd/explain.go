@@ -69,7 +69,7 @@ func storeError(command string, err error) (text string, known bool) {
 // noMailbox tells the commands that could have gone on after a CREATE.
 func noMailbox(command string) string {
 	switch command {
-	case "APPEND", "COPY", "MOVE", "UID COPY", "UID MOVE":
+	case "APPEND", "REPLACE", "UID REPLACE", "COPY", "MOVE", "UID COPY", "UID MOVE":
 		return "[TRYCREATE] No such mailbox"
 	}
 	return "[NONEXISTENT] No such mailbox"

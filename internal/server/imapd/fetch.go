@@ -30,7 +30,7 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if seqs, err = s.changed(ctx, c, a, seqs); err != nil {
+	if seqs, err = s.changed(ctx, c, &a, seqs); err != nil {
 		return "", err
 	}
 	job := &fetchJob{items: a.Items, alone: seqs.Count() == 1}

@@ -52,7 +52,7 @@ func (s *session) describe() {
 	s.untagged(fmt.Sprintf("OK [UIDNEXT %d] Predicted next UID", s.view.UIDNext()))
 	s.sayHighestModSeq()
 	if s.enabled(IMAP4REV2) {
-		s.sayList("LIST", s.view.Name(), nil) // RFC 9051 §6.3.2
+		s.sayList("LIST", s.space.Selected().Wire, nil) // RFC 9051 §6.3.2
 		s.enc.Raw("\r\n")
 	}
 }

@@ -145,17 +145,18 @@ func answerable(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &limit)
 }
 
-// refuseRest gets over the message of an APPEND that failed before it was read.
+// refuseRest gets over the messages of an APPEND that failed before all was read,
+// and ends the session if it was the connection that failed.
 func (s *session) refuseRest(c imap.Command, err error) {
-	a, is := c.Args.(*imap.Append)
-	if !is || a.Literal == nil || err == nil || s.over != nil {
+	a, is := c.Args.(interface{ Refuse(octets int64) error })
+	if !is || err == nil || s.over != nil {
 		return
 	}
 	most := 2 * s.server.config.MaxMessage
 	if s.space == nil {
 		most = imap.BeforeLogin().LiteralBytes
 	}
-	if e := a.Literal.Refuse(most); e != nil && !answerable(e) {
+	if e := a.Refuse(most); e != nil && !answerable(e) {
 		s.over = e
 	}
 }

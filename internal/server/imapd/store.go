@@ -14,7 +14,7 @@ func (s *session) store(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil || len(seqs) == 0 {
 		return "STORE completed", err
 	}
-	unchangedSince := mailbox.Always
+	unchangedSince := uint64(mailbox.Always)
 	if a.Conditional {
 		s.switchOn(CONDSTORE)
 		unchangedSince = a.UnchangedSince
@@ -56,8 +56,10 @@ func (s *session) sayStored(l mailbox.Letter, silent bool) {
 func (s *session) modified(command string, uids []uint32) string {
 	numbers := make([]uint32, 0, len(uids))
 	for _, uid := range uids {
-		if seq := s.view.Seq(uid); seq > 0 {
-			numbers = append(numbers, s.number(command, seq))
+		if byUID(command) {
+			numbers = append(numbers, uid)
+		} else if seq := s.view.Seq(uid); seq > 0 {
+			numbers = append(numbers, seq)
 		}
 	}
 	if len(numbers) == 0 {

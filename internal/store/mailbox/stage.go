@@ -242,7 +242,7 @@ func (v *View) Replace(ctx context.Context, uid uint32, mailbox string, s *Stage
 	a := v.acct
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := v.writable(ctx); err != nil {
+	if err := errors.Join(v.writable(ctx), v.needs(RightDeleteMail|RightExpunge)); err != nil {
 		return 0, 0, err
 	}
 	if _, ok := v.box.position(uid); !ok || v.Seq(uid) == 0 {
