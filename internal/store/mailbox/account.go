@@ -50,7 +50,8 @@ type Account struct {
 	boxes     map[string]*box
 	rootStamp int64
 	todos     []todo
-	done      []int64 // ids of todos that the next write removes
+	planned   []int64 // the rows that todos stand in
+	done      []int64 // rows of todos that the next write removes
 	digests   *digest.Cache
 	serial    uint32 // makes file names unique
 	watches   map[*Watch]bool
@@ -124,7 +125,7 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	a.marked, a.boxes, a.todos, a.done = false, map[string]*box{}, nil, nil
+	a.marked, a.boxes, a.todos, a.planned, a.done = false, map[string]*box{}, nil, nil, nil
 	a.founding, a.left = false, a.state.Boxes
 	a.validity = 0 // what was given is in facteur-uids, or it was not given
 	path := filepath.Join(a.home, "index.db")
@@ -207,7 +208,7 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 	}
 	rows, err := a.idx.db.QueryContext(ctx, `SELECT id, name, folder, validity, uidnext, modseq, recent,
 		count, bytes, newstamp, curstamp, liststamp, listnext, listcount, heir,
-		historyfloor, historysize FROM mailbox`)
+		historyfloor, historysize, unseen, deleted FROM mailbox`)
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 		b := &box{acct: a}
 		if err := rows.Scan(&b.id, &b.name, &b.folder, &b.validity, &b.uidNext, &b.modSeq, &b.recent,
 			&b.count, &b.bytes, &b.newStamp, &b.curStamp, &b.listStamp, &b.listNext, &b.listCount, &b.heir,
-			&b.historyFloor, &b.historySize); err != nil {
+			&b.historyFloor, &b.historySize, &b.unseen, &b.deleted); err != nil {
 			return err
 		}
 		b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, b.folder)}
@@ -240,7 +241,7 @@ func (a *Account) write(ctx context.Context, fn func(*sql.Tx) error) error {
 				return err
 			}
 		}
-		_, err := tx.Exec("UPDATE meta SET epoch = ?, changes = ?, validity = ?", a.epoch, a.changes+1, a.validity)
+		_, err := tx.Stmt(a.idx.saveMeta).Exec(a.epoch, a.changes+1, a.validity)
 		return err
 	})
 	if err != nil {
@@ -327,7 +328,7 @@ func (a *Account) anyUnsaved() bool {
 func (a *Account) saveBoxes(tx *sql.Tx) error {
 	for _, b := range a.boxes {
 		if b.unsaved {
-			if err := (&delta{b: b}).save(tx); err != nil {
+			if err := b.saveRow(tx); err != nil {
 				return err
 			}
 		}

@@ -2,12 +2,13 @@ package mailbox
 
 import (
 	"context"
-	"database/sql"
+	"errors"
+	"fmt"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"facteur/internal/store/maildir"
@@ -49,15 +50,14 @@ type box struct {
 	heir                 bool
 	listSeen             bool // its mtime was looked at since the account was opened
 	// The history of removals, see history.go.
-	historyFloor uint64
-	historySize  int64
-	// What STATUS told last, at this MODSEQ and this first recent UID.
-	counted                  uint64
-	countedFrom              uint32
-	unseen, deleted, recents uint32
-	views                    map[*View]bool
-	numbers                  map[string]uint16 // keyword in lower case → number, once asked for
-	setNumbers               map[string]uint32 // text of the keywords column → index of sets
+	historyFloor    uint64
+	historySize     int64
+	unseen, deleted int64
+	views           map[*View]bool
+	numbers         map[string]uint16 // keyword in lower case → number, once asked for
+	setNumbers      map[string]uint32 // packed keywords → index of sets
+	damaged         atomic.Bool       // a page was found damaged
+	where           whereabouts
 
 	shared aclCache // who else may do what; see share.go
 
@@ -73,7 +73,7 @@ type box struct {
 
 // keywordSet is a combination of keywords that some letter has.
 type keywordSet struct {
-	text  string   // as in the index: "0 3 17"
+	text  string   // as in the index: packWords
 	names []string // sorted
 }
 
@@ -91,25 +91,13 @@ func (b *box) load(ctx context.Context) error {
 	if err := b.loadKeywords(ctx); err != nil {
 		return err
 	}
-	letters := make([]letter, 0, b.count)
-	rows, err := b.acct.idx.db.QueryContext(ctx,
-		"SELECT uid, modseq, flags, keywords, received, size, saved FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
+	letters, err := b.readLetters(ctx)
+	if errors.Is(err, errCorrupt) {
+		if err = b.sync(ctx); err == nil { // which mends
+			letters, err = b.readLetters(ctx)
+		}
+	}
 	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var words sql.RawBytes
-	for rows.Next() {
-		var l letter
-		if err := rows.Scan(&l.uid, &l.modSeq, &l.flags, &words, &l.received, &l.size, &l.saved); err != nil {
-			return err
-		}
-		if len(words) > 0 {
-			l.words = b.set(string(words))
-		}
-		letters = append(letters, l)
-	}
-	if err := rows.Err(); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -117,6 +105,20 @@ func (b *box) load(ctx context.Context) error {
 	b.mu.Unlock()
 	b.loaded = true
 	return nil
+}
+
+func (b *box) readLetters(ctx context.Context) ([]letter, error) {
+	letters := make([]letter, 0, max(b.count, 0))
+	err := b.eachPage(ctx, queryPages, 0, func(_ uint32, list []record) error {
+		for i := range list {
+			letters = append(letters, list[i].letter)
+		}
+		return nil
+	})
+	if err == nil && int64(len(letters)) != b.count {
+		err = b.corrupt(fmt.Errorf("%w: %d letters in %s, not %d", errCorrupt, len(letters), b.name, b.count))
+	}
+	return letters, err
 }
 
 // unload forgets the letters when the last session has left.
@@ -158,14 +160,15 @@ func (b *box) loadKeywords(ctx context.Context) error {
 	return rows.Err()
 }
 
-// set gives the number of a combination of keywords, in the index's form.
-func (b *box) set(text string) uint32 {
-	if n, ok := b.setNumbers[text]; ok {
+// set gives the number of a combination of keywords, in the form of packWords.
+// Callers hold Account.mu.
+func (b *box) set(packed []byte) uint32 {
+	if n, ok := b.setNumbers[string(packed)]; ok {
 		return n
 	}
-	s := keywordSet{text: text}
-	for _, f := range strings.Fields(text) {
-		if n, err := strconv.Atoi(f); err == nil && n < len(b.keywords) {
+	s := keywordSet{text: string(packed)}
+	for _, n := range unpackWords(s.text) {
+		if int(n) < len(b.keywords) {
 			s.names = append(s.names, b.keywords[n])
 		}
 	}
@@ -173,9 +176,12 @@ func (b *box) set(text string) uint32 {
 	b.mu.Lock()
 	b.sets = append(b.sets, s)
 	b.mu.Unlock()
-	b.setNumbers[text] = uint32(len(b.sets) - 1)
-	return b.setNumbers[text]
+	b.setNumbers[s.text] = uint32(len(b.sets) - 1)
+	return b.setNumbers[s.text]
 }
+
+// setText is the reverse of set.
+func (b *box) setText(n uint32) string { return b.sets[n].text }
 
 // position finds a letter by UID. Callers hold mu.
 func (b *box) position(uid uint32) (int, bool) {
@@ -199,10 +205,8 @@ func (b *box) show(l letter) Letter {
 // apply brings a committed delta into memory and wakes the sessions.
 func (b *box) apply(d *delta) {
 	b.mu.Lock()
-	b.count, b.bytes, b.uidNext = d.numbers()
-	if !d.empty() {
-		b.modSeq++
-	}
+	b.count, b.bytes, b.uidNext, b.modSeq = d.after.count, d.after.bytes, d.after.uidNext, d.after.modSeq
+	b.unseen, b.deleted, b.historyFloor, b.historySize = d.after.unseen, d.after.deleted, d.after.floor, d.after.size
 	if b.loaded {
 		for _, l := range d.changed {
 			if i, ok := b.position(l.uid); ok {

@@ -2,51 +2,11 @@ package mailbox
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
 )
-
-// file is where a letter's file is, by the index.
-type file struct {
-	base string
-	found
-}
-
-// locate asks the index for a letter's file.
-func (b *box) locate(ctx context.Context, uid uint32) (file, error) {
-	var f file
-	var crc int64
-	err := b.acct.idx.locate.QueryRowContext(ctx, b.id, uid).Scan(&f.base, &f.info, &f.isNew, &crc)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return f, ErrGone
-	case err == nil && crc != checksum(b.id, uid, f.base):
-		return f, fmt.Errorf("%w: UID %d", errCorrupt, uid)
-	}
-	return f, err
-}
-
-// allUIDs lists a mailbox's letters.
-func (b *box) allUIDs(ctx context.Context) ([]uint32, error) {
-	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT uid FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []uint32
-	for rows.Next() {
-		var uid uint32
-		if err := rows.Scan(&uid); err != nil {
-			return nil, err
-		}
-		out = append(out, uid)
-	}
-	return out, rows.Err()
-}
 
 // below gives a path relative to the Maildir, for a todo.
 func (b *box) below(base string, f found) string {
@@ -84,7 +44,6 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 	}
 	var c change
 	d := c.of(b)
-	d.words = true
 	uids, modified = b.unmodified(ascending(uids), unchangedSince)
 	err = b.reflag(ctx, d, uids, v.reflagging(op, f.System), numbers)
 	if len(d.changed) > 0 {
@@ -259,17 +218,32 @@ func (a *Account) Status(ctx context.Context, name string) (Status, error) {
 }
 
 func (b *box) status(ctx context.Context) (Status, error) {
-	s := Status{Messages: uint32(b.count), UIDNext: b.uidNext, UIDValidity: b.validity, HighestModSeq: b.modSeq, Size: b.bytes}
-	if b.counted == s.HighestModSeq && b.countedFrom == b.recent {
-		s.Unseen, s.Deleted, s.Recent = b.unseen, b.deleted, b.recents
-		return s, nil
-	}
-	err := b.acct.idx.db.QueryRowContext(ctx, `SELECT coalesce(sum(flags & ? = 0), 0), coalesce(sum(flags & ? != 0), 0),
-		coalesce(sum(uid >= ?), 0) FROM letter WHERE mailbox = ?`, Seen, Deleted, b.recent, b.id).
-		Scan(&s.Unseen, &s.Deleted, &s.Recent)
-	if err == nil {
-		b.counted, b.countedFrom = s.HighestModSeq, b.recent
-		b.unseen, b.deleted, b.recents = s.Unseen, s.Deleted, s.Recent
-	}
+	s := Status{Messages: uint32(b.count), UIDNext: b.uidNext, UIDValidity: b.validity, HighestModSeq: b.modSeq, Size: b.bytes,
+		Unseen: uint32(b.unseen), Deleted: uint32(b.deleted)}
+	var err error
+	s.Recent, err = b.recents(ctx)
 	return s, err
+}
+
+// recents counts the letters that no session has seen yet.
+func (b *box) recents(ctx context.Context) (n uint32, err error) {
+	if b.recent >= b.uidNext {
+		return 0, nil
+	}
+	if b.loaded {
+		i, _ := b.position(b.recent)
+		return uint32(len(b.letters) - i), nil
+	}
+	if err := b.loadKeywords(ctx); err != nil {
+		return 0, err
+	}
+	err = b.eachPage(ctx, queryPages, b.recent>>pageBits, func(_ uint32, list []record) error {
+		for i := range list {
+			if list[i].uid >= b.recent {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
 }

@@ -37,22 +37,18 @@ func (b *box) check(ctx context.Context) error {
 			return err
 		}
 	}
-	rows, err := b.rows(ctx, true)
-	if err != nil {
-		return err
-	}
 	files, err := b.list(true)
 	if err != nil {
 		return err
 	}
 	var all error
 	fail := func(format string, args ...any) { all = errors.Join(all, fmt.Errorf(format, args...)) }
-	var bytes int64
+	var bytes, unseen, deleted int64
 	byUID := map[uint32]letter{}
-	for base, r := range rows {
-		f, ok := files[base]
-		if !ok || f != r.found {
-			fail("UID %d: index has %v, disk %v (%t)", r.uid, r.found, f, ok)
+	err = b.each(ctx, queryPages, func(r *record, base string) error {
+		i, ok := files.at[base]
+		if !ok || files.list[i].found != r.found {
+			fail("UID %d: index has %v, disk not (%t)", r.uid, r.found, ok)
 		}
 		if r.flags != flagsOf(r.info) {
 			fail("UID %d: flags %b, name says %q", r.uid, r.flags, r.info)
@@ -60,30 +56,39 @@ func (b *box) check(ctx context.Context) error {
 		if r.uid == 0 || r.uid >= b.uidNext {
 			fail("UID %d: UIDNEXT is %d", r.uid, b.uidNext)
 		}
-		l, err := b.fromIndex(ctx, r.uid)
-		if err != nil {
-			fail("UID %d: %w", r.uid, err)
+		if r.modSeq == 0 || r.modSeq > b.modSeq {
+			fail("UID %d: MODSEQ %d, mailbox has %d", r.uid, r.modSeq, b.modSeq)
 		}
-		if l.modSeq == 0 || l.modSeq > b.modSeq {
-			fail("UID %d: MODSEQ %d, mailbox has %d", r.uid, l.modSeq, b.modSeq)
+		if r.saved != savedFrom(base) {
+			fail("UID %d: saved %d, name says %q", r.uid, r.saved, base)
 		}
-		bytes += l.size
-		byUID[r.uid] = l
+		one := []record{*r}
+		u, d := countFlags(one)
+		bytes, unseen, deleted = bytes+r.size, unseen+u, deleted+d
+		byUID[r.uid] = r.letter
+		return nil
+	})
+	if err != nil {
+		fail("%w", err)
 	}
-	if len(files) != len(rows) {
-		fail("%d files, %d letters", len(files), len(rows))
+	if len(files.list) != len(byUID) {
+		fail("%d files, %d letters", len(files.list), len(byUID))
 	}
-	if b.count != int64(len(rows)) || b.bytes != bytes {
-		fail("mailbox counts %d letters, %d bytes; letters %d, %d", b.count, b.bytes, len(rows), bytes)
+	if b.count != int64(len(byUID)) || b.bytes != bytes || b.unseen != unseen || b.deleted != deleted {
+		fail("mailbox counts %d letters, %d bytes, %d unseen, %d deleted; letters %d, %d, %d, %d",
+			b.count, b.bytes, b.unseen, b.deleted, len(byUID), bytes, unseen, deleted)
 	}
-	return errors.Join(all, b.checkLoaded(byUID), b.checkViews())
+	return errors.Join(all, b.checkNames(ctx), b.checkLoaded(byUID), b.checkViews())
 }
 
-func (b *box) fromIndex(ctx context.Context, uid uint32) (letter, error) {
-	loaded := b.loaded
-	b.loaded = false
-	defer func() { b.loaded = loaded }()
-	return b.stored(ctx, uid)
+// checkNames finds pages of names that no letters belong to.
+func (b *box) checkNames(ctx context.Context) error {
+	n := int64(0)
+	err := b.eachName(ctx, func(named) error { n++; return nil })
+	if err == nil && n != b.count {
+		err = fmt.Errorf("%d names, %d letters", n, b.count)
+	}
+	return err
 }
 
 func (b *box) checkLoaded(want map[uint32]letter) error {

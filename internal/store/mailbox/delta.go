@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 )
 
@@ -15,27 +14,35 @@ type delta struct {
 	// freedFiles is the bytes of their files.
 	freedFiles int64
 	changed    []letter  // flags or keywords are others; ascending
-	words      bool      // keywords of changed are others too
 	moved      []arrival // files that have another name now
 	added      []arrival // ascending
 	next       uint32    // UIDNEXT, if it is to be higher than after added
+	after      numbers   // once it was saved
 }
 
 // empty tells whether no session will see anything of it.
 func (d *delta) empty() bool { return len(d.removed)+len(d.changed)+len(d.added) == 0 }
 
-// numbers are those of the mailbox after the change.
-func (d *delta) numbers() (count, bytes int64, uidNext uint32) {
-	count = d.b.count + int64(len(d.added)) - int64(len(d.removed))
-	bytes, uidNext = d.b.bytes-d.freed, max(d.b.uidNext, d.next)
-	for i := range d.added {
-		bytes += d.added[i].size
-		uidNext = max(uidNext, d.added[i].uid+1)
-	}
-	return count, bytes, uidNext
+// numbers are those of a mailbox as its row has them.
+type numbers struct {
+	count, bytes    int64
+	uidNext         uint32
+	modSeq          uint64
+	unseen, deleted int64
+	floor           uint64 // of the history
+	size            int64  // of the history
 }
 
-// modSeq is the mailbox's MODSEQ after the change.
+// uidNext is the mailbox's after the change.
+func (d *delta) uidNext() uint32 {
+	next := max(d.b.uidNext, d.next)
+	if n := len(d.added); n > 0 {
+		next = max(next, d.added[n-1].uid+1)
+	}
+	return next
+}
+
+// modSeq is the mailbox's after the change.
 func (d *delta) modSeq() uint64 {
 	if d.empty() {
 		return d.b.modSeq
@@ -53,32 +60,46 @@ func (d *delta) stamp() {
 	}
 }
 
-// save writes the change and the mailbox's row as it is afterwards. Stamps that
-// a change of ours left are not written: something else may hide behind them,
-// and who opens the account the next time, maybe after a crash, is to look.
+// save writes the change and the mailbox's row as it is afterwards.
 func (d *delta) save(tx *sql.Tx) error {
 	d.stamp()
 	b := d.b
-	if err := errors.Join(b.forget(tx, d.removed), b.replace(tx, d.moved), b.refile(tx, d.changed, d.words), b.insert(tx, d.added)); err != nil {
-		return err
-	}
-	floor, size, err := d.remember(tx)
+	unseen, deleted, err := d.savePages(tx)
 	if err != nil {
 		return err
 	}
-	count, bytes, uidNext := d.numbers()
+	d.after = numbers{count: b.count + int64(len(d.added)) - int64(len(d.removed)), bytes: b.bytes - d.freed,
+		uidNext: d.uidNext(), modSeq: d.modSeq(), unseen: b.unseen + unseen, deleted: b.deleted + deleted}
+	for i := range d.added {
+		d.after.bytes += d.added[i].size
+	}
+	if d.after.floor, d.after.size, err = d.remember(tx); err != nil {
+		return err
+	}
+	return d.saveRow(tx)
+}
+
+const saveRow = `UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?,
+	liststamp = ?, listnext = ?, listcount = ?, heir = ?, historyfloor = ?, historysize = ?, unseen = ?, deleted = ? WHERE id = ?`
+
+// saveRow writes the mailbox's row. Stamps that a change of ours left are not
+// written: something else may hide behind them, and who opens the account the next
+// time, maybe after a crash, is to look.
+func (d *delta) saveRow(tx *sql.Tx) error {
+	b, n := d.b, d.after
 	newStamp, curStamp := b.newStamp, b.curStamp
 	if b.ownStamp {
 		newStamp, curStamp = 0, 0
 	}
-	_, err = tx.Exec(`UPDATE mailbox SET uidnext = ?, modseq = ?, recent = ?, count = ?, bytes = ?, newstamp = ?, curstamp = ?,
-		liststamp = ?, listnext = ?, listcount = ?, heir = ?, historyfloor = ?, historysize = ? WHERE id = ?`,
-		uidNext, int64(d.modSeq()), b.recent, count, bytes, newStamp, curStamp,
-		b.listStamp, b.listNext, b.listCount, b.heir, int64(floor), size, b.id)
-	if err == nil {
-		b.historyFloor, b.historySize = floor, size
-	}
+	_, err := tx.Stmt(b.acct.idx.saveRow).Exec(n.uidNext, int64(n.modSeq), b.recent, n.count, n.bytes, newStamp, curStamp,
+		b.listStamp, b.listNext, b.listCount, b.heir, int64(n.floor), n.size, n.unseen, n.deleted, b.id)
 	return err
+}
+
+// saveRow writes the mailbox's row as it is.
+func (b *box) saveRow(tx *sql.Tx) error {
+	d := delta{b: b, after: numbers{b.count, b.bytes, b.uidNext, b.modSeq, b.unseen, b.deleted, b.historyFloor, b.historySize}}
+	return d.saveRow(tx)
 }
 
 // change is what one transaction does: to mailboxes, and what is to be done to
@@ -103,18 +124,24 @@ func (c *change) of(b *box) *delta {
 // transaction, and brings the changes to the sessions. If it fails the disk will be
 // read again.
 func (a *Account) commit(ctx context.Context, c *change) error {
+	for _, d := range c.deltas {
+		if err := d.b.loadKeywords(ctx); err != nil {
+			return err
+		}
+		d.b.where.hold()
+	}
 	err := a.write(ctx, func(tx *sql.Tx) error {
 		for _, d := range c.deltas {
 			if err := d.save(tx); err != nil {
 				return err
 			}
 		}
-		return plan(tx, c.todos)
+		return a.plan(tx, c.todos)
 	})
 	for _, d := range c.deltas {
+		d.b.where.release()
 		if err != nil {
 			d.b.newStamp, d.b.curStamp, d.b.unsaved = 0, 0, true
-			d.b.historyFloor = d.b.modSeq // what was remembered is not in the index
 			continue
 		}
 		d.b.unsaved = false

@@ -20,6 +20,19 @@
 // would give UIDs a second time. UIDVALIDITYs come from the clock and only rise; a
 // number is given to one mailbox only.
 //
+// In the index letters stand in pages: a row has the letters of 256 consecutive
+// UIDs, 7 to 12 bytes each, another the bases of the file names of 64. To change a
+// flag is to write one page, to change all flags one for 256 letters; a mailbox is
+// opened by reading some hundred rows. Each page has a checksum over its mailbox,
+// number and bytes. A damaged one is mended from the files: where the letters'
+// page is lost they keep their UIDs and get a new MODSEQ, and lose their keywords;
+// where the names are lost nobody knows which UID is which file: these UIDs are
+// gone, and the files are new letters. There is no index of names: when a letter
+// came into its mailbox follows from its name alone, and finds the page.
+//
+// An index of an older version (a row for each letter) is brought up to date when
+// it is opened, in one transaction.
+//
 // The lists of UIDs are written when the account goes to rest, for mailboxes whose
 // letters are others than those listed; facteur-uids then has each mailbox's
 // UIDVALIDITY, UIDNEXT and MODSEQ. An index that is made anew takes UIDs from a

@@ -288,7 +288,7 @@ func TestExhausted(t *testing.T) {
 		f.mu.Lock()
 		b := f.boxes["INBOX"]
 		b.uidNext = maxUID - 1
-		must(t, f.write(bg, func(tx *sql.Tx) error { return (&delta{b: b}).save(tx) }))
+		must(t, f.write(bg, func(tx *sql.Tx) error { return b.saveRow(tx) }))
 		f.mu.Unlock()
 		if uid := f.append("INBOX", "last", 0); uid != maxUID-1 {
 			t.Fatal(uid)
@@ -423,13 +423,13 @@ func TestTargetGone(t *testing.T) {
 	f.append("INBOX", "on its way", Seen)
 	v := f.selectBox("INBOX")
 	files := f.tree()
-	must(t, f.write(bg, func(tx *sql.Tx) error {
-		return errors.Join(f.boxes["INBOX"].forget(tx, []uint32{1}),
-			plan(tx, []todo{{source: "cur/" + files[0], target: ".Gone/cur/" + files[0]}}))
-	}))
+	f.mu.Lock()
+	c := change{todos: []todo{{source: "cur/" + files[0], target: ".Gone/cur/" + files[0]}}}
+	d := c.of(f.boxes["INBOX"])
+	d.removed, d.freed = []uint32{1}, f.boxes["INBOX"].bytes
+	must(t, f.commit(bg, &c))
+	f.mu.Unlock()
 	must(t, v.Close())
-	f.boxes["INBOX"].curStamp = 0
-	f.boxes["INBOX"].count, f.boxes["INBOX"].bytes, f.boxes["INBOX"].unsaved = 0, 0, true
 	must(t, f.Account.Close())
 	must(t, os.RemoveAll(filepath.Join(f.owner.Home, "Maildir/.Gone")))
 	f.reopen()

@@ -3,8 +3,8 @@ package mailbox
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"slices"
-	"strconv"
 	"strings"
 
 	"facteur/internal/store/maildir"
@@ -68,15 +68,11 @@ func combine(op FlagOp, old, f SystemFlags) SystemFlags {
 	return f
 }
 
-// combineWords applies a STORE to the keywords column.
-func combineWords(op FlagOp, old string, numbers []uint16) string {
+// combineWords applies a STORE to packed keywords.
+func combineWords(op FlagOp, old string, numbers []uint16) []byte {
 	var have []uint16
 	if op != FlagsSet {
-		for _, t := range strings.Fields(old) {
-			if n, err := strconv.ParseUint(t, 10, 16); err == nil {
-				have = append(have, uint16(n))
-			}
-		}
+		have = unpackWords(old)
 	}
 	if op == FlagsRemove {
 		have = slices.DeleteFunc(have, func(n uint16) bool { return slices.Contains(numbers, n) })
@@ -84,12 +80,27 @@ func combineWords(op FlagOp, old string, numbers []uint16) string {
 		have = append(have, numbers...)
 	}
 	slices.Sort(have)
-	have = slices.Compact(have)
-	texts := make([]string, len(have))
-	for i, n := range have {
-		texts[i] = strconv.Itoa(int(n))
+	return []byte(packWords(slices.Compact(have)))
+}
+
+// packWords writes numbers of keywords as pages have them: ascending uvarints.
+func packWords(numbers []uint16) string {
+	var out []byte
+	for _, n := range numbers {
+		out = binary.AppendUvarint(out, uint64(n))
 	}
-	return strings.Join(texts, " ")
+	return string(out)
+}
+
+// unpackWords is the reverse of packWords.
+func unpackWords(packed string) (numbers []uint16) {
+	c := cursor{data: []byte(packed)}
+	for c.more() {
+		if n := c.uvarint(); !c.bad && n < maxKeywords {
+			numbers = append(numbers, uint16(n))
+		}
+	}
+	return numbers
 }
 
 // keywordNumbers gives the numbers of names in a mailbox; unknown ones are added

@@ -131,8 +131,10 @@ func (a *Account) folders() (map[string]string, error) {
 // drop takes a mailbox out of the index. Its sessions end.
 func (a *Account) drop(ctx context.Context, b *box) error {
 	err := a.write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{"DELETE FROM letter WHERE mailbox = ?",
-			"DELETE FROM history WHERE mailbox = ?",
+		if err := b.clearPages(tx); err != nil {
+			return err
+		}
+		for _, q := range []string{
 			"DELETE FROM keyword WHERE mailbox = ?", "DELETE FROM mailbox WHERE id = ?"} {
 			if _, err := tx.Exec(q, b.id); err != nil {
 				return err
@@ -411,7 +413,7 @@ func (a *Account) renameAll(ctx context.Context, list []renaming) error {
 				return err
 			}
 		}
-		return plan(tx, todos)
+		return a.plan(tx, todos)
 	})
 	if err != nil {
 		return err
@@ -439,7 +441,7 @@ func (b *box) renamed(name, folder string) *box {
 		validity: b.validity, recent: b.recent, count: b.count, bytes: b.bytes,
 		newStamp: b.newStamp, curStamp: b.curStamp, ownStamp: b.ownStamp, lastScan: b.lastScan,
 		listStamp: b.listStamp, listNext: b.listNext, listCount: b.listCount, heir: b.heir, listSeen: b.listSeen,
-		historyFloor: b.historyFloor, historySize: b.historySize,
+		historyFloor: b.historyFloor, historySize: b.historySize, unseen: b.unseen, deleted: b.deleted,
 		unsaved: true, uidNext: b.uidNext, modSeq: b.modSeq}
 }
 

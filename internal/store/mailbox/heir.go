@@ -138,7 +138,7 @@ func (a *Account) register(ctx context.Context, boxes ...*box) error {
 // create inserts the mailbox's row.
 func (b *box) create(tx *sql.Tx) error {
 	r, err := tx.Exec(`INSERT INTO mailbox (name, folder, validity, uidnext, modseq, recent, count, bytes, newstamp, curstamp,
-		liststamp, listnext, listcount, heir, historyfloor, historysize) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, ?, 0, ?, ?, 0)`,
+		liststamp, listnext, listcount, heir, historyfloor, historysize, unseen, deleted) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, ?, 0, ?, ?, 0, 0, 0)`,
 		b.name, b.folder, b.validity, b.uidNext, int64(b.modSeq), b.recent, b.listNext, b.heir, int64(b.modSeq))
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"net/url"
 	"os"
 
@@ -15,9 +14,10 @@ import (
 // errCorrupt means that the index can't be trusted and must be made anew.
 var errCorrupt = errors.New("index is corrupt")
 
-// schemaVersion is the user_version of the index. One of another version is
-// thrown away like a corrupt one: it is only a cache.
-const schemaVersion = 4
+// schemaVersion is the user_version of the index. Older ones are brought up to
+// date (migrate.go); one of another version is thrown away like a corrupt one: it
+// is only a cache.
+const schemaVersion = 5
 
 // schema is the whole index. Letters have no rowid: a mailbox's letters stand
 // together, in the order in which they are read.
@@ -45,41 +45,42 @@ CREATE TABLE mailbox (
 	listcount INTEGER NOT NULL,    -- letters when it was last written; 0: write it
 	heir      INTEGER NOT NULL,    -- 1: the letters' UIDs are still to be taken from the list
 	historyfloor INTEGER NOT NULL, -- all removals after this MODSEQ stand in history
-	historysize  INTEGER NOT NULL  -- bytes that the mailbox has there
+	historysize  INTEGER NOT NULL, -- bytes that the mailbox has there
+	unseen       INTEGER NOT NULL, -- letters without \Seen
+	deleted      INTEGER NOT NULL  -- letters with \Deleted
 );
-CREATE TABLE letter (
-	mailbox  INTEGER NOT NULL,
-	uid      INTEGER NOT NULL,
-	base     TEXT NOT NULL,
-	info     TEXT NOT NULL,        -- what follows base in the file name
-	isnew    INTEGER NOT NULL,     -- in new/, not cur/
-	modseq   INTEGER NOT NULL,
-	flags    INTEGER NOT NULL,
-	keywords TEXT NOT NULL,        -- numbers, ascending, separated by spaces
-	received INTEGER NOT NULL,     -- s
-	size     INTEGER NOT NULL,     -- bytes, with CRLF
-	saved    INTEGER NOT NULL,     -- s; 0: not known
-	crc      INTEGER NOT NULL,     -- of mailbox, uid and base
-	PRIMARY KEY (mailbox, uid)
-) WITHOUT ROWID;
-CREATE INDEX letter_base ON letter (mailbox, base);
 CREATE TABLE keyword (
 	mailbox INTEGER NOT NULL,
 	number  INTEGER NOT NULL,
 	name    TEXT NOT NULL,
 	PRIMARY KEY (mailbox, number)
-) WITHOUT ROWID;
+) WITHOUT ROWID;` + pageTables + historyTable
+
+// pageTables have what changes with letters. A row's id is the mailbox's shifted
+// by 32, plus the number of the page.
+const pageTables = `
+CREATE TABLE page (
+	id      INTEGER PRIMARY KEY,
+	fresh   INTEGER NOT NULL,     -- letters of it that are in new/
+	letters BLOB NOT NULL         -- encodeRecords
+);
+CREATE INDEX page_fresh ON page (id) WHERE fresh > 0;
+CREATE TABLE name (
+	id    INTEGER PRIMARY KEY,
+	bases BLOB NOT NULL           -- encodeNames
+);
+CREATE TABLE todo (               -- file operations that were decided and may not be done
+	id         INTEGER PRIMARY KEY,
+	operations BLOB NOT NULL      -- encodeTodos
+);`
+
+const historyTable = `
 CREATE TABLE history (            -- letters that are gone
 	mailbox INTEGER NOT NULL,
 	modseq  INTEGER NOT NULL,     -- of the removal
 	uids    BLOB NOT NULL,
 	PRIMARY KEY (mailbox, modseq)
-) WITHOUT ROWID;
-CREATE TABLE todo (               -- file operations that were decided and may not be done
-	id      INTEGER PRIMARY KEY,
-	source  TEXT NOT NULL,        -- path below Maildir
-	target  TEXT NOT NULL         -- "": remove source
-);`
+) WITHOUT ROWID;`
 
 // index is the SQLite file.
 type index struct {
@@ -87,7 +88,8 @@ type index struct {
 	path string
 	file os.FileInfo // as it was opened
 	// What is asked for letter by letter is prepared once.
-	locate, letter, known *sql.Stmt
+	readPage, readNames                                           *sql.Stmt
+	writePage, writeNames, dropPage, dropNames, saveRow, saveMeta *sql.Stmt
 }
 
 // openIndex opens the file, which may not exist. It gives errCorrupt if it is
@@ -122,9 +124,14 @@ func (x *index) prepare() (err error) {
 		to    **sql.Stmt
 		query string
 	}{
-		{&x.locate, "SELECT base, info, isnew, crc FROM letter WHERE mailbox = ? AND uid = ?"},
-		{&x.letter, "SELECT modseq, flags, keywords, received, size, saved FROM letter WHERE mailbox = ? AND uid = ?"},
-		{&x.known, "SELECT uid FROM letter WHERE mailbox = ? AND base = ?"},
+		{&x.readPage, "SELECT letters FROM page WHERE id = ?"},
+		{&x.readNames, "SELECT bases FROM name WHERE id = ?"},
+		{&x.writePage, "INSERT OR REPLACE INTO page (id, fresh, letters) VALUES (?, ?, ?)"},
+		{&x.writeNames, "INSERT OR REPLACE INTO name (id, bases) VALUES (?, ?)"},
+		{&x.dropPage, "DELETE FROM page WHERE id = ?"},
+		{&x.dropNames, "DELETE FROM name WHERE id = ?"},
+		{&x.saveRow, saveRow},
+		{&x.saveMeta, "UPDATE meta SET epoch = ?, changes = ?, validity = ?"},
 	} {
 		if *s.to, err = x.db.Prepare(s.query); err != nil {
 			return err
@@ -146,15 +153,14 @@ func (x *index) verify(check bool) error {
 	if err := x.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("%w: %w", errCorrupt, err)
 	}
+	if check {
+		var verdict string
+		if err := x.db.QueryRow("PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
+			return fmt.Errorf("%w: %s %w", errCorrupt, verdict, err)
+		}
+	}
 	if version != schemaVersion {
-		return fmt.Errorf("%w: version %d", errCorrupt, version)
-	}
-	if !check {
-		return nil
-	}
-	var verdict string
-	if err := x.db.QueryRow("PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
-		return fmt.Errorf("%w: %s %w", errCorrupt, verdict, err)
+		return corruptIf(x.migrate(context.Background(), version))
 	}
 	return nil
 }
@@ -208,10 +214,4 @@ func (x *index) write(ctx context.Context, fn func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
-}
-
-// checksum ties a UID to its file: an index whose bytes were changed must not
-// show one letter under the number of another.
-func checksum(mailbox int64, uid uint32, base string) int64 {
-	return int64(crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %s", mailbox, uid, base)))
 }

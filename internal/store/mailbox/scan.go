@@ -2,7 +2,6 @@ package mailbox
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,13 +29,6 @@ const (
 type found struct {
 	isNew bool
 	info  string // what follows the base in the name
-}
-
-// row is what the index knows of a letter's file.
-type row struct {
-	uid   uint32
-	flags SystemFlags
-	found
 }
 
 // unchanged tells whether the directories have the mtimes at which we read them.
@@ -72,6 +64,11 @@ func (b *box) sync(ctx context.Context) error {
 	}
 	if err := b.heed(); err != nil {
 		return err
+	}
+	if b.damaged.Load() {
+		if err := b.mend(ctx); err != nil {
+			return err
+		}
 	}
 	now := time.Now() // the kernel's clock stamped the directories, not the store's
 	newStamp, curStamp, err := b.stamps()
@@ -122,50 +119,87 @@ func (b *box) own() {
 
 // scan compares new/, and cur/ if whole, with the index.
 func (b *box) scan(ctx context.Context, whole bool) error {
+	if err := b.loadKeywords(ctx); err != nil {
+		return err
+	}
 	files, err := b.list(whole)
 	if err != nil {
 		return err
 	}
-	rows, err := b.rows(ctx, whole)
-	if err != nil {
-		return err
-	}
-	if missing(files, rows) {
-		// A rename beside our reading can hide a file. Only what two readings
-		// of both directories miss is gone.
-		if !whole {
-			b.curStamp = 0
-			return b.scan(ctx, true)
-		}
-		again, err := b.list(true)
-		if err != nil {
+	c := change{found: true}
+	d := c.of(b)
+	lost, err := b.compare(ctx, d, files, whole)
+	switch {
+	case errors.Is(err, errCorrupt):
+		if err := b.mend(ctx); err != nil {
 			return err
 		}
-		for base, f := range again {
-			files[base] = f
+		return b.scan(ctx, true)
+	case err != nil:
+		return err
+	case lost && !whole:
+		b.curStamp = 0
+		return b.scan(ctx, true)
+	case lost:
+		// A rename beside our reading can hide a file. Only what two readings
+		// of both directories miss is gone.
+		if err := b.listBoth(files); err != nil {
+			return err
+		}
+		*d = delta{b: b}
+		if _, err := b.compare(ctx, d, files, whole); err != nil {
+			return err
 		}
 	}
 	if !whole {
-		if err := b.dropKnown(ctx, files, rows); err != nil {
+		if err := b.passOver(ctx, files); err != nil {
 			return err
 		}
 	}
-	return b.reconcile(ctx, files, rows)
+	return b.reconcile(ctx, &c, files)
+}
+
+// listing is what stands in the directories of a mailbox.
+type listing struct {
+	at   map[string]int32 // base → index of list
+	list []sighting
+}
+
+// sighting is a file that was seen.
+type sighting struct {
+	base string
+	found
+	known bool // the index has it
+}
+
+// put notes a file, in place of what was seen of it before.
+func (l *listing) put(base string, f found) {
+	if i, ok := l.at[base]; ok {
+		l.list[i].found, l.list[i].known = f, false
+		return
+	}
+	l.at[base] = int32(len(l.list))
+	l.list = append(l.list, sighting{base: base, found: f})
 }
 
 // list reads the names of letters. What is no regular file, or hidden, is none.
-func (b *box) list(whole bool) (map[string]found, error) {
-	files := map[string]found{}
-	if err := b.listDir(files, true); err != nil {
-		return nil, err
+func (b *box) list(whole bool) (*listing, error) {
+	l := &listing{at: make(map[string]int32)}
+	if whole {
+		return l, b.listBoth(l)
 	}
-	if !whole {
-		return files, nil
-	}
-	return files, b.listDir(files, false)
+	return l, b.listDir(l, true)
 }
 
-func (b *box) listDir(files map[string]found, isNew bool) error {
+// listBoth reads both directories into what was seen before.
+func (b *box) listBoth(l *listing) error {
+	if err := b.listDir(l, true); err != nil {
+		return err
+	}
+	return b.listDir(l, false)
+}
+
+func (b *box) listDir(l *listing, isNew bool) error {
 	dir := b.dir.Cur("")
 	if isNew {
 		dir = b.dir.New("")
@@ -173,6 +207,9 @@ func (b *box) listDir(files map[string]found, isNew bool) error {
 	entries, err := b.dir.FS.ReadDir(dir)
 	if err != nil {
 		return err
+	}
+	if len(l.list) == 0 && len(entries) > 100 {
+		l.at, l.list = make(map[string]int32, len(entries)), make([]sighting, 0, len(entries))
 	}
 	for _, e := range entries {
 		if !e.Type.IsRegular() || e.Name == "" || e.Name[0] == '.' {
@@ -183,13 +220,13 @@ func (b *box) listDir(files map[string]found, isNew bool) error {
 			base = base[:i]
 		}
 		f := found{isNew, e.Name[len(base):]}
-		if twin, ok := files[base]; ok {
-			if err := b.part(files, base, twin, f); err != nil {
+		if i, ok := l.at[base]; ok && l.list[i].found != f {
+			if err := b.part(l, base, l.list[i].found, f); err != nil {
 				return err
 			}
 			continue
 		}
-		files[base] = f
+		l.put(base, f)
 	}
 	return nil
 }
@@ -199,10 +236,10 @@ func (b *box) listDir(files map[string]found, isNew bool) error {
 // keeps its name, for its UID says which bytes it has (INV-10). If only one is
 // there, a rename beside our reading has shown us both names, and the next scan
 // will see.
-func (b *box) part(files map[string]found, base string, twin, f found) error {
+func (b *box) part(l *listing, base string, twin, f found) error {
 	if _, err := b.dir.FS.Stat(b.path(base, twin)); err != nil {
 		b.newStamp, b.curStamp = 0, 0
-		files[base] = f
+		l.put(base, f)
 		return nil
 	}
 	stays, goes := twin, f
@@ -215,14 +252,18 @@ func (b *box) part(files map[string]found, base string, twin, f found) error {
 		b.newStamp, b.curStamp = 0, 0
 		return nil
 	}
-	files[base], files[fresh] = stays, goes
+	l.put(base, stays)
+	l.put(fresh, goes)
 	return err
 }
 
 // indexed is where the index has the letter of a base; the zero found is cur/
 // without flags, which no harm comes of when there is none.
 func (b *box) indexed(base string) (f found) {
-	b.acct.idx.db.QueryRow("SELECT isnew, info FROM letter WHERE mailbox = ? AND base = ?", b.id, base).Scan(&f.isNew, &f.info)
+	ctx := context.Background()
+	b.whoHas(ctx, map[string]bool{base: true}, func(uid uint32, _ string) {
+		f, _ = b.placeOf(ctx, uid)
+	})
 	return f
 }
 
@@ -246,62 +287,58 @@ func (b *box) path(base string, f found) string {
 	return b.dir.Cur(base + f.info)
 }
 
-// rows reads what the index knows, of new/ only or of all.
-func (b *box) rows(ctx context.Context, whole bool) (map[string]row, error) {
-	query := "SELECT base, uid, flags, isnew, info, crc FROM letter WHERE mailbox = ?"
+// compare notes in d what is different for letters that the index knows, and in
+// files which those are. lost tells whether some have no file.
+func (b *box) compare(ctx context.Context, d *delta, files *listing, whole bool) (lost bool, err error) {
+	query := queryPages
 	if !whole {
-		query += " AND isnew = 1"
+		query = queryFresh
 	}
-	rs, err := b.acct.idx.db.QueryContext(ctx, query, b.id)
-	if err != nil {
-		return nil, corruptIf(err)
+	for i := range files.list {
+		files.list[i].known = false
 	}
-	defer rs.Close()
-	out := make(map[string]row)
-	for rs.Next() {
-		var base string
-		var r row
-		var crc int64
-		if err := rs.Scan(&base, &r.uid, &r.flags, &r.isNew, &r.info, &crc); err != nil {
-			return nil, err
+	err = b.each(ctx, query, func(r *record, base string) error {
+		if !whole && !r.isNew {
+			return nil
 		}
-		if crc != checksum(b.id, r.uid, base) {
-			// The row lies about which file has this UID. Without its base it
-			// is a letter that is gone, and the file a new one.
-			base = fmt.Sprintf("/corrupt/%d", r.uid)
+		i, ok := files.at[base]
+		if !ok {
+			lost = true
+			d.removed, d.freed = append(d.removed, r.uid), d.freed+r.size
+			return nil
 		}
-		out[base] = r
-	}
-	return out, rs.Err()
+		f := &files.list[i]
+		f.known = true
+		if f.found == r.found {
+			return nil
+		}
+		d.moved = append(d.moved, arrival{r.letter, base, f.found})
+		if flags := flagsOf(f.info); flags != r.flags {
+			l := r.letter
+			l.flags = flags
+			d.changed = append(d.changed, l)
+		}
+		return nil
+	})
+	return lost, err
 }
 
-func missing(files map[string]found, rows map[string]row) bool {
-	for base := range rows {
-		if _, ok := files[base]; !ok {
-			return true
+// passOver marks what the index knows as standing in cur/: after a look at new/
+// alone.
+func (b *box) passOver(ctx context.Context, files *listing) error {
+	fresh := map[string]bool{}
+	for i := range files.list {
+		if !files.list[i].known {
+			fresh[files.list[i].base] = true
 		}
 	}
-	return false
-}
-
-// dropKnown takes out of files what the index knows as standing in cur/: after
-// a look at new/ alone.
-func (b *box) dropKnown(ctx context.Context, files map[string]found, rows map[string]row) error {
-	for base := range files {
-		if _, ok := rows[base]; ok {
-			continue
-		}
-		var uid uint32
-		err := b.acct.idx.known.QueryRowContext(ctx, b.id, base).Scan(&uid)
-		switch {
-		case err == nil:
-			b.curStamp = 0 // the whole is to be looked at
-			delete(files, base)
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
-		}
+	if len(fresh) == 0 {
+		return nil
 	}
-	return nil
+	return b.whoHas(ctx, fresh, func(_ uint32, base string) {
+		b.curStamp = 0 // the whole is to be looked at
+		files.list[files.at[base]].known = true
+	})
 }
 
 // arrival is a file that is to become a letter.
@@ -311,23 +348,9 @@ type arrival struct {
 	found
 }
 
-// reconcile writes the difference between files and rows.
-func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[string]row) error {
-	c := change{found: true}
+// reconcile writes the difference between files and index.
+func (b *box) reconcile(ctx context.Context, c *change, files *listing) error {
 	d := c.of(b)
-	for base, r := range rows {
-		f, ok := files[base]
-		delete(files, base)
-		switch {
-		case !ok:
-			d.removed = append(d.removed, r.uid)
-		case f != r.found:
-			d.moved = append(d.moved, arrival{letter{uid: r.uid, flags: flagsOf(f.info)}, base, f})
-			if flagsOf(f.info) != r.flags {
-				d.changed = append(d.changed, letter{uid: r.uid, flags: flagsOf(f.info)})
-			}
-		}
-	}
 	arrivals, err := b.arrivals(files)
 	if err != nil {
 		return err
@@ -343,72 +366,25 @@ func (b *box) reconcile(ctx context.Context, files map[string]found, rows map[st
 	if next > maxUID {
 		return b.renumber(ctx)
 	}
-	d.next, b.heir = uint32(next), false
-	d.added = arrivals
+	d.next, b.heir, d.added = uint32(next), false, arrivals
 	if d.empty() && len(d.moved) == 0 && d.next == b.uidNext {
 		return nil
 	}
-	sort.Slice(d.removed, func(i, j int) bool { return d.removed[i] < d.removed[j] })
-	sort.Slice(d.changed, func(i, j int) bool { return d.changed[i].uid < d.changed[j].uid })
-	if err = b.complete(ctx, d); err == nil {
-		err = b.acct.commit(ctx, &c)
-	}
-	if err != nil {
+	if err = b.acct.commit(ctx, c); err != nil {
 		b.heir, b.listStamp = heir, listStamp
 	}
 	return err
 }
 
-// complete fills in what a scan doesn't see: the other fields of changed
-// letters, the bytes of removed ones.
-func (b *box) complete(ctx context.Context, d *delta) error {
-	for i := range d.changed {
-		l := &d.changed[i]
-		old, err := b.stored(ctx, l.uid)
-		if err != nil {
-			return err
-		}
-		old.flags = l.flags
-		*l = old
-	}
-	for _, uid := range d.removed {
-		old, err := b.stored(ctx, uid)
-		if err != nil {
-			return err
-		}
-		d.freed += old.size
-	}
-	return nil
-}
-
-// stored gives a letter from memory or the index.
-func (b *box) stored(ctx context.Context, uid uint32) (letter, error) {
-	if b.loaded {
-		if i, ok := b.position(uid); ok {
-			return b.letters[i], nil
-		}
-		return letter{}, ErrGone
-	}
-	if err := b.loadKeywords(ctx); err != nil {
-		return letter{}, err
-	}
-	l := letter{uid: uid}
-	var words string
-	err := b.acct.idx.letter.QueryRowContext(ctx, b.id, uid).Scan(&l.modSeq, &l.flags, &words, &l.received, &l.size, &l.saved)
-	if errors.Is(err, sql.ErrNoRows) {
-		return l, ErrGone
-	}
-	l.words = b.set(words)
-	return l, err
-}
-
 // arrivals makes letters of files that the index doesn't know, in the order of
 // arrival. A file is opened only if its name doesn't tell its size.
-func (b *box) arrivals(files map[string]found) ([]arrival, error) {
-	list := make([]arrival, 0, len(files))
-	for base, f := range files {
-		n := maildir.ParseName(base)
-		x := arrival{letter{flags: flagsOf(f.info), size: n.VSize, received: n.Sec, saved: savedOf(n)}, base, f}
+func (b *box) arrivals(files *listing) ([]arrival, error) {
+	var list []arrival
+	for i := range files.list {
+		if files.list[i].known {
+			continue
+		}
+		x := newArrival(files.list[i].base, files.list[i].found)
 		if ok, err := b.examine(&x); err != nil {
 			return nil, err
 		} else if !ok {
@@ -425,16 +401,31 @@ func (b *box) arrivals(files map[string]found) ([]arrival, error) {
 	return list, nil
 }
 
-// savedOf tells when a letter came into its mailbox. Names of ours begin with
-// INTERNALDATE and have that time behind it; those of others begin with it.
-func savedOf(n maildir.Name) uint32 {
-	_, rest, _ := strings.Cut(n.Base, ".N")
+// newArrival is what the name of a file says about a letter.
+func newArrival(base string, f found) arrival {
+	n := maildir.ParseName(base)
+	return arrival{letter{flags: flagsOf(f.info), size: n.VSize, received: n.Sec, saved: savedFrom(base)}, base, f}
+}
+
+// savedFrom tells when a letter came into its mailbox: a function of the base of its
+// file name and of nothing else, so that letters are found by it (whoHas). Names of
+// ours begin with INTERNALDATE and have that time behind it; those of others begin
+// with it.
+func savedFrom(base string) uint32 {
+	sec, rest, _ := strings.Cut(base, ".N")
 	if len(rest) > uniqueDigits && rest[uniqueDigits] == 'C' {
 		if ns, err := strconv.ParseUint(rest[:uniqueDigits], 16, 63); err == nil {
 			return seconds(int64(ns / 1e9))
 		}
 	}
-	return seconds(n.Sec)
+	if sec, _, _ = strings.Cut(base, "."); len(sec) > 11 {
+		return 0
+	}
+	n, err := strconv.ParseUint(sec, 10, 63)
+	if err != nil {
+		return 0
+	}
+	return seconds(int64(n))
 }
 
 // seconds is a time as a letter keeps it; 0 for one that it can't keep.
@@ -489,75 +480,4 @@ func (b *box) renumber(ctx context.Context) error {
 		return err
 	}
 	return ErrMailboxGone
-}
-
-// forget deletes letters from the index.
-func (b *box) forget(tx *sql.Tx, uids []uint32) error {
-	s, err := tx.Prepare("DELETE FROM letter WHERE mailbox = ? AND uid = ?")
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for _, uid := range uids {
-		if _, err := s.Exec(b.id, uid); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// replace writes where files are now.
-func (b *box) replace(tx *sql.Tx, moved []arrival) error {
-	s, err := tx.Prepare("UPDATE letter SET isnew = ?, info = ? WHERE mailbox = ? AND uid = ?")
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for _, m := range moved {
-		if _, err := s.Exec(m.isNew, m.info, b.id, m.uid); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// refile writes flags and MODSEQ, and the keywords if they may have changed.
-func (b *box) refile(tx *sql.Tx, list []letter, words bool) error {
-	query := "UPDATE letter SET flags = ?, modseq = ?, keywords = coalesce(?, keywords) WHERE mailbox = ? AND uid = ?"
-	s, err := tx.Prepare(query)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for _, l := range list {
-		var text any
-		if words {
-			text = b.sets[l.words].text
-		}
-		if _, err := s.Exec(l.flags, int64(l.modSeq), text, b.id, l.uid); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// insert writes new letters.
-func (b *box) insert(tx *sql.Tx, list []arrival) error {
-	s, err := tx.Prepare(`INSERT INTO letter (mailbox, uid, base, info, isnew, modseq, flags, keywords, received, size, saved, crc)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for _, x := range list {
-		words := ""
-		if x.words != 0 {
-			words = b.sets[x.words].text
-		}
-		if _, err := s.Exec(b.id, x.uid, x.base, x.info, x.isNew, int64(x.modSeq), x.flags, words,
-			x.received, x.size, x.saved, checksum(b.id, x.uid, x.base)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -167,7 +167,7 @@ func (a *Account) openCommit(ctx context.Context, name string, list []*Staged) (
 
 // enrol gives staged messages names, UIDs and flags in the mailbox.
 func (b *box) enrol(ctx context.Context, d *delta, list []*Staged) error {
-	_, _, next := d.numbers()
+	next := d.uidNext()
 	for i, s := range list {
 		numbers, err := b.keywordNumbers(ctx, s.o.Flags.Keywords, true)
 		if err != nil {
@@ -178,7 +178,7 @@ func (b *box) enrol(ctx context.Context, d *delta, list []*Staged) error {
 			x.info = infoFor("", s.o.Flags.System)
 		}
 		x.letter = letter{uid: next + uint32(i), size: s.size.CRLF, flags: s.o.Flags.System,
-			received: max(s.o.Received.Unix(), 0), saved: savedOf(maildir.Name{Base: x.base}),
+			received: max(s.o.Received.Unix(), 0), saved: savedFrom(x.base),
 			words: b.set(combineWords(FlagsSet, "", numbers))}
 		d.added = append(d.added, x)
 	}

@@ -3,53 +3,105 @@ package mailbox
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 )
 
 // todo is a file operation that a transaction has decided. It stands in the
 // index until it is durable, and doing it twice does no harm: file names are
 // never used again.
 type todo struct {
-	id     int64
 	source string // below the Maildir
 	target string // "": remove
 }
 
+// todoRow is how many operations stand in one row.
+const todoRow = 500
+
 // plan puts operations into a transaction.
-func plan(tx *sql.Tx, list []todo) error {
-	s, err := tx.Prepare("INSERT INTO todo (source, target) VALUES (?, ?)")
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for i := range list {
-		r, err := s.Exec(list[i].source, list[i].target)
-		if err != nil {
-			return err
-		}
-		if list[i].id, err = r.LastInsertId(); err != nil {
-			return err
-		}
-	}
-	return nil
+func (a *Account) plan(tx *sql.Tx, list []todo) error {
+	ids, err := planIn(tx, list)
+	a.planned = ids
+	return err
 }
 
-// loadTodos takes over what an earlier run left undone.
+// planIn gives the rows that it made.
+func planIn(tx *sql.Tx, list []todo) (ids []int64, err error) {
+	for part := range slices.Chunk(list, todoRow) {
+		r, err := tx.Exec("INSERT INTO todo (operations) VALUES (?)", encodeTodos(part))
+		if err != nil {
+			return nil, err
+		}
+		id, err := r.LastInsertId()
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// encodeTodos writes paths, each as how many bytes it shares with the last of its
+// kind, and the rest.
+func encodeTodos(list []todo) []byte {
+	var out []byte
+	var last todo
+	for _, t := range list {
+		for _, p := range [2][2]string{{last.source, t.source}, {last.target, t.target}} {
+			n := shared(p[0], p[1])
+			out = appendBytes(binary.AppendUvarint(out, uint64(n)), p[1][n:])
+		}
+		last = t
+	}
+	return seal(kindTodo, 0, out)
+}
+
+func decodeTodos(blob []byte) (list []todo, err error) {
+	c, err := unseal(kindTodo, 0, blob)
+	if err != nil {
+		return nil, err
+	}
+	var last todo
+	path := func(last string) string {
+		n := c.uvarint()
+		rest := c.bytes()
+		if n > uint64(len(last)) {
+			c.bad = true
+			return ""
+		}
+		return last[:n] + string(rest)
+	}
+	for c.more() {
+		last = todo{path(last.source), path(last.target)}
+		list = append(list, last)
+	}
+	return list, c.end(kindTodo, 0)
+}
+
+// loadTodos takes over what an earlier run left undone. A damaged row is left
+// undone: the letters are where their files are.
 func (a *Account) loadTodos(ctx context.Context) error {
-	rows, err := a.idx.db.QueryContext(ctx, "SELECT id, source, target FROM todo ORDER BY id")
+	rows, err := a.idx.db.QueryContext(ctx, "SELECT id, operations FROM todo ORDER BY id")
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var t todo
-		if err := rows.Scan(&t.id, &t.source, &t.target); err != nil {
+		var id int64
+		var blob []byte
+		if err := rows.Scan(&id, &blob); err != nil {
 			return err
 		}
-		a.todos = append(a.todos, t)
+		list, err := decodeTodos(blob)
+		if err != nil {
+			a.warn("file operations in an index were damaged and are not done")
+			list = nil
+		}
+		a.planned, a.todos = append(a.planned, id), append(a.todos, list...)
 	}
 	return rows.Err()
 }
@@ -78,23 +130,21 @@ func (a *Account) finish(ctx context.Context) error {
 		durable = durable && (err == nil || errors.Is(err, fs.ErrNotExist))
 	}
 	if durable {
-		for _, t := range a.todos {
-			a.done = append(a.done, t.id)
-		}
+		a.done = append(a.done, a.planned...)
 	}
-	a.todos = nil
+	a.todos, a.planned = nil, nil
 	return nil
 }
 
 func (a *Account) perform(t todo) error {
-	source := filepath.Join(a.root, t.source)
+	source := a.root + "/" + t.source
 	if t.target == "" {
 		if err := a.store.fs.Remove(source); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
 	}
-	err := a.store.fs.Rename(source, filepath.Join(a.root, t.target))
+	err := a.store.fs.Rename(source, a.root+"/"+t.target)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, serr := a.store.fs.Stat(source); errors.Is(serr, fs.ErrNotExist) {
 			return nil // done before, or taken away by somebody

@@ -150,7 +150,7 @@ func (a *Account) prepare(ctx context.Context, b *box, uids []uint32, target *bo
 		n := maildir.ParseName(f.base)
 		n.Sec = l.received
 		to := arrival{l, target.freshBase(n), f.found}
-		to.uid, to.saved = target.uidNext+uint32(i), savedOf(maildir.Name{Base: to.base})
+		to.uid, to.saved = target.uidNext+uint32(i), savedFrom(to.base)
 		list[i] = transferred{f, l.size, to}
 	}
 	return list, nil

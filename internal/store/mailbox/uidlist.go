@@ -251,24 +251,24 @@ func (b *box) writeList(ctx context.Context) error {
 }
 
 // entries are the index's letters by UID. What a list must not have is left out
-// and gets a new UID if the index is lost: rows with changed bytes, and names that
-// would break a line.
+// and gets a new UID if the index is lost: names that would break a line.
 func (b *box) entries(ctx context.Context) ([]entry, error) {
-	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT uid, base, crc FROM letter WHERE mailbox = ? ORDER BY uid", b.id)
-	if err != nil {
+	if err := b.loadKeywords(ctx); err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	list := make([]entry, 0, b.count)
-	for rows.Next() {
-		var e entry
-		var crc int64
-		if err := rows.Scan(&e.uid, &e.base, &crc); err != nil {
-			return nil, err
+	add := func(r *record, base string) error {
+		if !strings.Contains(base, "\n") {
+			list = append(list, entry{uid: r.uid, base: base})
 		}
-		if crc == checksum(b.id, e.uid, e.base) && !strings.Contains(e.base, "\n") {
-			list = append(list, e)
+		return nil
+	}
+	err := b.each(ctx, queryPages, add)
+	if errors.Is(err, errCorrupt) {
+		if err = b.mend(ctx); err == nil {
+			list = list[:0]
+			err = b.each(ctx, queryPages, add)
 		}
 	}
-	return list, rows.Err()
+	return list, err
 }

@@ -395,7 +395,7 @@ func (v *View) Close() error {
 	if b.unsaved && !b.gone && v.acct.started {
 		return v.acct.write(context.Background(), func(tx *sql.Tx) error {
 			b.unsaved = false
-			return (&delta{b: b}).save(tx)
+			return b.saveRow(tx)
 		})
 	}
 	return nil
