@@ -15,6 +15,7 @@ import (
 
 // openNamespaces lets users see mailboxes of others, and makes the public ones.
 func (a *App) openNamespaces(c *config.Config) (err error) {
+	a.mailboxes.SetDefaults(c.NewMailboxes())
 	if a.spaces, err = namespace.NewHouse(vfs.OS{}, c.DataDir, a.mailboxes, a.findOwner, c.Namespaces()); err != nil {
 		return err
 	}
@@ -23,6 +24,7 @@ func (a *App) openNamespaces(c *config.Config) (err error) {
 
 // setNamespaces takes over other settings for those who log in from now on.
 func (a *App) setNamespaces(c *config.Config) {
+	a.mailboxes.SetDefaults(c.NewMailboxes())
 	a.spaces.Configure(c.Namespaces())
 	if err := a.spaces.DeclarePublic(context.Background()); err != nil {
 		a.warn("facteur/master", fmt.Sprintf("reload -- public mailboxes are not all as the settings have them: %v", err))

@@ -97,6 +97,11 @@ type Config struct {
 	ClientCertificates []ClientCertificate `toml:"client_certificate"`
 	// How the names of mailboxes look to mail programs.
 	Namespace Namespace `toml:"namespace"`
+	// The mailboxes of a new account, which it is subscribed to. Whoever deletes one is
+	// not given it again. A file with tables of its own has only those;
+	// "default_mailbox = []" at the top of the file means none. Dovecot calls this
+	// mailbox, with auto = subscribe.
+	DefaultMailboxes []DefaultMailbox `toml:"default_mailbox"`
 	// Mailboxes that belong to the server.
 	PublicMailboxes []PublicMailbox `toml:"public_mailbox"`
 	// What an account may keep.
@@ -195,17 +200,18 @@ func Default() *Config {
 			DelayWarningTime:     conf.Duration(4 * time.Hour),
 			MinimumFree:          100 << 20,
 		},
-		Limits:     defaultLimits(),
-		Auth:       defaultAuth(),
-		Mailbox:    defaultMailbox(),
-		Namespace:  defaultNamespace(),
-		Access:     defaultAccess(),
-		Submission: defaultSubmission(),
-		Session:    defaultSession(),
-		PreGreet:   defaultPreGreet(),
-		Notices:    defaultNotices(),
-		Journey:    defaultJourney(),
-		Log:        Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
+		Limits:           defaultLimits(),
+		Auth:             defaultAuth(),
+		Mailbox:          defaultMailbox(),
+		Namespace:        defaultNamespace(),
+		DefaultMailboxes: defaultMailboxes(),
+		Access:           defaultAccess(),
+		Submission:       defaultSubmission(),
+		Session:          defaultSession(),
+		PreGreet:         defaultPreGreet(),
+		Notices:          defaultNotices(),
+		Journey:          defaultJourney(),
+		Log:              Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}
 }
 

@@ -24,6 +24,36 @@ type Namespace struct {
 	// The prefix of public mailboxes, with the separator at its end. Dovecot calls
 	// this prefix, of its namespace of type public.
 	PublicPrefix string `toml:"public_prefix"`
+	// What mail programs are told of this server, where they ask: a remark for people
+	// (METADATA, /shared/comment).
+	ServerComment string `toml:"server_comment"`
+	// How to reach who runs the server, as a URI: "mailto:postmaster@example.org"
+	// (METADATA, /shared/admin).
+	ServerAdmin string `toml:"server_admin"`
+}
+
+// DefaultMailbox is a mailbox that every new account gets.
+type DefaultMailbox struct {
+	// Its name, in the language of the users maybe: "Gesendet", "Brouillons".
+	Name string `toml:"name"`
+	// What mail programs use it for: "\\Drafts", "\\Sent", "\\Junk", "\\Trash",
+	// "\\Archive" or "\\Important"; "": nothing. Dovecot calls this special_use.
+	SpecialUse string `toml:"special_use"`
+}
+
+func defaultMailboxes() (list []DefaultMailbox) {
+	for _, d := range mailbox.Defaults() {
+		list = append(list, DefaultMailbox{d.Name, d.Use})
+	}
+	return list
+}
+
+// NewMailboxes is what a new account gets, in the room's form.
+func (c *Config) NewMailboxes() (list []mailbox.Default) {
+	for _, d := range c.DefaultMailboxes {
+		list = append(list, mailbox.Default{Name: d.Name, Use: mailbox.SpecialUse(d.SpecialUse)})
+	}
+	return list
 }
 
 // PublicMailbox is a mailbox that belongs to the server, for users to share.
@@ -44,7 +74,7 @@ func defaultNamespace() Namespace {
 func (c *Config) Namespaces() *namespace.Settings {
 	n := c.Namespace
 	s := &namespace.Settings{Separator: n.Separator[0], Personal: n.prefix(n.Prefix), Users: n.prefix(n.UsersPrefix),
-		Public: n.prefix(n.PublicPrefix)}
+		Public: n.prefix(n.PublicPrefix), Comment: n.ServerComment, Admin: n.ServerAdmin}
 	for _, m := range c.PublicMailboxes {
 		s.PublicMailboxes = append(s.PublicMailboxes, namespace.PublicMailbox{
 			Name: m.Name, ACL: mailbox.ParseACL(strings.Join(m.ACL, "\n")),
@@ -82,6 +112,25 @@ func (k *checker) namespace() {
 		k.failf("namespace.public_prefix", "is empty, and there are public mailboxes; expected a prefix for them")
 	}
 	k.publicMailboxes()
+	k.defaultMailboxes()
+}
+
+func (k *checker) defaultMailboxes() {
+	seen := map[string]bool{}
+	for i, m := range k.c.DefaultMailboxes {
+		key := fmt.Sprintf("default_mailbox[%d]", i)
+		name, err := mailbox.NewName(m.Name)
+		switch {
+		case err != nil || name != m.Name || m.Name == "INBOX":
+			k.failf(key+".name", `%q can't be the name of a mailbox; expected one such as "Sent"`, m.Name)
+		case seen[name]:
+			k.failf(key+".name", "%q is declared twice", m.Name)
+		}
+		seen[name] = true
+		if m.SpecialUse != "" && mailbox.SpecialUse(m.SpecialUse) == "" {
+			k.failf(key+".special_use", `expected "\\Drafts", "\\Sent", "\\Junk", "\\Trash", "\\Archive" or "\\Important", found %q`, m.SpecialUse)
+		}
+	}
 }
 
 // prefix wants one level, or none.

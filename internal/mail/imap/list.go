@@ -10,7 +10,9 @@ type List struct {
 	// Selection options.
 	SelectSubscribed, SelectRemote, RecursiveMatch, SelectSpecialUse bool
 	// Return options.
-	ReturnSubscribed, ReturnChildren, ReturnSpecialUse bool
+	ReturnSubscribed, ReturnChildren, ReturnSpecialUse, ReturnMyRights bool
+	// Metadata is the entries that RETURN (METADATA (…)) asks for (RFC 9590).
+	Metadata []string
 	// Status is what RETURN (STATUS (…)) asks for (RFC 5819), nil if it does not.
 	Status []string
 }
@@ -92,6 +94,11 @@ func (d *Decoder) listReturn(l *List) {
 			l.ReturnChildren = true
 		case "SPECIAL-USE":
 			l.ReturnSpecialUse = true
+		case "MYRIGHTS":
+			l.ReturnMyRights = true
+		case "METADATA":
+			d.space()
+			l.Metadata = d.entries()
 		case "STATUS":
 			d.space()
 			l.Status = d.statusItems()
@@ -144,7 +151,8 @@ func (d *Decoder) statusItems() []string {
 	items := []string{}
 	d.list(func() {
 		switch w := d.word(); w {
-		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ":
+		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE", "SIZE", "APPENDLIMIT",
+			"HIGHESTMODSEQ", "MAILBOXID":
 			if len(items) < 20 {
 				items = append(items, w)
 			}

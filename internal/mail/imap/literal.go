@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"strings"
 )
 
 // Literal is (a piece of) the message that comes with APPEND, as a stream.
@@ -107,6 +108,20 @@ func (d *Decoder) openLiteral(octets bool) *Literal {
 
 // literal reads a literal into memory and goes on to the next line.
 func (d *Decoder) literal() string {
+	text := d.octets()
+	if strings.IndexByte(text, 0) >= 0 {
+		d.fail("NUL in a literal")
+	}
+	return text
+}
+
+// literal8 is literal for "~{n}", which may hold NULs (RFC 3516 §4.4).
+func (d *Decoder) literal8() string {
+	d.expect('~')
+	return d.octets()
+}
+
+func (d *Decoder) octets() string {
 	start := d.pos
 	l := d.openLiteral(false)
 	if l == nil {
@@ -128,8 +143,5 @@ func (d *Decoder) literal() string {
 		return ""
 	}
 	d.readLine(d.limits.Line)
-	if bytes.IndexByte(buf.Bytes(), 0) >= 0 {
-		d.fail("NUL in a literal")
-	}
 	return buf.String()
 }

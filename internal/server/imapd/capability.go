@@ -15,7 +15,8 @@ func (s *session) capabilities() string {
 	if s.space == nil {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
-	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities} {
+	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities,
+		rightsCapabilities, metadataCapabilities} {
 		names = append(names, family...)
 	}
 	return strings.Join(names, " ")
@@ -43,7 +44,7 @@ func (s *session) sessionCapabilities() []string {
 	return []string{"IDLE", "UNAUTHENTICATE", "COMPRESS=DEFLATE"}
 }
 
-var mailboxCapabilities = []string{"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "STATUS=SIZE"}
+var mailboxCapabilities = []string{"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE"}
 
 // letterCapabilities is about what is done to letters.
 func (s *session) letterCapabilities() []string {
@@ -60,11 +61,6 @@ func (s *session) identify(context.Context, imap.Command) (string, error) {
 	s.enc.NString(s.server.config.Version)
 	s.enc.Raw(")\r\n")
 	return "ID completed", nil
-}
-
-func (s *session) namespace(context.Context, imap.Command) (string, error) {
-	s.untagged(`NAMESPACE (("" "/")) NIL NIL`)
-	return "NAMESPACE completed", nil
 }
 
 func (s *session) logout(context.Context, imap.Command) (string, error) {

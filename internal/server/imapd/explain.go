@@ -52,6 +52,8 @@ func storeError(command string, err error) (text string, known bool) {
 		return "[CANNOT] Mailbox name not allowed", true
 	case errors.Is(err, mailbox.ErrOverQuota):
 		return "[OVERQUOTA] Quota exceeded (mailbox for user is full)", true
+	case errors.Is(err, mailbox.ErrUse):
+		return "[USEATTR] Special use not supported", true
 	case errors.Is(err, mailbox.ErrNoPermission):
 		return "[NOPERM] Permission denied", true
 	case errors.Is(err, mailbox.ErrReadOnly):

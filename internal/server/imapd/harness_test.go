@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/login"
 	"facteur/internal/server/listen"
@@ -34,6 +35,7 @@ import (
 type house struct {
 	addr   string
 	store  *mailbox.Store
+	spaces *namespace.House
 	owner  mailbox.Owner
 	events *recorder
 }
@@ -69,6 +71,7 @@ func open(t testing.TB, change func(*Config)) *house {
 	if change != nil {
 		change(&c)
 	}
+	h.furnish(t, &namespace.Settings{Separator: '/', Users: "Users/", Public: "Public/", Comment: "A test", Admin: "mailto:postmaster@example.org"})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +86,31 @@ func open(t testing.TB, change func(*Config)) *house {
 		h.checkStore(t)
 	})
 	return h
+}
+
+// furnish gives alice and bob mailboxes as the settings say.
+func (h *house) furnish(t testing.TB, s *namespace.Settings) {
+	t.Helper()
+	find := func(_ context.Context, address string) lookup.Answer[mailbox.Owner] {
+		switch address {
+		case h.owner.Address:
+			return lookup.Yes(h.owner)
+		case "bob@example.org":
+			return lookup.Yes(h.bob())
+		}
+		return lookup.No[mailbox.Owner](os.ErrNotExist)
+	}
+	var err error
+	if h.spaces, err = namespace.NewHouse(vfs.OS{}, filepath.Dir(h.owner.Home), h.store, find, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.spaces.DeclarePublic(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *house) bob() mailbox.Owner {
+	return mailbox.Owner{Address: "bob@example.org", Home: filepath.Join(filepath.Dir(h.owner.Home), "bob")}
 }
 
 // checkStore asks the store whether index, views and files agree.
@@ -101,7 +129,7 @@ func (h *house) checkStore(t testing.TB) {
 
 // gate knows alice.
 func gate(changes ...func(*login.Rules)) *login.Gate {
-	return people.Gate(map[string]string{"alice": "secret"}, func(r *login.Rules) {
+	return people.Gate(map[string]string{"alice": "secret", "bob": "secret"}, func(r *login.Rules) {
 		r.Limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		for _, change := range changes {
 			change(r)
@@ -109,12 +137,11 @@ func gate(changes ...func(*login.Rules)) *login.Gate {
 	})
 }
 
-func (h *house) mailboxes(ctx context.Context, _ directory.Account) (*namespace.Space, error) {
-	account, err := h.store.Open(ctx, h.owner)
-	if err != nil {
-		return nil, err
+func (h *house) mailboxes(ctx context.Context, account directory.Account) (*namespace.Space, error) {
+	if account.Address == "bob" {
+		return h.spaces.Open(ctx, h.bob())
 	}
-	return namespace.Alone(account, h.owner.Address), nil
+	return h.spaces.Open(ctx, h.owner)
 }
 
 // client is one connection, line by line.

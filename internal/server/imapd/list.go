@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,46 +19,112 @@ func (s *session) list(ctx context.Context, c imap.Command) (string, error) {
 		s.enc.Raw("\r\n")
 		return "LIST completed", nil
 	}
+	if slices.Contains(l.Status, "HIGHESTMODSEQ") {
+		s.switchOn(CONDSTORE) // as in STATUS
+	}
 	wanted := s.patterns(l.Reference, l.Patterns)
-	match := wanted.match
 	infos, err := s.space.List(ctx, wanted.begins)
 	if err != nil {
 		return "", err
 	}
+	above := s.above(l, infos)
 	for _, f := range infos {
-		if !match(f.Name) {
-			continue
+		if wanted.match(f.Name) && (chosen(l, f) || above[f.Name]) {
+			err = errors.Join(err, s.listOne(ctx, l, f, above[f.Name]))
 		}
-		if err := s.listOne(ctx, l, f, infos); err != nil {
-			return "", err
+		delete(above, f.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(above)) { // no mailboxes, and none below them: subscriptions only
+		if wanted.match(name) {
+			err = errors.Join(err, s.listOne(ctx, l, mailbox.Info{Name: name}, true))
 		}
 	}
-	return "LIST completed", nil
+	return "LIST completed", err
 }
 
-// listOne writes the lines of one name, if it is wanted.
-func (s *session) listOne(ctx context.Context, l imap.List, f mailbox.Info, all []mailbox.Info) error {
-	wanted := chosen(l, f)
-	children := l.RecursiveMatch && s.childChosen(l, f, all)
-	if !wanted && !children {
-		return nil
+// above is the names above those that are chosen, if the client asks for them
+// (RFC 5258 §3.1), whether or not what is below is covered by a pattern.
+func (s *session) above(l imap.List, infos []mailbox.Info) map[string]bool {
+	out := map[string]bool{}
+	if !l.RecursiveMatch {
+		return out
 	}
+	for _, f := range infos {
+		if !chosen(l, f) {
+			continue
+		}
+		for name := s.parent(f.Name); name != "" && !out[name]; name = s.parent(name) {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// listOne writes the lines of one name; children says that some below are chosen.
+func (s *session) listOne(ctx context.Context, l imap.List, f mailbox.Info, children bool) error {
 	s.sayList("LIST", f.Name, attributes(l, f))
-	if children && l.SelectSubscribed {
-		s.enc.Raw(` ("CHILDINFO" ("SUBSCRIBED"))`)
+	if children {
+		s.enc.Raw(childInfo(l))
 	}
 	s.enc.Raw("\r\n")
-	if l.Status == nil || !f.Exists {
+	if !f.Exists {
 		return nil
 	}
-	err := s.sayStatus(ctx, f.Name, l.Status)
-	if errors.Is(err, mailbox.ErrNoMailbox) {
-		return nil // deleted a moment ago: the LIST line without its STATUS is right (RFC 5819 §2)
+	for _, say := range []func(context.Context, imap.List, string) error{s.listRightsOf, s.listMetadata, s.listStatus} {
+		// What was deleted a moment ago, or may not be read, has its LIST line only
+		// (RFC 5819 §2).
+		if err := say(ctx, l, f.Name); err != nil && !errors.Is(err, mailbox.ErrNoMailbox) && !errors.Is(err, mailbox.ErrNoPermission) {
+			return err
+		}
+	}
+	return nil
+}
+
+// childInfo says by which options mailboxes below were chosen (RFC 5258 §3.5).
+func childInfo(l imap.List) string {
+	var by []string
+	if l.SelectSubscribed {
+		by = append(by, `"SUBSCRIBED"`)
+	}
+	if l.SelectSpecialUse {
+		by = append(by, `"SPECIAL-USE"`)
+	}
+	return ` ("CHILDINFO" (` + strings.Join(by, " ") + `))`
+}
+
+// listStatus is RETURN (STATUS …) (RFC 5819).
+func (s *session) listStatus(ctx context.Context, l imap.List, name string) error {
+	if l.Status == nil {
+		return nil
+	}
+	return s.sayStatus(ctx, name, l.Status)
+}
+
+// listRightsOf is RETURN (MYRIGHTS) (RFC 8440).
+func (s *session) listRightsOf(ctx context.Context, l imap.List, name string) error {
+	if !l.ReturnMyRights {
+		return nil
+	}
+	rights, err := s.space.Rights(ctx, name)
+	if err == nil {
+		s.sayRights(name, rights)
 	}
 	return err
 }
 
-// chosen applies the selection options.
+// listMetadata is RETURN (METADATA …) (RFC 9590).
+func (s *session) listMetadata(ctx context.Context, l imap.List, name string) error {
+	if l.Metadata == nil {
+		return nil
+	}
+	all, err := s.space.Annotations(ctx, name)
+	if err == nil {
+		s.sayMetadata(name, pick(all, l.Metadata, 0))
+	}
+	return err
+}
+
+// chosen applies the selection options. REMOTE adds nothing: all mailboxes are here.
 func chosen(l imap.List, f mailbox.Info) bool {
 	switch {
 	case l.SelectSubscribed && !f.Subscribed:
@@ -66,15 +133,6 @@ func chosen(l imap.List, f mailbox.Info) bool {
 		return false
 	}
 	return f.Exists || f.HasChildren || l.SelectSubscribed
-}
-
-func (s *session) childChosen(l imap.List, f mailbox.Info, all []mailbox.Info) bool {
-	for _, other := range all {
-		if strings.HasPrefix(other.Name, f.Name+s.space.Separator()) && chosen(l, other) {
-			return true
-		}
-	}
-	return false
 }
 
 // attributes of a name. Special uses and children are told always, as most
@@ -96,10 +154,7 @@ func attributes(l imap.List, f mailbox.Info) []string {
 	} else {
 		a = append(a, `\HasNoChildren`)
 	}
-	if f.SpecialUse != "" {
-		a = append(a, f.SpecialUse)
-	}
-	return a
+	return append(a, uses(f)...)
 }
 
 // sayList writes a LIST or LSUB line without its end.

@@ -6,10 +6,43 @@ import (
 	"facteur/internal/mail/imap"
 )
 
-// create makes a mailbox. A "/" at the end only says that children will follow
-// (RFC 9051 §6.3.4). A special use that is asked for is not kept.
+// namespace tells the prefixes of names (RFC 2342).
+func (s *session) namespace(context.Context, imap.Command) (string, error) {
+	personal, users, public := s.space.Prefixes()
+	s.enc.Raw("* NAMESPACE ")
+	s.sayPrefix(personal)
+	for _, prefix := range []string{users, public} {
+		s.enc.Raw(" ")
+		if prefix == "" {
+			s.enc.Raw("NIL")
+			continue
+		}
+		s.sayPrefix(prefix)
+	}
+	s.enc.Raw("\r\n")
+	return "NAMESPACE completed", nil
+}
+
+func (s *session) sayPrefix(prefix string) {
+	s.enc.Raw("((")
+	s.enc.String(prefix)
+	s.enc.Raw(" ")
+	s.enc.String(s.space.Separator())
+	s.enc.Raw("))")
+}
+
+// create makes a mailbox. A separator at the end only says that children will follow
+// (RFC 9051 §6.3.4). The response has its id (RFC 8474 §4.1).
 func (s *session) create(ctx context.Context, c imap.Command) (string, error) {
-	return "CREATE completed", s.space.Create(ctx, c.Args.(imap.Create).Mailbox)
+	a := c.Args.(imap.Create)
+	if err := s.space.Create(ctx, a.Mailbox, a.SpecialUse...); err != nil {
+		return "", err
+	}
+	id, err := s.space.MailboxID(ctx, a.Mailbox)
+	if err != nil {
+		return "CREATE completed", nil // it may be made and not be looked up
+	}
+	return "[MAILBOXID (" + id + ")] CREATE completed", nil
 }
 
 func (s *session) delete(ctx context.Context, c imap.Command) (string, error) {

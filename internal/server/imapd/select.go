@@ -49,6 +49,7 @@ func (s *session) describe() {
 		s.untagged(fmt.Sprintf("OK [UNSEEN %d] First unseen", n))
 	}
 	s.untagged(fmt.Sprintf("OK [UIDVALIDITY %d] UIDs valid", s.view.UIDValidity()))
+	s.untagged("OK [MAILBOXID (" + s.space.Selected().MailboxID(s.view.UIDValidity()) + ")] Ok")
 	s.untagged(fmt.Sprintf("OK [UIDNEXT %d] Predicted next UID", s.view.UIDNext()))
 	s.sayHighestModSeq()
 	if s.enabled(IMAP4REV2) {

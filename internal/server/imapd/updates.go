@@ -93,12 +93,7 @@ func (s *session) sayKeywords() {
 	s.enc.Raw("* FLAGS ")
 	s.enc.Flags(flags)
 	s.enc.Raw("\r\n* OK [PERMANENTFLAGS ")
-	if s.view.ReadOnly() {
-		flags = nil
-	} else {
-		flags = append(flags, `\*`)
-	}
-	s.enc.Flags(flags)
+	s.enc.Flags(s.permanent(flags))
 	s.enc.Raw("] Flags permitted\r\n")
 }
 

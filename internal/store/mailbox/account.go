@@ -34,6 +34,8 @@ type Account struct {
 	poking    atomic.Bool // a poke waits for mu
 	delivered atomic.Bool // letters came that no poke has looked for
 
+	notes notes // METADATA of the account itself
+
 	// mu is held by whoever changes files or index, or compares the two. What a
 	// loaded box shows has a lock of its own.
 	mu        sync.Mutex

@@ -68,7 +68,9 @@ type Info struct {
 	Exists      bool
 	HasChildren bool
 	Rights      Rights // of who asked; with ListFor only
-	SpecialUse  string // "\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive" or ""
+	// SpecialUse is the uses of RFC 6154, "\\Sent" and the like, with blanks
+	// between them; "" for none.
+	SpecialUse string
 }
 
 // Status is what STATUS answers.

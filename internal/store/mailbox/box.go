@@ -59,6 +59,7 @@ type box struct {
 	damaged         atomic.Bool       // a page was found damaged
 	where           whereabouts
 
+	notes  notes    // see metadata.go
 	shared aclCache // who else may do what; see share.go
 
 	mu       sync.RWMutex

@@ -225,6 +225,32 @@ func (b *box) status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
+// DeletedSize is the bytes of a mailbox's letters that are \\Deleted. Unlike Status it
+// reads them all, if there is any such letter.
+func (a *Account) DeletedSize(ctx context.Context, name string) (sum int64, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return 0, err
+	}
+	b, err := a.find(name)
+	if err != nil || b.deleted == 0 {
+		return 0, err
+	}
+	if err := errors.Join(b.sync(ctx), b.loadKeywords(ctx)); err != nil {
+		return 0, err
+	}
+	err = b.eachPage(ctx, queryPages, 0, func(_ uint32, list []record) error {
+		for i := range list {
+			if list[i].flags&Deleted != 0 {
+				sum += list[i].size
+			}
+		}
+		return nil
+	})
+	return sum, err
+}
+
 // recents counts the letters that no session has seen yet.
 func (b *box) recents(ctx context.Context) (n uint32, err error) {
 	if b.recent >= b.uidNext {

@@ -24,15 +24,25 @@ const (
 	deletedPrefix    = "deleted."      // in tmp/ of INBOX: mailboxes on their way out
 )
 
-// specialUse is RFC 6154 by name: the mailboxes that every account gets.
-var specialUse = []struct{ name, use string }{
-	{"Drafts", `\Drafts`}, {"Sent", `\Sent`}, {"Junk", `\Junk`}, {"Trash", `\Trash`}, {"Archive", `\Archive`},
+// Default is a mailbox that every new account gets, and the special use that the
+// name has.
+type Default struct{ Name, Use string }
+
+// Defaults are those of an account unless the settings name others.
+func Defaults() []Default {
+	return []Default{
+		{"Drafts", `\Drafts`}, {"Sent", `\Sent`}, {"Junk", `\Junk`}, {"Trash", `\Trash`}, {"Archive", `\Archive`},
+	}
 }
 
-func useOf(name string) string {
-	for _, s := range specialUse {
-		if s.name == name {
-			return s.use
+// SetDefaults takes over other names, in the language of the users maybe.
+func (s *Store) SetDefaults(list []Default) { s.defaults.Store(&list) }
+
+// useOf is the special use that a name has by itself.
+func (s *Store) useOf(name string) string {
+	for _, d := range *s.defaults.Load() {
+		if d.Name == name {
+			return d.Use
 		}
 	}
 	return ""
@@ -43,13 +53,13 @@ func (a *Account) createDefaults(ctx context.Context) error {
 	_, err := a.store.fs.Stat(filepath.Join(a.root, subscriptionFile))
 	fresh := errors.Is(err, fs.ErrNotExist)
 	names := []string{"INBOX"}
-	for _, s := range specialUse {
-		if a.boxes[s.name] == nil {
-			if err := a.create(ctx, s.name); err != nil {
+	for _, d := range *a.store.defaults.Load() {
+		if a.boxes[d.Name] == nil {
+			if err := a.create(ctx, d.Name, ""); err != nil {
 				return err
 			}
 		}
-		names = append(names, s.name)
+		names = append(names, d.Name)
 	}
 	if fresh {
 		return a.writeSubscriptions(names)
@@ -166,8 +176,8 @@ func (a *Account) List(ctx context.Context) ([]Info, error) {
 		return nil, err
 	}
 	infos := infoTree{}
-	for name := range a.boxes {
-		infos.add(name).SpecialUse = useOf(name)
+	for name, b := range a.boxes {
+		infos.add(name).SpecialUse = b.use()
 	}
 	for _, name := range subscribed {
 		infos.at(name).Subscribed = true
@@ -218,7 +228,12 @@ func parent(name string) string {
 // Create makes a mailbox; its parents are there by being part of its name. A
 // separator at the end says that it is to have children (RFC 9051 §6.3.4), as
 // all may. "*" and "%" are refused: LIST could not name such a mailbox.
-func (a *Account) Create(ctx context.Context, name string) error {
+func (a *Account) Create(ctx context.Context, name string) error { return a.CreateFor(ctx, name, "") }
+
+// CreateFor is Create of a mailbox with special uses, with blanks between them
+// (RFC 6154 §3). None of them is taken from another mailbox: there may be two for
+// one use.
+func (a *Account) CreateFor(ctx context.Context, name, uses string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.ready(ctx); err != nil {
@@ -231,7 +246,7 @@ func (a *Account) Create(ctx context.Context, name string) error {
 	if a.boxes[name] != nil {
 		return ErrExists
 	}
-	return a.create(ctx, name)
+	return a.create(ctx, name, uses)
 }
 
 // NewName is Canonical for a name that is to be made.
@@ -247,9 +262,12 @@ func NewName(name string) (string, error) {
 }
 
 // create makes the directory, durably, then the index's row.
-func (a *Account) create(ctx context.Context, name string) error {
+func (a *Account) create(ctx context.Context, name, uses string) error {
 	if len(a.boxes) >= maxMailboxes {
 		return ErrLimit
+	}
+	if err := checkUses(uses); err != nil {
+		return err
 	}
 	if _, err := maildir.CreateFolder(a.store.fs, a.root, name); err != nil {
 		return err
@@ -259,7 +277,7 @@ func (a *Account) create(ctx context.Context, name string) error {
 		return err
 	}
 	b := a.newBox(name, folder)
-	if err := a.inherit(b); err != nil {
+	if err := errors.Join(a.inherit(b), b.dedicate(uses)); err != nil {
 		return err
 	}
 	b.validity = a.nextValidity()
@@ -356,7 +374,7 @@ func (a *Account) renameInbox(ctx context.Context, to string) error {
 	if err := inbox.sync(ctx); err != nil {
 		return err
 	}
-	if err := a.create(ctx, to); err != nil {
+	if err := a.create(ctx, to, ""); err != nil {
 		return err
 	}
 	uids, err := inbox.allUIDs(ctx)
@@ -403,6 +421,9 @@ func (a *Account) renameTree(ctx context.Context, from, to string) error {
 }
 
 func (a *Account) renameAll(ctx context.Context, list []renaming) error {
+	if err := pinUses(list); err != nil {
+		return err
+	}
 	todos := make([]todo, len(list))
 	for i, r := range list {
 		todos[i] = todo{source: r.b.folder, target: r.folder}

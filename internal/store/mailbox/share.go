@@ -113,6 +113,15 @@ func (a *Account) Rights(ctx context.Context, name string, s Subject) (Rights, e
 	return b.rights(s), nil
 }
 
+// Validity is the UIDVALIDITY of a mailbox.
+func (a *Account) Validity(ctx context.Context, name string) (uint32, error) {
+	b, err := a.at(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	return b.validity, nil
+}
+
 // RightsAbove is what somebody may do with the nearest mailbox above a name,
 // which need not exist: who may create there. NoRights if there is none.
 func (a *Account) RightsAbove(ctx context.Context, name string, s Subject) (Rights, error) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"facteur/internal/base/event"
@@ -44,6 +45,8 @@ type Store struct {
 	resting  int                 // how many of them nobody uses
 	closed   bool
 	watch    *watcher
+
+	defaults atomic.Pointer[[]Default]
 }
 
 const (
@@ -61,6 +64,7 @@ func New(fs vfs.FS, events event.Sink) *Store {
 		host = "localhost"
 	}
 	s := &Store{fs: fs, events: events, quota: quota.New(fs), host: host, now: time.Now, linger: lingerTime, accounts: map[string]*Account{}}
+	s.SetDefaults(Defaults())
 	if _, real := fs.(vfs.OS); real {
 		s.watch = newWatcher()
 	}

@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"slices"
 
 	"facteur/internal/store/mailbox"
 )
@@ -17,7 +18,7 @@ func (s *Space) Rights(ctx context.Context, wire string) (mailbox.Rights, error)
 }
 
 // ACL is the list of a mailbox, for who may administer it, and the address that
-// "owner" stands for.
+// "owner" stands for; the owner is in it in any case.
 func (s *Space) ACL(ctx context.Context, wire string) (list mailbox.ACL, owner string, err error) {
 	p, _, err := s.Enter(ctx, wire, mailbox.RightAdmin)
 	if err != nil {
@@ -25,7 +26,10 @@ func (s *Space) ACL(ctx context.Context, wire string) (list mailbox.ACL, owner s
 	}
 	defer p.Close()
 	list, err = p.Account.ACL(ctx, p.Name)
-	return list, p.ownerName(s), err
+	if owner = p.ownerName(s); owner != "" && !slices.ContainsFunc(list, func(e mailbox.Entry) bool { return e.Who == "owner" }) {
+		list = slices.Insert(slices.Clone(list), 0, mailbox.Entry{Who: "owner", Rights: mailbox.AllRights})
+	}
+	return list, owner, err
 }
 
 // ownerName is the address of the account that a place is in, "" if it is nobody's.

@@ -19,6 +19,8 @@ type Settings struct {
 	// Users nobody sees mailboxes of others.
 	Personal, Users, Public string
 	PublicMailboxes         []PublicMailbox
+	// What METADATA tells of the server: a remark, and a URI of who runs it.
+	Comment, Admin string
 }
 
 // PublicMailbox is a mailbox that belongs to the server.

@@ -2,7 +2,9 @@ package namespace
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -193,14 +195,53 @@ func (s *Space) Holds(wire string) bool {
 	return s.selected.Wire == name || strings.HasPrefix(s.selected.Wire, name+s.Separator())
 }
 
+// Status is what STATUS tells of a mailbox.
+type Status struct {
+	mailbox.Status
+	MailboxID string
+}
+
 // Status tells about a mailbox.
-func (s *Space) Status(ctx context.Context, wire string) (mailbox.Status, error) {
+func (s *Space) Status(ctx context.Context, wire string) (Status, error) {
 	p, _, err := s.Enter(ctx, wire, mailbox.RightRead)
 	if err != nil {
-		return mailbox.Status{}, err
+		return Status{}, err
 	}
 	defer p.Close()
-	return p.Account.Status(ctx, p.Name)
+	st, err := p.Account.Status(ctx, p.Name)
+	return Status{st, p.MailboxID(st.UIDValidity)}, err
+}
+
+// DeletedSize is the bytes of a mailbox's letters that are \\Deleted.
+func (s *Space) DeletedSize(ctx context.Context, wire string) (int64, error) {
+	p, _, err := s.Enter(ctx, wire, mailbox.RightRead)
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	return p.Account.DeletedSize(ctx, p.Name)
+}
+
+// MailboxID is the id of a mailbox that the user may look up (RFC 8474 §4).
+func (s *Space) MailboxID(ctx context.Context, wire string) (string, error) {
+	p, _, err := s.Enter(ctx, wire, 0)
+	if err != nil {
+		return "", err
+	}
+	defer p.Close()
+	validity, err := p.Account.Validity(ctx, p.Name)
+	return p.MailboxID(validity), err
+}
+
+// MailboxID makes the id of a UIDVALIDITY, which is unique in its account: "F" and
+// the number, in others' accounts with a mark of whose it is.
+func (p *Place) MailboxID(validity uint32) string {
+	id := fmt.Sprintf("F%d", validity)
+	if p.Own() {
+		return id
+	}
+	mark := sha256.Sum256([]byte(key(p.name.owner)))
+	return fmt.Sprintf("%s-%x", id, mark[:6])
 }
 
 // Append stores a message; flags that the user may not set are left out.
@@ -215,14 +256,18 @@ func (s *Space) Append(ctx context.Context, wire string, r io.Reader, size int64
 }
 
 // Create makes a mailbox. In others' accounts somebody must have allowed it for
-// the nearest mailbox above, whose list of rights the new one gets.
-func (s *Space) Create(ctx context.Context, wire string) error {
+// the nearest mailbox above, whose list of rights the new one gets; the special
+// uses of RFC 6154 are only for one's own.
+func (s *Space) Create(ctx context.Context, wire string, uses ...string) error {
 	p, err := s.toCreate(ctx, wire)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if err := p.Account.Create(ctx, p.Name); err != nil {
+	if len(uses) > 0 && !p.Own() {
+		return mailbox.ErrUse
+	}
+	if err := p.Account.CreateFor(ctx, p.Name, strings.Join(uses, " ")); err != nil {
 		return err
 	}
 	return s.sharesChanged(ctx, p)
