@@ -179,8 +179,22 @@ func (a *Account) remove(ctx context.Context, b *box, uids []uint32) error {
 
 // expunge adds to a change that letters, by ascending UID, leave the mailbox
 // because their owner wants so. Everything that removes letters for a user goes
-// through here.
+// through here. They are kept if that is wanted, and can be done: on a full disk
+// it is more important that they go.
 func (a *Account) expunge(ctx context.Context, c *change, b *box, uids []uint32) error {
+	if !a.keeps(b) {
+		return a.destroy(ctx, c, b, uids)
+	}
+	err := a.keep(ctx, c, b, uids)
+	if err == nil || errors.Is(err, ErrGone) || ctx.Err() != nil {
+		return err
+	}
+	a.warn("expunged letters are not kept: " + err.Error())
+	return a.destroy(ctx, c, b, uids)
+}
+
+// destroy adds to a change that letters, by ascending UID, are no more.
+func (a *Account) destroy(ctx context.Context, c *change, b *box, uids []uint32) error {
 	d := c.of(b)
 	for _, uid := range uids {
 		l, err := b.stored(ctx, uid)

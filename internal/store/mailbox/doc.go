@@ -70,6 +70,19 @@
 // A new account gets Drafts, Sent, Junk, Trash and Archive, subscribed, which
 // have their SPECIAL-USE by these names. Who deletes one is not given it again.
 //
+// # What is expunged, and what is full
+//
+// Letters that their owner expunges (EXPUNGE, REPLACE, DELETE of a mailbox, not MOVE)
+// are renamed into the mailbox of retention if the account keeps them (Retention): a
+// Maildir++ folder as any other, but that what is expunged there is gone. Their names
+// end in ",O=" and the folder that they were in, so that Restore brings them back
+// whatever became of the index; the time in the name is when they came there. What
+// is kept is never more than the account's quota: the oldest goes first. On a full
+// disk letters are expunged for good rather than not at all.
+//
+// What counts against a quota is told to package quota as it is committed, and asked
+// for before anything is stored.
+//
 // # Other programs
 //
 // Each operation compares the mtimes of new/ and cur/ with those at the last
@@ -93,7 +106,7 @@
 //   - Store: some letters with new flags, some with the old; after a power cut
 //     names may fall back to the old flags. The index follows the names, with a
 //     new MODSEQ.
-//   - Expunge, Copy, Move, Rename: before or after. What is to be done to files
+//   - Expunge (also what is kept, and Restore), Copy, Move, Rename: before or after. What is to be done to files
 //     is committed to the index together with its result (table todo), done
 //     afterwards, and done again when the account is next opened. Move renames:
 //     at every moment the letter has a name, in one mailbox or the other. If the

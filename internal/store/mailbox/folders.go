@@ -300,6 +300,9 @@ func (a *Account) Delete(ctx context.Context, name string) error {
 	if b.folder == "" {
 		return ErrBadName
 	}
+	if err := a.keepAll(ctx, b); err != nil {
+		return err
+	}
 	grave := filepath.Join(a.root, "tmp", deletedPrefix+a.unique())
 	if err := a.store.fs.Rename(b.dir.Path, grave); err != nil {
 		return err
@@ -481,6 +484,11 @@ func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 	if _, err := maildir.Folder(name); err != nil {
 		return ErrBadName
 	}
+	return a.subscribe(name, on)
+}
+
+// subscribe is Subscribe for a good name. Callers hold mu.
+func (a *Account) subscribe(name string, on bool) error {
 	list, err := a.readSubscriptions()
 	if err != nil {
 		return err

@@ -27,6 +27,9 @@ func (a *Account) counted() quota.Owner {
 // room is ErrOverQuota if there is no room in a mailbox for what is to come.
 // Callers hold mu.
 func (a *Account) room(ctx context.Context, b *box, need quota.Usage) error {
+	if most := a.owner.Quota.Bytes; b == a.kept() && most > 0 && b.bytes+need.Bytes > most {
+		return ErrOverQuota // where nothing counts, there is not room for everything
+	}
 	err := a.store.quota.Room(ctx, a.owner.counted(), b.name, need)
 	if errors.Is(err, quota.ErrFull) {
 		return ErrOverQuota

@@ -145,6 +145,9 @@ func (a *Account) perform(t todo) error {
 		return nil
 	}
 	err := a.store.fs.Rename(source, a.root+"/"+t.target)
+	if withoutRoom(t, err) {
+		return a.perform(todo{source: t.source})
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, serr := a.store.fs.Stat(source); errors.Is(serr, fs.ErrNotExist) {
 			return nil // done before, or taken away by somebody

@@ -214,7 +214,7 @@ func (b *box) lost(err error) error {
 // leave plans the renames of a move. It takes room only if the letters did not count
 // where they were.
 func (b *box) leave(ctx context.Context, c *change, list []transferred, uids []uint32, target *box) error {
-	if b.acct.owner.Quota.Ignores(b.name) {
+	if b.acct.owner.Quota.Ignores(b.name) || target == b.acct.kept() {
 		if err := b.acct.room(ctx, target, need(list)); err != nil {
 			return err
 		}
@@ -338,5 +338,12 @@ func (v *View) sent(ctx context.Context, pairs []UIDPair) error {
 			uids = append(uids, p.From)
 		}
 	}
-	return a.remove(ctx, v.box, uids)
+	if len(uids) == 0 {
+		return nil
+	}
+	var c change // they are elsewhere, not expunged: nothing is to be kept
+	if err := a.destroy(ctx, &c, v.box, uids); err != nil {
+		return err
+	}
+	return a.carryOut(ctx, &c)
 }
