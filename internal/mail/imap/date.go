@@ -7,7 +7,6 @@ import "time"
 const (
 	dateLayout     = "_2-Jan-2006"
 	dateTimeLayout = "_2-Jan-2006 15:04:05 -0700"
-	dateTimeOut    = "02-Jan-2006 15:04:05 -0700"
 )
 
 // date reads a date of SEARCH, quoted or not: midnight UTC of that day.
@@ -29,4 +28,26 @@ func (d *Decoder) dateTime() time.Time {
 }
 
 // FormatDateTime writes a time as INTERNALDATE has it, without the quotes.
-func FormatDateTime(t time.Time) string { return t.Format(dateTimeOut) }
+func FormatDateTime(t time.Time) string { return string(appendDateTime(nil, t)) }
+
+// appendDateTime is t.AppendFormat of "02-Jan-2006 15:04:05 -0700", by hand: it
+// stands in every line of a list.
+func appendDateTime(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	_, zone := t.Zone()
+	b = append(appendTwo(b, day), '-')
+	b = append(append(b, month.String()[:3]...), '-')
+	b = append(appendTwo(appendTwo(b, year/100), year%100), ' ')
+	b = append(appendTwo(b, hour), ':')
+	b = append(appendTwo(b, minute), ':')
+	b = append(appendTwo(b, second), ' ')
+	sign := byte('+')
+	if zone < 0 {
+		sign, zone = '-', -zone
+	}
+	return appendTwo(appendTwo(append(b, sign), zone/3600), zone/60%60)
+}
+
+// appendTwo appends two digits of a number below 100.
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10%10), byte('0'+n%10)) }

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"io"
 	"strconv"
-	"strings"
+	"time"
 )
 
 // Encoder writes responses. Its methods don't report errors: the writer below
@@ -63,19 +63,7 @@ func (e *Encoder) NString(s string) {
 }
 
 // AString writes an atom where that can be, else a string.
-func (e *Encoder) AString(s string) {
-	for i := 0; i < len(s); i++ {
-		if !isAstringChar(s[i]) {
-			e.String(s)
-			return
-		}
-	}
-	if s == "" || strings.EqualFold(s, "NIL") {
-		e.String(s)
-		return
-	}
-	e.Raw(s)
-}
+func (e *Encoder) AString(s string) { e.write(func(f form) form { return f.astring(s) }) }
 
 // Mailbox writes a mailbox name, given in UTF-8.
 func (e *Encoder) Mailbox(name string) {
@@ -88,14 +76,29 @@ func (e *Encoder) Mailbox(name string) {
 
 // Literal announces n octets, which are to be written next.
 func (e *Encoder) Literal(n int64) {
-	e.Raw("{")
-	e.Number(n)
-	e.Raw("}\r\n")
+	e.w.Write(form{b: e.w.AvailableBuffer()}.raw("{").number(n).raw("}\r\n").b)
+}
+
+// Bytes writes what is IMAP already, or the body of a literal. The error is that of
+// the connection.
+func (e *Encoder) Bytes(p []byte) error {
+	_, err := e.w.Write(p)
+	return err
+}
+
+// DateTime writes a time as INTERNALDATE has it, between quotes.
+func (e *Encoder) DateTime(t time.Time) {
+	e.w.Write(append(appendDateTime(append(e.w.AvailableBuffer(), '"'), t), '"'))
 }
 
 // Flags writes a list of flags.
 func (e *Encoder) Flags(flags []string) {
-	e.Raw("(")
-	e.Raw(strings.Join(flags, " "))
-	e.Raw(")")
+	b := append(e.w.AvailableBuffer(), '(')
+	for i, f := range flags {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, f...)
+	}
+	e.w.Write(append(b, ')'))
 }

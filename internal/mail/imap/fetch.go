@@ -1,9 +1,6 @@
 package imap
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Fetch is FETCH (RFC 9051 §6.4.5), macros resolved.
 type Fetch struct {
@@ -25,6 +22,12 @@ const (
 	FetchBody          // BODY
 	FetchBodyStructure // BODYSTRUCTURE
 	FetchModSeq        // MODSEQ (RFC 7162 §3.1.4.2)
+	FetchPreview       // PREVIEW (RFC 8970)
+	FetchEmailID       // EMAILID (RFC 8474 §5)
+	FetchThreadID      // THREADID
+	FetchSaveDate      // SAVEDATE (RFC 8514 §4.2)
+	FetchBinary        // BINARY[…] (RFC 3516 §4.2)
+	FetchBinarySize    // BINARY.SIZE[…]
 	FetchSection       // BODY[…] and the old names RFC822, RFC822.HEADER, RFC822.TEXT
 )
 
@@ -35,6 +38,7 @@ type FetchItem struct {
 	Section Section
 	Partial *Partial
 	Peek    bool // does not set \Seen
+	Lazy    bool // PREVIEW only if it is at hand
 }
 
 // SectionText is the part specifier at the end of a section.
@@ -138,6 +142,17 @@ func (d *Decoder) fetchItem() FetchItem {
 		it.Kind = FetchEnvelope
 	case "BODYSTRUCTURE":
 		it.Kind = FetchBodyStructure
+	case "PREVIEW":
+		it.Kind = FetchPreview
+		d.previewModifiers(&it)
+	case "EMAILID":
+		it.Kind = FetchEmailID
+	case "THREADID":
+		it.Kind = FetchThreadID
+	case "SAVEDATE":
+		it.Kind = FetchSaveDate
+	case "BINARY", "BINARY.PEEK", "BINARY.SIZE":
+		d.binary(&it)
 	case "RFC822":
 		it.Kind = FetchSection
 	case "RFC822.HEADER":
@@ -163,6 +178,42 @@ func (d *Decoder) bracketed(it *FetchItem) {
 	it.Section = d.section()
 	d.expect(']')
 	if d.peek() == '<' {
+		it.Partial = d.partial()
+	}
+}
+
+// previewModifiers reads the (LAZY) that may follow PREVIEW (RFC 8970 §3.1).
+func (d *Decoder) previewModifiers(it *FetchItem) {
+	if !d.ahead(" (") {
+		return
+	}
+	d.space()
+	d.list(func() {
+		if it.Lazy = d.acceptWord("LAZY"); !it.Lazy {
+			d.fail("Unknown modifier of PREVIEW")
+		}
+	})
+	if !it.Lazy {
+		d.fail("No modifier of PREVIEW")
+	}
+}
+
+// binary reads BINARY[…] with its partial, and BINARY.SIZE[…]: sections of part
+// numbers only (RFC 3516 §7).
+func (d *Decoder) binary(it *FetchItem) {
+	it.Kind, it.Peek = FetchBinary, it.Name == "BINARY.PEEK"
+	if it.Name == "BINARY.SIZE" {
+		it.Kind = FetchBinarySize
+	} else {
+		it.Name = "BINARY"
+	}
+	d.expect('[')
+	it.Section = d.section()
+	d.expect(']')
+	if it.Section.Text != SectionAll {
+		d.fail("BINARY takes part numbers only")
+	}
+	if it.Kind == FetchBinary && d.peek() == '<' {
 		it.Partial = d.partial()
 	}
 }
@@ -227,43 +278,43 @@ func (d *Decoder) partial() *Partial {
 	return &p
 }
 
-// Item writes the name of an item as FETCH responses have it: with its section
-// and the offset of its partial.
-func (e *Encoder) Item(it FetchItem) {
-	e.Raw(it.Name)
-	if it.Kind == FetchSection && it.Name == "BODY" {
-		e.Raw("[")
-		e.section(it.Section)
-		e.Raw("]")
+// AppendItem appends the name of an item as FETCH responses have it: with its
+// section and the offset of its partial.
+func AppendItem(b []byte, it FetchItem) []byte {
+	f := form{b: b}.raw(it.Name)
+	switch {
+	case it.Kind == FetchBinary, it.Kind == FetchBinarySize, it.Kind == FetchSection && it.Name == "BODY":
+		f = f.raw("[").section(it.Section).raw("]")
 	}
 	if it.Partial != nil {
-		e.Raw(fmt.Sprintf("<%d>", it.Partial.Offset))
+		f = f.raw("<").number(it.Partial.Offset).raw(">")
 	}
+	return f.b
 }
 
-func (e *Encoder) section(s Section) {
+func (f form) section(s Section) form {
 	for i, n := range s.Path {
 		if i > 0 {
-			e.Raw(".")
+			f = f.raw(".")
 		}
-		e.Raw(number(n))
+		f = f.number(int64(n))
 	}
 	if s.Text == SectionAll {
-		return
+		return f
 	}
 	if len(s.Path) > 0 {
-		e.Raw(".")
+		f = f.raw(".")
 	}
-	e.Raw([]string{"", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"}[s.Text])
+	f = f.raw([...]string{"", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"}[s.Text])
 	if s.Fields == nil {
-		return
+		return f
 	}
-	e.Raw(" (")
-	for i, f := range s.Fields {
+	f = f.raw(" (")
+	for i, name := range s.Fields {
 		if i > 0 {
-			e.Raw(" ")
+			f = f.raw(" ")
 		}
-		e.AString(f)
+		f = f.astring(name)
 	}
-	e.Raw(")")
+	return f.raw(")")
 }

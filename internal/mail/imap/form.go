@@ -71,3 +71,16 @@ func (f form) nstring(s string) form {
 	}
 	return f.string(s)
 }
+
+// astring is an atom where that can be, else a string.
+func (f form) astring(s string) form {
+	for i := 0; i < len(s); i++ {
+		if !isAstringChar(s[i]) {
+			return f.string(s)
+		}
+	}
+	if s == "" || strings.EqualFold(s, "NIL") {
+		return f.string(s)
+	}
+	return f.raw(s)
+}

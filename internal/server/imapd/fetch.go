@@ -3,22 +3,30 @@ package imapd
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"slices"
 
 	"facteur/internal/mail/imap"
-	"facteur/internal/mail/message"
+	"facteur/internal/store/digest"
 	"facteur/internal/store/mailbox"
 )
 
 // fetchJob is one FETCH command.
 type fetchJob struct {
-	items []imap.FetchItem
-	marks bool // sets \Seen
-	alone bool // one message only
+	items []fetchItem
+	want  digest.Want // what the items need of digests
+	marks bool        // sets \Seen
+	alone bool        // one message only
 	seen  []uint32
 	gone  bool // some message was expunged meanwhile
+}
+
+// fetchItem is a data item with what is the same for all messages.
+type fetchItem struct {
+	imap.FetchItem
+	name   []byte // as the response has it, with the blank behind it
+	need   need
+	fields *fieldNames // of HEADER.FIELDS and HEADER.FIELDS.NOT
 }
 
 // seenBatch is how many letters are marked \Seen with one write.
@@ -33,10 +41,11 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	if seqs, err = s.changed(ctx, c, &a, seqs); err != nil {
 		return "", err
 	}
-	job := &fetchJob{items: a.Items, alone: seqs.Count() == 1}
 	if byUID(c.Name) && !slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchUID }) {
-		job.items = append([]imap.FetchItem{{Kind: imap.FetchUID, Name: "UID"}}, a.Items...)
+		a.Items = append([]imap.FetchItem{{Kind: imap.FetchUID, Name: "UID"}}, a.Items...)
 	}
+	job := newFetchJob(a.Items)
+	job.alone = seqs.Count() == 1
 	job.marks = !s.view.ReadOnly() && slices.ContainsFunc(a.Items, marksSeen)
 	if err := s.fetchAll(ctx, job, seqs); err != nil {
 		return "", err
@@ -47,13 +56,28 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	return "FETCH completed", nil
 }
 
+func newFetchJob(items []imap.FetchItem) *fetchJob {
+	job := &fetchJob{}
+	for _, it := range items {
+		f := fetchItem{FetchItem: it, name: append(imap.AppendItem(nil, it), ' '), need: needOf(it)}
+		if it.Section.Fields != nil {
+			f.fields = newFieldNames(it.Section)
+		}
+		job.items = append(job.items, f)
+		job.want |= f.need.digest
+	}
+	return job
+}
+
 func marksSeen(it imap.FetchItem) bool {
-	return it.Kind == imap.FetchSection && !it.Peek
+	return (it.Kind == imap.FetchSection || it.Kind == imap.FetchBinary) && !it.Peek
 }
 
 func (s *session) fetchAll(ctx context.Context, job *fetchJob, seqs imap.Ranges) error {
-	for seq := range each(seqs) {
-		err := s.fetchOne(ctx, job, seq)
+	for r, err := range s.view.Read(ctx, seqs, job.want) {
+		if err == nil {
+			err = s.fetchOne(ctx, job, r)
+		}
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -71,8 +95,10 @@ func (s *session) fetchAll(ctx context.Context, job *fetchJob, seqs imap.Ranges)
 
 // fetchOne writes the response for one message. What can fail is opened before
 // the first octet is written: a response can't be taken back.
-func (s *session) fetchOne(ctx context.Context, job *fetchJob, seq uint32) error {
-	l, err := s.openLetter(ctx, seq, job.items)
+func (s *session) fetchOne(ctx context.Context, job *fetchJob, r *mailbox.Reading) error {
+	l := letter{Letter: r.Letter, digest: r.Digest}
+	defer l.close()
+	err := s.prepare(ctx, job, &l)
 	if errors.Is(err, mailbox.ErrGone) {
 		job.gone = true
 		return nil
@@ -80,17 +106,16 @@ func (s *session) fetchOne(ctx context.Context, job *fetchJob, seq uint32) error
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	s.beginFetch(seq, l.UID)
-	for i, it := range job.items {
+	s.beginFetch(r.Seq, l.UID)
+	for i := range job.items {
 		if i > 0 {
 			s.enc.Raw(" ")
 		}
-		if err := s.fetchItem(l, it); err != nil {
+		if err := s.fetchItem(&l, &job.items[i]); err != nil {
 			return s.breakOff(err)
 		}
 	}
-	if err := s.noteSeen(ctx, job, l); err != nil {
+	if err := s.noteSeen(ctx, job, &l); err != nil {
 		return err
 	}
 	s.enc.Raw(")\r\n")
@@ -146,71 +171,8 @@ func (s *session) markSeen(ctx context.Context, job *fetchJob) error {
 	return err
 }
 
-// letter is a message with what a FETCH or SEARCH opened of it.
-type letter struct {
-	mailbox.Letter
-	tree *message.Part
-	body mailbox.Reader
-	head message.Header // of the message, if it was enough to read that
-}
-
-func (l *letter) close() {
-	if l.body != nil {
-		l.body.Close()
-	}
-}
-
-// openLetter opens what the items need, and no more: flags, sizes and dates
-// cost no file, and the header of the message itself no look at its structure.
-func (s *session) openLetter(ctx context.Context, seq uint32, items []imap.FetchItem) (l *letter, err error) {
-	l = &letter{Letter: s.view.Letter(seq)}
-	var tree, body, head bool
-	for _, it := range items {
-		switch it.Kind {
-		case imap.FetchEnvelope, imap.FetchBody, imap.FetchBodyStructure:
-			tree = true
-		case imap.FetchSection:
-			body = true
-			tree = tree || len(it.Section.Path) > 0
-			head = head || !whole(it)
-		}
-	}
-	if body {
-		l.body, err = s.view.Open(ctx, l.UID)
-	}
-	if head && !tree && err == nil {
-		l.head, err = readHead(l.body)
-		tree = l.head == nil
-	}
-	if tree && err == nil {
-		l.tree, err = s.view.Structure(ctx, l.UID)
-	}
-	if err != nil {
-		l.close()
-	}
-	return l, err
-}
-
-// readHead reads the header of a message, nil if it is a large one.
-func readHead(r mailbox.Reader) (message.Header, error) {
-	h, _, err := message.ReadHeader(io.NewSectionReader(r, 0, r.Size()), smallHeader)
-	if errors.Is(err, message.ErrHeaderTooLong) {
-		return nil, nil
-	}
-	if h == nil && err == nil {
-		h = message.Header{}
-	}
-	return h, err
-}
-
-// whole says whether an item is the message as it is.
-func whole(it imap.FetchItem) bool {
-	return it.Kind == imap.FetchSection && len(it.Section.Path) == 0 && it.Section.Text == imap.SectionAll
-}
-
-func (s *session) fetchItem(l *letter, it imap.FetchItem) error {
-	s.enc.Item(it)
-	s.enc.Raw(" ")
+func (s *session) fetchItem(l *letter, it *fetchItem) error {
+	s.enc.Bytes(it.name)
 	switch it.Kind {
 	case imap.FetchUID:
 		s.enc.Number(int64(l.UID))
@@ -221,15 +183,41 @@ func (s *session) fetchItem(l *letter, it imap.FetchItem) error {
 		s.enc.Number(int64(l.ModSeq))
 		s.enc.Raw(")")
 	case imap.FetchInternalDate:
-		s.enc.String(imap.FormatDateTime(l.Received))
+		s.enc.DateTime(l.Received)
 	case imap.FetchSize:
 		s.enc.Number(l.Size)
-	case imap.FetchEnvelope:
-		s.enc.Envelope(l.tree.Envelope)
-	case imap.FetchBody, imap.FetchBodyStructure:
-		s.enc.BodyStructure(l.tree, it.Kind == imap.FetchBodyStructure)
-	default:
+	case imap.FetchSaveDate:
+		if l.Saved.IsZero() {
+			s.enc.Raw("NIL")
+			break
+		}
+		s.enc.DateTime(l.Saved)
+	case imap.FetchSection:
 		return s.fetchSection(l, it)
+	case imap.FetchBinary:
+		return s.fetchBinary(l, it)
+	case imap.FetchBinarySize:
+		return s.fetchBinarySize(l, it)
+	default:
+		s.fetchDigest(l.digest, it.Kind)
 	}
 	return nil
+}
+
+// fetchDigest writes what stands in the cache as the client wants it.
+func (s *session) fetchDigest(d *digest.Digest, kind imap.FetchKind) {
+	switch kind {
+	case imap.FetchEnvelope:
+		s.enc.Bytes(d.Envelope)
+	case imap.FetchBodyStructure:
+		s.enc.Bytes(d.BodyStructure)
+	case imap.FetchBody:
+		s.enc.Bytes(d.Body)
+	case imap.FetchPreview:
+		s.enc.String(d.Preview)
+	case imap.FetchEmailID:
+		s.enc.Raw("(" + d.EmailID + ")")
+	case imap.FetchThreadID:
+		s.enc.Raw("(" + d.ThreadID + ")")
+	}
 }

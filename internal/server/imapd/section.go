@@ -8,6 +8,7 @@ import (
 
 	"facteur/internal/mail/imap"
 	"facteur/internal/mail/message"
+	"facteur/internal/store/digest"
 )
 
 // span is a stretch of a message, from and to in octets.
@@ -26,8 +27,8 @@ func (sp span) cut(p *imap.Partial) span {
 
 // fetchSection writes what a section names: a literal, or NIL where there is no
 // such part.
-func (s *session) fetchSection(l *letter, it imap.FetchItem) error {
-	if it.Section.Text == imap.SectionFields || it.Section.Text == imap.SectionFieldsNot {
+func (s *session) fetchSection(l *letter, it *fetchItem) error {
+	if it.fields != nil {
 		return s.fetchFields(l, it)
 	}
 	sp, ok := find(l, it.Section)
@@ -41,11 +42,41 @@ func (s *session) fetchSection(l *letter, it imap.FetchItem) error {
 // sendSpan streams a stretch of the message: memory is one buffer.
 func (s *session) sendSpan(l *letter, sp span) error {
 	s.enc.Literal(sp.size())
-	n, err := io.Copy(s.enc.Writer(), io.NewSectionReader(l.body, sp.from, sp.size()))
-	if err == nil && n < sp.size() {
-		err = io.ErrUnexpectedEOF
+	buf := s.server.copies.Get().(*copyBuffer)
+	defer s.server.copies.Put(buf)
+	for at := sp.from; at < sp.to; {
+		b := buf[:min(int64(len(buf)), sp.to-at)]
+		n, err := l.body.ReadAt(b, at)
+		if n < len(b) {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		if err := s.text(b); err != nil {
+			return err
+		}
+		at += int64(n)
 	}
-	return err
+	return nil
+}
+
+// copyBuffer is what goes through memory at a time when a message is sent: the
+// size of most letters.
+type copyBuffer [16 << 10]byte
+
+// text writes octets of a literal, which can't have a NUL: it becomes 0x80, as with
+// Dovecot. p is changed.
+func (s *session) text(p []byte) error {
+	for rest := p; ; {
+		i := bytes.IndexByte(rest, 0)
+		if i < 0 {
+			break
+		}
+		rest[i] = 0x80
+		rest = rest[i+1:]
+	}
+	return s.enc.Bytes(p)
 }
 
 // find is where a section is (RFC 9051 §6.4.5.1).
@@ -101,34 +132,63 @@ func part(p *message.Part, path []uint32) (*message.Part, bool) {
 const smallHeader = 64 << 10
 
 // fetchFields writes the fields of a header that were asked for, or the others.
-func (s *session) fetchFields(l *letter, it imap.FetchItem) error {
+func (s *session) fetchFields(l *letter, it *fetchItem) error {
+	if it.need.digest == digest.Lines && l.digest.Fields != nil {
+		return s.sendFields(it, l.digest.Fields)
+	}
 	sp, ok := find(l, it.Section)
 	if !ok {
 		s.enc.Raw("NIL")
 		return nil
 	}
-	var src io.ReaderAt = l.body
 	if l.head != nil && len(it.Section.Path) == 0 {
-		src = bytes.NewReader(l.head)
-	} else if sp.size() <= smallHeader {
-		b := make([]byte, sp.size())
-		if _, err := l.body.ReadAt(b, sp.from); err != nil && err != io.EOF {
-			return err
+		return s.sendFields(it, l.head)
+	}
+	if sp.size() > smallHeader {
+		return s.streamFields(l, it, sp)
+	}
+	b := make([]byte, sp.size())
+	if _, err := l.body.ReadAt(b, sp.from); err != nil && err != io.EOF {
+		return err
+	}
+	return s.sendFields(it, b)
+}
+
+// sendFields writes fields of a header in memory.
+func (s *session) sendFields(it *fetchItem, head message.Header) error {
+	out := it.fields.out[:0]
+	for f := range head.Fields() {
+		name := f.Name
+		if len(name) == 0 {
+			name = bytes.TrimRight(head[f.Start:f.End], " \t\r\n") // no colon
 		}
-		src, sp = bytes.NewReader(b), span{0, sp.size()}
+		if it.fields.wants(name) {
+			out = append(out, head[f.Start:f.End]...)
+		}
 	}
-	f := fieldFilter{src: src, span: sp, not: it.Section.Text == imap.SectionFieldsNot, names: map[string]bool{}}
-	for _, name := range it.Section.Fields {
-		f.names[strings.ToLower(name)] = true
-	}
+	out = append(out, "\r\n"...)
+	it.fields.out = out
+	want := span{0, int64(len(out))}.cut(it.Partial)
+	s.enc.Literal(want.size())
+	return s.text(out[want.from:want.to])
+}
+
+// streamFields writes fields of a header that is too long for the memory.
+func (s *session) streamFields(l *letter, it *fetchItem, sp span) error {
+	f := fieldFilter{src: l.body, span: sp, fieldNames: it.fields}
 	var total counter
 	if err := f.writeTo(&total); err != nil {
 		return err
 	}
 	want := span{0, int64(total)}.cut(it.Partial)
 	s.enc.Literal(want.size())
-	return f.writeTo(&window{w: s.enc.Writer(), span: want})
+	return f.writeTo(&window{w: textWriter{s}, span: want})
 }
+
+// textWriter is for octets of a literal; it changes them.
+type textWriter struct{ s *session }
+
+func (w textWriter) Write(p []byte) (int, error) { return len(p), w.s.text(p) }
 
 // counter counts what is written to it.
 type counter int64
@@ -155,12 +215,43 @@ func (w *window) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// fieldNames is which fields of headers are wanted.
+type fieldNames struct {
+	names map[string]bool // lower-case
+	not   bool            // the fields that are not named
+	out   []byte          // room for the fields of one header
+}
+
+func newFieldNames(sec imap.Section) *fieldNames {
+	n := &fieldNames{names: map[string]bool{}, not: sec.Text == imap.SectionFieldsNot}
+	for _, name := range sec.Fields {
+		n.names[strings.ToLower(name)] = true
+	}
+	return n
+}
+
+// wants looks at the name of a field. One that is longer than the room for it is on
+// no list that makes sense.
+func (n *fieldNames) wants(name []byte) bool {
+	var room [100]byte
+	if len(name) > len(room) {
+		return n.not
+	}
+	lower := room[:len(name)]
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return n.names[string(lower)] != n.not
+}
+
 // fieldFilter picks fields of the header that a span of src is.
 type fieldFilter struct {
 	src io.ReaderAt
 	span
-	names map[string]bool // lower-case
-	not   bool            // the fields that are not named
+	*fieldNames
 }
 
 // writeTo writes the lines of the fields that are wanted, and the empty line at
@@ -174,7 +265,8 @@ func (f *fieldFilter) writeTo(w io.Writer) error {
 			break
 		}
 		if start && line[0] != ' ' && line[0] != '\t' {
-			take = f.wants(line)
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			take = f.wants(bytes.TrimRight(name, " \t\r\n"))
 		}
 		if take {
 			if _, err := w.Write(line); err != nil {
@@ -190,12 +282,4 @@ func (f *fieldFilter) writeTo(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, "\r\n")
 	return err
-}
-
-// wants looks at the name of a field. One that is longer than the buffer is not
-// on any list.
-func (f *fieldFilter) wants(line []byte) bool {
-	name, _, _ := bytes.Cut(line, []byte(":"))
-	listed := f.names[strings.ToLower(string(bytes.TrimRight(name, " \t\r\n")))]
-	return listed != f.not
 }

@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
+	"sync"
 	"time"
 
 	"facteur/internal/base/event"
@@ -34,11 +35,14 @@ type Config struct {
 type Server struct {
 	config Config
 	pools  *pools
-	turns  turns // of searches
+	turns  turns     // of searches
+	copies sync.Pool // *copyBuffer, for sessions that send a message
 }
 
 // New makes a Server.
-func New(c Config) *Server { return &Server{c, newPools(), newTurns()} }
+func New(c Config) *Server {
+	return &Server{config: c, pools: newPools(), turns: newTurns(), copies: sync.Pool{New: func() any { return new(copyBuffer) }}}
+}
 
 // The waits of a session.
 const (

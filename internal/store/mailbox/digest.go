@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"facteur/internal/mail/imap"
 	"facteur/internal/mail/message"
 	"facteur/internal/store/digest"
 )
@@ -37,36 +38,55 @@ func (v *View) Structure(ctx context.Context, uid uint32) (*message.Part, error)
 // by one session if several ask.
 func (v *View) Digests(ctx context.Context, uids []uint32, want digest.Want) iter.Seq2[*digest.Digest, error] {
 	return func(yield func(*digest.Digest, error) bool) {
-		j := digestJob{v: v, r: v.acct.digests.Reader(want), want: want}
-		for len(uids) > 0 {
-			uids = j.chunk(uids)
-			err := j.fill(ctx)
-			if err != nil {
-				yield(nil, err)
+		tell := func(r *Reading, err error) bool { return err == nil && r.Digest == nil || yield(r.Digest, err) }
+		j := v.digestJob(want)
+		for _, uid := range uids {
+			if seq := v.Seq(uid); seq > 0 && !j.take(ctx, seq, v.Letter(seq), tell) {
 				return
 			}
-			for _, k := range j.keys {
-				d := j.r.Get(k)
-				if d == nil {
-					d, err = j.make(ctx, k)
-				}
-				if errors.Is(err, ErrGone) {
-					continue
-				}
-				if !yield(d, err) || err != nil {
+		}
+		j.tell(ctx, tell)
+	}
+}
+
+// Reading is a letter and what it says.
+type Reading struct {
+	Seq uint32
+	Letter
+	Digest *digest.Digest // nil if the letter is gone, or nothing was asked
+}
+
+// Read gives the letters at sequence numbers with what they say, as Letters and
+// Digests do.
+func (v *View) Read(ctx context.Context, seqs imap.Ranges, want digest.Want) iter.Seq2[*Reading, error] {
+	return func(yield func(*Reading, error) bool) {
+		j := v.digestJob(want)
+		var one Reading
+		for seq, l := range v.Letters(seqs) {
+			if want == 0 {
+				if one = (Reading{Seq: seq, Letter: l}); !yield(&one, nil) {
 					return
 				}
+			} else if !j.take(ctx, seq, l, yield) {
+				return
 			}
 		}
+		j.tell(ctx, yield)
 	}
 }
 
 // digestJob is one question for digests.
 type digestJob struct {
-	v    *View
-	r    *digest.Reader
-	want digest.Want
-	keys []digest.Key // what is looked at now, all of one page of the cache
+	v     *View
+	r     *digest.Reader
+	want  digest.Want
+	some  []Reading // what is looked at now, all of one page of the cache
+	keys  []digest.Key
+	bytes int64
+}
+
+func (v *View) digestJob(want digest.Want) *digestJob {
+	return &digestJob{v: v, r: v.acct.digests.Reader(want), want: want}
 }
 
 const (
@@ -78,24 +98,43 @@ const (
 	longLetter = 256 << 10
 )
 
-// chunk takes the next letters and gives those that are left.
-func (j *digestJob) chunk(uids []uint32) (left []uint32) {
-	j.keys = j.keys[:0]
-	var sum int64
-	for i, uid := range uids {
-		seq := j.v.Seq(uid)
-		if seq == 0 {
-			continue
-		}
-		l := j.v.Letter(seq)
-		k := digest.Key{Validity: j.v.box.validity, UID: uid, Size: l.Size, Received: l.Received.Unix()}
-		sum += l.Size
-		if len(j.keys) > 0 && (!k.Beside(j.keys[0]) || sum > chunkBytes) {
-			return uids[i:]
-		}
-		j.keys = append(j.keys, k)
+// take adds a letter to those that are looked at, and tells of these first if it
+// doesn't belong to them. False ends it all.
+func (j *digestJob) take(ctx context.Context, seq uint32, l Letter, yield func(*Reading, error) bool) bool {
+	k := digest.Key{Validity: j.v.box.validity, UID: l.UID, Size: l.Size, Received: l.Received.Unix()}
+	if len(j.keys) > 0 && (!k.Beside(j.keys[0]) || j.bytes+l.Size > chunkBytes) && !j.tell(ctx, yield) {
+		return false
 	}
-	return nil
+	j.keys = append(j.keys, k)
+	j.some = append(j.some, Reading{Seq: seq, Letter: l})
+	j.bytes += l.Size
+	return true
+}
+
+// tell gives the letters that are looked at.
+func (j *digestJob) tell(ctx context.Context, yield func(*Reading, error) bool) bool {
+	if len(j.keys) == 0 {
+		return true
+	}
+	if err := j.fill(ctx); err != nil {
+		yield(nil, err)
+		return false
+	}
+	for i, k := range j.keys {
+		d, err := j.r.Get(k), error(nil)
+		if d == nil {
+			d, err = j.make(ctx, k)
+		}
+		if errors.Is(err, ErrGone) {
+			d, err = nil, nil
+		}
+		j.some[i].Digest = d
+		if !yield(&j.some[i], err) || err != nil {
+			return false
+		}
+	}
+	j.keys, j.some, j.bytes = j.keys[:0], j.some[:0], 0
+	return true
 }
 
 // fill works out what is missing.
