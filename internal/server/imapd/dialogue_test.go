@@ -122,6 +122,7 @@ func steady(line string) string {
 		return "* … RECENT"
 	}
 	line = regexp.MustCompile(`(CAPABILITY) IMAP4rev1 .* IDLE [^]]*`).ReplaceAllString(line, "${1} …")
+	line = regexp.MustCompile(`(SAVEDATE ")[^"]*`).ReplaceAllString(line, "${1}…")
 	line = regexp.MustCompile(`(MAILBOXID \(F)\d+`).ReplaceAllString(line, "${1}…")
 	return regexp.MustCompile(`((?:UIDVALIDITY|APPENDUID|COPYUID|session) )[\w-]+`).ReplaceAllString(line, "${1}…")
 }

@@ -148,7 +148,7 @@ func TestDamage(t *testing.T) {
 		},
 	}
 	for name, harm := range damage {
-		rounds := 40
+		rounds := 12
 		if testing.Short() {
 			rounds = 5
 		}
@@ -197,7 +197,14 @@ func checkAll(t *testing.T, name, path string) {
 	c.mu.Unlock()
 	if got := c.Reader(All).Get(k); got != nil {
 		same(t, got, d)
-	} else if name != "directory" && c.after.IsZero() && c.file != nil {
+		return
+	}
+	// The file was found to be damaged, and the next try has a new one.
+	c.Keep(k, d)
+	c.mu.Lock()
+	c.flush()
+	c.mu.Unlock()
+	if c.Reader(All).Get(k) == nil && name != "directory" {
 		t.Errorf("%s: a letter can't be kept any more", name)
 	}
 }

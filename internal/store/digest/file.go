@@ -142,7 +142,30 @@ func (f *file) write(pages map[pageID]*page) error {
 			return err
 		}
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return f.verify(pages)
+}
+
+// errDamaged means that the file does not give what was written to it.
+var errDamaged = errors.New("the cache is damaged")
+
+// verify reads a few of the pages that were written: a tree that is damaged in the
+// right place takes pages and never gives them.
+func (f *file) verify(pages map[pageID]*page) error {
+	looks := 2 * parts
+	for id := range pages {
+		if b, err := f.read(id, nil); err != nil {
+			return err
+		} else if b == nil {
+			return errDamaged
+		}
+		if looks--; looks == 0 {
+			break
+		}
+	}
+	return nil
 }
 
 // sweep deletes the pages of a mailbox in which no UID is alive, but keeps others.
@@ -214,6 +237,9 @@ func (f *file) close() { f.db.Close() }
 // hopeless tells the errors after which the file must be made anew: it is no
 // database, or one that is damaged, or without our table.
 func hopeless(err error) bool {
+	if errors.Is(err, errDamaged) {
+		return true
+	}
 	var e interface{ Code() int }
 	if !errors.As(err, &e) {
 		return false
