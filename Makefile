@@ -11,6 +11,8 @@ KILLS ?= 300
 # How many worlds make simulate lives through, and the first of them.
 SEEDS ?= 100
 SEED ?= 1
+# How long make stress lets twenty clients loose.
+MINUTES ?= 10
 # Which benchmarks to run, as a regular expression: Door, IdleConnections, Control, …
 BENCH ?= .
 
@@ -20,9 +22,9 @@ export CGO_ENABLED = 0
 # Programs with many goroutines, for the race detector.
 RACE = ./internal/base/... ./internal/net/... ./internal/store/... ./internal/flow/... ./internal/server/... ./internal/app/...
 # Everything but what runs real servers and takes minutes.
-UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|siege|bench|script)$$')
+UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|siege|bench|script|stress)$$')
 
-.PHONY: help build run test setup check vet fmt unit race bench fuzz crash simulate clean
+.PHONY: help build run test setup check vet fmt unit race bench fuzz crash stress simulate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +71,9 @@ fuzz: ## Every fuzz target for FUZZTIME (30s)
 
 crash: ## Kill the server KILLS (300) times under load; the ledger has to balance
 	FACTEUR_KILLS=$(KILLS) $(GO) test -count=1 -v -run Kill -timeout 3h ./internal/test/ledger
+
+stress: ## Twenty IMAP clients at random on a few mailboxes for MINUTES (10), everything checked
+	FACTEUR_STRESS=$(MINUTES) $(GO) test -count=1 -v -timeout 24h ./internal/test/stress
 
 simulate: ## Five days among odd mail hosts, SEEDS (100) times
 	FACTEUR_SEEDS=$(SEEDS) FACTEUR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 24h ./internal/test/simulate

@@ -1,0 +1,92 @@
+package stress
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"facteur/internal/test/interop"
+)
+
+func TestMain(m *testing.M) { interop.Main(m) }
+
+const user = "alice@example.org"
+
+// IMAP-017, IMAP-025, IMAP-018 without crashes: a few seconds every day, FACTEUR_STRESS
+// minutes with make stress; FACTEUR_SEED repeats the dice.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	minutes, _ := strconv.ParseFloat(os.Getenv("FACTEUR_STRESS"), 64)
+	setup := interop.Setup{Accounts: []string{user}, Quiet: true}
+	t.Run("IMAP-017 INV-09 INV-10 INV-12 facteur", func(t *testing.T) {
+		rampage(t, interop.NewFacteur(t, setup), minutes, true)
+	})
+	t.Run("debian", func(t *testing.T) {
+		// A file that is renamed while Dovecot reads the directory may be lost to it for
+		// a moment, and comes back with another UID.
+		rampage(t, interop.NewDebian(t, setup), minutes/5, false)
+	})
+}
+
+// rampage stresses a server for so many minutes, or for some seconds.
+func rampage(t *testing.T, post interop.Post, minutes float64, rename bool) {
+	cfg := Config{
+		User: user, Password: interop.Password, Mailboxes: []string{"INBOX", "Other", "Deep/er"}, Clients: 20, Room: 120,
+		Seed: seed(t), Round: 3 * time.Second, Rounds: 2, Rename: rename, Log: t.Logf,
+	}
+	if minutes > 0 {
+		cfg.Rounds = max(1, int(minutes*60/cfg.Round.Seconds()))
+	}
+	for _, sub := range []string{"new", "cur", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(post.Maildir(user), sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post.Handover(user)
+	post.Start()
+	cfg.Addr, cfg.SMTP, cfg.Maildir = post.Addr("imap"), post.Addr("smtp"), post.Maildir(user)
+	cfg.Handover = func(path string) error { return chownLike(filepath.Dir(path), path) }
+	cfg.Drained = func() error { return drained(post) }
+	violations, err := Run(cfg)
+	if err != nil {
+		t.Errorf("seed %d: %v", cfg.Seed, err)
+	}
+	for _, v := range violations {
+		t.Errorf("seed %d: %s", cfg.Seed, v)
+	}
+}
+
+func seed(t *testing.T) uint64 {
+	n, err := strconv.ParseUint(os.Getenv("FACTEUR_SEED"), 10, 64)
+	if err != nil {
+		n = rand.Uint64()
+	}
+	t.Logf("FACTEUR_SEED=%d", n)
+	return n
+}
+
+// drained waits until nothing is in the queue.
+func drained(post interop.Post) error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		n, err := post.Queued()
+		if err == nil && n == 0 || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// chownLike gives a file to the owner of its directory.
+func chownLike(dir, path string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, _ := info.Sys().(*syscall.Stat_t)
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
+}
