@@ -269,7 +269,7 @@ func (b *Book) balance(there map[string]map[uint32]bool) {
 			case is && f.gone != 0:
 				b.wrong("%s: UID %d (%s) is there, after it was gone", name, uid, f.id)
 			case !is && f.gone == 0 && f.id != "" && !f.deleted && !f.moved:
-				b.wrong("%s: UID %d (%s) is lost", name, uid, f.id)
+				b.wrong("%s: UID %d (%s) is lost; that letter is %s", name, uid, f.id, b.places(f.id, there))
 			case is:
 				held[f.id] = true
 			}
@@ -280,6 +280,23 @@ func (b *Book) balance(there map[string]map[uint32]bool) {
 			b.wrong("%s is nowhere, and nobody deleted it", id)
 		}
 	}
+}
+
+// places tells where a letter is, for the report.
+func (b *Book) places(id string, there map[string]map[uint32]bool) string {
+	var at []string
+	for name, x := range b.boxes {
+		for uid, f := range x.uids {
+			if f.id == id && there[name][uid] {
+				at = append(at, fmt.Sprintf("%s UID %d", name, uid))
+			}
+		}
+	}
+	if at == nil {
+		return "nowhere"
+	}
+	slices.Sort(at)
+	return strings.Join(at, ", ")
 }
 
 // count tells how many letters were taken, and how many UIDs they had.

@@ -26,6 +26,7 @@ type client struct {
 	found    []uint32         // by SEARCH
 	lastCode list             // of the tagged answer
 	codes    []list           // of untagged OK
+	last     string           // the end of the conversation before a pause
 	kept     map[string]*view // pictures to come back to with QRESYNC
 }
 

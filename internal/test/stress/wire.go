@@ -54,7 +54,7 @@ func (w *wire) note(line string) {
 	if len(line) > 300 {
 		line = line[:300] + "…"
 	}
-	if w.said = append(w.said, line); len(w.said) > 40 {
+	if w.said = append(w.said, line); len(w.said) > 60 {
 		w.said = w.said[1:]
 	}
 }

@@ -1,6 +1,7 @@
 package stress
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -113,11 +114,26 @@ func (w *world) round(clients []*client, number uint64) {
 func (w *world) post(end time.Time) {
 	for time.Now().Before(end) {
 		id, text := w.book.compose("by post\r\n")
-		if smtp.SendMail(w.SMTP, nil, "bob@example.net", []string{w.User}, []byte(text)) == nil {
+		if w.send(text) == nil {
 			w.book.taken(id)
 		}
 		time.Sleep(150 * time.Millisecond)
 	}
+}
+
+func (w *world) send(text string) error {
+	c, err := smtp.Dial(w.SMTP)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	err = errors.Join(c.Mail("bob@example.net"), c.Rcpt(w.User))
+	data, dataErr := c.Data()
+	if err = errors.Join(err, dataErr); err != nil {
+		return err
+	}
+	_, err = data.Write([]byte(text))
+	return errors.Join(err, data.Close())
 }
 
 // meddle adds files to the Maildir and renames some, as another program does that knows
@@ -171,6 +187,11 @@ func (w *world) compare(clients []*client, observer *client) error {
 			return err
 		}
 	}
+	for _, c := range clients {
+		if c.wire != nil {
+			c.last = strings.Join(c.wire.said, "\n    ")
+		}
+	}
 	var reason string
 	for deadline := time.Now().Add(still); ; time.Sleep(100 * time.Millisecond) {
 		fresh, err := w.look(observer)
@@ -212,7 +233,7 @@ func (w *world) disagreement(clients []*client, fresh map[string]*view) (string,
 			return "", err
 		}
 		if diff := difference(c.view.picture(), fresh[c.view.name].picture()); diff != "" {
-			return fmt.Sprintf("%s in %s: %s\n    %s", c.name, c.view.name, diff, strings.Join(c.wire.said, "\n    ")), nil
+			return fmt.Sprintf("%s in %s: %s\n    %s", c.name, c.view.name, diff, c.last), nil
 		}
 	}
 	return "", nil
