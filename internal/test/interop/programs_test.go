@@ -173,14 +173,18 @@ func neomutt(t *testing.T, d desk) {
 	d.expect(t, "Moved", "FLAGGED", 1)
 }
 
-// alpine opens INBOX, reads a letter, saves it into a new folder and expunges it.
+// alpine opens INBOX, saves a letter into a folder and expunges it.
 func alpine(t *testing.T, d desk) {
 	program := Need(t, "alpine")
 	d.write(t, ".pinerc", "inbox-path={%s:%s/imap/user=%s/notls/novalidate-cert}INBOX\n"+
 		"folder-collections=Mail {%[1]s:%[2]s/imap/user=%[3]s/notls/novalidate-cert}[]\n"+
 		"feature-list=quit-without-confirm,expunge-without-confirm,save-will-not-delete,enable-flag-cmd,disable-password-caching,disable-password-file-saving\nlast-time-prune-questioned=999.12\nlast-version-used=9.99\n", d.host, d.port, d.user)
-	// Its password; then: save to a folder that has to be created, delete, expunge, quit.
-	d.screen(t, Password+"\r"+"sSaved\ry"+"dxq", program+" -p "+filepath.Join(d.dir, ".pinerc")+" -i")
+	// It takes no key that came before it asks a question, other than for the password:
+	// the folder is there already. Save, delete, expunge, quit.
+	c := DialIMAP(t, d.post.Addr("imap"), d.user)
+	c.Do("CREATE Saved")
+	c.conn.Close()
+	d.screen(t, Password+"\r"+"sSaved\r"+"dxq", program+" -p "+filepath.Join(d.dir, ".pinerc")+" -i")
 	d.expect(t, "Saved", "ALL", 1)
 	d.expect(t, "INBOX", "ALL", deskLetters-1)
 }
