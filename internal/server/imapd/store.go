@@ -37,6 +37,9 @@ func (s *session) store(ctx context.Context, c imap.Command) (string, error) {
 // the new one even where it wants to hear nothing of flags (RFC 7162 §3.1.3).
 func (s *session) sayStored(l mailbox.Letter, silent bool) {
 	seq := s.view.Seq(l.UID)
+	if now := s.view.Letter(seq); now.ModSeq > l.ModSeq {
+		l, silent = now, false // changed again meanwhile, and that may be told already
+	}
 	switch {
 	case seq == 0:
 	case !silent:

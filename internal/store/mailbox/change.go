@@ -45,6 +45,7 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 	var c change
 	d := c.of(b)
 	uids, modified = b.unmodified(ascending(uids), unchangedSince)
+	news := v.news(uids)
 	err = b.reflag(ctx, d, uids, v.reflagging(op, f.System), numbers)
 	if len(d.changed) > 0 {
 		b.own()
@@ -56,9 +57,31 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 		return nil, nil, err
 	}
 	for _, l := range d.changed {
-		v.own[l.uid] = l.modSeq
+		if !news[l.uid] {
+			v.own[l.uid] = l.modSeq
+		}
 	}
 	return b.letterList(uids), modified, nil
+}
+
+// news are those letters that others changed since the session was told of any: what
+// it does to them itself is no longer all that it has to be told (RFC 9051 §6.4.6).
+func (v *View) news(uids []uint32) (news map[uint32]bool) {
+	b := v.box
+	if v.modSeq == b.modSeq {
+		return nil
+	}
+	for _, uid := range uids {
+		i, ok := b.position(uid)
+		if !ok || b.letters[i].modSeq <= v.modSeq || v.own[uid] == b.letters[i].modSeq {
+			continue
+		}
+		if news == nil {
+			news = make(map[uint32]bool)
+		}
+		news[uid] = true
+	}
+	return news
 }
 
 // unmodified divides UIDs into those of letters whose MODSEQ is at most since,

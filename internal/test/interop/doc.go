@@ -1,6 +1,7 @@
 // Package interop runs facteur beside the programs that it has to get on
-// with: Debian's Postfix, Exim, OpenSMTPD, Dovecot, swaks, msmtp, mbsync, mutt,
-// curl and Python's smtplib and imaplib, each in a private copy with its own
+// with: Debian's Postfix, Exim, OpenSMTPD, Dovecot, swaks, msmtp, mbsync, offlineimap,
+// mutt, neomutt, alpine, fetchmail, getmail, imapfilter, mpop, curl, Perl's
+// Mail::IMAPClient, Python's smtplib, imaplib and poplib, each in a private copy with its own
 // configuration, spool and ports in a temporary directory. The Postfix and Dovecot
 // of the machine are never touched.
 //

@@ -99,9 +99,9 @@ func (d desk) write(t *testing.T, name, format string, args ...any) string {
 func (d desk) screen(t *testing.T, typed, command string) {
 	t.Helper()
 	typescript := filepath.Join(d.dir, "typescript")
-	out, err := TryRunEnv(t, []string{"TERM=xterm", "HOME=" + d.dir, "LANG=C"}, typed, Need(t, "script"), "-qec", "timeout --foreground 12 "+command, typescript)
+	out, err := TryRunEnv(t, []string{"TERM=xterm", "HOME=" + d.dir, "LANG=C"}, typed, Need(t, "script"), "-qec", "timeout --foreground 60 "+command, typescript)
 	if err != nil {
-		t.Errorf("%s: %v\n%.9000q", command, err, out)
+		t.Errorf("%s: %v\n%.2000q", command, err, out)
 	}
 	t.Cleanup(func() {
 		if seen, _ := os.ReadFile(typescript); t.Failed() {

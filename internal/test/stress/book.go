@@ -170,6 +170,7 @@ func (b *Book) identify(name string, uid uint32, f *fact, id string) {
 		return
 	}
 	f.id = id
+	b.letters[id].deleted = b.letters[id].deleted || f.deleted
 }
 
 // body: the bytes of a UID.

@@ -292,6 +292,7 @@ func (c *client) contents(v *view, m *message, items map[string]any) error {
 			if id == "" {
 				return fmt.Errorf("UID %d has no X-Letter: %q", m.uid, text)
 			}
+			m.known = true
 			c.book.seen(v.name, m.uid, id, v.selectedAt)
 		case name == "BODY[]" && m.uid != 0 && isText:
 			if items["RFC822.SIZE"] != fmt.Sprint(len(text)) {
@@ -347,7 +348,7 @@ func (c *client) learn() error {
 			return err
 		}
 		for n := range c.view.messages {
-			if m := &c.view.messages[n]; m.uid == 0 {
+			if m := &c.view.messages[n]; !m.known {
 				// Gone already, and not yet told: a server may keep silent about it.
 				return c.ok("NOOP")
 			}

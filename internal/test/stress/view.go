@@ -14,6 +14,7 @@ type message struct {
 	flags  string // sorted, without \Recent; "?" when they are not known yet
 	modseq uint64
 	told   bool // the flags came since the command was sent
+	known  bool // which letter it is
 }
 
 // view is what a client believes of the mailbox that it has selected: what SELECT and
@@ -143,10 +144,10 @@ func (v *view) ascending(n int) error {
 	return nil
 }
 
-// unknown are the sequence numbers of letters whose UIDs are not known, as a set; empty
-// when all are.
+// unknown are the sequence numbers of letters of which something is not known, as a
+// set; empty when all is.
 func (v *view) unknown() string {
-	first := slices.IndexFunc(v.messages, func(m message) bool { return m.uid == 0 || m.flags == "?" })
+	first := slices.IndexFunc(v.messages, func(m message) bool { return !m.known || m.flags == "?" })
 	if first < 0 {
 		return ""
 	}
