@@ -24,6 +24,7 @@ import (
 	"facteur/internal/net/certs"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
+	"facteur/internal/server/pop3d"
 	"facteur/internal/server/smtpd"
 	"facteur/internal/store/reputation"
 )
@@ -34,6 +35,8 @@ type doors struct {
 	budget *limit.Budget
 	crowd  *smtpd.Crowd
 	files  int // that the process may open
+	// maildrops are those that POP3 sessions have.
+	maildrops *pop3d.Maildrops
 
 	mu     sync.Mutex
 	open   map[conf.Socket]*door
@@ -58,7 +61,7 @@ func (a *App) openDoors(c *config.Config) error {
 	if err != nil {
 		a.warn("facteur/master", fmt.Sprintf("the limit of open files stays at %d: %v", files, err))
 	}
-	a.doors = &doors{files: files, crowd: smtpd.NewCrowd(), open: make(map[conf.Socket]*door)}
+	a.doors = &doors{files: files, crowd: smtpd.NewCrowd(), maildrops: pop3d.NewMaildrops(), open: make(map[conf.Socket]*door)}
 	a.doors.budget = limit.NewBudget(a.ceilings(c), func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
 	a.doors.gate = listen.NewGate(a.doors.budget, a.gateRules(c))
 	a.setLimits(c)
@@ -115,7 +118,7 @@ func (a *App) gateRules(c *config.Config) listen.Rules {
 // people tells that a service is for people who log in.
 func people(s config.Service) bool {
 	switch s {
-	case config.Submission, config.Submissions, config.IMAP, config.IMAPS:
+	case config.Submission, config.Submissions, config.IMAP, config.IMAPS, config.POP3, config.POP3S:
 		return true
 	}
 	return false
@@ -198,6 +201,14 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 		x.handler = imapd.New(imapd.Config{
 			Hostname: c.Hostname, Version: build.This().Version, TLS: tls,
 			MaxMessage: int64(c.MessageSizeLimit), Gate: a.gate, Open: a.openSpace, Events: a.events,
+		}).Serve
+		return x, nil
+	}
+	if l.Service == config.POP3 || l.Service == config.POP3S {
+		x.options.Busy = func(why string) []byte { return []byte("-ERR [SYS/TEMP] Not now: " + why + "\r\n") }
+		x.handler = pop3d.New(pop3d.Config{
+			Hostname: c.Hostname, Version: build.This().Version, TLS: tls, Gate: a.gate, Open: a.open,
+			Maildrops: a.doors.maildrops, Rules: func() *pop3d.Rules { return a.settings.Load().pop3 }, Events: a.events,
 		}).Serve
 		return x, nil
 	}

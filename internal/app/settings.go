@@ -15,6 +15,7 @@ import (
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
+	"facteur/internal/server/pop3d"
 	"facteur/internal/server/smtpd"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/list"
@@ -29,6 +30,7 @@ type settings struct {
 	schedule deliver.Schedule
 	outbound *deliver.Outbound
 	notices  bounce.Settings
+	pop3     *pop3d.Rules
 	// lists are what the rules ask, policies the servers beside them; see govern.
 	lists    *list.Set
 	policies *advice.Policies
@@ -44,6 +46,9 @@ func translate(c *config.Config) (*settings, error) {
 		return nil, err
 	}
 	if s.notices, err = c.NoticeRules(); err != nil {
+		return nil, err
+	}
+	if s.pop3, err = pop3Rules(c.POP3); err != nil {
 		return nil, err
 	}
 	for _, topic := range []event.Topic{event.Policy, event.Protocol} {

@@ -34,6 +34,7 @@ func (c *Config) Check() []error {
 	k.journey()
 	k.namespace()
 	k.session()
+	k.pop3()
 	k.preGreet()
 	k.dataDir()
 	return k.errs

@@ -104,6 +104,8 @@ type Config struct {
 	DefaultMailboxes []DefaultMailbox `toml:"default_mailbox"`
 	// Mailboxes that belong to the server.
 	PublicMailboxes []PublicMailbox `toml:"public_mailbox"`
+	// Fetching mail by POP3.
+	POP3 POP3Rules `toml:"pop3"`
 	// What an account may keep.
 	Mailbox Mailbox `toml:"mailbox"`
 	// How long it can be explained what happened to a message.
@@ -205,6 +207,7 @@ func Default() *Config {
 		Mailbox:          defaultMailbox(),
 		Namespace:        defaultNamespace(),
 		DefaultMailboxes: defaultMailboxes(),
+		POP3:             defaultPOP3(),
 		Access:           defaultAccess(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),

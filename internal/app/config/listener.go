@@ -18,8 +18,8 @@ type Listener struct {
 	// from users, STARTTLS and log-in required), "submissions" (the same under TLS
 	// from the first byte), "lmtp" (mail for mailboxes here, from another server of
 	// yours), "local" (mail from programs of this machine, by the command sendmail),
-	// "imap" (STARTTLS), "imaps" (TLS from the first byte). Who connects over loopback
-	// may log in without TLS.
+	// "imap" (STARTTLS), "imaps" (TLS from the first byte), "pop3" (STLS), "pop3s" (TLS
+	// from the first byte). Who connects over loopback may log in without TLS.
 	Service Service `toml:"service"`
 	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
 	// addresses. Without a port, the usual one of the service. Or a Unix socket,

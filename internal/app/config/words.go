@@ -17,23 +17,27 @@ const (
 	Submissions Service = "submissions"
 	IMAP        Service = "imap"
 	IMAPS       Service = "imaps"
+	POP3        Service = "pop3"
+	POP3S       Service = "pop3s"
 	LMTP        Service = "lmtp"
 	Local       Service = "local"
 )
 
 // planned are services that the settings file will know; naming one is no typing
 // error, and the message should not say that it is.
-var planned = []string{"pop3", "pop3s", "sieve", "http", "https"}
+var planned = []string{"sieve", "http", "https"}
 
 // Form says what a service may be.
-func (Service) Form() string { return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS) }
+func (Service) Form() string {
+	return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S)
+}
 
 // UnmarshalText takes the name of a service.
 func (s *Service) UnmarshalText(text []byte) error {
 	if slices.Contains(planned, string(text)) {
 		return fmt.Errorf("the service %q is not built yet; expected %s", text, s.Form())
 	}
-	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS)
+	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S)
 }
 
 // Port is the usual port of the service.
@@ -47,6 +51,10 @@ func (s Service) Port() uint16 {
 		return 143
 	case IMAPS:
 		return 993
+	case POP3:
+		return 110
+	case POP3S:
+		return 995
 	case LMTP:
 		return 24
 	}
@@ -54,7 +62,7 @@ func (s Service) Port() uint16 {
 }
 
 // ImplicitTLS says whether the connection begins with a TLS handshake.
-func (s Service) ImplicitTLS() bool { return s == Submissions || s == IMAPS }
+func (s Service) ImplicitTLS() bool { return s == Submissions || s == IMAPS || s == POP3S }
 
 // InetProtocols is which Internet protocols are used to reach others.
 type InetProtocols string

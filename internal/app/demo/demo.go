@@ -35,6 +35,8 @@ const (
 	submissionsPort = 2465
 	imapPort        = 2143
 	imapsPort       = 2993
+	pop3Port        = 2110
+	pop3sPort       = 2995
 )
 
 // socketPathMax is the longest path of a Unix socket.
@@ -114,7 +116,7 @@ name = "example.net"
 		port    int
 	}{
 		{config.SMTP, smtpPort}, {config.Submission, submissionPort}, {config.Submissions, submissionsPort},
-		{config.IMAP, imapPort}, {config.IMAPS, imapsPort},
+		{config.IMAP, imapPort}, {config.IMAPS, imapsPort}, {config.POP3, pop3Port}, {config.POP3S, pop3sPort},
 	} {
 		fmt.Fprintf(&b, "\n[[listen]]\nservice = %q\naddress = %q\n", l.service, loopback(l.port))
 	}
@@ -216,7 +218,7 @@ facteur's demo is running, on this machine only. Everything is in %[1]s
              the password of each is %[2]q
   mail in    smtp 2525
   mail out   submission 2587 (STARTTLS), submissions 2465 (TLS)
-  mailboxes  imap 2143 (STARTTLS), imaps 2993 (TLS)
+  mailboxes  imap 2143 (STARTTLS), imaps 2993 (TLS), pop3 2110 (STLS), pop3s 2995 (TLS)
   outside    accept.example takes all mail, reject.example knows nobody,
              defer.example always says "later", slow.example takes its time
 

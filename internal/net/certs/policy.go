@@ -68,6 +68,8 @@ func protocols(service string) []string {
 	switch service {
 	case "imap", "imaps":
 		return []string{"imap"} // RFC 7301 registry
+	case "pop3", "pop3s":
+		return []string{"pop3"} // as above
 	}
 	return []string{"smtp", "esmtp"} // not registered; what Exim offers
 }

@@ -17,7 +17,7 @@ func programOf(service string) string {
 	switch service {
 	case "smtp":
 		return "postfix/smtpd"
-	case "imap", "imaps":
+	case "imap", "imaps", "pop3", "pop3s":
 		return "dovecot"
 	}
 	return "postfix/" + service + "/smtpd"

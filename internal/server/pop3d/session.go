@@ -229,8 +229,8 @@ func (s *session) end(ctx context.Context) {
 	if text != "" {
 		s.wire.say("-ERR " + text)
 	}
+	s.leave(ctx) // before the answer to QUIT is sent: the client may come back at once
 	s.wire.close()
-	s.leave(ctx)
 	if text != "" && s.over != errDrained {
 		s.wire.conn.HangUp() //nolint:errcheck // the client may still be sending
 	}

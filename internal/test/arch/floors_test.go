@@ -42,6 +42,7 @@ var edges = map[string]string{
 	"net/tlspolicy → net/dns":          "a domain's TLS policy stands in the DNS",
 	"net/tlspolicy → net/smtpc":        "a policy says what TLS a connection has to have",
 	"server/smtpd → server/listen":     "doors share the way they accept, count and drain",
+	"server/pop3d → server/listen":     "doors share the way they accept, count and drain",
 	"server/imapd → server/listen":     "doors share the way they accept, count and drain",
 	"app → app/config":                 "the house is built from its settings",
 	"app → app/control":                "the server answers the admin's commands",
