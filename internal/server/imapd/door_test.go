@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -136,7 +137,7 @@ func TestGuessing(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	line := rec.all()
-	if !strings.Contains(line, "(auth failed, 3 attempts in ") || !strings.Contains(line, " secs): user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, session=<") {
+	if !strings.Contains(line, "(auth failed, 3 attempts in ") || !strings.Contains(line, " secs): user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<") {
 		t.Error(line)
 	}
 	for _, secret := range []string{"wrong", "secret"} {
@@ -237,7 +238,7 @@ func TestImplicitTLSAndIdleDeadline(t *testing.T) {
 		t.Error(l)
 	}
 	<-ended
-	if all := h.events.all(); !strings.Contains(all, "imap-login: Login: user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, TLS, session=<") ||
+	if all := h.events.all(); !strings.Contains(all, "imap-login: Login: user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, mpid=") ||
 		!strings.Contains(all, "imap(alice)<") {
 		t.Error(all)
 	}
@@ -272,18 +273,20 @@ func TestExplain(t *testing.T) {
 }
 
 func TestLogLines(t *testing.T) {
-	w := who{User: "a>, rip=1.2.3.4\r\n<b", Remote: "192.0.2.1", Local: "192.0.2.2", TLS: true, Session: "S"}
+	w := who{"a>, rip=1.2.3.4\r\n<b", listen.Guest{Remote: "192.0.2.1", Local: "192.0.2.2", TLS: true, Session: "S"}}
+	pid := os.Getpid()
 	_, got := LoggedIn{who: w, Method: "PLAIN"}.Line()
-	if want := "imap-login: Login: user=<a?, rip=1.2.3.4???b>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, TLS, session=<S>"; got != want {
+	if want := fmt.Sprintf("imap-login: Login: user=<a?, rip=1.2.3.4???b>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, mpid=%d, TLS, session=<S>", pid); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 	w.User = "alice"
 	_, got = LoggedOut{who: w, In: 261, Out: 41432, Err: errLogout}.Line()
-	if want := "imap(alice)<S>: Logged out in=261 out=41432"; got != want {
+	const more = " deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0"
+	if want := fmt.Sprintf("imap(alice)<%d><S>: Disconnected: Logged out in=261 out=41432", pid) + more; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 	_, got = LoggedOut{who: w, In: 1, Out: 2, Err: io.EOF}.Line()
-	if want := "imap(alice)<S>: Disconnected: Connection closed in=1 out=2"; got != want {
+	if want := fmt.Sprintf("imap(alice)<%d><S>: Disconnected: Connection closed in=1 out=2", pid) + more; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }

@@ -3,8 +3,10 @@ package imapd
 import (
 	"fmt"
 	"log/slog"
-	"strings"
+	"os"
 	"time"
+
+	"facteur/internal/server/listen"
 )
 
 // program is the name of these events in the traditional log.
@@ -12,10 +14,8 @@ const program = "dovecot"
 
 // who is what all events of a session tell.
 type who struct {
-	User          string // as the client wrote it; "" before a log-in
-	Remote, Local string // addresses
-	TLS           bool
-	Session       string
+	User string // as the client wrote it; "" before a log-in
+	listen.Guest
 }
 
 func (w who) attrs(more ...slog.Attr) []slog.Attr {
@@ -23,35 +23,6 @@ func (w who) attrs(more ...slog.Attr) []slog.Attr {
 		slog.String("user", w.User), slog.String("client", w.Remote), slog.Bool("tls", w.TLS),
 		slog.String("session", w.Session),
 	}, more...)
-}
-
-// tail is the end of Dovecot's log-in lines, which fail2ban reads.
-func (w who) tail(method string) string {
-	text := "user=<" + printable(w.User) + ">"
-	if method != "" {
-		text += ", method=" + printable(method)
-	}
-	text += ", rip=" + w.Remote + ", lip=" + w.Local
-	if w.TLS {
-		text += ", TLS"
-	}
-	return text + ", session=<" + w.Session + ">"
-}
-
-// printable makes what a client wrote fit for a line of the log, where it must
-// not look like another field or another line.
-func printable(s string) string {
-	const most = 100
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '<' || r == '>' || r == '\u2028' || r == '\u2029' || r >= 0x80 && r < 0xa0 || r == '\ufffd' {
-			return '?'
-		}
-		return r
-	}, s)
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "..."
-	}
-	return s
 }
 
 // LoggedIn: a user gave the right password.
@@ -69,7 +40,9 @@ func (e LoggedIn) Record() (string, []slog.Attr) {
 }
 
 // Line implements event.Event.
-func (e LoggedIn) Line() (string, string) { return program, "imap-login: Login: " + e.tail(e.Method) }
+func (e LoggedIn) Line() (string, string) {
+	return program, "imap-login: Login: " + e.LoginTail(e.User, e.Method)
+}
 
 // AuthFailed: a log-in was refused. The traditional line comes once, when the
 // connection ends: LoginAborted.
@@ -96,7 +69,7 @@ func (e AuthFailed) Line() (string, string) {
 	if e.Why == nil {
 		return program, ""
 	}
-	return program, fmt.Sprintf("imap-login: Error: auth unavailable (%s): %s", printable(e.Why.Error()), e.tail(e.Method))
+	return program, fmt.Sprintf("imap-login: Error: auth unavailable (%s): %s", listen.Printable(e.Why.Error()), e.Tail(e.User, e.Method))
 }
 
 // LoginAborted: a connection ended before anybody logged in.
@@ -119,17 +92,17 @@ func (e LoginAborted) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e LoginAborted) Line() (string, string) {
-	secs := int(e.Took.Seconds())
-	if e.Attempts == 0 {
-		return program, fmt.Sprintf("imap-login: Disconnected: %s (no auth attempts in %d secs): %s", reason(e.Err), secs, e.tail(""))
+	why := reason(e.Err)
+	if e.Err == errLogout {
+		why = "Aborted login by logging out"
 	}
-	return program, fmt.Sprintf("imap-login: Disconnected: %s (auth failed, %d attempts in %d secs): %s",
-		reason(e.Err), e.Attempts, secs, e.tail(e.Method))
+	return program, "imap-login: " + e.Aborted(why, e.Attempts, e.Took, e.User, e.Method)
 }
 
 // LoggedOut: the session of a user ended.
 type LoggedOut struct {
 	who
+	counts
 	In, Out int64 // octets
 	Err     error
 }
@@ -139,17 +112,16 @@ func (LoggedOut) Level() slog.Level { return slog.LevelInfo }
 
 // Record implements event.Event.
 func (e LoggedOut) Record() (string, []slog.Attr) {
-	return "imap session ended", e.attrs(slog.Int64("in", e.In), slog.Int64("out", e.Out),
+	return "imap session ended", e.attrs(slog.Int64("deleted", e.deleted), slog.Int64("expunged", e.expunged), slog.Int64("bodies", e.bodies),
+		slog.Int64("in", e.In), slog.Int64("out", e.Out),
 		slog.String("reason", reason(e.Err)))
 }
 
 // Line implements event.Event.
 func (e LoggedOut) Line() (string, string) {
-	text := reason(e.Err)
-	if text != "Logged out" {
-		text = "Disconnected: " + text
-	}
-	return program, fmt.Sprintf("imap(%s)<%s>: %s in=%d out=%d", printable(e.User), e.Session, text, e.In, e.Out)
+	return program, fmt.Sprintf("imap(%s)<%d><%s>: Disconnected: %s in=%d out=%d deleted=%d expunged=%d trashed=0 hdr_count=%d hdr_bytes=%d body_count=%d body_bytes=%d",
+		listen.Printable(e.User), os.Getpid(), e.Session, reason(e.Err), e.In, e.Out,
+		e.deleted, e.expunged, e.headers, e.headerBytes, e.bodies, e.bodyBytes)
 }
 
 // Failed: a command could not be carried out, by our own fault.
@@ -169,7 +141,7 @@ func (e Failed) Record() (string, []slog.Attr) {
 
 // Line implements event.Event.
 func (e Failed) Line() (string, string) {
-	return program, fmt.Sprintf("imap(%s)<%s>: Error: %s: %s", printable(e.User), e.Session, e.Command, printable(e.Err.Error()))
+	return program, fmt.Sprintf("imap(%s)<%d><%s>: Error: %s: %s", listen.Printable(e.User), os.Getpid(), e.Session, e.Command, listen.Printable(e.Err.Error()))
 }
 
 // reason is why a session ended, in a few words of our own.
@@ -178,21 +150,20 @@ func reason(err error) string {
 	case err == nil || err == errLogout || err == errUnauthenticated:
 		return "Logged out"
 	case text != "":
-		return printable(text)
+		return listen.Printable(text)
 	case ended(err):
 		return "Connection closed"
 	}
-	return "Connection closed: " + printable(err.Error())
+	return "Connection closed: " + listen.Printable(err.Error())
 }
 
 func (s *session) who() who {
-	return who{User: s.user, Remote: s.wire.conn.Remote.Addr().String(), Local: s.wire.conn.Local.Addr().String(),
-		TLS: s.wire.conn.TLS() != nil, Session: s.id}
+	return who{User: s.user, Guest: s.wire.conn.Guest(s.id)}
 }
 
 func (s *session) sayEnd() {
 	if s.space != nil {
-		s.emit(LoggedOut{who: s.who(), In: s.wire.in, Out: s.wire.out, Err: s.over})
+		s.emit(LoggedOut{who: s.who(), counts: s.counts, In: s.wire.in, Out: s.wire.out, Err: s.over})
 		return
 	}
 	w := s.who()

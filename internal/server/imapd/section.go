@@ -36,7 +36,9 @@ func (s *session) fetchSection(l *letter, it *fetchItem) error {
 		s.enc.Raw("NIL")
 		return nil
 	}
-	return s.sendSpan(l, sp.cut(it.Partial))
+	sp = sp.cut(it.Partial)
+	s.counts.fetched(it.Section, sp.size())
+	return s.sendSpan(l, sp)
 }
 
 // sendSpan streams a stretch of the message: memory is one buffer.
@@ -181,6 +183,7 @@ func (s *session) streamFields(l *letter, it *fetchItem, sp span) error {
 		return err
 	}
 	want := span{0, int64(total)}.cut(it.Partial)
+	s.counts.fetched(it.Section, want.size())
 	s.enc.Literal(want.size())
 	return f.writeTo(&window{w: textWriter{s}, span: want})
 }

@@ -35,6 +35,7 @@ type session struct {
 // when he logs out and the connection stays (UNAUTHENTICATE), so that nobody gets to
 // see what another left (ATTACKS IMAP-024): whatever a command keeps stands here.
 type personal struct {
+	counts   counts
 	user     string
 	space    *namespace.Space // nil before the log-in
 	view     *mailbox.View    // nil unless a mailbox is selected

@@ -1,22 +1,19 @@
 package imapd
 
-import (
-	"net/netip"
+import "facteur/internal/base/event"
 
-	"facteur/internal/base/event"
-)
-
-// Step implements event.Stepper. Log-ins that succeed are no steps: a mail program
-// makes hundreds a day, and no letter's way depends on them.
-func (e AuthFailed) Step() event.Step {
-	s := event.Step{Kind: event.LoginFailed, Session: e.Session, Service: "imap", Account: e.User}
-	s.Client.Addr, _ = netip.ParseAddr(e.Remote)
-	s.Sentence = s.Client.String() + " tried to log in as \"" + e.User + "\" by " + e.Method + " to read mail and was refused"
-	if e.Why != nil {
-		s.Sentence += "; whether the password was right could not be found out"
-	}
-	s.Sentence += "."
-	return s
+// Step implements event.Stepper.
+func (e LoggedIn) Step() event.Step {
+	return e.LoginStep(event.LoggedIn, "imap", e.User, " logged in as \""+e.User+"\" by "+e.Method+" to read mail.")
 }
 
-var _ event.Stepper = AuthFailed{}
+// Step implements event.Stepper.
+func (e AuthFailed) Step() event.Step {
+	text := " tried to log in as \"" + e.User + "\" by " + e.Method + " to read mail and was refused"
+	if e.Why != nil {
+		text += "; whether the password was right could not be found out"
+	}
+	return e.LoginStep(event.LoginFailed, "imap", e.User, text+".")
+}
+
+var _ = []event.Stepper{LoggedIn{}, AuthFailed{}}

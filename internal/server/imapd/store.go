@@ -23,6 +23,7 @@ func (s *session) store(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.counts.stored(a, len(letters))
 	failed := s.modified(c.Name, modified)                      // before message numbers change
 	if err := s.announce(ctx, mayExpunge(c.Name)); err != nil { // new keywords go first
 		return "", err
@@ -89,10 +90,12 @@ func (s *session) expunge(ctx context.Context, c imap.Command) (string, error) {
 			return "EXPUNGE completed", nil
 		}
 	}
+	before := s.view.Len()
 	if err := s.view.Expunge(ctx, uids); err != nil {
 		return "", err
 	}
 	code, err := s.sayGone(ctx)
+	s.counts.expunged += max(0, int64(before)-int64(s.view.Len()))
 	return code + "EXPUNGE completed", err
 }
 
