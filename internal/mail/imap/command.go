@@ -103,7 +103,7 @@ func (d *Decoder) args(name string) any {
 func (d *Decoder) grammar(name string) (read func() any, known bool) {
 	for _, family := range []func(string) (func() any, bool){
 		d.sessionGrammar, d.mailboxGrammar, d.letterGrammar, d.searchGrammar,
-		d.rightsGrammar, d.metadataGrammar,
+		d.rightsGrammar, d.metadataGrammar, d.notifyGrammar,
 	} {
 		if read, known = family(name); known {
 			return read, known

@@ -16,7 +16,7 @@ func (s *session) capabilities() string {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
 	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities,
-		rightsCapabilities, metadataCapabilities} {
+		rightsCapabilities, metadataCapabilities, notifyCapabilities} {
 		names = append(names, family...)
 	}
 	return strings.Join(names, " ")

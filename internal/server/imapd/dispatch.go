@@ -43,7 +43,7 @@ func (s *session) dispatch(ctx context.Context, c imap.Command) (string, error) 
 func (s *session) handler(name string) (handler, when) {
 	for _, family := range []func(string) (handler, when){
 		s.sessionCommand, s.mailboxCommand, s.letterCommand, s.searchCommand,
-		s.rightsCommand, s.metadataCommand,
+		s.rightsCommand, s.metadataCommand, s.notifyCommand,
 	} {
 		if h, w := family(name); h != nil {
 			return h, w
@@ -151,6 +151,8 @@ func (s *session) allowed(w when) error {
 		return &imap.SyntaxError{Text: "No mailbox is selected"}
 	case w == writable && s.view.ReadOnly():
 		return errReadOnly
+	case w >= selected:
+		return s.view.Readable() // the right to may have been taken away
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	}
 	job := newFetchJob(a.Items)
 	job.alone = seqs.Count() == 1
-	job.marks = !s.view.ReadOnly() && slices.ContainsFunc(a.Items, marksSeen)
+	job.marks = !s.view.ReadOnly() && s.view.Rights().Has(mailbox.RightSeen) && slices.ContainsFunc(a.Items, marksSeen)
 	if err := s.fetchAll(ctx, job, seqs); err != nil {
 		return "", err
 	}

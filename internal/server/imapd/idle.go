@@ -48,10 +48,13 @@ func (s *session) attend() (leave func()) {
 
 // news tells what happened and sends it off.
 func (s *session) news(ctx context.Context) error {
-	if s.view != nil {
+	if g, ok := s.selectedGroup(); s.view != nil && (!ok || g.Events != 0) {
 		if err := s.announce(ctx, true); err != nil {
 			return err
 		}
+	}
+	if err := s.sayEvents(ctx); err != nil {
+		return err
 	}
 	return s.enc.Flush()
 }

@@ -24,6 +24,7 @@ type session struct {
 	id     string // for the log, and for people who ask about an error
 
 	began    time.Time
+	notices  *notice // what NOTIFY asked for, nil before it
 	failures authFailures
 	bad      int   // commands that made no sense
 	over     error // why the session ends; errLogout if the client wished it
@@ -65,12 +66,25 @@ func (s *session) run(ctx context.Context) {
 	s.untagged("OK [CAPABILITY " + s.capabilities() + "] " + s.server.config.Hostname + " ready")
 	for s.over == nil {
 		if s.over = s.enc.Flush(); s.over == nil {
-			s.over = s.wire.await(s.wire.patience(), nil)
+			s.over = s.await(ctx)
 		}
 		if s.over == nil {
 			s.command(ctx)
 		}
 	}
+}
+
+// await waits for the next command. Where NOTIFY asked for it, news are told meanwhile.
+func (s *session) await(ctx context.Context) error {
+	pause := s.pause(ctx)
+	if pause == nil {
+		return s.wire.await(s.wire.patience(), nil)
+	}
+	defer s.attend()()
+	if err := s.push(ctx); err != nil {
+		return err
+	}
+	return s.wire.await(s.wire.patience(), pause)
 }
 
 // end says good-bye where the client did not, and gives everything back.
@@ -89,6 +103,7 @@ func (s *session) end(ctx context.Context) {
 // depart gives back what belongs to the user, if there is one, and tells of the end.
 func (s *session) depart() {
 	s.closeView()
+	s.forgetNotify()
 	if s.space != nil {
 		s.space.Close()
 	}

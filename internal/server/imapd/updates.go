@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,10 +12,17 @@ import (
 
 // announce tells the client what happened to the selected mailbox.
 func (s *session) announce(ctx context.Context, expunges bool) error {
+	before := s.view.Len()
 	changes, err := s.view.Poll(ctx, expunges)
 	if err != nil {
 		return err
 	}
+	for _, c := range changes {
+		if c.Kind == mailbox.Expunged {
+			before--
+		}
+	}
+	changes = s.filtered(changes)
 	if slices.ContainsFunc(changes, func(c mailbox.Change) bool { return c.Kind == mailbox.KeywordsChanged }) {
 		s.sayKeywords() // before the first letter that has a new one
 	}
@@ -22,7 +30,7 @@ func (s *session) announce(ctx context.Context, expunges bool) error {
 	for _, c := range s.sayRemovals(changes) {
 		s.sayChange(c)
 	}
-	return s.refreshContexts(ctx)
+	return errors.Join(s.sayArrived(ctx, before), s.refreshContexts(ctx))
 }
 
 // sayRemovals tells which messages are gone, and gives the changes that are left:

@@ -511,6 +511,16 @@ func (a *Account) subscribe(name string, on bool) error {
 	return err
 }
 
+// Subscriptions is the names on the list, there or not.
+func (a *Account) Subscriptions(ctx context.Context) ([]string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return nil, err
+	}
+	return a.readSubscriptions()
+}
+
 // readSubscriptions reads the file of Dovecot and Courier: a folder's directory
 // a line, without its first dot. Newer Dovecots write a header "V\t2" and tabs
 // between levels; that is read too.

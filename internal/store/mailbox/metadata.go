@@ -53,6 +53,7 @@ type notes struct {
 	mu     sync.Mutex
 	read   bool
 	values map[noteKey]string
+	last   []string // names of entries that changed lately
 }
 
 func (n *notes) load(f vfs.FS, path string) error {
@@ -190,6 +191,7 @@ func (a *Account) Annotate(ctx context.Context, name string, s Subject, list []A
 	}); err != nil {
 		return err
 	}
+	n.remember(list)
 	a.Announce(name, NoticeMetadata)
 	return nil
 }
@@ -240,6 +242,32 @@ func annotate(values map[noteKey]string, s Subject, list []Annotation, b *box) e
 		}
 	}
 	return nil
+}
+
+// maxLast is how many names of changed entries are kept for who watches.
+const maxLast = 20
+
+func (n *notes) remember(list []Annotation) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, one := range list {
+		if !slices.Contains(n.last, one.Entry) {
+			n.last = append(n.last, one.Entry)
+		}
+	}
+	n.last = n.last[max(0, len(n.last)-maxLast):]
+}
+
+// ChangedEntries are the names of entries that were changed lately, of a mailbox or of
+// the account.
+func (a *Account) ChangedEntries(ctx context.Context, name string) ([]string, error) {
+	n, _, _, err := a.notesOf(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.last), nil
 }
 
 // metadataBytes is what the account's annotations count, but for one mailbox's.

@@ -41,6 +41,7 @@ type Watch struct {
 	C    <-chan struct{} // gets a token when Next has something
 	acct *Account
 	c    chan struct{}
+	call func() // by Account.mu
 
 	mu      sync.Mutex
 	kinds   map[string]uint16 // by mailbox: bits by kind
@@ -121,6 +122,17 @@ func (w *Watch) put(name, old string, kind NoticeKind) {
 	case w.c <- struct{}{}:
 	default:
 	}
+	if w.call != nil {
+		w.call()
+	}
+}
+
+// OnNotice has f called whenever Next has something, beside the token of C. f is
+// called under a lock of the account: it must neither wait nor call back.
+func (w *Watch) OnNotice(f func()) {
+	w.acct.mu.Lock()
+	defer w.acct.mu.Unlock()
+	w.call = f
 }
 
 // Announce tells those who watch of something that the engine does not know of,

@@ -251,6 +251,14 @@ func (v *View) needs(want Rights) error {
 	return ErrNoPermission
 }
 
+// Readable is an error when the session may no longer read the mailbox.
+func (v *View) Readable() error {
+	if v.may == nil {
+		return nil
+	}
+	return v.needs(RightRead)
+}
+
 // changeable is the flags among f that the session may change, with an error if
 // it is none of them (RFC 4314 §4).
 func (v *View) changeable(f Flags) (Flags, error) {

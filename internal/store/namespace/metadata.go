@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"facteur/internal/store/mailbox"
@@ -53,4 +54,22 @@ func (s *Space) Annotate(ctx context.Context, wire string, list []mailbox.Annota
 		return mailbox.ErrNoPermission
 	}
 	return s.own.Annotate(ctx, "", mailbox.Subject{Address: s.user, Owner: true}, list)
+}
+
+// Changed is the names of annotations that were changed lately, as far as the user may
+// see them.
+func (s *Space) Changed(ctx context.Context, wire string) ([]string, error) {
+	if wire == "" {
+		return s.own.ChangedEntries(ctx, "")
+	}
+	p, _, err := s.Enter(ctx, wire, mailbox.RightRead)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	names, err := p.Account.ChangedEntries(ctx, p.Name)
+	if !p.Own() { // the private ones are somebody else's
+		names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "/shared/") })
+	}
+	return names, err
 }

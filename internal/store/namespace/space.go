@@ -410,3 +410,41 @@ func (h *House) learn(ctx context.Context, a *mailbox.Account, owner string) err
 	}
 	return h.shares.set(owner, grants)
 }
+
+// IsSelected says whether this is the mailbox of the view.
+func (s *Space) IsSelected(wire string) bool {
+	return s.selected != nil && s.Same(s.selected.Wire, wire)
+}
+
+// IsPersonal says whether a name is one of the user's own.
+func (s *Space) IsPersonal(wire string) bool {
+	n, ok := s.settings.parse(wire)
+	return ok && n.kind == personal
+}
+
+// Same says whether two names mean the same mailbox.
+func (s *Space) Same(a, b string) bool {
+	x, ok := s.settings.parse(a)
+	y, good := s.settings.parse(b)
+	return ok && good && x == y
+}
+
+// Below says whether a name is below another.
+func (s *Space) Below(parent, wire string) bool {
+	n, ok := s.settings.parse(parent)
+	return ok && strings.HasPrefix(wire, s.settings.wire(n)+s.Separator())
+}
+
+// Subscribed is the names that the user is subscribed to.
+func (s *Space) Subscribed(ctx context.Context) (map[string]bool, error) {
+	names, err := s.own.Subscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]bool, len(names))
+	for _, inner := range names {
+		n, _ := s.settings.subscribedName(inner)
+		out[s.settings.wire(n)] = true
+	}
+	return out, nil
+}
