@@ -158,3 +158,142 @@ func BenchmarkRest(b *testing.B) {
 		}
 	}
 }
+
+// benchBox is a mailbox of n letters that a session has open.
+func benchBox(b *testing.B, n int) (*Account, *View) {
+	b.Helper()
+	home := b.TempDir()
+	fill(b, home, n)
+	s := New(vfs.OS{}, event.Discard)
+	b.Cleanup(func() { s.Close() })
+	a, err := s.Open(bg, Owner{Home: home})
+	if err != nil {
+		b.Fatal(err)
+	}
+	v, err := a.Select(bg, "INBOX", false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return a, v
+}
+
+func BenchmarkAppend(b *testing.B) {
+	a, _ := benchBox(b, 1000)
+	text := letterText("x") + strings.Repeat("line of text\r\n", 200)
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			if _, _, err := a.Append(bg, "INBOX", strings.NewReader(text), int64(len(text)), AppendOptions{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("eight at once", func(b *testing.B) {
+		b.SetParallelism(4)
+		b.RunParallel(func(p *testing.PB) {
+			for p.Next() {
+				if _, _, err := a.Append(bg, "INBOX", strings.NewReader(text), int64(len(text)), AppendOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkThousand copies and moves a thousand letters.
+func BenchmarkThousand(b *testing.B) {
+	_, v := benchBox(b, 10_000)
+	uids := v.uids[:1000]
+	b.Run("copy", func(b *testing.B) {
+		for b.Loop() {
+			if _, _, err := v.Copy(bg, uids, "Archive"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("move and expunge", func(b *testing.B) {
+		for i := 0; b.Loop() && (i+1)*1000 < len(v.uids); i++ {
+			if _, _, err := v.Move(bg, v.uids[i*1000:(i+1)*1000], "Trash"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkExpunge10k(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		_, v := benchBox(b, 10_000)
+		if _, err := v.Store(bg, v.uids, FlagsAdd, Flags{System: Deleted}); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if err := v.Expunge(bg, nil); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := v.Poll(bg, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkMinute is what a session does again and again in a large mailbox.
+func BenchmarkMinute(b *testing.B) {
+	a, v := benchBox(b, 100_000)
+	b.Run("letters", func(b *testing.B) {
+		for b.Loop() {
+			for range v.Letters(all(v)) {
+			}
+		}
+	})
+	b.Run("poll", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := v.Poll(bg, true); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("flag and poll", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			op := []FlagOp{FlagsAdd, FlagsRemove}[i%2]
+			if _, err := v.Store(bg, v.uids[50_000:50_001], op, Flags{System: Flagged}); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := v.Poll(bg, true); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("delivery and poll", func(b *testing.B) {
+		i := 0
+		for b.Loop() {
+			i++
+			name := filepath.Join(a.root, "new", fmt.Sprintf("17600%05d.M1Q%dR0.facteur,S=6,W=6", i, i))
+			if err := os.WriteFile(name, []byte("a\r\nb\r\n"), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			if c, err := v.Poll(bg, true); err != nil || len(c) == 0 {
+				b.Fatal(c, err)
+			}
+		}
+	})
+	b.Run("select", func(b *testing.B) {
+		for b.Loop() {
+			w, err := a.Select(bg, "INBOX", true)
+			if err != nil {
+				b.Fatal(err)
+			}
+			w.Close()
+		}
+	})
+	b.Run("open 1000", func(b *testing.B) {
+		for b.Loop() {
+			for _, uid := range v.uids[:1000] {
+				r, err := v.Open(bg, uid)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Close()
+			}
+		}
+	})
+}
