@@ -34,12 +34,17 @@ type Account struct {
 	poking    atomic.Bool // a poke waits for mu
 	delivered atomic.Bool // letters came that no poke has looked for
 
+	used   atomic.Int64          // when an operation began, in ns
+	shared atomic.Pointer[index] // idx, for who reads letters; nil while it is closed
+
 	notes notes // METADATA of the account itself
 
 	// mu is held by whoever changes files or index, or compares the two. What a
 	// loaded box shows has a lock of its own.
 	mu        sync.Mutex
 	started   bool
+	asleep    bool        // started, but the index is closed: see sleep.go
+	drowsy    *time.Timer // runs while the index is open
 	owner     Owner
 	idx       *index
 	state     state // as facteur-uids has it
@@ -71,7 +76,7 @@ func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.owner = o
-	if a.started && rested && !a.idx.there() {
+	if a.started && rested && !a.asleep && !a.idx.there() {
 		if err := a.stop(); err != nil {
 			a.warn("closing an index that was taken away: " + err.Error())
 		}
@@ -79,19 +84,18 @@ func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 	if a.started {
 		return nil
 	}
+	a.asleep = false
 	if err := a.begin(ctx); err != nil {
-		if a.idx != nil {
-			a.idx.close()
-		}
 		return fmt.Errorf("mailboxes in %s: %w", a.home, err)
 	}
 	a.started = true
+	a.touch()
 	a.digests.Open()
 	return nil
 }
 
 // begin is start for a closed account.
-func (a *Account) begin(ctx context.Context) error {
+func (a *Account) begin(ctx context.Context) (err error) {
 	if _, err := maildir.Create(a.store.fs, a.root); err != nil {
 		return err
 	}
@@ -102,6 +106,18 @@ func (a *Account) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			a.shared.Store(nil)
+			a.store.slept(a)
+			a.idx.close()
+		}
+	}()
+	return a.settleIn(ctx, known)
+}
+
+// settleIn does what an earlier run left, and makes what is missing.
+func (a *Account) settleIn(ctx context.Context, known bool) error {
 	if err := a.loadTodos(ctx); err != nil {
 		return err
 	}
@@ -145,9 +161,11 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	if known || missing == nil {
 		a.warn("making the index anew", slog.Any("reason", cmpErr(err, missing)))
 	}
-	if a.idx, err = createIndex(path); err != nil {
+	x, err := createIndex(path)
+	if err != nil {
 		return known, err
 	}
+	a.use(x)
 	a.epoch, a.changes, a.founding = 0, 0, true
 	// A run that did not end may have given numbers up to what it had reserved.
 	a.validity = max(a.validity, a.state.Validity)
@@ -167,7 +185,7 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 	if err != nil {
 		return corruptIf(err)
 	}
-	a.idx = x
+	a.use(x)
 	err = a.loadBoxes(ctx)
 	if err == nil && !(known && a.state.vouches(a.epoch, a.changes)) {
 		err = fmt.Errorf("%w: it is not the one last used", errCorrupt)
@@ -179,6 +197,7 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 		}
 	}
 	if err != nil {
+		a.shared.Store(nil)
 		x.close()
 		a.idx = nil
 		a.boxes = map[string]*box{}
@@ -288,15 +307,20 @@ func (a *Account) stop() error {
 	}
 	a.started = false
 	a.digests.Close()
-	ctx := context.Background()
-	a.writeLists(ctx)
-	var err error
-	if len(a.done) > 0 || a.anyUnsaved() {
-		err = a.write(ctx, a.saveBoxes)
+	if a.drowsy != nil {
+		a.drowsy.Stop()
+		a.drowsy = nil
 	}
 	for _, b := range a.boxes {
-		b.end()
+		defer b.end()
 	}
+	if a.asleep {
+		a.asleep = false
+		return nil
+	}
+	err := a.settle()
+	a.shared.Store(nil)
+	a.store.slept(a)
 	if cerr := a.idx.close(); err == nil {
 		err = cerr
 	}
@@ -348,6 +372,10 @@ func (a *Account) ready(ctx context.Context) error {
 		return errors.New("account is closed")
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.touch()
+	if err := a.awake(ctx); err != nil {
 		return err
 	}
 	if err := a.finish(ctx); err != nil {

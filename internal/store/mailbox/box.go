@@ -68,6 +68,7 @@ type box struct {
 	letters  []letter // ascending by uid, when loaded
 	keywords []string // by number
 	sets     []keywordSet
+	resting  bool   // letters are not in memory though sessions are there
 	buried   []tomb // letters that are gone but not for every session
 	removals uint64 // how many times letters were removed
 }
@@ -102,7 +103,7 @@ func (b *box) load(ctx context.Context) error {
 		return err
 	}
 	b.mu.Lock()
-	b.letters = letters
+	b.letters, b.resting = letters, false
 	b.mu.Unlock()
 	b.loaded = true
 	return nil
@@ -125,7 +126,7 @@ func (b *box) readLetters(ctx context.Context) ([]letter, error) {
 // unload forgets the letters when the last session has left.
 func (b *box) unload() {
 	b.mu.Lock()
-	b.letters, b.buried = nil, nil
+	b.letters, b.buried, b.resting = nil, nil, false
 	b.mu.Unlock()
 	b.loaded = false
 }

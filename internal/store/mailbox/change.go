@@ -56,6 +56,9 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 	if err != nil {
 		return nil, nil, err
 	}
+	if v.own == nil {
+		v.own = make(map[uint32]uint64, len(d.changed))
+	}
 	for _, l := range d.changed {
 		if !news[l.uid] {
 			v.own[l.uid] = l.modSeq

@@ -37,6 +37,11 @@ func (b *box) check(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(b.views) > 0 {
+		if err := b.load(ctx); err != nil {
+			return err
+		}
+	}
 	files, err := b.list(true)
 	if err != nil {
 		return err

@@ -166,6 +166,27 @@ func TestCrashes(t *testing.T) {
 			return oneOf(got, before, after)
 		})
 	})
+	t.Run("IMAP-018 INV-09 sleep and wake", func(t *testing.T) {
+		after := map[string][]string{"INBOX": {"0", "1", "2", "new"}}
+		everyCut(t, func(a *Account, v *View) error {
+			if _, err := v.Store(bg, []uint32{1}, FlagsAdd, Flags{System: Seen}); err != nil {
+				return err
+			}
+			a.mu.Lock()
+			err := a.sleep()
+			a.mu.Unlock()
+			if err != nil {
+				return err
+			}
+			_, _, err = a.Append(bg, "INBOX", strings.NewReader(letterText("new")), 0, AppendOptions{})
+			return err
+		}, func(got map[string][]string, done, lost bool) error {
+			if done {
+				return oneOf(got, after)
+			}
+			return oneOf(got, before, after)
+		})
+	})
 	t.Run("IMAP-018 INV-09 multiappend", func(t *testing.T) {
 		after := map[string][]string{"INBOX": {"0", "1", "2", "new", "newer"}}
 		everyCut(t, func(a *Account, v *View) error {

@@ -128,6 +128,13 @@ func (a *Account) commit(ctx context.Context, c *change) error {
 		if err := d.b.loadKeywords(ctx); err != nil {
 			return err
 		}
+		if len(d.b.views) > 0 { // they must hear of it
+			if err := d.b.load(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, d := range c.deltas {
 		d.b.where.hold()
 	}
 	err := a.write(ctx, func(tx *sql.Tx) error {
@@ -162,6 +169,11 @@ func (a *Account) carryOut(ctx context.Context, c *change) error {
 	if len(c.todos) == 0 {
 		return nil
 	}
+	boxes := make([]*box, len(c.deltas))
+	for i, d := range c.deltas {
+		boxes[i] = d.b
+	}
+	defer a.quietly(len(c.todos), boxes...)()
 	a.todos = c.todos
 	if err := a.finish(ctx); err != nil {
 		a.warn("files of an account can't be brought up to date: " + err.Error())

@@ -122,7 +122,11 @@
 // # In memory
 //
 // A mailbox that some session has open takes 40 bytes a letter, shared, and 4
-// bytes a letter for each session; else only its row. The index of an account stays
-// open for ten seconds after the last session, of at most a hundred accounts. One mutex per account
+// bytes a letter for each session; else only its row. After ten seconds without an
+// operation the index of an account is closed, though sessions wait in IDLE: then
+// only their 4 bytes a letter stay in memory, the lists are written and
+// facteur-uids says "open false". The next operation opens it again, if it is the
+// same; if it was taken away meanwhile the sessions find their mailbox gone. At
+// most five hundred indexes are open, the last used ones. One mutex per account
 // orders all changes; reading letters and flags does not take it.
 package mailbox

@@ -204,7 +204,7 @@ func (m *model) step() {
 	t, c := m.t, m.clients[m.rnd.IntN(len(m.clients))]
 	name := c.v.Name()
 	other := modelBoxes[m.rnd.IntN(len(modelBoxes))]
-	switch m.rnd.IntN(12) {
+	switch m.rnd.IntN(13) {
 	case 0, 1:
 		s, f := m.subject(), SystemFlags(m.rnd.IntN(32))
 		m.f.append(name, s, f, []string{"", "Red", "blue"}[1:1+m.rnd.IntN(3)]...)
@@ -226,6 +226,8 @@ func (m *model) step() {
 		*c = *m.connect(name)
 	case 11:
 		m.mutt(name)
+	case 12:
+		m.f.doze()
 	}
 	m.numbers(c)
 }
@@ -522,7 +524,7 @@ func (f *fixture) session(seed uint64) error {
 		if n := v.Len(); n > 0 {
 			uid = v.Letter(1 + rnd.Uint32N(n)).UID
 		}
-		switch rnd.IntN(7) {
+		switch rnd.IntN(8) {
 		case 0:
 			text := letterText("c")
 			_, _, err = a.Append(bg, v.Name(), strings.NewReader(text), int64(len(text)), AppendOptions{})
@@ -543,6 +545,10 @@ func (f *fixture) session(seed uint64) error {
 			if _, err = v.Structure(bg, uid); err == nil {
 				_, err = a.Status(bg, "INBOX")
 			}
+		case 7:
+			a.mu.Lock()
+			err = a.sleep()
+			a.mu.Unlock()
 		}
 		if err != nil && !errors.Is(err, ErrGone) {
 			return err

@@ -41,7 +41,11 @@ func blob(ctx context.Context, s *sql.Stmt, id int64) (data []byte, err error) {
 
 // readRecords reads a page; none if it is not there.
 func (b *box) readRecords(ctx context.Context, tx *sql.Tx, n uint32, set func([]byte) uint32) ([]record, error) {
-	data, err := blob(ctx, statement(tx, b.acct.idx.readPage), b.pageID(n))
+	x := b.acct.shared.Load()
+	if x == nil {
+		return nil, errAsleep
+	}
+	data, err := blob(ctx, statement(tx, x.readPage), b.pageID(n))
 	if err != nil || data == nil {
 		return nil, b.corrupt(err)
 	}
@@ -51,7 +55,11 @@ func (b *box) readRecords(ctx context.Context, tx *sql.Tx, n uint32, set func([]
 
 // readNames reads a page of names; none if it is not there.
 func (b *box) readNames(ctx context.Context, tx *sql.Tx, n uint32) ([]named, error) {
-	data, err := blob(ctx, statement(tx, b.acct.idx.readNames), b.pageID(n))
+	x := b.acct.shared.Load()
+	if x == nil {
+		return nil, errAsleep
+	}
+	data, err := blob(ctx, statement(tx, x.readNames), b.pageID(n))
 	if err != nil || data == nil {
 		return nil, b.corrupt(err)
 	}

@@ -38,10 +38,14 @@ type Store struct {
 	host   string // in the names of files we make
 	now    func() time.Time
 
+	wake     time.Duration // how long an index stays open after an operation
+	maxAwake int           // most open indexes
+
 	linger time.Duration // how long an account that nobody uses stays open
 
 	mu       sync.Mutex
 	accounts map[string]*Account // by Home
+	awake    map[*Account]bool   // whose index is open
 	resting  int                 // how many of them nobody uses
 	closed   bool
 	watch    *watcher
@@ -63,7 +67,7 @@ func New(fs vfs.FS, events event.Sink) *Store {
 	if err != nil {
 		host = "localhost"
 	}
-	s := &Store{fs: fs, events: events, quota: quota.New(fs), host: host, now: time.Now, linger: lingerTime, accounts: map[string]*Account{}}
+	s := &Store{fs: fs, events: events, quota: quota.New(fs), host: host, now: time.Now, linger: lingerTime, wake: wakeTime, maxAwake: maxAwake, awake: map[*Account]bool{}, accounts: map[string]*Account{}}
 	s.SetDefaults(Defaults())
 	if _, real := fs.(vfs.OS); real {
 		s.watch = newWatcher()

@@ -57,7 +57,7 @@ func (a *Account) Select(ctx context.Context, name string, readOnly bool) (*View
 	if err := b.load(ctx); err != nil {
 		return nil, err
 	}
-	v := &View{acct: a, box: b, readOnly: readOnly, wakes: make(chan struct{}, 1), own: map[uint32]uint64{},
+	v := &View{acct: a, box: b, readOnly: readOnly, wakes: make(chan struct{}, 1),
 		modSeq: b.modSeq, highest: b.modSeq, removals: b.removals, words: len(b.keywords)}
 	if b.views == nil {
 		b.views = map[*View]bool{}
@@ -147,17 +147,9 @@ func (v *View) Letter(seq uint32) Letter {
 	if seq == 0 || int(seq) > len(v.uids) {
 		return Letter{}
 	}
-	uid := v.uids[seq-1]
-	b := v.box
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	l, ok := b.known(uid, int(seq-1))
-	if !ok {
-		return Letter{UID: uid}
-	}
-	out := b.show(l)
-	out.Recent = v.isRecent(uid)
-	return out
+	var one [1]Letter
+	v.look(seq, one[:])
+	return one[0]
 }
 
 // batch is how many letters are looked at under one lock.
@@ -183,10 +175,16 @@ func (v *View) Letters(seqs imap.Ranges) iter.Seq2[uint32, Letter] {
 	}
 }
 
-// look fills some with the letters from seq on.
+// look fills some with the letters from seq on. Of a mailbox that rests and can't be
+// brought back only UIDs are known.
 func (v *View) look(seq uint32, some []Letter) int {
 	b := v.box
 	b.mu.RLock()
+	if b.resting {
+		b.mu.RUnlock()
+		v.fetch() // if it fails, the session's next operation tells
+		b.mu.RLock()
+	}
 	defer b.mu.RUnlock()
 	for i := range some {
 		uid := v.uids[int(seq)-1+i]
@@ -238,7 +236,10 @@ func (v *View) current(ctx context.Context) error {
 	if v.box.gone {
 		return ErrMailboxGone
 	}
-	return v.box.sync(ctx)
+	if err := v.box.sync(ctx); err != nil {
+		return err
+	}
+	return v.box.load(ctx)
 }
 
 // writable is current for operations that change the mailbox.
@@ -275,7 +276,7 @@ func (v *View) Poll(ctx context.Context, expunges bool) ([]Change, error) {
 	if v.removals == b.removals {
 		v.highest = b.modSeq
 	}
-	clear(v.own)
+	v.own = nil
 	if len(b.keywords) > v.words {
 		v.words = len(b.keywords)
 		out = append(out, Change{Kind: KeywordsChanged})
@@ -347,14 +348,18 @@ func (v *View) open(ctx context.Context, uid uint32) (*maildir.Letter, error) {
 	if err := v.needs(RightRead); err != nil {
 		return nil, err
 	}
-	l, err := v.box.read(ctx, uid)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errCorrupt) {
-		return l, err
+	if l, err := v.box.read(ctx, uid); err == nil {
+		return l, nil
 	}
-	// Renamed between the look at the index and the open, by us or by another.
+	// Renamed between the look at the index and the open, by us or by another; or
+	// the index was just closed.
 	v.acct.mu.Lock()
 	defer v.acct.mu.Unlock()
-	if l, err = v.box.read(ctx, uid); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errCorrupt) {
+	if err := v.acct.ready(ctx); err != nil {
+		return nil, err
+	}
+	l, err := v.box.read(ctx, uid)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errCorrupt) {
 		return l, err
 	}
 	v.box.curStamp = 0
@@ -392,7 +397,7 @@ func (v *View) Close() error {
 	}
 	v.acct.unwatch(b)
 	b.unload()
-	if b.unsaved && !b.gone && v.acct.started {
+	if b.unsaved && !b.gone && v.acct.started && !v.acct.asleep {
 		return v.acct.write(context.Background(), func(tx *sql.Tx) error {
 			b.unsaved = false
 			return b.saveRow(tx)

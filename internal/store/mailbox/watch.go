@@ -79,6 +79,41 @@ func (w *watcher) remove(b *box) {
 	}
 }
 
+// many is from how many files on inotify is told to look away while we rename them:
+// it would tell of each one twice.
+const many = 32
+
+// quietly has inotify look away from mailboxes while we change n files. Who waits is
+// woken afterwards to look at what came to new/ meanwhile.
+func (a *Account) quietly(n int, boxes ...*box) (again func()) {
+	w := a.store.watch
+	if w == nil || n < many {
+		return func() {}
+	}
+	var back []*box
+	for _, b := range boxes {
+		if w.has(b) {
+			w.remove(b)
+			back = append(back, b)
+		}
+	}
+	return func() {
+		for _, b := range back {
+			w.add(b)
+		}
+		if len(back) > 0 {
+			a.delivered.Store(true)
+			a.poke()
+		}
+	}
+}
+
+func (w *watcher) has(b *box) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.boxes[b.dir.Cur("")] == b
+}
+
 // run ends when the watcher is closed.
 func (w *watcher) run(fs *fsnotify.Watcher) {
 	for {

@@ -133,13 +133,21 @@ func CreateFolder(f vfs.FS, root, name string) (Dir, error) {
 func (d Dir) sub(name string) string { return path.Join(d.Path, name) }
 
 // Cur, New and Tmp are paths in the three directories.
-func (d Dir) Cur(file string) string { return path.Join(d.Path, "cur", file) }
+func (d Dir) Cur(file string) string { return d.in("cur", file) }
 
 // New is a path in new/.
-func (d Dir) New(file string) string { return path.Join(d.Path, "new", file) }
+func (d Dir) New(file string) string { return d.in("new", file) }
 
 // Tmp is a path in tmp/.
-func (d Dir) Tmp(file string) string { return path.Join(d.Path, "tmp", file) }
+func (d Dir) Tmp(file string) string { return d.in("tmp", file) }
+
+// in is called for each letter: path.Join would look for dots.
+func (d Dir) in(sub, file string) string {
+	if file == "" {
+		return d.Path + "/" + sub
+	}
+	return d.Path + "/" + sub + "/" + file
+}
 
 // Size is how long a letter is, in bytes.
 type Size struct {
