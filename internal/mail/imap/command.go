@@ -81,6 +81,9 @@ func (d *Decoder) args(name string) any {
 		return d.appendArgs()
 	case "REPLACE", "UID REPLACE":
 		return d.replaceArgs()
+	case "RESETKEY": // which may have no arguments
+		defer d.end()
+		return d.resetKey()
 	}
 	read, known := d.grammar(name)
 	if !known {
@@ -103,7 +106,7 @@ func (d *Decoder) args(name string) any {
 func (d *Decoder) grammar(name string) (read func() any, known bool) {
 	for _, family := range []func(string) (func() any, bool){
 		d.sessionGrammar, d.mailboxGrammar, d.letterGrammar, d.searchGrammar,
-		d.rightsGrammar, d.metadataGrammar, d.notifyGrammar,
+		d.rightsGrammar, d.metadataGrammar, d.notifyGrammar, d.urlGrammar,
 	} {
 		if read, known = family(name); known {
 			return read, known

@@ -16,7 +16,7 @@ func (s *session) capabilities() string {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
 	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities,
-		rightsCapabilities, metadataCapabilities, notifyCapabilities} {
+		rightsCapabilities, metadataCapabilities, notifyCapabilities, s.urlCapabilities()} {
 		names = append(names, family...)
 	}
 	return strings.Join(names, " ")

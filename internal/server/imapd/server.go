@@ -11,6 +11,7 @@ import (
 	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/namespace"
+	"facteur/internal/store/urlauth"
 )
 
 // Config is what a Server needs. All but TLS and Version must be set.
@@ -27,6 +28,8 @@ type Config struct {
 	Gate *login.Gate
 	// Open opens what one sees. Each session closes what it got.
 	Open func(ctx context.Context, account directory.Account) (*namespace.Space, error)
+	// URLs gives and takes rights to letters (URLAUTH, RFC 4467); nil: not offered.
+	URLs *urlauth.Desk
 	// Events hears of log-ins, log-outs and failures.
 	Events event.Sink
 }

@@ -365,6 +365,9 @@ func (a *Account) saveBoxes(tx *sql.Tx) error {
 // Close gives the account back. Each Open has one Close.
 func (a *Account) Close() error { return a.store.release(a) }
 
+// Home is the directory of the account, for what other rooms keep there.
+func (a *Account) Home() string { return a.home }
+
 // ready is the start of every operation: what was decided is done, and the
 // list of mailboxes is that of the disk. Callers hold mu.
 func (a *Account) ready(ctx context.Context) error {

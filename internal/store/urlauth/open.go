@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"facteur/internal/mail/imap"
 	"facteur/internal/mail/message"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
 )
 
 // ErrNotThere is a URL that leads to nothing: no such mailbox, no longer the same
@@ -22,8 +24,14 @@ type Letter struct {
 	io.Reader
 	Size int64         // octets
 	Part *message.Part // the part that the URL names; for a header, that whose header it is
-	view *mailbox.View
-	body mailbox.Reader
+
+	from    int64 // where the section begins in the body
+	leaf    bool  // it is a part with one encoding
+	partial *imap.Partial
+	space   *namespace.Space // opened for this letter; nil: it is somebody else's
+	place   *namespace.Place
+	view    *mailbox.View
+	body    mailbox.Reader
 }
 
 // Close implements io.Closer.
@@ -31,17 +39,29 @@ func (l *Letter) Close() error {
 	if l.body != nil {
 		l.body.Close()
 	}
-	return l.view.Close()
+	if l.view != nil {
+		l.view.Close() //nolint:errcheck // it was read from
+	}
+	l.place.Close()
+	if l.space != nil {
+		return l.space.Close()
+	}
+	return nil
 }
 
-// Open opens what a URL names in an account; mailbox is its name there. It does
-// not ask whether somebody may read it. ErrNotThere, or a fault of ours.
-func Open(ctx context.Context, a *mailbox.Account, name string, u *imap.URL) (*Letter, error) {
-	view, err := a.Select(ctx, name, true)
+// Open opens what a URL names, as far as the user of the space may read it. The
+// mailbox is that of the URL, or instead if that has none. ErrNotThere, or a fault
+// of ours.
+func Open(ctx context.Context, space *namespace.Space, instead string, u *imap.URL) (*Letter, error) {
+	name := u.Mailbox
+	if name == "" {
+		name = instead
+	}
+	place, _, err := space.Enter(ctx, name, mailbox.RightRead)
 	if err != nil {
 		return nil, missing(err)
 	}
-	l := &Letter{view: view}
+	l := &Letter{place: place}
 	if err := l.find(ctx, u); err != nil {
 		l.Close()
 		return nil, missing(err)
@@ -51,7 +71,7 @@ func Open(ctx context.Context, a *mailbox.Account, name string, u *imap.URL) (*L
 
 // missing makes one error of all that means that nothing is there.
 func missing(err error) error {
-	for _, is := range []error{mailbox.ErrNoMailbox, mailbox.ErrBadName, mailbox.ErrMailboxGone, mailbox.ErrGone} {
+	for _, is := range []error{mailbox.ErrNoMailbox, mailbox.ErrNoPermission, mailbox.ErrBadName, mailbox.ErrMailboxGone, mailbox.ErrGone} {
 		if errors.Is(err, is) {
 			return ErrNotThere
 		}
@@ -60,23 +80,49 @@ func missing(err error) error {
 }
 
 func (l *Letter) find(ctx context.Context, u *imap.URL) (err error) {
+	if l.view, err = l.place.Account.Select(ctx, l.place.Name, true); err != nil {
+		return err
+	}
 	if u.UIDValidity != 0 && u.UIDValidity != l.view.UIDValidity() {
 		return ErrNotThere
 	}
 	if l.body, err = l.view.Open(ctx, u.UID); err != nil {
 		return err
 	}
-	from, size, err := l.section(ctx, u)
-	if err != nil {
+	if l.from, l.Size, err = l.section(ctx, u); err != nil {
 		return err
 	}
-	l.Reader, l.Size = io.NewSectionReader(l.body, from, size), size
+	l.leaf = len(u.Section.Path) > 0 && u.Section.Text == imap.SectionAll && !l.Part.Multipart() && !l.Part.Message()
+	l.Reader = io.NewSectionReader(l.body, l.from, l.Size)
 	if u.Section.Fields != nil {
 		if err := l.fields(u.Section); err != nil {
 			return err
 		}
 	}
+	l.partial = u.Partial
 	return l.cut(u.Partial)
+}
+
+// Decode undoes the Content-Transfer-Encoding of a part that has one; a partial is
+// then one of the decoded octets (RFC 5524 §3). It is called before anything is
+// read. False if the encoding is not known.
+func (l *Letter) Decode() (ok bool, err error) {
+	if !l.leaf {
+		return true, nil
+	}
+	switch strings.ToLower(strings.TrimSpace(l.Part.Encoding)) {
+	case "", "7bit", "8bit", "binary", "base64", "quoted-printable":
+	default:
+		return false, nil
+	}
+	source := func() io.Reader {
+		return message.DecodeTransfer(l.Part.Encoding, io.NewSectionReader(l.body, l.from, l.Part.End-l.from))
+	}
+	if l.Size, err = io.Copy(io.Discard, source()); err != nil {
+		return false, err
+	}
+	l.Reader = source()
+	return true, l.cut(l.partial)
 }
 
 // section is where the section of a URL is in the letter (RFC 9051 §6.4.5.1).

@@ -26,6 +26,7 @@ var edges = map[string]string{
 	"store/stspolicy → store/db":       "the room of the SQL that others keep their rows in",
 	"store/tlsreport → store/db":       "the room of the SQL that others keep their rows in",
 	"store/namespace → store/mailbox":  "a namespace is mailboxes under the names that one user has for them",
+	"store/urlauth → store/namespace":  "whose mailbox a URL names, and who may read it",
 	"store/urlauth → store/mailbox":    "what a URL names is a letter in a mailbox",
 	"store/mailbox → store/maildir":    "a mailbox is a Maildir with an index",
 	"store/mailbox → store/digest":     "what a letter says is kept beside the index",
