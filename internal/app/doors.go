@@ -236,6 +236,7 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 		Seen:     func(client netip.Addr) bool { return a.reputation.Passed(client, reputation.PreGreet) },
 		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },
 		Remarked: func(client netip.Addr, r intake.Remark) { a.reputation.Remark(client, string(r)) },
+		URLs:     a.urls(c),
 		Rules:    func() *smtpd.Rules { return a.settings.Load().sessions },
 		Flush: func(ctx context.Context, domain string) (int, error) {
 			a.dispatch.Lift(domain)

@@ -42,3 +42,20 @@ func (c Chunk) AppendTo(b []byte) []byte {
 	}
 	return append(b, '\r', '\n')
 }
+
+// Burl is what a BURL command says (RFC 4468 §3).
+type Burl struct {
+	URL  string
+	Last bool
+}
+
+var replyBurlSyntax = NewReply(501, "5.5.4", "Syntax: BURL url [LAST]")
+
+// ParseBurl reads the arguments of BURL. What is in the URL is not looked at.
+func ParseBurl(args string) (b Burl, bad *Reply) {
+	url, last, more := strings.Cut(args, " ")
+	if url == "" || more && !strings.EqualFold(strings.Trim(last, " "), "LAST") {
+		return b, replyBurlSyntax
+	}
+	return Burl{URL: url, Last: more}, nil
+}

@@ -24,6 +24,7 @@ const (
 	STARTTLS
 	AUTH
 	BDAT // RFC 3030
+	BURL // RFC 4468
 	LHLO // RFC 2033
 	ETRN // RFC 1985
 	EXPN
@@ -33,7 +34,7 @@ const (
 )
 
 var verbs = [NumVerbs]string{"UNKNOWN", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT",
-	"VRFY", "HELP", "STARTTLS", "AUTH", "BDAT", "LHLO", "ETRN", "EXPN", "XCLIENT", "XFORWARD"}
+	"VRFY", "HELP", "STARTTLS", "AUTH", "BDAT", "BURL", "LHLO", "ETRN", "EXPN", "XCLIENT", "XFORWARD"}
 
 // String is the verb in upper case.
 func (v Verb) String() string {

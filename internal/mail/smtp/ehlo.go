@@ -26,6 +26,7 @@ type Extensions struct {
 	DSN          bool // RFC 3461
 	Chunking     bool // CHUNKING, RFC 3030 §2
 	BinaryMIME   bool // RFC 3030 §3
+	Burl         bool // BURL imap: URLs with rights of their own are taken (RFC 4468)
 	RequireTLS   bool // RFC 8689
 	Priority     bool // MT-PRIORITY, RFC 6710
 	ETRN         bool // RFC 1985
@@ -119,6 +120,8 @@ func (x *Extensions) flag(keyword string) *bool {
 		return &x.Chunking
 	case "BINARYMIME":
 		return &x.BinaryMIME
+	case "BURL":
+		return &x.Burl
 	case "REQUIRETLS":
 		return &x.RequireTLS
 	case "MT-PRIORITY":
@@ -136,6 +139,7 @@ func (x *Extensions) Withhold(keyword string) bool {
 	if flag := x.flag(keyword); flag != nil {
 		*flag = false
 		x.BinaryMIME = x.BinaryMIME && x.Chunking
+		x.Burl = x.Burl && x.Chunking
 		return true
 	}
 	switch keyword {
@@ -241,6 +245,7 @@ func (x *Extensions) AppendTo(b []byte) []byte {
 	w.line(x.UTF8, "SMTPUTF8")
 	w.line(x.Chunking, "CHUNKING")
 	w.line(x.BinaryMIME, "BINARYMIME")
+	w.line(x.Burl, "BURL imap")
 	w.line(x.RequireTLS, "REQUIRETLS")
 	w.line(x.Priority, "MT-PRIORITY")
 	if x.DeliverBy {

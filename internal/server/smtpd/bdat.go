@@ -13,12 +13,16 @@ import (
 // reads it. Between two chunks it is the dialogue that goes on inside of that Read,
 // so that no byte is read twice or beyond its chunk, and no goroutine is needed.
 type chunks struct {
-	s     *session
-	left  int64 // octets of this chunk that are not read yet
+	s    *session
+	left int64 // octets of this chunk that are not read yet
+	// from is where this chunk is read, if it is a stored letter; nil: the connection.
+	from  io.ReadCloser
 	last  bool  // there is no other
 	size  int64 // of this chunk
 	given int64 // octets of the message
 	err   error
+	// refusal is the answer if a stored letter can't be had.
+	refusal *smtp.Reply
 	// command ended the transaction in the middle; it is obeyed once the desk has let
 	// go of the message.
 	command []byte
@@ -34,10 +38,10 @@ func (c *chunks) Read(p []byte) (int, error) {
 		case len(p) == 0:
 			return 0, nil
 		case c.left > 0:
-			n, err := c.s.in.Read(p[:min(int64(len(p)), c.left)])
+			n, err := c.source().Read(p[:min(int64(len(p)), c.left)])
 			c.left -= int64(n)
 			c.given += int64(n)
-			c.err = unexpected(err)
+			c.err = c.fault(err)
 			if n > 0 {
 				return n, nil
 			}
@@ -63,6 +67,7 @@ func (c *chunks) next() error {
 	s := c.s
 	s.tally.add(smtp.BDAT, true)
 	s.answer(chunkTaken(c.size))
+	c.release()
 	s.inData = false
 	for c.left == 0 && !c.last {
 		line, err := s.readLine()
@@ -152,6 +157,7 @@ func (s *session) mayBdat(c smtp.Chunk) *smtp.Reply {
 // begin makes a chunk the one that is read. The message's clock goes on: a byte now and
 // then is no way to hold a connection.
 func (c *chunks) begin(chunk smtp.Chunk) {
+	c.release()
 	c.left, c.size, c.last = chunk.Size, chunk.Size, chunk.Last
 	c.s.inData, c.s.waiting = true, false
 }
@@ -176,6 +182,7 @@ func (c *chunks) more(chunk smtp.Chunk) *smtp.Reply {
 // receiveChunks hands the message to the desk, and finds out afterwards how it
 // ended.
 func (s *session) receiveChunks(c *chunks) *smtp.Reply {
+	defer c.release()
 	refusal := s.tx.Receive(s.ctx, c)
 	s.inData = false
 	switch {
@@ -190,8 +197,11 @@ func (s *session) receiveChunks(c *chunks) *smtp.Reply {
 		s.lost(c.err)
 		return nil
 	}
+	if c.refusal != nil {
+		return s.end(c.refusal, true)
+	}
 	ended := c.err == io.EOF || c.err == nil && c.last && c.left == 0
-	if !s.drop(c.left) {
+	if c.from == nil && !s.drop(c.left) {
 		return nil
 	}
 	switch {
@@ -206,7 +216,7 @@ func (s *session) receiveChunks(c *chunks) *smtp.Reply {
 // broken tells that the connection ended inside of the message.
 func (c *chunks) broken() bool {
 	var fault *smtp.DataError
-	return c.err != nil && c.err != io.EOF && c.err != errCutShort && !errors.As(c.err, &fault)
+	return c.err != nil && c.err != io.EOF && c.err != errCutShort && c.err != errNoLetter && !errors.As(c.err, &fault)
 }
 
 // onlyQuit tells that nothing waits but a QUIT, or the beginning of one, which some

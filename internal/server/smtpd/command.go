@@ -59,6 +59,8 @@ func (s *session) handle(v smtp.Verb, args []byte) *smtp.Reply {
 		return s.dataVerb(args)
 	case smtp.BDAT:
 		return s.bdat(args)
+	case smtp.BURL:
+		return s.burl(args)
 	case smtp.RSET:
 		return s.rset(args)
 	case smtp.NOOP:

@@ -88,7 +88,7 @@ func (t *tally) add(v smtp.Verb, ok bool) {
 
 // tallyOrder is Postfix's.
 var tallyOrder = [...]smtp.Verb{smtp.HELO, smtp.EHLO, smtp.LHLO, smtp.STARTTLS, smtp.XCLIENT, smtp.XFORWARD, smtp.AUTH,
-	smtp.MAIL, smtp.RCPT, smtp.DATA, smtp.BDAT, smtp.RSET, smtp.NOOP, smtp.VRFY, smtp.EXPN, smtp.ETRN, smtp.HELP,
+	smtp.MAIL, smtp.RCPT, smtp.DATA, smtp.BDAT, smtp.BURL, smtp.RSET, smtp.NOOP, smtp.VRFY, smtp.EXPN, smtp.ETRN, smtp.HELP,
 	smtp.QUIT, smtp.Unknown}
 
 // String is "ehlo=1 mail=1 rcpt=1/2 … commands=4/5": good ones of all.

@@ -11,7 +11,8 @@ var topics = [smtp.NumVerbs]string{
 	smtp.EHLO: "EHLO name: greet, and hear what is offered", smtp.HELO: "HELO name: greet in the old way",
 	smtp.LHLO: "LHLO name: greet", smtp.MAIL: "MAIL FROM:<address> [parameters]: begin a message",
 	smtp.RCPT: "RCPT TO:<address> [parameters]: name a recipient", smtp.DATA: "DATA: send the message; it ends with a dot on a line of its own",
-	smtp.BDAT: "BDAT octets [LAST]: send a part of the message", smtp.RSET: "RSET: forget the message",
+	smtp.BDAT: "BDAT octets [LAST]: send a part of the message", smtp.BURL: "BURL url [LAST]: send a part of a stored message",
+	smtp.RSET: "RSET: forget the message",
 	smtp.NOOP: "NOOP: do nothing", smtp.QUIT: "QUIT: end the session", smtp.VRFY: "VRFY address: tells nothing",
 	smtp.HELP: "HELP [command]: this", smtp.STARTTLS: "STARTTLS: encrypt the session", smtp.AUTH: "AUTH mechanism [response]: log in",
 	smtp.ETRN: "ETRN domain: have the mail for a domain sent now",
@@ -51,6 +52,8 @@ func (s *session) serves(v smtp.Verb) bool {
 		return len(offer.Auth) > 0
 	case smtp.BDAT:
 		return offer.Chunking
+	case smtp.BURL:
+		return offer.Burl
 	case smtp.ETRN:
 		return offer.ETRN
 	}

@@ -53,6 +53,7 @@ import (
 	"facteur/internal/flow/login"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/server/listen"
+	"facteur/internal/store/urlauth"
 )
 
 // Service is what a door is for.
@@ -150,6 +151,9 @@ type Config struct {
 	// Flush makes the mail waiting for a domain due, and tells how many messages
 	// that were (ETRN); nil: there is no ETRN.
 	Flush func(ctx context.Context, domain string) (int, error)
+	// URLs opens stored letters for users who submit them (BURL, RFC 4468); nil:
+	// there is no BURL.
+	URLs *urlauth.Desk
 	// UserName is the name of a user of this machine, or "" (the service Local);
 	// nil: they have none.
 	UserName func(uid uint32) string
