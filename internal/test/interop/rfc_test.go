@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net"
@@ -140,6 +141,10 @@ func offeredByFacteur(t *testing.T) map[string]bool {
 		c.offers("SMTP", c.lines(hello, "250 "), offered)
 		c.secure("STARTTLS", "220 ")
 		c.offers("SMTP", c.lines(hello, "250 "), offered)
+		if service == "submission" {
+			c.lines("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+alice+"\x00"+Password)), "235 ")
+			c.offers("SMTP", c.lines(hello, "250 "), offered)
+		}
 	}
 	c := peek(t, f.Addr("imap"), "* OK")
 	c.offers("IMAP", c.lines("a CAPABILITY", "a OK"), offered)
