@@ -6,6 +6,7 @@ import "strings"
 type Fetch struct {
 	Set   SequenceSet
 	Items []FetchItem
+	Page  *Page // of PARTIAL (RFC 9394 §3.3): of the messages in Set, by position
 	Changed
 }
 
@@ -96,7 +97,12 @@ func (d *Decoder) fetchModifiers(f *Fetch) {
 		return
 	}
 	d.list(func() {
-		if w := d.word(); !d.changed(w, &f.Changed) {
+		switch w := d.word(); {
+		case w == "PARTIAL" && f.Page == nil:
+			d.space()
+			p := d.page()
+			f.Page = &p
+		case !d.changed(w, &f.Changed):
 			d.fail("Unknown modifier of FETCH: %s", clip(w))
 		}
 	})

@@ -130,6 +130,27 @@ func (rs Ranges) Count() uint64 {
 	return n
 }
 
+// Slice is the numbers from the from-th, counted from 0, to before the to-th.
+func (rs Ranges) Slice(from, to int) Ranges {
+	var out Ranges
+	skip, take := uint64(from), uint64(max(to-from, 0))
+	for _, r := range rs {
+		n := uint64(r.To) - uint64(r.From) + 1
+		if skip >= n {
+			skip -= n
+			continue
+		}
+		n = min(n-skip, take)
+		if n == 0 {
+			break
+		}
+		first := uint64(r.From) + skip
+		out = append(out, Range{uint32(first), uint32(first + n - 1)})
+		skip, take = 0, take-n
+	}
+	return out
+}
+
 // Union is the numbers in either.
 func (rs Ranges) Union(other Ranges) Ranges {
 	return normalise(append(slices.Clone(rs), other...))

@@ -15,7 +15,7 @@ func (s *session) capabilities() string {
 	if s.space == nil {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
-	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), searchCapabilities,
+	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), fetchCapabilities, searchCapabilities,
 		rightsCapabilities, metadataCapabilities, notifyCapabilities, s.urlCapabilities()} {
 		names = append(names, family...)
 	}

@@ -29,6 +29,9 @@ type fetchItem struct {
 	fields *fieldNames // of HEADER.FIELDS and HEADER.FIELDS.NOT
 }
 
+// fetchCapabilities is about what can be asked of letters.
+var fetchCapabilities = []string{"BINARY", "PREVIEW", "OBJECTID", "SAVEDATE", "PARTIAL"}
+
 // seenBatch is how many letters are marked \Seen with one write.
 const seenBatch = 100
 
@@ -40,6 +43,9 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	}
 	if seqs, err = s.changed(ctx, c, &a, seqs); err != nil {
 		return "", err
+	}
+	if a.Page != nil {
+		seqs = seqs.Slice(a.Page.Cut(int(seqs.Count())))
 	}
 	if byUID(c.Name) && !slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchUID }) {
 		a.Items = append([]imap.FetchItem{{Kind: imap.FetchUID, Name: "UID"}}, a.Items...)
