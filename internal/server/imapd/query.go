@@ -135,10 +135,15 @@ func wants(k *imap.SearchKey) digest.Want {
 	return 0
 }
 
+// all is the whole search.
+func (q *query) all(ctx context.Context) ([]uint32, error) {
+	hits, open := q.remembered()
+	return q.run(ctx, hits, open)
+}
+
 // run decides about letters that are still open, and gives the message numbers of
 // all hits, ascending.
 func (q *query) run(ctx context.Context, hits, open []uint32) ([]uint32, error) {
-	defer q.close()
 	more, open, err := q.digested(ctx, open)
 	if err != nil {
 		return nil, err
@@ -208,10 +213,7 @@ func (q *query) digested(ctx context.Context, seqs []uint32) (hits, open []uint3
 // digests gives messages and their digests, but for those that are gone.
 func (q *query) digests(ctx context.Context, seqs []uint32, want digest.Want, failed *error) iter.Seq2[uint32, *digest.Digest] {
 	return func(yield func(uint32, *digest.Digest) bool) {
-		uids := make([]uint32, len(seqs))
-		for i, seq := range seqs {
-			uids[i] = q.view.Letter(seq).UID
-		}
+		uids := q.uidsOf(seqs)
 		i := 0
 		for d, err := range q.view.Digests(ctx, uids, want) {
 			if err != nil {
@@ -230,41 +232,94 @@ func (q *query) digests(ctx context.Context, seqs []uint32, want digest.Want, fa
 
 // read opens letters. One that is gone meanwhile is no hit.
 func (q *query) read(ctx context.Context, seqs []uint32) (hits []uint32, err error) {
-	for i, seq := range seqs {
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	uids := q.uidsOf(seqs)
+	digests := q.pull(ctx, uids)
+	defer digests.stop()
+	i := 0
+	for content, err := range q.view.Contents(ctx, uids, q.most()) {
+		if err != nil {
+			return nil, err
+		}
 		if err := q.pause(ctx, q, i, len(seqs)); err != nil {
 			return nil, err
 		}
-		met, err := q.readOne(ctx, seq)
+		for uids[i] != content.UID {
+			i++ // gone meanwhile
+		}
+		met, err := q.readOne(ctx, seqs[i], content, digests)
 		if err != nil && !errors.Is(err, mailbox.ErrGone) {
 			return nil, err
 		}
 		if err == nil && met {
-			hits = append(hits, seq)
+			hits = append(hits, seqs[i])
 		}
 	}
 	return hits, nil
 }
 
-func (q *query) readOne(ctx context.Context, seq uint32) (bool, error) {
-	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq)}
-	if err := q.open(ctx, q.view, c.UID); err != nil {
+func (q *query) uidsOf(seqs []uint32) []uint32 {
+	uids := make([]uint32, len(seqs))
+	for i, seq := range seqs {
+		uids[i] = q.view.Letter(seq).UID
+	}
+	return uids
+}
+
+// most is how much of a letter is read at once, in octets: of a larger one, which
+// most likely has attachments, only what is text is read.
+func (q *query) most() int {
+	if q.want&digest.Body == 0 {
+		return 8 << 10 // a header
+	}
+	return 256 << 10
+}
+
+func (q *query) readOne(ctx context.Context, seq uint32, content mailbox.Content, digests *puller) (bool, error) {
+	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq), file: &q.opened}
+	var err error
+	if c.digest, err = digests.of(content.UID); err != nil {
+		return false, err
+	}
+	if err := q.open(ctx, q.view, content, c.digest); err != nil {
 		return false, err
 	}
 	defer q.shut()
-	c.file = &q.opened
-	if want := q.want &^ digest.Body; want != 0 {
-		for d, err := range q.view.Digests(ctx, []uint32{c.UID}, want) {
-			if err != nil {
-				return false, err
-			}
-			c.digest = d
-		}
-		if c.digest == nil {
-			return false, mailbox.ErrGone
+	met := c.meets(q.key)
+	return met == yes, q.err
+}
+
+// puller gives digests one after the other, beside the letters.
+type puller struct {
+	next func() (*digest.Digest, error, bool)
+	stop func()
+}
+
+// pull begins with the digests of letters, if anything of them is wanted.
+func (q *query) pull(ctx context.Context, uids []uint32) *puller {
+	if q.want == 0 {
+		return &puller{stop: func() {}}
+	}
+	var p puller
+	p.next, p.stop = iter.Pull2(q.view.Digests(ctx, uids, q.want))
+	return &p
+}
+
+// of is the digest of the letter; those before it are passed over. nil if none is
+// wanted.
+func (p *puller) of(uid uint32) (*digest.Digest, error) {
+	for p.next != nil {
+		d, err, more := p.next()
+		switch {
+		case !more || err == nil && d.UID > uid:
+			return nil, mailbox.ErrGone
+		case err != nil || d.UID == uid:
+			return d, err
 		}
 	}
-	met := c.meets(q.key)
-	return met == yes, q.opened.err
+	return nil, nil
 }
 
 // asks says whether a letter, by number, meets the key, at whatever cost.
