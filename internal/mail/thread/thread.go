@@ -69,6 +69,7 @@ func Refs(letters []Letter) []*Thread {
 	g.link()
 	roots := g.forest()
 	for _, t := range roots {
+		sortBySent(t.Children)
 		t.sent = youngest(t)
 	}
 	sortBySent(roots)

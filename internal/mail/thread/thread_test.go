@@ -40,6 +40,7 @@ func TestAlgorithms(t *testing.T) {
 		{"branches", "a b<a c<a d<a,b", "(1 (2)(3)(4))", "(1 (2 4)(3))", "(1 (2 4)(3))"},
 		{"the root is missing", "b<a/x c<a/y", "(1)(2)", "((1)(2))", "((1)(2))"},
 		{"a middle is missing", "a/x d<a,b,c/y", "(1)(2)", "(1 2)", "(1 2)"},
+		{"the root is missing, dates", "b<a/x@5 c<a/y@3", "(2)(1)", "((2)(1))", "((2)(1))"},
 		{"only one below a missing root", "b<a/x", "(1)", "(1)", "(1)"},
 		{"answers come first", "c<a,b/x b<a/x a/x", "(1 (2)(3))", "(3 2 1)", "(3 2 1)"},
 		{"dates", "a/x@5 b/y@3 c<a/x@1", "(3 1)(2)", "(2)(1 3)", "(2)(1 3)"},

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
-	"strings"
 
 	"facteur/internal/base/vfs"
 )
@@ -32,20 +31,13 @@ func (v *View) Contents(ctx context.Context, uids []uint32, most int) iter.Seq2[
 			return
 		}
 		r := contents{v: v, most: most}
-		for some := range slices.Chunk(uids, batch) {
-			files, err := v.box.locateSome(ctx, some)
-			if err != nil {
-				yield(Content{}, err)
-				return
+		for _, uid := range uids {
+			c, err := r.read(ctx, uid)
+			if errors.Is(err, ErrGone) {
+				continue
 			}
-			for i, uid := range some {
-				c, err := r.read(ctx, uid, files[i])
-				if errors.Is(err, ErrGone) {
-					continue
-				}
-				if !yield(c, err) || err != nil {
-					return
-				}
+			if !yield(c, err) || err != nil {
+				return
 			}
 		}
 	}
@@ -60,9 +52,9 @@ type contents struct {
 
 // read reads one letter where the index has it or, if it is not there, where it is
 // found then.
-func (r *contents) read(ctx context.Context, uid uint32, f file) (Content, error) {
-	if f.base != "" {
-		b := r.v.box
+func (r *contents) read(ctx context.Context, uid uint32) (Content, error) {
+	b := r.v.box
+	if f, err := b.locate(ctx, uid); err == nil {
 		if c, err := r.readFile(b.path(f.base, f.found)); err == nil || !errors.Is(err, fs.ErrNotExist) {
 			c.UID = uid
 			return c, err
@@ -137,35 +129,4 @@ func (r *contents) withCRLF(raw []byte) []byte {
 		r.text = append(r.text, '\n')
 		raw = raw[i+1:]
 	}
-}
-
-// locateSome asks the index for the files of several letters; no base where it has
-// none, or none that can be believed.
-func (b *box) locateSome(ctx context.Context, uids []uint32) ([]file, error) {
-	files := make([]file, len(uids))
-	args := make([]any, 1, len(uids)+1)
-	args[0] = b.id
-	at := make(map[uint32]int, len(uids))
-	for i, uid := range uids {
-		at[uid] = i
-		args = append(args, uid)
-	}
-	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT uid, base, info, isnew, crc FROM letter WHERE mailbox = ? AND uid IN (?"+
-		strings.Repeat(",?", len(uids)-1)+")", args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var uid uint32
-		var f file
-		var crc int64
-		if err := rows.Scan(&uid, &f.base, &f.info, &f.isNew, &crc); err != nil {
-			return nil, err
-		}
-		if crc == checksum(b.id, uid, f.base) {
-			files[at[uid]] = f
-		}
-	}
-	return files, rows.Err()
 }
