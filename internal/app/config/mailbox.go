@@ -55,6 +55,10 @@ type Mailbox struct {
 	// Whether what is kept there counts against the quota. If it does, a full account
 	// has room only when it is expunged there as well.
 	ExpungedCounts bool `toml:"expunged_counts"`
+	// Whether an index is made of what is in the messages of a mailbox, once its owner
+	// has searched them for a text; half a kilobyte for each. Searches then read only
+	// what can be a hit. Dovecot calls this fts.
+	FullText bool `toml:"full_text"`
 	// How often mailboxes are looked through for what is too old.
 	ExpireInterval conf.Duration `toml:"expire_interval"`
 	// Mailboxes whose old messages are expunged by the server. Dovecot calls this
@@ -75,7 +79,7 @@ func defaultMailbox() Mailbox {
 		DefaultQuota: 10 << 30, DefaultMessages: 1_000_000,
 		QuotaGrace: 10, QuotaWarnings: []int{80, 95, 100}, QuotaFull: FullPermanent,
 		KeepExpunged: conf.Duration(14 * 24 * time.Hour), ExpungedMailbox: "Expunged",
-		ExpireInterval: conf.Duration(time.Hour),
+		ExpireInterval: conf.Duration(time.Hour), FullText: true,
 	}
 }
 

@@ -138,13 +138,18 @@ func (c *candidate) headed(k *imap.SearchKey) answer {
 		return c.scored(p, p.inFields(c.digest.Fields, k.Field))
 	case c.file != nil:
 		return c.scored(p, p.inFields(c.file.head(), k.Field))
+	case c.q.out[k]:
+		return no
 	}
 	return maybe
 }
 
 // read looks into the letter.
 func (c *candidate) read(k *imap.SearchKey) answer {
-	if c.file == nil {
+	switch {
+	case c.file == nil && c.q.out[k]:
+		return no
+	case c.file == nil:
 		return maybe
 	}
 	p := c.q.texts[k]

@@ -67,7 +67,7 @@ func open(t testing.TB, change func(*Config)) *house {
 	if err := os.MkdirAll(h.owner.Home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Hostname: "mail.example.org", Version: "test", MaxMessage: 1 << 20, Events: h.events, Gate: gate(), Open: h.mailboxes}
+	c := Config{Hostname: "mail.example.org", Version: "test", MaxMessage: 1 << 20, Events: h.events, FullText: true, Gate: gate(), Open: h.mailboxes}
 	if change != nil {
 		change(&c)
 	}

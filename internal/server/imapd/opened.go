@@ -88,36 +88,47 @@ func (o *opened) fail(err error) {
 // bodyHas looks into all text parts, decoded, and into the headers of attached
 // messages.
 func (o *opened) bodyHas(p *phrase) bool {
-	return o.partHas(p, o.tree)
+	return o.walk(o.tree, p.inHeader, func(part *message.Part) bool { return o.textHas(p, part) })
 }
 
-// partHas goes down the tree. The recursion is as deep as Parse let the tree be.
-func (o *opened) partHas(p *phrase, part *message.Part) bool {
+// walk shows the headers of attached messages and the parts that are text, until one
+// of the functions gives true. The recursion is as deep as Parse let the tree be.
+func (o *opened) walk(part *message.Part, header func(message.Header) bool, text func(*message.Part) bool) bool {
 	for _, kid := range part.Children {
-		if part.Message() && p.inHeader(o.headerAt(kid.Header, kid.Body)) || o.partHas(p, kid) {
+		if part.Message() && header(o.headerAt(kid.Header, kid.Body)) || o.walk(kid, header, text) {
 			return true
 		}
 	}
 	if len(part.Children) > 0 || part.Type != "text" && part.Type != "message" && part.Type != "multipart" {
 		return false
 	}
-	return o.textHas(p, part)
+	return text(part)
 }
 
 // textHas looks into one part.
 func (o *opened) textHas(p *phrase, part *message.Part) bool {
-	charset := part.Param("charset")
-	encoded := part.Encoding == "base64" || part.Encoding == "quoted-printable"
-	if o.reader == nil && !encoded && message.IsUTF8(charset) {
-		return p.In(o.bytes(part.Body, part.End))
-	}
-	r := message.DecodeTransfer(part.Encoding, o.section(part.Body, part.End))
-	if !message.IsUTF8(charset) {
-		r = message.ToUTF8(charset, r)
+	plain, r := o.text(part)
+	if r == nil {
+		return p.In(plain)
 	}
 	met, err := p.InReader(r)
 	if err != nil {
 		o.fail(err)
 	}
 	return met
+}
+
+// text is what a part says in UTF-8: as it stands in the letter or, where it has to be
+// decoded, as a stream.
+func (o *opened) text(part *message.Part) (plain []byte, r io.Reader) {
+	charset := part.Param("charset")
+	encoded := part.Encoding == "base64" || part.Encoding == "quoted-printable"
+	if o.reader == nil && !encoded && message.IsUTF8(charset) {
+		return o.bytes(part.Body, part.End), nil
+	}
+	r = message.DecodeTransfer(part.Encoding, o.section(part.Body, part.End))
+	if !message.IsUTF8(charset) {
+		r = message.ToUTF8(charset, r)
+	}
+	return nil, r
 }

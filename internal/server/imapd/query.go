@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -28,6 +29,13 @@ type query struct {
 	pause  func(ctx context.Context, q *query, done, all int) error
 	turn   bool             // it has one, see turns
 	scores map[uint32]uint8 // relevancy by message number, of fuzzy keys
+	// What fulltext can rule out, if it is to be asked: rows of texts, those of the
+	// letter at hand that are out of the question, and how many letters it did not know.
+	index   bool
+	few     int // letters that are not worth the question
+	rows    map[*imap.SearchKey][]uint16
+	out     map[*imap.SearchKey]bool
+	unknown int
 	opened
 }
 
@@ -51,7 +59,7 @@ func answerIf(b bool) answer {
 // newQuery resolves the key for a mailbox.
 func newQuery(v *mailbox.View, key *imap.SearchKey, saved imap.Ranges) *query {
 	q := &query{view: v, key: key, now: time.Now(), saved: saved,
-		sets: map[*imap.SearchKey]imap.Ranges{}, texts: map[*imap.SearchKey]*phrase{},
+		sets: map[*imap.SearchKey]imap.Ranges{}, texts: map[*imap.SearchKey]*phrase{}, few: fewLetters,
 		pause: func(ctx context.Context, _ *query, _, _ int) error { return ctx.Err() }}
 	q.prepare(key)
 	return q
@@ -148,7 +156,7 @@ func (q *query) run(ctx context.Context, hits, open []uint32) ([]uint32, error) 
 	if err != nil {
 		return nil, err
 	}
-	last, err := q.read(ctx, open)
+	last, err := q.read(ctx, q.possible(ctx, open))
 	if err != nil {
 		return nil, err
 	}
@@ -293,8 +301,9 @@ func (q *query) readOne(ctx context.Context, seq uint32, content mailbox.Content
 
 // puller gives digests one after the other, beside the letters.
 type puller struct {
-	next func() (*digest.Digest, error, bool)
-	stop func()
+	next  func() (*digest.Digest, error, bool)
+	stop  func()
+	ahead *digest.Digest // of a later letter than was asked for
 }
 
 // pull begins with the digests of letters, if anything of them is wanted.
@@ -308,18 +317,28 @@ func (q *query) pull(ctx context.Context, uids []uint32) *puller {
 }
 
 // of is the digest of the letter; those before it are passed over. nil if none is
-// wanted.
+// wanted, ErrGone if there is none.
 func (p *puller) of(uid uint32) (*digest.Digest, error) {
-	for p.next != nil {
-		d, err, more := p.next()
-		switch {
-		case !more || err == nil && d.UID > uid:
+	if p.next == nil {
+		return nil, nil
+	}
+	for {
+		d := p.ahead
+		if d == nil {
+			var err error
+			var more bool
+			if d, err, more = p.next(); err != nil || !more {
+				return nil, cmp.Or(err, mailbox.ErrGone)
+			}
+		}
+		if p.ahead = nil; d.UID == uid {
+			return d, nil
+		}
+		if d.UID > uid {
+			p.ahead = d
 			return nil, mailbox.ErrGone
-		case err != nil || d.UID == uid:
-			return d, err
 		}
 	}
-	return nil, nil
 }
 
 // asks says whether a letter, by number, meets the key, at whatever cost.

@@ -30,6 +30,8 @@ type Config struct {
 	Open func(ctx context.Context, account directory.Account) (*namespace.Space, error)
 	// URLs gives and takes rights to letters (URLAUTH, RFC 4467); nil: not offered.
 	URLs *urlauth.Desk
+	// FullText lets searches make and use an index of what is in letters.
+	FullText bool
 	// Events hears of log-ins, log-outs and failures.
 	Events event.Sink
 }
@@ -40,11 +42,13 @@ type Server struct {
 	pools  *pools
 	turns  turns     // of searches
 	copies sync.Pool // *copyBuffer, for sessions that send a message
+
+	indexer *indexer
 }
 
 // New makes a Server.
 func New(c Config) *Server {
-	return &Server{config: c, pools: newPools(), turns: newTurns(), copies: sync.Pool{New: func() any { return new(copyBuffer) }}}
+	return &Server{config: c, pools: newPools(), turns: newTurns(), indexer: &indexer{}, copies: sync.Pool{New: func() any { return new(copyBuffer) }}}
 }
 
 // The waits of a session.

@@ -44,8 +44,15 @@ func (s *session) inTurn(ctx context.Context, q *query) ([]uint32, error) {
 		return nil, err
 	}
 	q.turn = true
-	defer s.server.turns.give()
-	return q.run(ctx, hits, open)
+	q.index = s.server.config.FullText
+	hits, err := q.run(ctx, hits, open)
+	if q.turn {
+		s.server.turns.give()
+	}
+	if err == nil && q.unknown >= fewLetters {
+		s.server.indexer.want(q.view)
+	}
+	return hits, err
 }
 
 // progress is the pause of a search: it lets others have their turn, and tells the

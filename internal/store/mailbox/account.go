@@ -15,6 +15,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/store/digest"
+	"facteur/internal/store/fulltext"
 	"facteur/internal/store/maildir"
 )
 
@@ -60,13 +61,14 @@ type Account struct {
 	planned   []int64 // the rows that todos stand in
 	done      []int64 // rows of todos that the next write removes
 	digests   *digest.Cache
+	texts     *fulltext.Index
 	serial    uint32 // makes file names unique
 	watches   map[*Watch]bool
 }
 
 func newAccount(s *Store, o Owner) *Account {
 	return &Account{store: s, home: o.Home, root: o.root(), owner: o,
-		digests: digest.New(filepath.Join(o.Home, "cache.db"))}
+		digests: digest.New(filepath.Join(o.Home, "cache.db")), texts: fulltext.New(filepath.Join(o.Home, "search.db"))}
 }
 
 // start opens the index unless that was done, and makes what is missing.
@@ -307,6 +309,7 @@ func (a *Account) stop() error {
 	}
 	a.started = false
 	a.digests.Close()
+	a.texts.Close()
 	if a.drowsy != nil {
 		a.drowsy.Stop()
 		a.drowsy = nil

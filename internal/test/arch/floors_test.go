@@ -21,6 +21,7 @@ var edges = map[string]string{
 	"store/directory → store/db":       "the room of the SQL that others keep their rows in",
 	"store/queue → store/db":           "the room of the SQL that others keep their rows in",
 	"store/queue/queuetest → store/db": "it writes the rows of a queue faster than commits do",
+	"store/mailbox → store/fulltext":   "an account has an index of what is in its letters",
 	"store/mailbox → store/db":         "the room of the SQL that others keep their rows in",
 	"store/reputation → store/db":      "the room of the SQL that others keep their rows in",
 	"store/stspolicy → store/db":       "the room of the SQL that others keep their rows in",
