@@ -31,6 +31,13 @@ func Parse(r io.Reader, limits Limits) (*Part, error) {
 	return root, nil
 }
 
+// ParseBytes is Parse of a message in memory, and gives the same. The tree keeps
+// nothing of b.
+func ParseBytes(b []byte, limits Limits) *Part {
+	p := parser{src: sourceOf(b), limits: limits.withDefaults()}
+	return p.parse()
+}
+
 // parser is the state of one Parse: a stack of open parts instead of recursion.
 type parser struct {
 	src    source

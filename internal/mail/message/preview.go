@@ -13,9 +13,10 @@ import (
 const (
 	// MaxPreview is how long a preview is, in characters (RFC 8970 §3.2).
 	MaxPreview = 200
-	// previewBytes is how much decoded text a preview is made of, in bytes. HTML
-	// mail has as much before its first word; what comes later is not looked for.
-	previewBytes = 32 << 10
+	// How much decoded text a preview is made of, in bytes. HTML mail has as much
+	// before its first word; what comes later is not looked for.
+	plainPreview = 4 << 10
+	htmlPreview  = 32 << 10
 )
 
 // Preview gives the first words of a message: the text of its first text part
@@ -27,11 +28,16 @@ func Preview(r io.ReaderAt, root *Part) (string, error) {
 	if p == nil {
 		return "", nil
 	}
-	text, err := io.ReadAll(io.LimitReader(p.Text(r), previewBytes))
-	if err != nil {
+	size := int64(plainPreview)
+	if p.Subtype == "html" {
+		size = htmlPreview
+	}
+	text := make([]byte, min(size, 3*(p.End-p.Body))) // Latin-1 may grow, to UTF-8
+	n, err := io.ReadFull(p.Text(r), text)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return "", err
 	}
-	if p.Subtype == "html" {
+	if text = text[:n]; p.Subtype == "html" {
 		text = plainOf(text)
 	}
 	return foldSpace(text, MaxPreview), nil
@@ -66,7 +72,7 @@ func firstText(p *Part, depth int) *Part {
 func plainOf(source []byte) []byte {
 	var out bytes.Buffer
 	z := html.NewTokenizer(bytes.NewReader(source))
-	z.SetMaxBuf(previewBytes)
+	z.SetMaxBuf(htmlPreview)
 	hidden := 0 // inside of title, style or script
 	for out.Len() < 8*MaxPreview {
 		switch z.Next() {

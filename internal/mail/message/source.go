@@ -26,6 +26,9 @@ func newSource(r io.Reader) source {
 	return source{r: r, buf: make([]byte, sourceSize)}
 }
 
+// sourceOf reads what is in memory, without a copy.
+func sourceOf(b []byte) source { return source{buf: b, hi: len(b), err: io.EOF} }
+
 // offset is the position of the next byte.
 func (s *source) offset() int64 { return s.base + int64(s.lo) }
 
@@ -67,12 +70,16 @@ func (s *source) line() (line []byte, whole bool) {
 	seen := 0
 	for {
 		b := s.pending()
+		cut := len(b) > sourceSize // the message is in memory; a line is no longer for that
+		if cut {
+			b = b[:sourceSize]
+		}
 		if i := bytes.IndexByte(b[seen:], '\n'); i >= 0 {
 			return b[:seen+i+1], true
 		}
 		seen = len(b)
-		if !s.fill() {
-			return b, s.err != nil
+		if cut || !s.fill() {
+			return b, !cut && s.err != nil
 		}
 	}
 }

@@ -19,7 +19,7 @@ func say(t testing.TB, i int) (Key, *Digest) {
 	t.Helper()
 	l := letter(fmt.Sprintf("From: u%d@example.org\nSubject: number %d\nMessage-ID: <%d@example.org>\nReferences: <a@b> <%d@c>\n"+
 		"Date: Tue, 3 Mar 2026 10:20:30 +0100\n\n%s\n", i, i, i, i, strings.Repeat("text ", i%50)))
-	d, err := Make(l)
+	d, err := new(Maker).Make(l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
-	"hash"
 	"io"
 	"strings"
 	"time"
@@ -57,7 +56,7 @@ const (
 
 // smallLetter is the largest letter that is worked out in memory, in bytes. A
 // larger one is streamed.
-const smallLetter = 1 << 20
+const smallLetter = 256 << 10
 
 // Letter is an open letter.
 type Letter interface {
@@ -65,29 +64,34 @@ type Letter interface {
 	Size() int64
 }
 
+// Maker makes digests, one after the other, in a buffer for letters. Nothing of a
+// digest points into it (ATTACKS IMAP-024).
+type Maker struct{ buf []byte }
+
 // Make works out the digest of a letter. Its error is one of reading.
-func Make(l Letter) (*Digest, error) {
-	var tree *message.Part
-	var sum hash.Hash = sha256.New()
-	var err error
-	var text io.ReaderAt = l
-	if l.Size() <= smallLetter {
-		b := make([]byte, l.Size())
-		if _, err := l.ReadAt(b, 0); err != nil && err != io.EOF {
+func (m *Maker) Make(l Letter) (*Digest, error) {
+	if l.Size() > smallLetter {
+		sum := sha256.New()
+		tree, err := message.Parse(io.TeeReader(io.NewSectionReader(l, 0, l.Size()), sum), message.Limits{})
+		if err != nil {
 			return nil, err
 		}
-		sum.Write(b)
-		r := bytes.NewReader(b)
-		text = r
-		tree, err = message.Parse(r, message.Limits{})
-	} else {
-		whole := io.TeeReader(io.NewSectionReader(l, 0, l.Size()), sum)
-		tree, err = message.Parse(whole, message.Limits{})
+		return ofLetter(l, tree, sum.Sum(nil))
 	}
-	if err != nil {
-		return nil, err
+	if int64(cap(m.buf)) < l.Size() {
+		m.buf = make([]byte, l.Size()+l.Size()/4)
 	}
-	d := &Digest{Part: tree, EmailID: id('M', sum.Sum(nil))}
+	b := m.buf[:l.Size()]
+	if n, err := l.ReadAt(b, 0); n < len(b) {
+		return nil, cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	sum := sha256.Sum256(b)
+	return ofLetter(bytes.NewReader(b), message.ParseBytes(b, message.Limits{}), sum[:])
+}
+
+// ofLetter works out the digest of a letter that was parsed.
+func ofLetter(text io.ReaderAt, tree *message.Part, sum []byte) (d *Digest, err error) {
+	d = &Digest{Part: tree, EmailID: id('M', sum)}
 	if d.Preview, err = message.Preview(text, tree); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func letter(text string) inMemory {
 
 func make1(t *testing.T, text string) *Digest {
 	t.Helper()
-	d, err := Make(letter(text))
+	d, err := new(Maker).Make(letter(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +88,14 @@ func TestLarge(t *testing.T) {
 	if l.Size() <= smallLetter {
 		t.Fatal("not large")
 	}
-	d, err := Make(l)
+	d, err := new(Maker).Make(l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d.Preview[:21] != "Hello & welcome to us" || d.From != "zoe" || d.Part.End != l.Size() {
 		t.Errorf("%+v", d)
 	}
-	if _, err := Make(torn{l}); err == nil {
+	if _, err := new(Maker).Make(torn{l}); err == nil {
 		t.Error("a letter that can't be read has a digest")
 	}
 }
@@ -121,4 +121,30 @@ func TestCommon(t *testing.T) {
 	if d := make1(t, "X: y\n\nx\n"); d.Fields == nil || len(d.Fields) != 0 {
 		t.Error("no lines look like too many")
 	}
+}
+
+// TestPoison: nothing of a digest changes when the buffer of its letter is used for
+// another.
+func TestPoison(t *testing.T) {
+	t.Run("IMAP-024 pooled buffers", func(t *testing.T) {
+		var m Maker
+		d, err := m.Make(letter(sample))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before []byte
+		for part := range parts {
+			before = d.append(before, part)
+		}
+		for i := range m.buf[:cap(m.buf)] {
+			m.buf[i] = 'X'
+		}
+		var after []byte
+		for part := range parts {
+			after = d.append(after, part)
+		}
+		if !bytes.Equal(before, after) {
+			t.Errorf("\n%q\n%q", before, after)
+		}
+	})
 }

@@ -83,6 +83,7 @@ type digestJob struct {
 	some  []Reading // what is looked at now, all of one page of the cache
 	keys  []digest.Key
 	bytes int64
+	maker digest.Maker
 }
 
 func (v *View) digestJob(want digest.Want) *digestJob {
@@ -191,7 +192,7 @@ func (j *digestJob) make(ctx context.Context, k digest.Key) (*digest.Digest, err
 		return nil, err
 	}
 	defer l.Close()
-	d, err := digest.Make(l)
+	d, err := j.maker.Make(l)
 	if err != nil {
 		return nil, err
 	}
