@@ -1,6 +1,10 @@
 package mailbox
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // IMAP-017: what others changed is told to a session even where it changed the same
 // letter itself before it was told, and its own change alone is not.
@@ -26,4 +30,31 @@ func TestOwnChangeDoesNotHideAnothers(t *testing.T) {
 	if got := f.poll(mine); len(got) != 0 {
 		t.Errorf("told again: %v", got)
 	}
+}
+
+// IMAP-018, IMAP-025: another program gives a file other flags, or takes it from new/ to
+// cur/, between the decision to move the letter and its rename. The letter comes to be
+// where COPYUID said, under the UID that it said.
+func TestMoveBesideRename(t *testing.T) {
+	t.Parallel()
+	f := open(t, t.TempDir())
+	f.append("INBOX", "one", Seen)
+	must(t, f.Create(bg, "Other"))
+	files, err := filepath.Glob(filepath.Join(f.root, "cur", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	source, target := "cur/"+filepath.Base(files[0]), ".Other/cur/1.M2P3.moved:2,S"
+	for _, other := range []string{files[0] + "T", filepath.Join(f.root, "new", baseOf(filepath.Base(files[0])))} {
+		must(t, os.Rename(files[0], other))
+		for range 2 { // again after a crash
+			must(t, f.perform(todo{source, target}, strays{}))
+			if _, err := os.Stat(filepath.Join(f.root, target)); err != nil {
+				t.Fatalf("renamed to %s: %v", other, err)
+			}
+		}
+		must(t, os.Rename(filepath.Join(f.root, target), files[0]))
+	}
+	must(t, os.Remove(files[0]))
+	must(t, f.perform(todo{source, target}, strays{})) // taken away: there is nothing to do
 }

@@ -9,6 +9,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"facteur/internal/base/vfs"
 )
 
 // todo is a file operation that a transaction has decided. It stands in the
@@ -112,9 +115,9 @@ func (a *Account) finish(ctx context.Context) error {
 	if len(a.todos) == 0 {
 		return nil
 	}
-	dirs := map[string]bool{}
+	dirs, seen := map[string]bool{}, strays{}
 	for _, t := range a.todos {
-		if err := a.perform(t); err != nil {
+		if err := a.perform(t, seen); err != nil {
 			return err
 		}
 		dirs[path.Dir(t.source)] = true
@@ -136,7 +139,7 @@ func (a *Account) finish(ctx context.Context) error {
 	return nil
 }
 
-func (a *Account) perform(t todo) error {
+func (a *Account) perform(t todo, seen strays) error {
 	source := a.root + "/" + t.source
 	if t.target == "" {
 		if err := a.store.fs.Remove(source); !errors.Is(err, fs.ErrNotExist) {
@@ -146,11 +149,11 @@ func (a *Account) perform(t todo) error {
 	}
 	err := a.store.fs.Rename(source, a.root+"/"+t.target)
 	if withoutRoom(t, err) {
-		return a.perform(todo{source: t.source})
+		return a.perform(todo{source: t.source}, seen)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, serr := a.store.fs.Stat(source); errors.Is(serr, fs.ErrNotExist) {
-			return nil // done before, or taken away by somebody
+			return a.follow(t, seen)
 		}
 		target := filepath.Dir(filepath.Join(a.root, t.target))
 		if _, serr := a.store.fs.Stat(target); errors.Is(serr, fs.ErrNotExist) {
@@ -158,4 +161,50 @@ func (a *Account) perform(t todo) error {
 		}
 	}
 	return err
+}
+
+// follow renames a file that is no longer where the index has it. It was renamed
+// before, or taken away by somebody, or another program gave it other flags between
+// the decision and now: then it goes to its target all the same, for its UID there is
+// told, and the index knows its flags.
+func (a *Account) follow(t todo, seen strays) error {
+	if _, err := a.store.fs.Stat(a.root + "/" + t.target); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name, err := seen.find(a.store.fs, filepath.Join(a.root, path.Dir(path.Dir(t.source))), baseOf(path.Base(t.source)))
+	if err != nil || name == "" {
+		return err
+	}
+	err = a.store.fs.Rename(name, a.root+"/"+t.target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// strays are the files of Maildirs in which one was not where the index has it, by
+// base. Each Maildir is read once.
+type strays map[string]map[string]string
+
+// find gives the path of the file with a base; "" if there is none.
+func (s strays) find(files vfs.FS, dir, base string) (string, error) {
+	if s[dir] == nil {
+		s[dir] = map[string]string{}
+		for _, sub := range [2]string{"new", "cur"} {
+			entries, err := files.ReadDir(filepath.Join(dir, sub))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", err
+			}
+			for _, e := range entries {
+				s[dir][baseOf(e.Name)] = filepath.Join(dir, sub, e.Name)
+			}
+		}
+	}
+	return s[dir][base], nil
+}
+
+// baseOf is the part of a file's name before the flags.
+func baseOf(name string) string {
+	base, _, _ := strings.Cut(name, ":")
+	return base
 }

@@ -35,6 +35,18 @@ type fact struct {
 	deleted bool // somebody marked it \Deleted, or asked for it
 	moved   bool // somebody asked to move it
 	gone    int  // when somebody was told that it is gone; 0: nobody
+	story   []string
+}
+
+// tell adds to what is told of a UID when something is wrong with it.
+func (f *fact) tell(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if n := len(f.story); n > 0 && f.story[n-1] == line {
+		return
+	}
+	if f.story = append(f.story, line); len(f.story) > 30 {
+		f.story = f.story[1:]
+	}
 }
 
 // letter is one that was given to the server.
@@ -212,7 +224,26 @@ func (b *Book) placed(name string, before expect, validity, uid uint32, id strin
 		b.wrong("%s: the new UID %d is below UIDNEXT, which was %d", name, uid, before.next)
 	}
 	x.next = max(x.next, uid+1)
+	x.fact(uid).tell("it was placed")
 	b.identify(name, uid, x.fact(uid), id)
+}
+
+// flags: somebody was told the flags of a UID. A copy of a letter that is marked
+// \Deleted is marked, too.
+func (b *Book) flags(client, name string, uid uint32, flags string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.box(name).fact(uid)
+	f.tell("%s saw flags %s", client, flags)
+	if strings.Contains(flags, `\deleted`) {
+		b.mark(f)
+	}
+}
+
+func (b *Book) mark(f *fact) {
+	if f.deleted = true; b.letters[f.id] != nil {
+		b.letters[f.id].deleted = true
+	}
 }
 
 // deleting: somebody marks UIDs \Deleted, or moving: moves them away.
@@ -221,9 +252,8 @@ func (b *Book) deleting(name string, uids []uint32) {
 	defer b.mu.Unlock()
 	for _, uid := range uids {
 		f := b.box(name).fact(uid)
-		if f.deleted = true; b.letters[f.id] != nil {
-			b.letters[f.id].deleted = true
-		}
+		f.tell("somebody marks it")
+		b.mark(f)
 	}
 }
 
@@ -231,7 +261,9 @@ func (b *Book) moving(name string, uids []uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, uid := range uids {
-		b.box(name).fact(uid).moved = true
+		f := b.box(name).fact(uid)
+		f.tell("somebody moves it")
+		f.moved = true
 	}
 }
 
@@ -241,6 +273,9 @@ func (b *Book) copied(source string, old uint32, target string, before expect, v
 	f := *b.box(source).fact(old)
 	b.mu.Unlock()
 	b.placed(target, before, validity, uid, f.id)
+	b.mu.Lock()
+	b.box(target).fact(uid).tell("as a copy of %s UID %d: %q", source, old, f.story[max(0, len(f.story)-6):])
+	b.mu.Unlock()
 	if f.deleted {
 		b.deleting(target, []uint32{uid})
 	}
@@ -252,7 +287,7 @@ func (b *Book) gone(name string, uid uint32) {
 	defer b.mu.Unlock()
 	f := b.box(name).fact(uid)
 	if f.id != "" && !f.deleted && !f.moved {
-		b.wrong("%s: UID %d (%s) is gone, and nobody deleted it", name, uid, f.id)
+		b.wrong("%s: UID %d (%s) is gone, and nobody deleted it: %q", name, uid, f.id, f.story)
 	}
 	if b.clock++; f.gone == 0 {
 		f.gone = b.clock
@@ -270,7 +305,7 @@ func (b *Book) balance(there map[string]map[uint32]bool) {
 			case is && f.gone != 0:
 				b.wrong("%s: UID %d (%s) is there, after it was gone", name, uid, f.id)
 			case !is && f.gone == 0 && f.id != "" && !f.deleted && !f.moved:
-				b.wrong("%s: UID %d (%s) is lost; that letter is %s", name, uid, f.id, b.places(f.id, there))
+				b.wrong("%s: UID %d (%s) is lost; that letter is %s: %q", name, uid, f.id, b.places(f.id, there), f.story)
 			case is:
 				held[f.id] = true
 			}
@@ -278,9 +313,22 @@ func (b *Book) balance(there map[string]map[uint32]bool) {
 	}
 	for id, l := range b.letters {
 		if l.taken && !l.deleted && !held[id] {
-			b.wrong("%s is nowhere, and nobody deleted it", id)
+			b.wrong("%s is nowhere, and nobody deleted it: %s", id, b.stories(id))
 		}
 	}
+}
+
+// stories is what is told of all UIDs that a letter had.
+func (b *Book) stories(id string) string {
+	var all []string
+	for name, x := range b.boxes {
+		for uid, f := range x.uids {
+			if f.id == id {
+				all = append(all, fmt.Sprintf("%s UID %d: %q", name, uid, f.story))
+			}
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // places tells where a letter is, for the report.

@@ -249,8 +249,8 @@ func (c *client) change(v *view, r response) error {
 		return err
 	}
 	c.book.modseq(v.name, m.modseq)
-	if strings.Contains(m.flags, `\deleted`) && m.uid != 0 {
-		c.book.deleting(v.name, []uint32{m.uid}) // a copy of a letter that was
+	if m.uid != 0 {
+		c.book.flags(c.name, v.name, m.uid, m.flags)
 	}
 	return c.contents(v, m, items)
 }
