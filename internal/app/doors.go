@@ -200,7 +200,7 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 		x.options.Busy = func(why string) []byte { return []byte("* BYE [UNAVAILABLE] Not now: " + why + "\r\n") }
 		x.handler = imapd.New(imapd.Config{
 			Hostname: c.Hostname, Version: build.This().Version, TLS: tls,
-			MaxMessage: int64(c.MessageSizeLimit), Gate: a.gate, Open: a.openSpace, URLs: a.urls(c), Events: a.events, FullText: c.Mailbox.FullText,
+			MaxMessage: int64(c.MessageSizeLimit), Gate: a.gate, Open: a.openSpace, Quotas: a.quotas(), URLs: a.urls(c), Events: a.events, FullText: c.Mailbox.FullText,
 		}).Serve
 		return x, nil
 	}

@@ -106,7 +106,7 @@ func (d *Decoder) args(name string) any {
 func (d *Decoder) grammar(name string) (read func() any, known bool) {
 	for _, family := range []func(string) (func() any, bool){
 		d.sessionGrammar, d.mailboxGrammar, d.letterGrammar, d.searchGrammar,
-		d.rightsGrammar, d.metadataGrammar, d.notifyGrammar, d.urlGrammar,
+		d.rightsGrammar, d.metadataGrammar, d.notifyGrammar, d.urlGrammar, d.quotaGrammar,
 	} {
 		if read, known = family(name); known {
 			return read, known

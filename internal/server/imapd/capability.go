@@ -16,7 +16,7 @@ func (s *session) capabilities() string {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}
 	for _, family := range [][]string{s.sessionCapabilities(), mailboxCapabilities, s.letterCapabilities(), fetchCapabilities, searchCapabilities,
-		rightsCapabilities, metadataCapabilities, notifyCapabilities, s.urlCapabilities()} {
+		rightsCapabilities, metadataCapabilities, notifyCapabilities, s.urlCapabilities(), s.quotaCapabilities()} {
 		names = append(names, family...)
 	}
 	return strings.Join(names, " ")

@@ -43,7 +43,7 @@ func (s *session) dispatch(ctx context.Context, c imap.Command) (string, error) 
 func (s *session) handler(name string) (handler, when) {
 	for _, family := range []func(string) (handler, when){
 		s.sessionCommand, s.mailboxCommand, s.letterCommand, s.searchCommand,
-		s.rightsCommand, s.metadataCommand, s.notifyCommand, s.urlCommand,
+		s.rightsCommand, s.metadataCommand, s.notifyCommand, s.urlCommand, s.quotaCommand,
 	} {
 		if h, w := family(name); h != nil {
 			return h, w

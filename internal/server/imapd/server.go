@@ -32,6 +32,8 @@ type Config struct {
 	URLs *urlauth.Desk
 	// FullText lets searches make and use an index of what is in letters.
 	FullText bool
+	// Quotas is for those who may set the quotas of others; the zero Quotas: nobody.
+	Quotas Quotas
 	// Events hears of log-ins, log-outs and failures.
 	Events event.Sink
 }

@@ -9,6 +9,13 @@ import (
 	"facteur/internal/store/quota"
 )
 
+// Address is whose mailboxes they are.
+func (a *Account) Address() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.owner.Address
+}
+
 // Usage is what counts of the account's mail, and its limits. An account without
 // limits has no usage: nothing is counted for it.
 func (a *Account) Usage(ctx context.Context) (quota.Usage, quota.Limits, error) {

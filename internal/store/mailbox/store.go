@@ -104,6 +104,25 @@ func (s *Store) Open(ctx context.Context, o Owner) (*Account, error) {
 // Quota is the book in which the mail of all accounts is counted.
 func (s *Store) Quota() *quota.Book { return s.quota }
 
+// Usage is what counts of an account's mail, opened or not.
+func (s *Store) Usage(ctx context.Context, o Owner) (quota.Usage, error) {
+	return s.quota.Usage(ctx, o.counted())
+}
+
+// Renew takes over what is said of an owner now, if somebody has his mailboxes open.
+func (s *Store) Renew(o Owner) error {
+	s.mu.Lock()
+	a := s.accounts[filepath.Clean(o.Home)]
+	s.mu.Unlock()
+	if a != nil {
+		o.Home = filepath.Clean(o.Home)
+		a.mu.Lock()
+		a.owner = o
+		a.mu.Unlock()
+	}
+	return nil
+}
+
 // Free is the size of the largest letter that can be delivered to an account now, in
 // bytes; 0 if it is full. need is the size that is asked for, if it is known.
 func (s *Store) Free(ctx context.Context, o Owner, need int64) (int64, error) {
