@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -318,10 +319,11 @@ func (a *Account) stop() error {
 		defer b.end()
 	}
 	if a.asleep {
-		a.asleep = false
-		return nil
+		if a.allListed() || a.reopen(context.Background()) != nil {
+			return nil
+		}
 	}
-	err := a.settle()
+	err := a.settle(math.MaxInt64)
 	a.shared.Store(nil)
 	a.store.slept(a)
 	if cerr := a.idx.close(); err == nil {
@@ -331,6 +333,16 @@ func (a *Account) stop() error {
 		err = writeState(a.store.fs, a.root, a.lastState())
 	}
 	return err
+}
+
+// allListed tells whether no list of UIDs has to be written.
+func (a *Account) allListed() bool {
+	for _, b := range a.boxes {
+		if !b.listed() {
+			return false
+		}
+	}
+	return true
 }
 
 // lastState is what facteur-uids says at the end of a run.

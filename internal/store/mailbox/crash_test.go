@@ -90,6 +90,10 @@ func copyIndex(t *testing.T, from, to string) {
 func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got map[string][]string, done, indexLost bool) error) {
 	t.Helper()
 	base := prepared(t)
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
 	for n := 0; ; n++ {
 		mem := base.mem.Crash(0)
 		saved := t.TempDir()
@@ -105,7 +109,7 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 		frozen := t.TempDir()
 		copyIndex(t, base.home, frozen)
 		a.idx.close()
-		for seed := range uint64(3) {
+		for seed := range seeds {
 			for _, lost := range []bool{false, true} {
 				copyIndex(t, frozen, base.home)
 				if lost {

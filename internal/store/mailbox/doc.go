@@ -52,8 +52,9 @@
 // time have the keywords that dovecot-keywords gives to small letters in their
 // file names; the index is where keywords are from then on. Dovecot reads our
 // lists and goes on with the same UIDs (other fields of lines and header are
-// kept); what it adds is followed when facteur comes back. It doesn't see keywords
-// that were given here. The two must not work on one account at the same time.
+// kept); what it adds is followed when facteur comes back. It sees keywords that
+// were given here after WriteDovecot put them into file names and dovecot-keywords,
+// up to 26 in a mailbox. The two must not work on one account at the same time.
 // A field "Xfacteur" in the header, which Dovecot keeps, marks lists that are to
 // be believed only together with facteur-uids.
 //
@@ -124,8 +125,8 @@
 // A mailbox that some session has open takes 40 bytes a letter, shared, and 4
 // bytes a letter for each session; else only its row. After ten seconds without an
 // operation the index of an account is closed, though sessions wait in IDLE: then
-// only their 4 bytes a letter stay in memory, the lists are written and
-// facteur-uids says "open false". The next operation opens it again, if it is the
+// only their 4 bytes a letter stay in memory, the lists of mailboxes of up to 5000
+// letters are written and facteur-uids says "open false". The next operation opens it again, if it is the
 // same; if it was taken away meanwhile the sessions find their mailbox gone. At
 // most five hundred indexes are open, the last used ones. One mutex per account
 // orders all changes; reading letters and flags does not take it.

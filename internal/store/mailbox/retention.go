@@ -96,7 +96,7 @@ func (a *Account) keepOne(ctx context.Context, b *box, l letter, target *box) (t
 	if l.words, err = b.translate(ctx, l.words, target); err != nil {
 		l.words = 0 // so many keywords that there is no number left
 	}
-	x := arrival{l, a.keptBase(b, f.base, l.received), found{info: infoFor(f.info, l.flags)}}
+	x := arrival{l, a.keptBase(b, f.base, l.received), found{info: infoFor(withoutWords(f.info), l.flags)}}
 	x.saved = savedFrom(x.base)
 	return transferred{f, l.size, x}, nil
 }

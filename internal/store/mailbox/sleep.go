@@ -17,6 +17,12 @@ const (
 	maxAwake = 500
 )
 
+// maxListedAsleep is up to how many letters a mailbox's list of UIDs is written when
+// the index is closed though sessions wait: writing that of a large one each time
+// would cost more than it is worth. If the index is lost just then, the mailbox gets
+// a new UIDVALIDITY, as after a crash.
+const maxListedAsleep = 5000
+
 // errAsleep means that the index is closed. Who holds Account.mu and has called
 // ready does not meet it.
 var errAsleep = errors.New("index is closed")
@@ -54,7 +60,7 @@ func (a *Account) sleep() error {
 	if !a.started || a.asleep || len(a.todos) > 0 {
 		return nil
 	}
-	err := a.settle()
+	err := a.settle(maxListedAsleep)
 	for _, b := range a.boxes {
 		b.rest()
 	}
@@ -74,10 +80,11 @@ func (a *Account) sleep() error {
 	return err
 }
 
-// settle writes what waits in memory.
-func (a *Account) settle() error {
+// settle writes what waits in memory, and the lists of mailboxes that are no larger
+// than most.
+func (a *Account) settle(most int64) error {
 	ctx := context.Background()
-	a.writeLists(ctx)
+	a.writeLists(ctx, most)
 	if len(a.done) == 0 && !a.anyUnsaved() {
 		return nil
 	}

@@ -150,6 +150,9 @@ func (a *Account) prepare(ctx context.Context, b *box, uids []uint32, target *bo
 		n := maildir.ParseName(f.base)
 		n.Sec = l.received
 		to := arrival{l, target.freshBase(n), f.found}
+		if b != target {
+			to.info = withoutWords(to.info)
+		}
 		to.uid, to.saved = target.uidNext+uint32(i), savedFrom(to.base)
 		list[i] = transferred{f, l.size, to}
 	}

@@ -196,12 +196,12 @@ func (b *box) listed() bool {
 	return b.heir || b.uidNext == 1 || b.listNext == b.uidNext && b.listCount == b.count
 }
 
-// writeLists writes the lists of the mailboxes whose letters are others than
-// those listed. One that can't be written is only reported: facteur-uids will
+// writeLists writes the lists of the mailboxes of at most so many letters whose
+// letters are others than those listed. One that can't be written is only reported: facteur-uids will
 // not vouch for it. Callers hold mu.
-func (a *Account) writeLists(ctx context.Context) {
+func (a *Account) writeLists(ctx context.Context, most int64) {
 	for _, b := range a.boxes {
-		if b.listed() {
+		if b.listed() || b.count > most {
 			continue
 		}
 		if err := b.writeList(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
