@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +11,7 @@ import (
 )
 
 func (c *command) mailboxCommand() *cobra.Command {
-	return group("mailbox", "Mailboxes: what an account keeps, and where", c.mailboxList(), c.mailboxStatus())
+	return group("mailbox", "Mailboxes: what an account keeps, and where", c.mailboxList(), c.mailboxStatus(), c.mailboxDovecot())
 }
 
 func (c *command) mailboxList() *cobra.Command {
@@ -37,6 +38,26 @@ func (c *command) mailboxStatus() *cobra.Command {
 			})
 		},
 	})
+}
+
+func (c *command) mailboxDovecot() *cobra.Command {
+	return &cobra.Command{
+		Use:   "dovecot ADDRESS",
+		Short: "Write down for Dovecot what it does not know of an account",
+		Long: "Dovecot finds letters, flags, subscriptions and, after an account was at rest, UIDs\n" +
+			"in its own files. This adds keywords, of which it has room for 26 in a mailbox,\n" +
+			"and the UIDs of now: for who goes back to Dovecot, after the last session.",
+		Args: takes("ADDRESS"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
+				w, err := o.WriteDovecot(ctx, control.AccountName{Address: args[0]})
+				if err == nil && w.Keywords > 0 {
+					fmt.Fprintf(c.err, "%d keywords found no room in Dovecot's files\n", w.Keywords)
+				}
+				return err
+			})
+		},
+	}
 }
 
 // eachMailbox lists mailboxes in columns.

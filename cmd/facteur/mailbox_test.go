@@ -43,3 +43,19 @@ func TestMailboxListAndStatus(t *testing.T) {
 		t.Errorf("%d %s", status, stderr)
 	}
 }
+
+// TestMailboxDovecot: UIDs of letters that just came are in Dovecot's list.
+func TestMailboxDovecot(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small)
+	maildir := accountWith(t, file, "alice@example.org", map[string]string{"1700000000.a.host": "Subject: one\r\n\r\nHello.\r\n"})
+	good(t, "", "mailbox", "dovecot", "alice@example.org", "-c", file)
+	list, err := os.ReadFile(filepath.Join(maildir, "dovecot-uidlist"))
+	if err != nil || !strings.Contains(string(list), "1 :1700000000.a.host\n") {
+		t.Errorf("%q %v", list, err)
+	}
+	status, _, stderr := call(t, "", "mailbox", "dovecot", "bob@example.org", "-c", file)
+	if status != 1 || !strings.Contains(stderr, "bob@example.org: there is no such account") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}

@@ -59,6 +59,21 @@ func (m *Mailbox) ask(ctx context.Context, a *mailbox.Account) error {
 	return nil
 }
 
+// WayBack is what WriteDovecot could not write.
+type WayBack struct {
+	// Keywords is how many names of keywords found no room in Dovecot's files.
+	Keywords int `json:"keywords_left"`
+}
+
+// WriteDovecot implements Office.
+func (s *Stores) WriteDovecot(ctx context.Context, n AccountName) (w WayBack, err error) {
+	err = s.withMailboxes(ctx, n.Address, func(a *mailbox.Account, _ directory.Account) error {
+		w.Keywords, err = a.WriteDovecot(ctx)
+		return err
+	})
+	return w, err
+}
+
 // withMailboxes runs fn with the mailboxes of an account. They are shared with the
 // sessions of a running server; without one, nobody else can have them, because
 // whoever works here has the Claim.
@@ -92,4 +107,10 @@ func (s *Stores) account(ctx context.Context, name string) (directory.Account, e
 func (c *client) Mailboxes(ctx context.Context, n AccountName) (list []Mailbox, err error) {
 	err = c.call(ctx, "/mailboxes", n, &list)
 	return list, err
+}
+
+// WriteDovecot implements Office.
+func (c *client) WriteDovecot(ctx context.Context, n AccountName) (w WayBack, err error) {
+	err = c.call(ctx, "/mailboxes/dovecot", n, &w)
+	return w, err
 }

@@ -71,6 +71,8 @@ type Office interface {
 	CheckQueue(ctx context.Context, fn func(Damage) error) error
 	// Mailboxes lists the mailboxes of an account, INBOX first.
 	Mailboxes(ctx context.Context, n AccountName) ([]Mailbox, error)
+	// WriteDovecot writes UIDs and keywords of an account into Dovecot's files.
+	WriteDovecot(ctx context.Context, n AccountName) (WayBack, error)
 	// TLSReport is how connections to other mail servers came to their TLS on a day.
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 }

@@ -92,6 +92,7 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /domains/add", change(events, "domain added", o.AddDomain, func(d DomainName) string { return d.Name }))
 	mux.Handle("POST /domains/remove", change(events, "domain removed", o.RemoveDomain, func(d DomainName) string { return d.Name }))
 	mux.Handle("POST /mailboxes", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Mailboxes(ctx, n) }))
+	mux.Handle("POST /mailboxes/dovecot", ask(func(ctx context.Context, n AccountName) (any, error) { return o.WriteDovecot(ctx, n) }))
 	mux.Handle("POST /queue", streamed(false, o.Queue))
 	mux.Handle("POST /queue/count", ask(func(ctx context.Context, s Selection) (any, error) { return o.CountQueue(ctx, s) }))
 	mux.Handle("POST /queue/entry", ask(func(ctx context.Context, id ItemID) (any, error) { return o.Entry(ctx, id) }))
