@@ -78,10 +78,7 @@ func open(t testing.TB, change func(*Config, *Rules)) *house {
 	if err := os.MkdirAll(h.owner.Home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	gate := people.Gate(map[string]string{"alice": "secret", "bob": "with spaces "}, func(r *login.Rules) {
-		r.Limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-		r.Delay = 10 * time.Millisecond
-	})
+	gate := gateOf(t)
 	c := Config{Hostname: "mail.example.org", Version: "test", Events: h.events, Gate: gate, Open: h.mailboxes,
 		Maildrops: NewMaildrops(), Rules: func() *Rules { return h.rules }}
 	if change != nil {
@@ -106,6 +103,14 @@ func open(t testing.TB, change func(*Config, *Rules)) *house {
 		h.store.Close()
 	})
 	return h
+}
+
+// gateOf knows alice and bob.
+func gateOf(testing.TB) *login.Gate {
+	return people.Gate(map[string]string{"alice": "secret", "bob": "with spaces "}, func(r *login.Rules) {
+		r.Limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		r.Delay = 10 * time.Millisecond
+	})
 }
 
 func (h *house) mailboxes(ctx context.Context, _ directory.Account) (*mailbox.Account, error) {
