@@ -7,7 +7,6 @@ import (
 	"sort"
 
 	"facteur/internal/mail/imap"
-	"facteur/internal/store/mailbox"
 )
 
 // changed narrows a FETCH to the messages that changed since, of which it tells
@@ -39,7 +38,7 @@ func (s *session) vanishedOf(ctx context.Context, c imap.Command, a imap.Fetch) 
 	}
 	known := s.saved
 	if !a.Set.Saved() {
-		known = a.Set.Resolve(s.lastUID()).Intersect(s.given())
+		known = a.Set.Resolve(s.view.UIDNext() - 1).Intersect(s.given()) // the last ones may be those that went
 	}
 	return s.sayEarlier(ctx, a.Since, known)
 }
@@ -137,8 +136,4 @@ func (s *session) highestModSeq() string {
 
 func (s *session) sayHighestModSeq() {
 	s.untagged("OK " + s.highestModSeq() + "Highest")
-}
-
-func removes(changes []mailbox.Change) bool {
-	return len(changes) > 0 && changes[0].Kind == mailbox.Expunged
 }

@@ -170,6 +170,16 @@ func byNumber(name string) bool {
 	return false
 }
 
+// namesNumbers says whether a search asks for message numbers; "$" is none.
+func namesNumbers(k *imap.SearchKey) bool {
+	for i := range k.Keys {
+		if namesNumbers(&k.Keys[i]) {
+			return true
+		}
+	}
+	return k.Op == imap.SearchSeq && !k.Set.Saved()
+}
+
 // mayExpunge says whether EXPUNGE responses may go with the answer to a command
 // (RFC 9051 §7.5.1): a client may have sent message numbers ahead otherwise.
 func mayExpunge(name string) bool {

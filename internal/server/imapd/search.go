@@ -90,6 +90,9 @@ func (s *session) readable(ctx context.Context, a imap.Search) (*imap.SearchKey,
 	if err := s.filter(ctx, &key); err != nil {
 		return nil, err
 	}
+	if s.enabled(UIDONLY) && namesNumbers(&key) {
+		return nil, errUIDRequired
+	}
 	if a.Return.Relevancy && !anyFuzzy(&key) {
 		return nil, &imap.SyntaxError{Text: "RELEVANCY without FUZZY"}
 	}

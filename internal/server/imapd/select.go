@@ -74,30 +74,19 @@ func (s *session) closeView() {
 	}
 }
 
-// close expunges without a word and leaves the mailbox (RFC 9051 §6.4.1).
+// close expunges without a word and leaves the mailbox (RFC 9051 §6.4.1). It does not
+// tell HIGHESTMODSEQ: a client that took it would believe to know of all that went,
+// though it was told of none (RFC 7162 §3.2.8).
 func (s *session) close(ctx context.Context, _ imap.Command) (string, error) {
-	code, err := "", error(nil)
+	var err error
 	if !s.view.ReadOnly() {
 		err = s.view.Expunge(ctx, nil)
 	}
 	if errors.Is(err, mailbox.ErrNoPermission) {
 		err = nil // CLOSE succeeds, and expunges nothing (RFC 4314 §4)
 	}
-	if err == nil && s.enabled(QRESYNC) {
-		code, err = s.afterClose(ctx)
-	}
 	s.closeView()
-	return code + "CLOSE completed", err
-}
-
-// afterClose is where the mailbox stands when it is left, if that is elsewhere
-// than the client knows (RFC 7162 §3.2.8).
-func (s *session) afterClose(ctx context.Context) (string, error) {
-	changes, err := s.view.Poll(ctx, true)
-	if err != nil || !removes(changes) {
-		return "", err
-	}
-	return s.highestModSeq(), nil
+	return "CLOSE completed", err
 }
 
 func (s *session) unselect(context.Context, imap.Command) (string, error) {
