@@ -211,7 +211,9 @@ func (d *Decoder) mailbox() string {
 // decodeName is a mailbox name, or a piece of one, in UTF-8; false for what is
 // not in the encoding that holds in this session.
 func (d *Decoder) decodeName(raw string) (name string, ok bool) {
-	if d.utf8 {
+	// What is not ASCII was never modified UTF-7. go-imap's client writes UTF-8 to
+	// every server that has IMAP4rev2, whether it was enabled or not.
+	if d.utf8 || strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
 		return raw, utf8.ValidString(raw)
 	}
 	name, err := DecodeUTF7(raw)

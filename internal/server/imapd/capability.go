@@ -11,7 +11,7 @@ import (
 // capabilities is what is true at this moment of the session: nothing that is
 // not complete is named.
 func (s *session) capabilities() string {
-	names := []string{"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
+	names := []string{"IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
 	if s.space == nil {
 		return strings.Join(append(names, s.loginCapabilities()...), " ")
 	}

@@ -40,7 +40,7 @@ func (s *session) search(ctx context.Context, c imap.Command) (string, error) {
 		return "", s.notSaved(a, err)
 	}
 	s.save(a, f)
-	if a.Extended {
+	if a.Extended || s.enabled(IMAP4REV2) { // RFC 9051 §6.4.4
 		s.sayExtended(c, a.Return, f)
 	} else {
 		s.sayHits("SEARCH", f)
