@@ -56,6 +56,8 @@ type box struct {
 	views           map[*View]bool
 	numbers         map[string]uint16 // keyword in lower case → number, once asked for
 	setNumbers      map[string]uint32 // packed keywords → index of sets
+	touches         []touch           // the last changes of flags, ascending by MODSEQ
+	forgotten       uint64            // changes up to this MODSEQ are not among them
 	damaged         atomic.Bool       // a page was found damaged
 	where           whereabouts
 
@@ -221,10 +223,47 @@ func (b *box) apply(d *delta) {
 		}
 	}
 	b.mu.Unlock()
+	b.touched(d)
 	if !d.empty() {
 		b.wake()
 		b.acct.tellChange(d)
 	}
+}
+
+// touch is between which UIDs a change of flags was.
+type touch struct {
+	modSeq      uint64
+	first, last uint32
+}
+
+// maxTouches is how many changes of flags are remembered, so that a session need not
+// look through all letters to find one that was changed.
+const maxTouches = 64
+
+// touched remembers a change. Callers hold Account.mu.
+func (b *box) touched(d *delta) {
+	if len(d.changed) == 0 {
+		return
+	}
+	if len(b.touches) == maxTouches {
+		b.forgotten = b.touches[0].modSeq
+		b.touches = append(b.touches[:0], b.touches[1:]...)
+	}
+	b.touches = append(b.touches, touch{d.after.modSeq, d.changed[0].uid, d.changed[len(d.changed)-1].uid})
+}
+
+// touchedSince is between which UIDs flags changed after a MODSEQ.
+func (b *box) touchedSince(modSeq uint64) (first, last uint32) {
+	if modSeq < b.forgotten {
+		return 1, maxUID
+	}
+	first = maxUID
+	for _, t := range b.touches {
+		if t.modSeq > modSeq {
+			first, last = min(first, t.first), max(last, t.last)
+		}
+	}
+	return first, last
 }
 
 // bury takes letters out, but keeps them as long as a session may ask for them.
@@ -233,8 +272,9 @@ func (b *box) bury(uids []uint32) {
 		return
 	}
 	b.removals++
-	keep := b.letters[:0]
-	for _, l := range b.letters {
+	first, _ := b.position(uids[0])
+	keep := b.letters[:first]
+	for _, l := range b.letters[first:] {
 		for len(uids) > 0 && uids[0] < l.uid {
 			uids = uids[1:]
 		}

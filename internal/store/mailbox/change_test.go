@@ -394,3 +394,66 @@ func TestCrashesAcross(t *testing.T) {
 
 // all is every letter of a view.
 func all(v *View) imap.Ranges { return imap.Ranges{{From: 1, To: v.Len()}} }
+
+// TestTouches: a session hears of every change of flags, however many there were
+// since it last asked.
+func TestTouches(t *testing.T) {
+	t.Parallel()
+	f := open(t, t.TempDir())
+	for i := range 10 {
+		f.append("INBOX", fmt.Sprint(i+1), 0)
+	}
+	v, w := f.selectBox("INBOX"), f.selectBox("INBOX")
+	for _, times := range []int{1, 3, maxTouches, 2 * maxTouches} {
+		want := map[uint32]bool{}
+		for i := range times {
+			uid := uint32(1 + i*7%10)
+			want[uid] = true
+			_, err := v.Store(bg, []uint32{uid}, []FlagOp{FlagsAdd, FlagsRemove}[i/10%2], Flags{Keywords: []string{fmt.Sprint("k", times)}})
+			must(t, err)
+		}
+		for _, c := range f.poll(w) {
+			if c.Kind == Reflagged {
+				delete(want, c.UID)
+			}
+		}
+		if len(want) > 0 {
+			t.Fatalf("%d changes: not told of %v", times, want)
+		}
+		if f.poll(v); len(f.poll(w)) > 0 {
+			t.Fatal("told twice")
+		}
+	}
+	f.shut()
+}
+
+// TestFanOut: however much happens, a session that waits is woken once and told in
+// one piece.
+func TestFanOut(t *testing.T) {
+	t.Parallel()
+	t.Run("IMAP-014", func(t *testing.T) {
+		f := open(t, t.TempDir())
+		views := make([]*View, 200)
+		for i := range views {
+			views[i] = f.selectBox("INBOX")
+		}
+		const letters = 100
+		for i := range letters {
+			f.append("INBOX", fmt.Sprint(i), 0)
+		}
+		for _, v := range views {
+			<-v.Wake()
+			if c := f.poll(v); len(c) != 1 || c[0] != (Change{Arrived, letters, letters}) {
+				t.Fatalf("%+v", c)
+			}
+			select {
+			case <-v.Wake(): // inotify may still have told of the last one
+				if c := f.poll(v); len(c) > 0 {
+					t.Fatalf("%+v", c)
+				}
+			default:
+			}
+		}
+		f.shut()
+	})
+}

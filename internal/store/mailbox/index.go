@@ -19,8 +19,7 @@ var errCorrupt = errors.New("index is corrupt")
 // is only a cache.
 const schemaVersion = 5
 
-// schema is the whole index. Letters have no rowid: a mailbox's letters stand
-// together, in the order in which they are read.
+// schema is the whole index.
 const schema = `
 CREATE TABLE meta (
 	one      INTEGER PRIMARY KEY CHECK (one = 1),

@@ -304,17 +304,20 @@ func (v *View) expunged(out []Change) []Change {
 
 // reflagged tells of changes that others made to the first told letters.
 func (v *View) reflagged(out []Change, told int) []Change {
-	letters := v.box.letters
-	for i, uid := range v.uids[:told] {
+	first, last := v.box.touchedSince(v.modSeq)
+	from, _ := slices.BinarySearch(v.uids[:told], first)
+	at, _ := v.box.position(first)
+	letters := v.box.letters[at:]
+	for i, uid := range v.uids[from:told] {
 		for len(letters) > 0 && letters[0].uid < uid {
 			letters = letters[1:]
 		}
-		if len(letters) == 0 {
+		if len(letters) == 0 || uid > last {
 			break
 		}
 		l := letters[0]
 		if l.uid == uid && l.modSeq > v.modSeq && v.own[uid] != l.modSeq {
-			out = append(out, Change{Kind: Reflagged, Seq: uint32(i + 1), UID: uid})
+			out = append(out, Change{Kind: Reflagged, Seq: uint32(from + i + 1), UID: uid})
 		}
 	}
 	return out
