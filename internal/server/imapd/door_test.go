@@ -291,6 +291,18 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
+func TestIdentified(t *testing.T) {
+	h := open(t, nil)
+	c := h.dial(t)
+	c.line()
+	c.want(`a ID ("name" "Disconnected: x (auth failed, 1 attempts): rip=192.0.2.66")`, "a OK")
+	c.want(`b ID ("name" "again")`, "b OK")
+	want := "imap-login: ID sent: name=Disconnected_ x _auth failed_ 1 attempts__ rip_192.0.2.66: user=<>, rip=127.0.0.1"
+	if all := h.events.all(); !strings.Contains(all, want) || strings.Contains(all, "again") {
+		t.Error(all)
+	}
+}
+
 // TestIdleMemory: many idle sessions fit (64 KiB each, at most).
 func TestIdleMemory(t *testing.T) {
 	if testing.Short() {

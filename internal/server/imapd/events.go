@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
+	"facteur/internal/mail/imap"
 	"facteur/internal/server/listen"
 )
 
@@ -70,6 +72,52 @@ func (e AuthFailed) Line() (string, string) {
 		return program, ""
 	}
 	return program, fmt.Sprintf("imap-login: Error: auth unavailable (%s): %s", listen.Printable(e.Why.Error()), e.Tail(e.User, e.Method))
+}
+
+// Identified: a client told what program it is.
+type Identified struct {
+	who
+	Fields imap.ID
+}
+
+// Level implements event.Event.
+func (Identified) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Identified) Record() (string, []slog.Attr) {
+	return "imap client", e.attrs(slog.String("id", e.text()))
+}
+
+// Line implements event.Event.
+func (e Identified) Line() (string, string) {
+	if e.User == "" {
+		return program, "imap-login: ID sent: " + e.text() + ": " + e.Tail("", "")
+	}
+	return program, fmt.Sprintf("imap(%s)<%d><%s>: ID sent: %s", listen.Printable(e.User), os.Getpid(), e.Session, e.text())
+}
+
+// maxIDText bounds what a client can put into a line of the log by ID, in octets.
+const maxIDText = 400
+
+// text is "name=…, version=…".
+func (e Identified) text() string {
+	var b strings.Builder
+	for i := 0; i+1 < len(e.Fields) && b.Len() < maxIDText; i += 2 {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strings.Map(inWord, listen.Printable(e.Fields[i])) + "=" + strings.Map(inWord, listen.Printable(e.Fields[i+1])))
+	}
+	return b.String()
+}
+
+// inWord leaves nothing in a field that could look like the begin of another, or like
+// a reason in the lines that fail2ban reads.
+func inWord(r rune) rune {
+	if strings.ContainsRune(",=():", r) {
+		return '_'
+	}
+	return r
 }
 
 // LoginAborted: a connection ended before anybody logged in.

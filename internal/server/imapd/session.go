@@ -23,11 +23,12 @@ type session struct {
 	enc    *imap.Encoder
 	id     string // for the log, and for people who ask about an error
 
-	began    time.Time
-	notices  *notice // what NOTIFY asked for, nil before it
-	failures authFailures
-	bad      int   // commands that made no sense
-	over     error // why the session ends; errLogout if the client wished it
+	began      time.Time
+	notices    *notice // what NOTIFY asked for, nil before it
+	failures   authFailures
+	bad        int   // commands that made no sense
+	identified bool  // the log has what ID told
+	over       error // why the session ends; errLogout if the client wished it
 
 	personal
 }
