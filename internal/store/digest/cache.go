@@ -56,17 +56,18 @@ func (c *Cache) Close() {
 	}
 }
 
-// Keep puts digests of a letter into the cache, unless they are very large.
-func (c *Cache) Keep(k Key, d *Digest) {
+// Keep puts the digest of a letter into the cache, unless it is very large. False
+// says that the cache is closed.
+func (c *Cache) Keep(k Key, d *Digest) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return
+		return false
 	}
 	var data [parts][]byte
 	for part := range parts {
 		if data[part] = d.append(nil, part); len(data[part]) > maxEntry {
-			return
+			return true
 		}
 	}
 	if c.fresh == nil {
@@ -85,6 +86,7 @@ func (c *Cache) Keep(k Key, d *Digest) {
 	if c.size > maxFresh {
 		c.flush()
 	}
+	return true
 }
 
 // Reserve lets one caller at a time make the digests of a letter's page. Who waited
@@ -118,17 +120,25 @@ func (c *Cache) Reserve(ctx context.Context, k Key) (release func(), err error) 
 	}, nil
 }
 
+// Flush writes what waits.
+func (c *Cache) Flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flush()
+}
+
 // Sweep deletes what is kept of mailboxes that are gone, and of letters of one
-// mailbox of which none is left in a range of UIDs.
-func (c *Cache) Sweep(mailbox func(validity uint32) bool, of uint32, letters func(first, last uint32) bool) {
+// mailbox, by UIDVALIDITY, that are not among the UIDs, which ascend. It works by
+// the page: a letter that is gone stays as long as a neighbour does.
+func (c *Cache) Sweep(alive func(validity uint32) bool, mailbox uint32, uids []uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.open() {
 		return
 	}
-	err := c.file.sweepMailboxes(mailbox)
+	err := c.file.sweepMailboxes(alive)
 	if err == nil {
-		err = c.file.sweep(of, letters)
+		err = c.file.sweep(mailbox, uids)
 	}
 	c.fault(err)
 }

@@ -72,9 +72,7 @@ func TestCache(t *testing.T) {
 	}
 	c.Keep(say(t, 2)) // joins the others of its page
 	look(c)
-	c.mu.Lock()
-	c.flush()
-	c.mu.Unlock()
+	c.Flush()
 	look(c)
 	c.rest()
 	c.rest()
@@ -192,18 +190,14 @@ func checkAll(t *testing.T, name, path string) {
 	k, d := say(t, 105)
 	c.Keep(k, d)
 	same(t, c.Reader(All).Get(k), d)
-	c.mu.Lock()
-	c.flush()
-	c.mu.Unlock()
+	c.Flush()
 	if got := c.Reader(All).Get(k); got != nil {
 		same(t, got, d)
 		return
 	}
 	// The file was found to be damaged, and the next try has a new one.
 	c.Keep(k, d)
-	c.mu.Lock()
-	c.flush()
-	c.mu.Unlock()
+	c.Flush()
 	if c.Reader(All).Get(k) == nil && name != "directory" {
 		t.Errorf("%s: a letter can't be kept any more", name)
 	}
@@ -220,10 +214,8 @@ func TestSweep(t *testing.T) {
 			c.Keep(Key{Validity: validity, UID: uid}, d)
 		}
 	}
-	c.mu.Lock()
-	c.flush()
-	c.mu.Unlock()
-	c.Sweep(func(v uint32) bool { return v == 7 || v == 1<<32-1 }, 7, func(first, last uint32) bool { return first <= 64 && 64 <= last || last == 1<<32-1 })
+	c.Flush()
+	c.Sweep(func(v uint32) bool { return v == 7 || v == 1<<32-1 }, 7, []uint32{70, 71, 1<<32 - 3})
 	for _, x := range []struct {
 		validity, uid uint32
 		there         bool

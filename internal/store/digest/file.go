@@ -168,27 +168,37 @@ func (f *file) verify(pages map[pageID]*page) error {
 	return nil
 }
 
-// sweep deletes the pages of a mailbox in which no UID is alive, but keeps others.
-func (f *file) sweep(validity uint32, alive func(first, last uint32) bool) error {
-	rows, err := f.db.Query("SELECT id FROM page WHERE id BETWEEN ? AND ?", firstOf(validity), lastOf(validity))
+// maxGaps bounds the work of one sweep.
+const maxGaps = 1000
+
+// sweep deletes the pages of a mailbox in which none of the UIDs is, which ascend.
+// It looks for gaps of whole pages only, and never at pages that stay.
+func (f *file) sweep(validity uint32, uids []uint32) error {
+	tx, err := f.db.Begin()
 	if err != nil {
 		return err
 	}
-	var dead []pageID
-	for rows.Next() {
-		var id pageID
-		if err := rows.Scan(&id); err != nil {
-			rows.Close()
-			return err
+	defer tx.Rollback()
+	next, gaps := firstOf(validity), 0 // the id after the last page that stays
+	clear := func(from, to int64) error {
+		if from >= to || gaps == maxGaps {
+			return nil
 		}
-		if first := id.first(); !alive(first, first+pageLetters-1) {
-			dead = append(dead, id)
-		}
-	}
-	if err := rows.Close(); err != nil {
+		gaps++
+		_, err := tx.Exec("DELETE FROM page WHERE id >= ? AND id < ?", from, to)
 		return err
 	}
-	return f.delete(dead)
+	for _, uid := range uids {
+		id := int64(pageOf(validity, uid))
+		if err := clear(next, id); err != nil {
+			return err
+		}
+		next = max(next, id+parts)
+	}
+	if err := clear(next, lastOf(validity)+1); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // sweepMailboxes deletes the pages of mailboxes that are no more. It jumps from
@@ -214,23 +224,6 @@ func (f *file) sweepMailboxes(alive func(validity uint32) bool) error {
 func firstOf(validity uint32) int64 { return int64(pageOf(validity, 0)) }
 
 func lastOf(validity uint32) int64 { return int64(pageOf(validity, 1<<32-1)) + parts - 1 }
-
-func (f *file) delete(ids []pageID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	tx, err := f.db.Begin()
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	for _, id := range ids {
-		if _, err := tx.Exec("DELETE FROM page WHERE id = ?", int64(id)); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
-}
 
 func (f *file) close() { f.db.Close() }
 

@@ -22,9 +22,6 @@ func pageOf(validity, uid uint32) pageID {
 
 func (id pageID) validity() uint32 { return uint32(id >> 28) }
 
-// first is the first UID that may stand in the page.
-func (id pageID) first() uint32 { return uint32(id>>2) & (1<<26 - 1) * pageLetters }
-
 // Key names the bytes of a letter. Size and Received are those of the index: of two
 // letters that a mistake gave the same UID, the cache takes one for the other only
 // if these are equal too.

@@ -44,6 +44,7 @@ type box struct {
 	unsaved  bool // recent or a stamp is newer than in the index
 	gone     bool
 	loaded   bool
+	swept    bool // the cache of digests, since it was loaded
 	// The list of UIDs, see uidlist.go; the names are those of the columns.
 	listStamp, listCount int64
 	listNext             uint32
@@ -130,7 +131,7 @@ func (b *box) unload() {
 	b.mu.Lock()
 	b.letters, b.buried, b.resting = nil, nil, false
 	b.mu.Unlock()
-	b.loaded = false
+	b.loaded, b.swept = false, false
 }
 
 // end tells the sessions that the mailbox is no more (or the account is closed).

@@ -117,7 +117,11 @@ func (j *digestJob) tell(ctx context.Context, yield func(*Reading, error) bool) 
 	if len(j.keys) == 0 {
 		return true
 	}
-	if err := j.fill(ctx); err != nil {
+	err := j.v.needs(RightRead)
+	if err == nil {
+		err = j.fill(ctx)
+	}
+	if err != nil {
 		yield(nil, err)
 		return false
 	}
@@ -167,6 +171,7 @@ func (j *digestJob) fill(ctx context.Context) error {
 		}
 	}
 	j.r.Forget()
+	j.v.acct.store.aside.add(sideJob{b: j.v.box})
 	return nil
 }
 

@@ -49,6 +49,7 @@ type Store struct {
 	resting  int                 // how many of them nobody uses
 	closed   bool
 	watch    *watcher
+	aside    aside
 
 	defaults atomic.Pointer[[]Default]
 }

@@ -268,6 +268,7 @@ func (v *View) Poll(ctx context.Context, expunges bool) ([]Change, error) {
 	told := len(v.uids)
 	if v.take(); len(v.uids) > told {
 		out = append(out, Change{Kind: Arrived, Seq: uint32(len(v.uids)), UID: v.uids[len(v.uids)-1]})
+		v.anticipate(told)
 	}
 	if v.modSeq < b.modSeq {
 		out = v.reflagged(out, told)
