@@ -59,3 +59,37 @@ func TestMailboxDovecot(t *testing.T) {
 		t.Errorf("%d %s", status, stderr)
 	}
 }
+
+func TestMailboxesAreMadeAndShared(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small)
+	accountWith(t, file, "bob@example.org", nil)
+	box := func(args ...string) string {
+		return good(t, "", append(append([]string{"mailbox"}, args...), "-c", file)...)
+	}
+	box("create", "bob@example.org", "Work/2026")
+	box("create", "bob@example.org", "Wichtig", "--special-use", `\Important`)
+	box("rename", "bob@example.org", "Work", "Projects")
+	box("acl", "bob@example.org", "Projects/2026", "alice@example.org", "lrs")
+	box("acl", "bob@example.org", "Projects/2026", "alice@example.org", "+i")
+	if got := box("acl", "bob@example.org", "Projects/2026"); !strings.Contains(got, "alice@example.org  lrsi") ||
+		!strings.Contains(got, "bob@example.org    lrswipkxtea") {
+		t.Error(got)
+	}
+	shared, err := os.ReadFile(filepath.Join(filepath.Dir(file), "data", "shared-mailboxes"))
+	if err != nil || string(shared) != "bob@example.org\talice@example.org\n" {
+		t.Errorf("%q %v", shared, err)
+	}
+	if got := box("list", "bob@example.org"); !strings.Contains(got, "Projects/2026") || !strings.Contains(got, `Wichtig        \Important`) {
+		t.Error(got)
+	}
+	box("delete", "bob@example.org", "Projects/2026")
+	for _, bad := range [][]string{
+		{"acl", "bob@example.org", "Trash", "alice@example.org", "lq"}, {"acl", "bob@example.org", "Trash", "alice", "lr"},
+		{"acl", "bob@example.org", "Nothing"}, {"create", "bob@example.org", "../x"}, {"delete", "bob@example.org", "INBOX"},
+	} {
+		if status, _, _ := call(t, "", append(append([]string{"mailbox"}, bad...), "-c", file)...); status == 0 {
+			t.Error(bad, "was let pass")
+		}
+	}
+}

@@ -227,7 +227,7 @@ func (a *App) watchDisk(ctx context.Context, stop func(error)) {
 
 // openOffice answers the admin's commands on the control socket.
 func (a *App) openOffice(c *config.Config) (err error) {
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift), a.events)
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces), a.events)
 	return err
 }
 
@@ -245,6 +245,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}()
 	go a.watchDisk(ctx, stop)
+	go a.learnShares(ctx)
 	a.warnWithoutPostmaster(ctx)
 	a.tellWarnings(a.settings.Load().config)
 	dismiss := a.attend(ctx)

@@ -22,6 +22,21 @@ func (a *App) openNamespaces(c *config.Config) (err error) {
 	return a.spaces.DeclarePublic(context.Background())
 }
 
+// learnShares makes the list of who shares with whom anew where it is missing, as after
+// a move from another server.
+func (a *App) learnShares(ctx context.Context) {
+	accounts, err := a.directory.Accounts(ctx)
+	if err != nil {
+		a.warn("facteur/master", "who shares mailboxes with whom can't be read: "+err.Error())
+		return
+	}
+	owners := make([]mailbox.Owner, len(accounts))
+	for i, account := range accounts {
+		owners[i] = a.owner(account)
+	}
+	a.spaces.Rebuild(ctx, owners)
+}
+
 // setNamespaces takes over other settings for those who log in from now on.
 func (a *App) setNamespaces(c *config.Config) {
 	a.mailboxes.SetDefaults(c.NewMailboxes())

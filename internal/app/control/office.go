@@ -73,6 +73,16 @@ type Office interface {
 	Mailboxes(ctx context.Context, n AccountName) ([]Mailbox, error)
 	// WriteDovecot writes UIDs and keywords of an account into Dovecot's files.
 	WriteDovecot(ctx context.Context, n AccountName) (WayBack, error)
+	// CreateMailbox makes a mailbox of an account.
+	CreateMailbox(ctx context.Context, n MailboxName) error
+	// DeleteMailbox removes one with all letters in it.
+	DeleteMailbox(ctx context.Context, n MailboxName) error
+	// RenameMailbox renames one and those below it.
+	RenameMailbox(ctx context.Context, r MailboxRename) error
+	// MailboxRights lists who may do what with a mailbox, the owner first.
+	MailboxRights(ctx context.Context, n MailboxName) ([]MailboxRights, error)
+	// SetMailboxRights changes what one may do.
+	SetMailboxRights(ctx context.Context, r MailboxRights) error
 	// TLSReport is how connections to other mail servers came to their TLS on a day.
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 }

@@ -15,6 +15,7 @@ import (
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/namespace"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/tlsreport"
 )
@@ -29,6 +30,7 @@ type Stores struct {
 	mailboxes *mailbox.Store
 	owner     func(directory.Account) mailbox.Owner
 	events    event.Sink
+	spaces    *namespace.House
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
 	lift func(domain string)
@@ -37,7 +39,7 @@ type Stores struct {
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events. owner says how the store of mailboxes knows an account.
 func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, owner func(directory.Account) mailbox.Owner, events event.Sink) *Stores {
-	return &Stores{d, q, r, t, m, owner, events, func(string) {}}
+	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, owner: owner, events: events, lift: func(string) {}}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
@@ -72,7 +74,13 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		j.Close()
 		return errors.Join(err, q.Close(), database.Close())
 	}
-	return NewStores(d, q, r, tlsreport.New(database, j), m, cfg.Owner, j), closeAll, nil
+	m.SetDefaults(cfg.NewMailboxes())
+	s := NewStores(d, q, r, tlsreport.New(database, j), m, cfg.Owner, j)
+	h, err := namespace.NewHouse(vfs.OS{}, cfg.DataDir, m, s.findOwner, cfg.Namespaces())
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	return s.Sharing(h), closeAll, nil
 }
 
 // TLSReport implements Office. What was counted in the last minute is in it.

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 
 	"facteur/internal/base/vfs"
 )
@@ -175,20 +177,31 @@ func (a *Account) SetACL(ctx context.Context, name string, list ACL) error {
 	return b.writeACL(list)
 }
 
-// Grants is who may look up any mailbox of the account beside its owner, sorted:
-// keys of addresses, and "anyone".
-func (a *Account) Grants(ctx context.Context) ([]string, error) {
-	boxes, err := a.all(ctx)
+// Grants is who may look up any mailbox of an account beside its owner, sorted: keys
+// of addresses, and "anyone". It reads the files below home alone, whether or not
+// the account is open.
+func Grants(f vfs.FS, home string) ([]string, error) {
+	root := filepath.Join(home, "Maildir")
+	entries, err := f.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
+	folders := []string{""}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name, ".") && !strings.HasPrefix(e.Name, "..") {
+			folders = append(folders, e.Name)
+		}
+	}
 	var out []string
-	for _, b := range boxes {
-		list, err := b.acl()
-		if err != nil {
+	for _, folder := range folders {
+		data, err := vfs.ReadFile(f, filepath.Join(root, folder, aclFile), maxACLFile)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			return nil, err
 		}
-		out = append(out, list.Grants()...)
+		out = append(out, ParseACL(string(data)).Grants()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

@@ -64,5 +64,5 @@ func (s *Space) SetACL(ctx context.Context, wire, identifier string, change func
 	if s.house == nil || p.name.kind == public {
 		return nil
 	}
-	return s.house.learn(ctx, p.Account, p.owner(s))
+	return s.house.learn(p.owner(s), p.Account.Home())
 }

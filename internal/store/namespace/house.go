@@ -66,7 +66,21 @@ func (h *House) Open(ctx context.Context, o mailbox.Owner) (*Space, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.meet(o); err != nil {
+		own.Close()
+		return nil, err
+	}
 	return &Space{house: h, settings: h.settings.Load(), own: own, user: o.Address}, nil
+}
+
+// Inside is Open for an admin: the names are those that the mailboxes have inside, "/"
+// between levels, without prefixes.
+func (h *House) Inside(ctx context.Context, o mailbox.Owner) (*Space, error) {
+	s, err := h.Open(ctx, o)
+	if err == nil {
+		s.settings = Plain()
+	}
+	return s, err
 }
 
 // Alone is a Space of one account without others and without public mailboxes.
@@ -103,6 +117,17 @@ func (h *House) DeclarePublic(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Rebuild reads what all accounts share, if the list of it was missing. Those of whom
+// it can't be read are left out: their owners are met when they log in.
+func (h *House) Rebuild(ctx context.Context, owners []mailbox.Owner) {
+	for _, o := range owners {
+		if !h.shares.missing || ctx.Err() != nil {
+			return
+		}
+		h.meet(o) //nolint:errcheck // see above
+	}
 }
 
 // declared says that the settings give a public mailbox its rights.

@@ -28,12 +28,13 @@ type shares struct {
 	missing bool // there was no file
 
 	mu      sync.RWMutex
+	met     map[string]bool     // owners whose files were looked at in this run
 	granted map[string][]string // owner → who, sorted
 	owners  map[string][]string // who → owners, sorted
 }
 
 func openShares(f vfs.FS, path string) (*shares, error) {
-	s := &shares{fs: f, path: path, granted: map[string][]string{}}
+	s := &shares{fs: f, path: path, granted: map[string][]string{}, met: map[string]bool{}}
 	data, err := vfs.ReadFile(f, path, maxShareFile)
 	if s.missing = errors.Is(err, fs.ErrNotExist); err != nil && !s.missing {
 		return nil, err
@@ -77,11 +78,20 @@ func (s *shares) with(who string) []string {
 	return list[:min(len(list), maxOwners)]
 }
 
-// shares says whether an owner shares anything.
+// any says whether an owner shares anything.
 func (s *shares) any(owner string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.granted[owner]) > 0
+}
+
+// first says, once in a run, that an owner was not met before.
+func (s *shares) first(owner string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.met[owner]
+	s.met[owner] = true
+	return first
 }
 
 // set replaces what an owner shares; the file is durable when it returns.

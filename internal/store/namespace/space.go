@@ -391,7 +391,7 @@ func (s *Space) sharesChanged(ctx context.Context, p *Place) error {
 	if s.house == nil || p.name.kind == public || !s.house.shares.any(owner) {
 		return nil
 	}
-	return s.house.learn(ctx, p.Account, owner)
+	return s.house.learn(owner, p.Account.Home())
 }
 
 // owner is the key of the account that a place is in.
@@ -403,12 +403,22 @@ func (p *Place) owner(s *Space) string {
 }
 
 // learn reads what an account shares.
-func (h *House) learn(ctx context.Context, a *mailbox.Account, owner string) error {
-	grants, err := a.Grants(ctx)
+func (h *House) learn(owner, home string) error {
+	grants, err := mailbox.Grants(h.shares.fs, home)
 	if err != nil {
 		return err
 	}
 	return h.shares.set(owner, grants)
+}
+
+// meet is learn for an owner who comes for the first time in this run: another
+// program may have shared something of his.
+func (h *House) meet(o mailbox.Owner) error {
+	owner := key(o.Address)
+	if !h.shares.first(owner) {
+		return nil
+	}
+	return h.learn(owner, o.Home)
 }
 
 // IsSelected says whether this is the mailbox of the view.
