@@ -101,6 +101,10 @@ func TestCommands(t *testing.T) {
 				{Op: SearchAnd, Keys: []SearchKey{{Op: SearchUID, Set: SequenceSet{{7, 7}}}, {Op: SearchLarger, Size: 5}}}}}}},
 		{"a SEARCH TEXT {3+}\r\na b UNSEEN\r\n", "SEARCH", Search{Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchText, Text: "a b"}, not(SearchKey{Op: SearchFlag, Text: `\Seen`})}}}},
+		{"a GENURLAUTH \"x\" internal y INTERNAL\r\n", "GENURLAUTH", GenURLAuth{{"x", "INTERNAL"}, {"y", "INTERNAL"}}},
+		{"a URLFETCH x (\"y\" BODYPARTSTRUCTURE BINARY)\r\n", "URLFETCH", URLFetch{{URL: "x"}, {URL: "y", Structure: true, Binary: true}}},
+		{"a RESETKEY\r\n", "RESETKEY", ResetKey{}},
+		{"a RESETKEY inbox INTERNAL XSAMPLE\r\n", "RESETKEY", ResetKey{Mailbox: "INBOX", Mechanisms: []string{"INTERNAL", "XSAMPLE"}}},
 		{"a UID SEARCH UNKEYWORD $Junk\r\n", "UID SEARCH", Search{Key: not(SearchKey{Op: SearchFlag, Text: "$Junk"})}},
 	} {
 		got, err := one(t, c.in)
@@ -381,6 +385,9 @@ func fuzzCommands(f *testing.F, l Limits) {
 		"a LOGIN {1+}\r\nx \"y\"\r\nb NOOP\r\n", "a SEARCH OR (NOT 1:*) BEFORE 1-Feb-1994\r\n", "a FETCH 1:*,5 (BODY.PEEK[1.HEADER.FIELDS (X)]<0.5>)\r\n",
 		"a APPEND x (\\Seen) {3}\r\nabc\r\n", "a LIST (SUBSCRIBED) \"\" (\"%\" *) RETURN (STATUS (UIDNEXT))\r\n", "a UID STORE 4:* +FLAGS.SILENT (x)\r\n",
 		"a UID SEARCH RETURN (SAVE PARTIAL -1:-9) FUZZY BODY x UID $\r\n", "a SORT RETURN (UPDATE) (REVERSE DATE) UTF-8 MODSEQ \"x\" all 1\r\n",
+		"a SELECT x (QRESYNC (1 2 1:9 (1,3 2,8)))\r\n", "a UID FETCH $ (MODSEQ) (CHANGEDSINCE 1 VANISHED)\r\n", "a STORE 1 (UNCHANGEDSINCE 0) FLAGS ()\r\n",
+		"a APPEND x (\\Seen) {1+}\r\na CATENATE (URL x TEXT ~{1+}\r\n\x00) UTF8 (~{1+}\r\na)\r\n", "a UID REPLACE * x {1+}\r\na\r\n",
+		"a GENURLAUTH \"imap://u@h/x/;UID=1;URLAUTH=authuser\" INTERNAL\r\n", "a URLFETCH x (y BODYPARTSTRUCTURE BINARY)\r\n", "a RESETKEY x INTERNAL\r\n",
 		"a THREAD REFS UTF-8 SAVEDON 1-Feb-1994\r\n", "a ESEARCH IN (mailboxes (a b) subtree-one c) RETURN (MIN) ALL\r\n", "a CANCELUPDATE \"x\"\r\n",
 	} {
 		f.Add([]byte(s))

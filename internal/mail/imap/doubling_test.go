@@ -35,6 +35,9 @@ func TestDoubling(t *testing.T) {
 		"keys":     command(func(n int) string { return "a SEARCH" + many(" OR ALL 1", n/8) + "\r\n" }),
 		"quoted":   command(func(n int) string { return "a LOGIN x \"" + many("\\\"", n) + "\"\r\n" }),
 		"braces":   command(func(n int) string { return "a SELECT " + many("{5", n) + "}\r\n" }),
+		"append":   command(func(n int) string { return "a APPEND x CATENATE (" + many("URL x ", n/8) + "URL x)\r\n" }),
+		"modseqs":  command(func(n int) string { return "a SELECT x (QRESYNC (1 2 " + many("1:2,", n/8) + "3))\r\n" }),
+		"urls":     command(func(n int) string { return "a URLFETCH" + many(" (x BODY)", n/8) + "\r\n" }),
 		"commands": command(func(n int) string { return many("a NOOP\r\n", n/4) }),
 		"resolve": func(n int) func() {
 			var set SequenceSet
