@@ -1,104 +1,75 @@
 package bench
 
 import (
-	"bufio"
-	"crypto/tls"
 	"fmt"
-	"net"
-	"strings"
 	"testing"
-	"time"
 
 	"facteur/internal/test/interop"
 )
 
-// What people cost who wait for mail: logged in, INBOX selected, in IDLE. Dovecot gives
-// each a process.
+// What clients cost that have logged in, selected INBOX and wait in IDLE, all of one
+// account or of many, with the views of their mailboxes. Dovecot gives each a process,
+// so that a hundred have to show it.
 func BenchmarkIdleMailboxes(b *testing.B) {
-	count := number("FACTEUR_BENCH_IDLE", 10_000)
-	fmt.Printf("\n%-10s%14s%14s%20s\n", "", "in IDLE", "", "KB for each")
-	for _, secure := range []bool{false, true} {
-		words := map[bool]string{false: "in the clear", true: "under TLS"}[secure]
-		b.Run(words, func(b *testing.B) {
-			cost := idleMailboxes(b, count, secure)
-			b.ReportMetric(cost, "KB/connection")
-			fmt.Printf("%-10s%14d%14s%20.1f\n", "facteur", count, words, cost)
-		})
+	count, many := number("FACTEUR_BENCH_IDLE", 10_000), number("FACTEUR_BENCH_ACCOUNTS", 1000)
+	stock := newArchive(b, interop.Room(b), 1000)
+	fmt.Printf("\n| IMAP connections in IDLE, INBOX selected | | KB for each |\n|---|---|---|\n")
+	for _, accounts := range []int{1, many} {
+		for _, secure := range []bool{false, true} {
+			words := fmt.Sprintf("%d of %d accounts", count, accounts)
+			if secure {
+				words += ", TLS"
+			}
+			b.Run("facteur "+words, func(b *testing.B) {
+				fmt.Printf("| %s | facteur | %.1f |\n", words, idleIMAP(b, "facteur", stock, count, accounts, secure))
+			})
+		}
 	}
+	b.Run("debian", func(b *testing.B) {
+		fmt.Printf("| 90 of one account | Dovecot | %.1f |\n", idleIMAP(b, "debian", stock, 90, 1, false))
+	})
 }
 
-// idleMailboxes opens sessions and returns the resident memory for each, in KB.
-func idleMailboxes(b *testing.B, count int, secure bool) float64 {
-	post := open(b, "facteur", interop.Setup{
-		Accounts: []string{alice}, Services: []string{"smtp", "imap"}, Quiet: true, TLS: secure,
-		Config: fmt.Sprintf("connections = %d\n", count*4/3+300), // in [limits]; one service has three quarters
-	})
-	interop.Plant(b, post.Maildir(alice), 100, 1000)
-	post.Handover(alice)
+// idleIMAP gives the resident memory for each connection, in KB.
+func idleIMAP(b *testing.B, which string, stock *archive, count, accounts int, secure bool) float64 {
+	service := map[bool]string{false: "imap", true: "imaps"}[secure]
+	setup := interop.Setup{Services: []string{"smtp", service}, Quiet: true, // in [limits]:
+		Config: fmt.Sprintf("connections = %d\nconnections_per_account = %[1]d\nconnections_per_client = %[1]d\nconnection_rate = %[1]d\n", count*4/3+300)} // one service has three quarters
+	for n := range accounts {
+		setup.Accounts = append(setup.Accounts, fmt.Sprintf("person%d@example.org", n))
+	}
+	post := open(b, which, setup)
+	letters := len(stock.files) / min(accounts, 50)
+	for _, user := range setup.Accounts {
+		stock.plant(b, post.Maildir(user), letters)
+		post.Handover(user)
+	}
 	post.Start()
-	var conns []net.Conn
-	b.Cleanup(func() {
-		for _, c := range conns {
-			c.Close()
-		}
-	})
-	enter := func(n int) {
-		list := make([]net.Conn, n)
-		each(n, func(i int) {
-			var err error
-			if list[i], err = waitForMail(post.Addr("imap"), secure); err != nil {
-				b.Errorf("connection %d: %v", i, err)
-			}
-		})
-		for _, c := range list {
-			if c != nil {
-				conns = append(conns, c)
-			}
-		}
+	wait := func(n int) *wire {
+		w := dialWire(b, post.Addr(service), secure)
+		w.do("LOGIN %s %s", setup.Accounts[n%accounts], interop.Password)
+		w.do("SELECT INBOX")
+		w.idle()
+		return w
 	}
-	enter(100) // what every server needs once is there
-	calm()
-	before := interop.Memory(post.Processes()[0])
-	enter(count)
-	calm()
-	return float64(interop.Memory(post.Processes()[0])-before) / float64(count) / 1024
+	each(max(accounts, 100), func(n int) { wait(n).close() }) // what every account needs once is there
+	before := atRest(post)
+	each(count, func(n int) { wait(n) })
+	return float64(atRest(post)-before) / float64(count) / 1024
 }
 
-// waitForMail is a session in IDLE. Its client keeps no buffer.
-func waitForMail(addr string, secure bool) (net.Conn, error) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	raw := conn
-	conn.SetDeadline(time.Now().Add(5 * time.Minute))
-	r := bufio.NewReaderSize(conn, 512)
-	if _, err := r.ReadString('\n'); err != nil {
-		return raw, err
-	}
-	say := func(command, end string) error {
-		fmt.Fprintf(conn, "a %s\r\n", command)
-		for {
-			line, err := r.ReadString('\n')
-			if err != nil || strings.HasPrefix(line, end) {
-				return err
-			}
-			if strings.HasPrefix(line, "a ") {
-				return fmt.Errorf("%s: %s", command, line)
-			}
+// atRest is the resident memory when it falls no more: what log-ins took for their
+// hashes goes back slowly.
+func atRest(post interop.Post) int64 {
+	last := memory(post)
+	for range 30 {
+		calm()
+		calm()
+		now := memory(post)
+		if now > last-last/200 {
+			return now
 		}
+		last = now
 	}
-	if secure {
-		if err := say("STARTTLS", "a OK"); err != nil {
-			return raw, err
-		}
-		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
-		r.Reset(conn)
-	}
-	for _, step := range [][2]string{{"LOGIN " + alice + " " + interop.Password, "a OK"}, {"SELECT INBOX", "a OK"}, {"IDLE", "+ "}} {
-		if err := say(step[0], step[1]); err != nil {
-			return raw, err
-		}
-	}
-	return raw, nil
+	return last
 }

@@ -22,6 +22,9 @@ type wire struct {
 	tag    int
 }
 
+// firstRead is the size of the buffer until an answer turns out to be long.
+const firstRead = 4 << 10
+
 func dialWire(b testing.TB, addr string, secure bool) *wire {
 	b.Helper()
 	conn, err := net.DialTimeout("tcp", addr, patience)
@@ -31,7 +34,7 @@ func dialWire(b testing.TB, addr string, secure bool) *wire {
 	if secure {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
-	w := &wire{b: b, conn: conn, buffer: make([]byte, 256<<10)}
+	w := &wire{b: b, conn: conn, buffer: make([]byte, firstRead)}
 	b.Cleanup(w.close)
 	w.until([]byte("* OK"))
 	return w
@@ -75,6 +78,9 @@ func (w *wire) until(tag []byte) (size int64, last string) {
 	w.conn.SetDeadline(time.Now().Add(patience))
 	held := 0 // bytes of the last line that are there, at the begin of the buffer
 	for {
+		if size > firstRead && len(w.buffer) == firstRead {
+			w.buffer = append(w.buffer[:held], make([]byte, 256<<10)...)
+		}
 		n, err := w.conn.Read(w.buffer[held:])
 		if err != nil {
 			w.b.Fatalf("after %d bytes: %v", size, err)
@@ -112,4 +118,15 @@ func (w *wire) offers(capability string) bool {
 		}
 	}
 	return false
+}
+
+// idle begins to wait. The connection is of no other use then.
+func (w *wire) idle() {
+	w.b.Helper()
+	w.conn.SetDeadline(time.Now().Add(patience))
+	if _, err := w.conn.Write([]byte("idle IDLE\r\n")); err != nil {
+		w.b.Fatal(err)
+	}
+	w.until([]byte("+ "))
+	w.buffer = nil
 }

@@ -65,7 +65,7 @@ func (c *client) some(byUID bool) (set string, uids []uint32) {
 	first := c.random.IntN(len(c.view.messages))
 	last := min(len(c.view.messages), first+1+c.random.IntN(6)) - 1
 	for _, m := range c.view.messages[first : last+1] {
-		if m.uid == 0 {
+		if !m.known {
 			return "", nil
 		}
 		uids = append(uids, m.uid)
