@@ -24,7 +24,7 @@ func TestManySessionsWatch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	f := newFortress(t, interop.Setup{Services: []string{"smtp", "imap"}, Config: "connections_per_account = 200\nconnections_per_client = 200\n"})
+	f := newFortress(t, interop.Setup{Services: []string{"smtp", "submission", "submissions", "imap"}, Config: "connections_per_account = 200\nconnections_per_client = 200\n"})
 	f.Start()
 	writer := f.dialIMAP(t, nil)
 	must(t, writer.Create("Elsewhere", nil).Wait())
