@@ -71,6 +71,7 @@ fuzz: ## Every fuzz target for FUZZTIME (30s)
 
 crash: ## Kill the server KILLS (300) times under load; the ledger has to balance
 	FACTEUR_KILLS=$(KILLS) $(GO) test -count=1 -v -run Kill -timeout 3h ./internal/test/ledger
+	FACTEUR_KILLS=$(KILLS) $(GO) test -count=1 -v -run Crashes -timeout 3h ./internal/test/stress
 
 stress: ## Twenty IMAP clients at random on a few mailboxes for MINUTES (10), everything checked
 	FACTEUR_STRESS=$(MINUTES) $(GO) test -count=1 -v -timeout 24h ./internal/test/stress

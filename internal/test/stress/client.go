@@ -46,8 +46,11 @@ func (c *client) connect() (err error) {
 		return err
 	}
 	r, err := c.wire.read()
-	if err != nil || r.tag != "*" || r.name != "OK" {
-		return c.wrong("the greeting is %+v, %v", r, err)
+	if err != nil {
+		return err
+	}
+	if r.tag != "*" || r.name != "OK" {
+		return c.wrong("the greeting is %+v", r)
 	}
 	if err := c.ok("LOGIN %s %s", c.world.User, c.world.Password); err != nil {
 		return err

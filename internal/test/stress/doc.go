@@ -23,6 +23,9 @@
 // told has to be what a fresh client sees: letters, order, flags. Clients that know how
 // come back with QRESYNC from an older picture and have to arrive at the same.
 //
+// TestCrashes kills the server in the midst of each round and starts it again: nothing of
+// this may be otherwise then.
+//
 // A violation is told with the seed and the end of that client's conversation. The
 // checks hold for any server: the tests here run them against Debian's Dovecot too.
 package stress

@@ -32,14 +32,39 @@ func TestStress(t *testing.T) {
 	})
 }
 
+// IMAP-018, INV-09, INV-10, INV-13: the server is killed in the midst of everything; what
+// it said before holds afterwards. FACTEUR_KILLS times with make crash.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	kills, err := strconv.Atoi(os.Getenv("FACTEUR_KILLS"))
+	if err != nil {
+		kills = 2
+	}
+	f := interop.NewFacteur(t, interop.Setup{Accounts: []string{user}})
+	cfg := prepare(t, f)
+	cfg.Rounds, cfg.Rename = kills, true
+	cfg.Crash = func() {
+		f.Kill()
+		f.Start()
+	}
+	judge(t, cfg)
+}
+
 // rampage stresses a server for so many minutes, or for some seconds.
 func rampage(t *testing.T, post interop.Post, minutes float64, rename bool) {
+	cfg := prepare(t, post)
+	if cfg.Rename = rename; minutes > 0 {
+		cfg.Rounds = max(1, int(minutes*60/cfg.Round.Seconds()))
+	}
+	judge(t, cfg)
+}
+
+// prepare starts a server for a run.
+func prepare(t *testing.T, post interop.Post) Config {
+	t.Helper()
 	cfg := Config{
 		User: user, Password: interop.Password, Mailboxes: []string{"INBOX", "Other", "Deep/er"}, Clients: 20, Room: 120,
-		Seed: seed(t), Round: 3 * time.Second, Rounds: 2, Rename: rename, Log: t.Logf,
-	}
-	if minutes > 0 {
-		cfg.Rounds = max(1, int(minutes*60/cfg.Round.Seconds()))
+		Seed: seed(t), Round: 3 * time.Second, Rounds: 2, Log: t.Logf,
 	}
 	for _, sub := range []string{"new", "cur", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(post.Maildir(user), sub), 0o700); err != nil {
@@ -51,6 +76,11 @@ func rampage(t *testing.T, post interop.Post, minutes float64, rename bool) {
 	cfg.Addr, cfg.SMTP, cfg.Maildir = post.Addr("imap"), post.Addr("smtp"), post.Maildir(user)
 	cfg.Handover = func(path string) error { return chownLike(filepath.Dir(path), path) }
 	cfg.Drained = func() error { return drained(post) }
+	return cfg
+}
+
+func judge(t *testing.T, cfg Config) {
+	t.Helper()
 	violations, err := Run(cfg)
 	if err != nil {
 		t.Errorf("seed %d: %v", cfg.Seed, err)

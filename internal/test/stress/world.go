@@ -33,7 +33,10 @@ type Config struct {
 	Rename  bool
 	// Handover, if it is needed, makes a file that was added readable to the server.
 	Handover func(path string) error
-	Log      func(format string, args ...any)
+	// Crash, if there is one, is called in the midst of each round: it kills the server
+	// and starts it again.
+	Crash func()
+	Log   func(format string, args ...any)
 }
 
 // world is a run.
@@ -101,6 +104,12 @@ func (w *world) round(clients []*client, number uint64) {
 		})
 	}
 	random := rand.New(rand.NewPCG(w.Seed, 1<<32+number))
+	if w.Crash != nil {
+		busy.Go(func() {
+			time.Sleep(w.Round/4 + time.Duration(random.Int64N(int64(w.Round/2))))
+			w.Crash()
+		})
+	}
 	if w.SMTP != "" {
 		busy.Go(func() { w.post(end) })
 	}
@@ -213,6 +222,14 @@ func (w *world) compare(clients []*client, observer *client) error {
 
 // look is what a fresh client sees in each mailbox.
 func (w *world) look(observer *client) (map[string]*view, error) {
+	if w.Crash != nil {
+		observer.disconnect() // its connection died with the server
+	}
+	if observer.wire == nil {
+		if err := observer.connect(); err != nil {
+			return nil, err
+		}
+	}
 	fresh := make(map[string]*view)
 	for _, name := range w.Mailboxes {
 		if err := observer.open(name, true); err != nil {
