@@ -298,7 +298,6 @@ func (b *Book) gone(name string, uid uint32) {
 func (b *Book) balance(there map[string]map[uint32]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	held := make(map[string]bool)
 	for _, name := range slices.Sorted(maps.Keys(b.boxes)) {
 		for uid, f := range b.boxes[name].uids {
 			switch is := there[name][uid]; {
@@ -306,16 +305,28 @@ func (b *Book) balance(there map[string]map[uint32]bool) {
 				b.wrong("%s: UID %d (%s) is there, after it was gone", name, uid, f.id)
 			case !is && f.gone == 0 && f.id != "" && !f.deleted && !f.moved:
 				b.wrong("%s: UID %d (%s) is lost; that letter is %s: %q", name, uid, f.id, b.places(f.id, there), f.story)
-			case is:
-				held[f.id] = true
 			}
+		}
+	}
+}
+
+// missing tells of a letter that the server has taken, that nobody deleted, and that is
+// nowhere; "" if there is none. One that comes from outside may need a moment.
+func (b *Book) missing(there map[string]map[uint32]bool) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	held := make(map[string]bool)
+	for name, x := range b.boxes {
+		for uid, f := range x.uids {
+			held[f.id] = held[f.id] || there[name][uid]
 		}
 	}
 	for id, l := range b.letters {
 		if l.taken && !l.deleted && !held[id] {
-			b.wrong("%s is nowhere, and nobody deleted it: %s", id, b.stories(id))
+			return fmt.Sprintf("%s is nowhere, and nobody deleted it: %s", id, b.stories(id))
 		}
 	}
+	return ""
 }
 
 // stories is what is told of all UIDs that a letter had.

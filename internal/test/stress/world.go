@@ -207,11 +207,16 @@ func (w *world) compare(clients []*client, observer *client) error {
 		if err != nil {
 			return err
 		}
-		if reason, err = w.disagreement(clients, fresh); err != nil || reason == "" {
-			if err == nil {
-				return w.conclude(clients, observer, fresh)
-			}
+		there := uidsOf(fresh)
+		if reason, err = w.disagreement(clients, fresh); err == nil && reason == "" {
+			reason = w.book.missing(there)
+		}
+		if err != nil {
 			return err
+		}
+		if reason == "" {
+			w.book.balance(there)
+			return w.comeBack(clients, fresh)
 		}
 		if time.Now().After(deadline) {
 			w.book.violation("after %v in which nobody did anything: %s", still, reason)
@@ -256,8 +261,8 @@ func (w *world) disagreement(clients []*client, fresh map[string]*view) (string,
 	return "", nil
 }
 
-// conclude draws up the balance of a moment at which nobody does anything.
-func (w *world) conclude(clients []*client, observer *client, fresh map[string]*view) error {
+// uidsOf is what is there, by mailbox and UID.
+func uidsOf(fresh map[string]*view) map[string]map[uint32]bool {
 	there := make(map[string]map[uint32]bool)
 	for name, v := range fresh {
 		there[name] = make(map[uint32]bool)
@@ -265,7 +270,11 @@ func (w *world) conclude(clients []*client, observer *client, fresh map[string]*
 			there[name][m.uid] = true
 		}
 	}
-	w.book.balance(there)
+	return there
+}
+
+// comeBack lets those come back who know how.
+func (w *world) comeBack(clients []*client, fresh map[string]*view) error {
 	for _, c := range clients {
 		if c.wire != nil && c.can["QRESYNC"] {
 			if err := c.comeBack(fresh); err != nil {
