@@ -159,6 +159,19 @@ func BenchmarkRest(b *testing.B) {
 	}
 }
 
+// BenchmarkMillion opens a mailbox of a million letters that the index knows.
+func BenchmarkMillion(b *testing.B) {
+	a, v := benchBox(b, 1_000_000)
+	v.Close()
+	for b.Loop() {
+		w, err := a.Select(bg, "INBOX", true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.Close()
+	}
+}
+
 // benchBox is a mailbox of n letters that a session has open.
 func benchBox(b *testing.B, n int) (*Account, *View) {
 	b.Helper()
