@@ -13,7 +13,7 @@ import (
 
 func (c *command) accountCommand() *cobra.Command {
 	return group("account", "Accounts: who has a mailbox here",
-		c.accountAdd(), c.accountList(), c.accountGrant(), c.accountGrants(), c.accountRevoke(), c.accountPasswd(), c.accountRemove())
+		c.accountAdd(), c.accountList(), c.accountGrant(), c.accountGrants(), c.accountRevoke(), c.accountPasswd(), c.accountQuota(), c.accountRemove())
 }
 
 func (c *command) accountAdd() *cobra.Command {

@@ -54,6 +54,7 @@ type App struct {
 	settings atomic.Pointer[settings]
 	events   event.Sink
 	digest   *bounce.Digest
+	writer   *bounce.Writer
 
 	claim      *control.Claim
 	state      *db.DB
@@ -191,6 +192,8 @@ func (a *App) notices(c *config.Config) *bounce.Writer {
 	w := bounce.New(c.Hostname, nil, a.queue, a.router)
 	w.Configure(func() bounce.Settings { return a.settings.Load().notices })
 	a.digest.Open(w)
+	a.writer = w
+	a.mailboxes.Quota().OnCrossing(a.crossed)
 	return w
 }
 
@@ -271,6 +274,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	var busy sync.WaitGroup
 	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
 	busy.Go(func() { a.reputation.Run(ctx) })
+	busy.Go(func() { a.expire(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

@@ -185,6 +185,9 @@ func (c *Config) Owner(a directory.Account) mailbox.Owner {
 		}
 	}
 	o.Keep = mailbox.Retention{Mailbox: m.ExpungedMailbox, For: a.Keep}
+	for _, e := range m.Expire {
+		o.Expire = append(o.Expire, mailbox.ExpireRule{Mailbox: e.Name, After: e.After.Std()})
+	}
 	if !m.ExpungedCounts {
 		o.Quota.Outside = m.ExpungedMailbox
 	}

@@ -19,6 +19,7 @@ type Owner struct {
 	Home    string // absolute directory that holds Maildir/ and index.db
 	Quota   quota.Limits
 	Keep    Retention
+	Expire  []ExpireRule // for ExpireOld
 }
 
 // root is the Maildir.

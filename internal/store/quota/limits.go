@@ -86,7 +86,7 @@ func percent(used, most int64) int64 {
 
 func (l *Limits) rule(mailbox string) *Rule {
 	for i := range l.Rules {
-		if l.Rules[i].matches(mailbox) {
+		if l.Rules[i].Matches(mailbox) {
 			return &l.Rules[i]
 		}
 	}
@@ -101,7 +101,8 @@ type Rule struct {
 	Bytes, Messages Bound
 }
 
-func (r *Rule) matches(mailbox string) bool {
+// Matches tells whether the rule is about a mailbox.
+func (r *Rule) Matches(mailbox string) bool {
 	if r.Mailbox == mailbox {
 		return true
 	}
