@@ -45,7 +45,7 @@ type Mailbox struct {
 	// How long messages are kept that their owner has expunged; "0s": they are gone at
 	// once. Two weeks bring back what somebody missed after his holidays. A small disk
 	// is not filled by it: what is kept for an account is never more than its quota, the
-	// oldest goes first, and all of it goes before mail is refused for want of space.
+	// oldest goes first, and on a full disk what is expunged is gone at once.
 	// Messages are taken out of there with any mail program, or by "facteur mailbox
 	// undelete". Dovecot calls this lazy_expunge.
 	KeepExpunged conf.Duration `toml:"keep_expunged"`

@@ -1,13 +1,7 @@
 package control
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/store/directory"

@@ -83,6 +83,13 @@ type Office interface {
 	MailboxRights(ctx context.Context, n MailboxName) ([]MailboxRights, error)
 	// SetMailboxRights changes what one may do.
 	SetMailboxRights(ctx context.Context, r MailboxRights) error
+	// Undelete brings expunged letters back, and tells where to.
+	Undelete(ctx context.Context, u Undelete) ([]Moved, error)
+	// Expire removes what is too old in the mailboxes of an account.
+	Expire(ctx context.Context, n AccountName) ([]Moved, error)
+	// SetAllowance says what an account may keep; Usage what it does.
+	SetAllowance(ctx context.Context, n NewAllowance) error
+	Usage(ctx context.Context, n AccountName) (AccountUsage, error)
 	// TLSReport is how connections to other mail servers came to their TLS on a day.
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 }

@@ -174,6 +174,9 @@ func (s *Store) Close() error {
 	if s.watch != nil {
 		s.watch.close()
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.quota.Wait(ctx) // what has no line by then is counted at the next start
 	return first
 }
 
