@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestExpireAndUndelete(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small+"[[mailbox.expire]]\nname = 'INBOX'\nafter = '30d'\n")
+	accountWith(t, file, "alice@example.org", map[string]string{
+		"1000000000.a.host": "Subject: Holiday plans\r\n\r\nHello.\r\n", "1000000001.b.host": "Subject: other\r\n\r\nHello.\r\n"})
+	if got := good(t, "", "mailbox", "expire", "alice@example.org", "-c", file); !strings.Contains(got, "INBOX    2") {
+		t.Error(got)
+	}
+	if got := good(t, "", "mailbox", "undelete", "alice@example.org", "--mailbox", "Work", "-c", file); got != "" {
+		t.Error(got)
+	}
+	for _, want := range []string{"INBOX    1", ""} { // exactly once
+		if got := good(t, "", "mailbox", "undelete", "alice@example.org", "--subject", "holiday", "--since", "1h", "-c", file); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestAccountQuota(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small)
+	accountWith(t, file, "alice@example.org", map[string]string{"1700000000.a.host": "Subject: one\r\n\r\nHello.\r\n"})
+	for args, want := range map[string]string{
+		"2G --messages 100": "24    2G     1         100", "unlimited --messages default": "unlimited", "": "alice@example.org",
+	} {
+		words := append([]string{"account", "quota", "alice@example.org"}, strings.Fields(args)...)
+		if got := good(t, "", append(words, "-c", file)...); !strings.Contains(got, want) {
+			t.Errorf("%s:\n%s", args, got)
+		}
+	}
+	if status, _, _ := call(t, "", "account", "quota", "alice@example.org", "0", "-c", file); status != 1 {
+		t.Error("0 is taken for a limit")
+	}
+}
