@@ -365,6 +365,11 @@ func TestHostileSets(t *testing.T) {
 		{"UID FETCH 2" + strings.Repeat(",1:4294967295,7", 3000) + " UID", "* 3 FETCH (UID 3)\n"},
 		{"UID SEARCH UID 1:4294967295 NOT UID 2", "* SEARCH 1 3\n"},
 		{"SEARCH " + strings.Repeat("NOT ", 200) + "ALL", "NO [LIMIT]"},
+		{"SEARCH MODSEQ 9223372036854775808", "BAD"}, // IMAP-023
+		{"SEARCH MODSEQ 9223372036854775807", "* SEARCH\n"},
+		{"SEARCH RETURN (PARTIAL 1:4294967295) ALL", "PARTIAL (1:4294967295 1:3)"},
+		{"SEARCH RETURN (PARTIAL -4294967295:-1) ALL", "PARTIAL (-1:-4294967295 1:3)"},
+		{"SORT (" + strings.Repeat("REVERSE DATE ", 30) + "SIZE) UTF-8 ALL", "NO [LIMIT]"},
 		{"SEARCH" + strings.Repeat(" ALL", 1001), "NO [LIMIT]"},
 		{"STORE 1 +FLAGS (" + strings.Repeat("k", 200) + ")", "NO [LIMIT]"},
 	} {

@@ -30,7 +30,7 @@ func (s *session) searchCommand(name string) (handler, when) {
 }
 
 var searchCapabilities = []string{"ESEARCH", "SEARCHRES", "WITHIN", "CONTEXT=SEARCH", "CONTEXT=SORT", "ESORT", "SORT", "SORT=DISPLAY",
-	"THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS", "MULTISEARCH", "SEARCH=FUZZY", "I18NLEVEL=1", "INPROGRESS"}
+	"THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS", "MULTISEARCH", "SEARCH=FUZZY", "FILTERS", "I18NLEVEL=1", "INPROGRESS"}
 
 // search is SEARCH and UID SEARCH.
 func (s *session) search(ctx context.Context, c imap.Command) (string, error) {
@@ -87,7 +87,8 @@ func (s *session) readable(ctx context.Context, a imap.Search) (*imap.SearchKey,
 	if err := toUTF8(&key, a.Charset); err != nil {
 		return nil, err
 	}
-	if err := s.filter(ctx, &key); err != nil {
+	left := maxFilters
+	if err := s.putFilters(ctx, &key, &left); err != nil {
 		return nil, err
 	}
 	if s.enabled(UIDONLY) && namesNumbers(&key) {
@@ -97,20 +98,6 @@ func (s *session) readable(ctx context.Context, a imap.Search) (*imap.SearchKey,
 		return nil, &imap.SyntaxError{Text: "RELEVANCY without FUZZY"}
 	}
 	return &key, nil
-}
-
-// filter puts what a filter says in the place of its name (RFC 5466 §3.1). There is no
-// way yet to store one.
-func (s *session) filter(ctx context.Context, k *imap.SearchKey) error {
-	if k.Op == imap.SearchFilter {
-		return refusal("[UNDEFINED-FILTER " + k.Text + "] No such filter")
-	}
-	for i := range k.Keys {
-		if err := s.filter(ctx, &k.Keys[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func anyFuzzy(k *imap.SearchKey) bool {
