@@ -35,6 +35,10 @@ var searchCapabilities = []string{"ESEARCH", "SEARCHRES", "WITHIN", "CONTEXT=SEA
 // search is SEARCH and UID SEARCH.
 func (s *session) search(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Search)
+	if a.Charset != "" && s.enabled(UTF8) {
+		return "", &imap.SyntaxError{Text: "No CHARSET after ENABLE UTF8=ACCEPT"} // RFC 9755 §3
+	}
+	a.Extended = a.Extended || s.enabled(IMAP4REV2) // RFC 9051 §6.4.4
 	f, err := s.find(ctx, c, a, nil)
 	if err != nil {
 		return "", s.notSaved(a, err)
@@ -55,6 +59,9 @@ func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, by []
 	if err != nil {
 		return nil, err
 	}
+	if s.enabled(UIDONLY) && namesNumbers(key) {
+		return nil, errUIDRequired
+	}
 	q := s.query(c.Tag, s.view, key)
 	seqs, err := s.inTurn(ctx, q)
 	if err == nil && by != nil {
@@ -69,6 +76,16 @@ func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, by []
 		s.switchOn(CONDSTORE) // RFC 7162 §3.1
 	}
 	return f, nil
+}
+
+// namesNumbers: the key has message numbers in it (RFC 9586 §3).
+func namesNumbers(k *imap.SearchKey) bool {
+	for i := range k.Keys {
+		if namesNumbers(&k.Keys[i]) {
+			return true
+		}
+	}
+	return k.Op == imap.SearchSeq && !k.Set.Saved()
 }
 
 // asksModSeq: the answer tells the highest MODSEQ if the key asks for one.
