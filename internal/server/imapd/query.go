@@ -24,7 +24,6 @@ type query struct {
 	sets  map[*imap.SearchKey]imap.Ranges // resolved
 	texts map[*imap.SearchKey]*phrase     // what is looked for
 	want  digest.Want                     // what of digests can decide something
-	files bool                            // some letters must be opened
 	// pause is called between letters.
 	pause  func(ctx context.Context, q *query, done, all int) error
 	turn   bool             // it has one, see turns
@@ -83,7 +82,6 @@ func (q *query) prepare(k *imap.SearchKey) {
 		q.texts[k] = newPhrase(k)
 	}
 	q.want |= wants(k)
-	q.files = q.files || cost(*k) >= costFile
 }
 
 // numbers resolves a set of message numbers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -186,7 +187,7 @@ func (s *session) notSaved(a imap.Search, err error) error {
 func (s *session) sayHits(name string, f *found) {
 	b := append([]byte("* "), name...)
 	for _, seq := range f.seqs {
-		b = fmt.Append(append(b, ' '), f.number(seq))
+		b = strconv.AppendUint(append(b, ' '), uint64(f.number(seq)), 10)
 		if len(b) > writeBuffer {
 			s.enc.Raw(string(b))
 			b = b[:0]

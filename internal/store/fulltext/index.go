@@ -46,6 +46,7 @@ type Reader struct {
 	stmt     *sql.Stmt
 	at       int64 // id of page; -1: none was read
 	page     Page
+	memory   []byte // behind page
 }
 
 // Reader begins to ask about the mailbox of a UIDVALIDITY. nil, which knows no letter,
@@ -80,12 +81,17 @@ func (r *Reader) Page(uid uint32) Page {
 	if r.at == id {
 		return r.page
 	}
-	r.at = id
-	var data []byte
-	if err := r.stmt.QueryRowContext(r.ctx, id).Scan(&data); err != nil || !Page(data).whole(id) {
-		data = nil
+	r.at, r.page = id, nil
+	rows, err := r.stmt.QueryContext(r.ctx, id)
+	if err != nil {
+		return nil
 	}
-	r.page = data
+	defer rows.Close()
+	var data sql.RawBytes
+	if rows.Next() && rows.Scan(&data) == nil && Page(data).whole(id) {
+		r.memory = append(r.memory[:0], data...)
+		r.page = r.memory
+	}
 	return r.page
 }
 
