@@ -60,9 +60,6 @@ func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, by []
 	if err != nil {
 		return nil, err
 	}
-	if s.enabled(UIDONLY) && namesNumbers(key) {
-		return nil, errUIDRequired
-	}
 	q := s.query(c.Tag, s.view, key)
 	seqs, err := s.inTurn(ctx, q)
 	if err == nil && by != nil {
@@ -77,16 +74,6 @@ func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, by []
 		s.switchOn(CONDSTORE) // RFC 7162 §3.1
 	}
 	return f, nil
-}
-
-// namesNumbers: the key has message numbers in it (RFC 9586 §3).
-func namesNumbers(k *imap.SearchKey) bool {
-	for i := range k.Keys {
-		if namesNumbers(&k.Keys[i]) {
-			return true
-		}
-	}
-	return k.Op == imap.SearchSeq && !k.Set.Saved()
 }
 
 // asksModSeq: the answer tells the highest MODSEQ if the key asks for one.
