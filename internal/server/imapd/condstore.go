@@ -40,15 +40,16 @@ func (s *session) vanishedOf(ctx context.Context, c imap.Command, a imap.Fetch) 
 	if !a.Set.Saved() {
 		known = a.Set.Resolve(s.view.UIDNext() - 1).Intersect(s.given()) // the last ones may be those that went
 	}
-	return s.sayEarlier(ctx, a.Since, known)
+	return s.sayEarlier(ctx, a.Since, known, 0)
 }
 
-// sayEarlier tells which of the known UIDs went since.
-func (s *session) sayEarlier(ctx context.Context, since uint64, known imap.Ranges) error {
+// sayEarlier tells which of the known UIDs went since; of those up to agreed, only
+// what is certain.
+func (s *session) sayEarlier(ctx context.Context, since uint64, known imap.Ranges, agreed uint32) error {
 	if len(known) == 0 {
 		return nil
 	}
-	gone, err := s.view.Vanished(ctx, since, known)
+	gone, err := s.view.Vanished(ctx, since, known, agreed)
 	if err == nil {
 		s.sayVanished("VANISHED (EARLIER) ", gone)
 	}
@@ -92,8 +93,7 @@ func (s *session) resync(ctx context.Context, r *imap.Resync) error {
 	if len(known) == 0 {
 		return nil
 	}
-	doubtful := imap.Ranges{{From: s.agreedUpTo(r) + 1, To: known.Max()}}
-	if err := s.sayEarlier(ctx, r.ModSeq, known.Intersect(doubtful)); err != nil {
+	if err := s.sayEarlier(ctx, r.ModSeq, known, s.agreedUpTo(r)); err != nil {
 		return err
 	}
 	for seq, l := range s.view.Letters(seqsOf(s.view, known)) {

@@ -115,11 +115,17 @@ func (m *memory) comeBack() {
 	case how == 1 && len(known) > 0:
 		state += " " + imap.Runs(known).String()
 	case how == 2 && len(known) > 0: // every third message number
+		// Numbers are known below the UIDNEXT of the SELECT only: of what came later
+		// it may have heard of some, and not of those between them.
+		next, _ := strconv.ParseUint(next, 10, 32)
+		sure, _ := slices.BinarySearch(known, uint32(next))
 		var seqs, uids []uint32
-		for i := 0; i < len(known); i += 3 {
+		for i := 0; i < sure; i += 3 {
 			seqs, uids = append(seqs, uint32(i+1)), append(uids, known[i])
 		}
-		state += fmt.Sprintf(" (%s %s)", imap.Runs(seqs), imap.Runs(uids))
+		if sure > 0 {
+			state += fmt.Sprintf(" (%s %s)", imap.Runs(seqs), imap.Runs(uids))
+		}
 	case how == 3:
 		since := m.modSeq
 		m.command("SELECT INBOX")
@@ -207,23 +213,20 @@ func TestHostileResync(t *testing.T) {
 		fmt.Fprintf(&many, ",%d", 2*i+1000001)
 	}
 	for name, x := range map[string]struct{ state, want string }{
-		"MODSEQ 2^63-1":            {"9223372036854775807", "HIGHESTMODSEQ"},
-		"MODSEQ 2^63":              {"9223372036854775808", "BAD"},
-		"MODSEQ 2^64":              {"18446744073709551616", "BAD"},
-		"MODSEQ 0":                 {"0", "* VANISHED (EARLIER) 2,4\n"},
-		"UIDs of others":           {"1 4000000000:4294967295", "HIGHESTMODSEQ"},
-		"all UIDs that there are":  {"1 1:4294967295", "* VANISHED (EARLIER) 2,4\n"},
-		"60 KB of UIDs":            {"1 2,4" + many.String(), "* VANISHED (EARLIER) 2,4\n"},
-		"all pairs":                {"1 1:4294967295 (1:4294967295 1:4294967295)", "* VANISHED (EARLIER) 2,4\n"},
-		"pairs that are half true": {"1 1:5 (1:2 1:2)", "* VANISHED (EARLIER) 2,4\n"},
-		"pairs of different sizes": {"1 1:5 (1:3 1:2)", "BAD"},
-		"pairs that are right":     {"1 1:5 (1:3 1,3,5)", "[HIGHESTMODSEQ"},
+		"MODSEQ 2^63-1":             {"9223372036854775807", "HIGHESTMODSEQ"},
+		"MODSEQ 2^63":               {"9223372036854775808", "BAD"},
+		"MODSEQ 2^64":               {"18446744073709551616", "BAD"},
+		"MODSEQ 0":                  {"0", "* VANISHED (EARLIER) 2,4\n"},
+		"UIDs of others":            {"1 4000000000:4294967295", "HIGHESTMODSEQ"},
+		"all UIDs that there are":   {"1 1:4294967295", "* VANISHED (EARLIER) 2,4\n"},
+		"60 KB of UIDs":             {"1 2,4" + many.String(), "* VANISHED (EARLIER) 2,4\n"},
+		"all pairs":                 {"1 1:4294967295 (1:4294967295 1:4294967295)", "* VANISHED (EARLIER) 2,4\n"},
+		"pairs that are half true":  {"1 1:5 (1:2 1:2)", "* VANISHED (EARLIER) 2,4\n"},
+		"pairs of different sizes":  {"1 1:5 (1:3 1:2)", "BAD"},
+		"pairs that hide what went": {"1 1:5 (1:3 1,3,5)", "* VANISHED (EARLIER) 2,4\n"},
 	} {
 		t.Run("IMAP-023 "+name, func(t *testing.T) {
-			got := c.want("b SELECT INBOX (QRESYNC ("+validity+" "+x.state+"))", x.want)
-			if name == "pairs that are right" && strings.Contains(got, "VANISHED") {
-				t.Error(got)
-			}
+			c.want("b SELECT INBOX (QRESYNC ("+validity+" "+x.state+"))", x.want)
 		})
 	}
 	c.want("c UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE 9223372036854775807 VANISHED)", "c OK")

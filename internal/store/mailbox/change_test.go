@@ -143,7 +143,7 @@ func TestVanished(t *testing.T) {
 	var marks []uint64
 	vanished := func(v *View, since uint64, known imap.Ranges) string {
 		t.Helper()
-		got, err := v.Vanished(bg, since, known)
+		got, err := v.Vanished(bg, since, known, 0)
 		must(t, err)
 		return got.String()
 	}
@@ -159,6 +159,11 @@ func TestVanished(t *testing.T) {
 	}
 	if got := vanished(v, marks[0], imap.Ranges{{From: 3, To: 5}}); got != "3,5" {
 		t.Error(got)
+	}
+	// Who says to have the right letters up to 6 is believed where the history does not
+	// reach, and nowhere else: he may have heard of 6 and not of 4.
+	if got, err := v.Vanished(bg, marks[1], nil, 6); err != nil || got.String() != "5,7" {
+		t.Error(got, err)
 	}
 	must(t, v.Expunge(bg, []uint32{9}))
 	_, err := v.Poll(bg, false)
@@ -179,6 +184,9 @@ func TestVanished(t *testing.T) {
 	must(t, err)
 	if got := vanished(v, marks[1], imap.Ranges{{From: 1, To: 8}}); got != "2:3,5,7" {
 		t.Errorf("with a damaged history: %q", got)
+	}
+	if got, err := v.Vanished(bg, marks[1], nil, 6); err != nil || got.String() != "7,9" {
+		t.Error(got, err)
 	}
 	f.shut()
 }

@@ -99,9 +99,10 @@ func decodeUIDs(blob []byte) (rs imap.Ranges, ok bool) {
 
 // Vanished gives UIDs of letters that went after the MODSEQ since, of those in
 // known (nil: of all). None of them is in the view. Where the history does not
-// reach back to since, it is every UID of known that is not in the view: RFC 7162
-// §3.2.5.2 allows it to tell too many.
-func (v *View) Vanished(ctx context.Context, since uint64, known imap.Ranges) (imap.Ranges, error) {
+// reach back to since, it is every UID of known above agreed that is not in the view:
+// RFC 7162 §3.2.5.2 allows it to tell too many. Up to agreed the client says that it
+// has the right letters; it can be mistaken, so the history is believed first.
+func (v *View) Vanished(ctx context.Context, since uint64, known imap.Ranges, agreed uint32) (imap.Ranges, error) {
 	a := v.acct
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -112,14 +113,13 @@ func (v *View) Vanished(ctx context.Context, since uint64, known imap.Ranges) (i
 	if known != nil {
 		gone = intersect(gone, known)
 	}
-	if since < v.box.historyFloor {
-		return gone, nil
+	if since >= v.box.historyFloor {
+		past, ok, err := v.box.removedSince(ctx, since)
+		if err != nil || ok {
+			return intersect(gone, past), err
+		}
 	}
-	past, ok, err := v.box.removedSince(ctx, since)
-	if err != nil || !ok {
-		return gone, err
-	}
-	return intersect(gone, past), nil
+	return intersect(gone, imap.Ranges{{From: agreed + 1, To: maxUID}}), nil
 }
 
 // removedSince reads the history. ok is false if a row of it is damaged.

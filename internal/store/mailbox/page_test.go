@@ -188,7 +188,7 @@ func TestDamagedPages(t *testing.T) {
 				if len(seen) != n {
 					t.Fatalf("%d letters of %d", len(seen), n)
 				}
-				gone, err := v.Vanished(bg, before, nil)
+				gone, err := v.Vanished(bg, before, nil, 0)
 				must(t, err)
 				for uid := uint32(1); uid <= n; uid++ {
 					if c.lost(uid) != gone.Contains(uid) {
@@ -245,7 +245,7 @@ func TestMigrate(t *testing.T) {
 	if v.Seq(9) != 0 || v.UIDNext() != status.UIDNext+1 || v.Seq(8) == 0 {
 		t.Fatal("a changed row was believed", v.Seq(9), v.Seq(8), v.UIDNext(), status.UIDNext)
 	}
-	if g, err := v.Vanished(bg, 1, nil); err != nil || g.String() != "3,9,17" {
+	if g, err := v.Vanished(bg, 1, nil, 0); err != nil || g.String() != "3,9,17" {
 		t.Fatal(g, err)
 	}
 	if left := f.todos; len(left) > 0 {
