@@ -77,7 +77,7 @@ func (m *memory) hear(line string) {
 	}
 	if f := toldFlags.FindStringSubmatch(line); f != nil && f[2] != "" {
 		uid, _ := strconv.ParseUint(f[2], 10, 32)
-		m.flags[uint32(uid)] = strings.TrimSpace(strings.ReplaceAll(f[3], `\Recent`, ""))
+		m.flags[uint32(uid)] = withoutRecent(f[3])
 	}
 	if f := toldModSeq.FindStringSubmatch(line); f != nil {
 		n, _ := strconv.ParseUint(f[1], 10, 64)
