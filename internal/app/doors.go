@@ -79,9 +79,9 @@ func (a *App) setLimits(c *config.Config) {
 	limit.LimitMemory(ceilings.Memory)
 	a.doors.budget.Configure(ceilings)
 	a.doors.gate.Configure(a.gateRules(c))
-	if ceilings.Connections < c.Limits.Connections {
-		a.warn("facteur/master", fmt.Sprintf("the system lets us open %d files, which is enough for %d connections and not for the %d of limits.connections; "+
-			"raise the limit (ulimit -n, LimitNOFILE)", a.doors.files, ceilings.Connections, c.Limits.Connections))
+	if ceilings.Connections < c.Limits.Connections || ceilings.LoggedIn < c.Limits.LoggedIn {
+		a.warn("facteur/master", fmt.Sprintf("the system lets us open %d files, which is enough for %d connections and %d of people who have logged in; "+
+			"limits.connections and limits.logged_in are more; raise the limit (ulimit -n, LimitNOFILE)", a.doors.files, ceilings.Connections, ceilings.LoggedIn))
 	}
 }
 
@@ -99,7 +99,12 @@ func (a *App) ceilings(c *config.Config) limit.Ceilings {
 	if memory == 0 {
 		memory = limit.DefaultMemory()
 	}
-	return limit.Ceilings{Connections: limit.ConnectionsFor(c.Limits.Connections, a.doors.files), Memory: memory}
+	people := c.Limits.LoggedIn
+	if people == 0 {
+		people = limit.LoggedInFor(memory)
+	}
+	strangers, people := limit.ConnectionsFor(c.Limits.Connections, people, a.doors.files)
+	return limit.Ceilings{Connections: strangers, LoggedIn: people, Memory: memory}
 }
 
 // gateRules are what one client may do.

@@ -11,11 +11,16 @@ type Limits struct {
 	// Networks that the limits per client spare. Postfix calls this
 	// smtpd_client_event_limit_exceptions.
 	Exempt []conf.Prefix `toml:"exempt"`
-	// The most connections at a time, to all services together. A tenth of them, 100
-	// at most, is kept for trusted and exempt networks and for Unix sockets; of the rest
+	// The most connections at a time of clients that have not logged in, such as other
+	// mail servers, to all services together. A tenth of them, 100 at most, is kept for trusted and exempt networks and for Unix sockets; of the rest
 	// one service gets three quarters at most, so that a flood at one door leaves the
 	// others open. Before nobody more finds room, clients get shorter times.
 	Connections int `toml:"connections"`
+	// The most connections at a time of people who have logged in, to all services
+	// together; one service gets three quarters at most. They take no place from those
+	// above, nor those from them. 0: one for each 64 KB of memory (below), 1000 at least:
+	// with 1 GB, 12,000 people can wait for mail over IMAP.
+	LoggedIn int `toml:"logged_in"`
 	// The most connections at a time of one client to one service; who has logged in
 	// does not count. A client is an IPv4 address or an IPv6 /64. A /24 may have four
 	// times as many, a /56 twice, a /48 four times. Where people log in, an address from
@@ -58,6 +63,9 @@ func (k *checker) limits() {
 	k.atLeast("message_size_limit", int64(k.c.MessageSizeLimit), 64<<10) // RFC 5321 §4.5.3.1.7
 	k.atLeast("recipient_limit", int64(k.c.RecipientLimit), 100)         // RFC 5321 §4.5.3.1.8
 	k.atLeast("limits.connections", int64(l.Connections), 1)
+	if l.LoggedIn != 0 {
+		k.atLeast("limits.logged_in", int64(l.LoggedIn), 1)
+	}
 	k.atLeast("limits.connections_per_client", int64(l.ConnectionsPerClient), 1)
 	k.atLeast("limits.connections_per_account", int64(l.ConnectionsPerAccount), 1)
 	k.atLeast("limits.connection_rate", int64(l.ConnectionRate), 1)

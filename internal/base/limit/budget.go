@@ -22,9 +22,10 @@ const (
 // String is the level in the log.
 func (l Level) String() string { return [...]string{"calm", "stress", "full"}[l] }
 
-// Ceilings are what the process may use. Both are more than zero.
+// Ceilings are what the process may use. All are more than zero.
 type Ceilings struct {
-	Connections int   // at one time, of all services
+	Connections int   // of strangers at one time, of all services
+	LoggedIn    int   // of those who have logged in
 	Memory      int64 // bytes
 }
 
@@ -34,6 +35,7 @@ type Source string
 // The sources that are not a service.
 const (
 	OfConnections Source = "connections" // of all services together
+	OfLoggedIn    Source = "logged in"   // connections of people who have logged in
 	OfMemory      Source = "memory"
 	OfFiles       Source = "files" // the system gave no file descriptor
 )
@@ -51,6 +53,7 @@ type Change struct {
 // Why nobody more is let in.
 var (
 	ErrConnections = errors.New("too many connections")
+	ErrLoggedIn    = errors.New("too many people are logged in")
 	ErrService     = errors.New("too many connections to this service")
 	ErrMemory      = errors.New("out of memory")
 	ErrFiles       = errors.New("out of file descriptors")
@@ -61,14 +64,20 @@ var (
 // Of the connections a tenth (100 at most) is reserved for those whom Enter is told
 // to favour, so that an admin gets in during a flood; of the rest, one service takes
 // three quarters at most, so that a flood at one door leaves the others open.
+//
+// Who logs in leaves the place of a stranger and takes one of another kind, of which
+// there are many more: he may stay for days and costs little. So no flood of strangers
+// takes the place of people, and people who stay leave the door free for strangers.
 type Budget struct {
 	tell func(Change)
 
 	mu       sync.Mutex
 	ceilings Ceilings
 	rooms    map[string]*Room
-	inside   int
+	inside   int   // strangers
+	people   int   // who have logged in
 	all      gauge // connections
+	everyone gauge // people
 	memory   gauge
 	files    gauge
 	starved  time.Time // when descriptors were last missing
@@ -79,7 +88,8 @@ type Budget struct {
 type Room struct {
 	budget *Budget
 	name   string
-	inside int
+	inside int // strangers
+	people int // who have logged in
 	own    gauge
 	level  atomic.Int32 // of own
 }
@@ -157,13 +167,43 @@ func (r *Room) room(favoured bool) error {
 	return nil
 }
 
-// Leave counts a connection out.
+// Leave counts a connection out that is still a stranger's.
 func (r *Room) Leave() {
 	b := r.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r.inside--
 	b.inside--
+	b.weighConnections(r)
+}
+
+// LogIn makes a connection that was let in one of those who have logged in, or says why
+// there is no room among them: it is a stranger's still. It leaves by LogOut.
+func (r *Room) LogIn() error {
+	b := r.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.people >= b.ceilings.LoggedIn:
+		return ErrLoggedIn
+	case r.people >= b.part(b.ceilings.LoggedIn):
+		return ErrService
+	}
+	r.inside--
+	b.inside--
+	r.people++
+	b.people++
+	b.weighConnections(r)
+	return nil
+}
+
+// LogOut counts a connection out that LogIn counted.
+func (r *Room) LogOut() {
+	b := r.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.people--
+	b.people--
 	b.weighConnections(r)
 }
 
@@ -175,7 +215,7 @@ func (r *Room) Level() Level { return Level(max(r.level.Load(), r.budget.common.
 func (b *Budget) Inside() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.inside
+	return b.inside + b.people
 }
 
 // open is how many connections there are for everybody: all but the reserve.
@@ -184,11 +224,14 @@ func (b *Budget) open() int {
 }
 
 // share is the most of them that one service may have.
-func (b *Budget) share() int {
+func (b *Budget) share() int { return b.part(b.open()) }
+
+// part is the most of so many places that one service may have.
+func (b *Budget) part(all int) int {
 	if len(b.rooms) < 2 {
-		return b.open()
+		return all
 	}
-	return max(b.open()*3/4, 1)
+	return max(all*3/4, 1)
 }
 
 // starvation is how long the process counts as short of descriptors after the
@@ -261,6 +304,8 @@ func (b *Budget) weighRoom(r *Room) {
 func (b *Budget) weighAll() {
 	limit := int64(b.open())
 	b.set(&b.all, measure(b.all.level, int64(b.inside), limit), Change{Source: OfConnections, Limit: limit})
+	people := int64(b.ceilings.LoggedIn)
+	b.set(&b.everyone, measure(b.everyone.level, int64(b.people), people), Change{Source: OfLoggedIn, Limit: people})
 	b.common.Store(int32(max(b.all.level, b.memory.level, b.files.level)))
 }
 

@@ -30,7 +30,7 @@ func (d *diary) read(t *testing.T, want ...string) {
 
 func TestAFloodLeavesRoomForOthers(t *testing.T) {
 	var told diary
-	b := NewBudget(Ceilings{Connections: 100, Memory: 1 << 30}, told.write)
+	b := NewBudget(Ceilings{Connections: 100, LoggedIn: 100, Memory: 1 << 30}, told.write)
 	smtp, imap := b.Room("smtp"), b.Room("imap")
 	n := 0
 	for ; smtp.Enter(false) == nil; n++ {
@@ -75,7 +75,7 @@ func TestAFloodLeavesRoomForOthers(t *testing.T) {
 
 func TestSmallBudgets(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 10} {
-		b := NewBudget(Ceilings{Connections: n, Memory: 1}, nil)
+		b := NewBudget(Ceilings{Connections: n, LoggedIn: n, Memory: 1}, nil)
 		b.Room("other")
 		if err := b.Room("one").Enter(false); err != nil {
 			t.Errorf("with %d connections nobody gets in: %v", n, err)
@@ -83,10 +83,50 @@ func TestSmallBudgets(t *testing.T) {
 	}
 }
 
+func TestPeopleAndStrangersLeaveEachOtherRoom(t *testing.T) {
+	var told diary
+	b := NewBudget(Ceilings{Connections: 100, LoggedIn: 1000, Memory: 1 << 30}, told.write)
+	smtp, imap := b.Room("smtp"), b.Room("imap")
+	n := 0
+	for ; imap.Enter(false) == nil; n++ {
+		if err := imap.LogIn(); err != nil {
+			if !errors.Is(err, ErrService) {
+				t.Error(err)
+			}
+			break
+		}
+	}
+	if n != 750 { // three quarters
+		t.Errorf("ABU-005: %d people at one service", n)
+	}
+	imap.Leave()
+	if smtp.Level() != Calm || imap.Level() != Calm {
+		t.Errorf("ABU-005: people make the door narrow for strangers: %v, %v", smtp.Level(), imap.Level())
+	}
+	for smtp.Enter(false) == nil { // a flood
+	}
+	for range 10 {
+		if err := imap.Enter(false); err != nil {
+			t.Fatalf("ABU-005: %v", err)
+		}
+		imap.LogOut() // one goes,
+		if err := imap.LogIn(); err != nil {
+			t.Fatalf("ABU-005: and another doesn't find his place: %v", err)
+		}
+	}
+	for range 67 { // all of the flood, if it could
+		smtp.LogIn() //nolint:errcheck // as above
+	}
+	told.read(t, "logged in  stress", "connections smtp stress", "connections smtp full", "connections  stress", "connections  calm", "connections smtp calm")
+	if b.Inside() != 750+67 {
+		t.Errorf("%d inside", b.Inside())
+	}
+}
+
 func TestLevelsAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told diary
-		b := NewBudget(Ceilings{Connections: 10, Memory: 1334}, told.write)
+		b := NewBudget(Ceilings{Connections: 10, LoggedIn: 10, Memory: 1334}, told.write)
 		r := b.Room("smtp")
 		for _, bytes := range []int64{100, 700, 890, 900, 850, 950, 700, 900, 600, 600} {
 			b.look(bytes)
@@ -120,16 +160,16 @@ func TestLevelsAreToldOnce(t *testing.T) {
 }
 
 func TestConfigureWhileOccupied(t *testing.T) {
-	b := NewBudget(Ceilings{Connections: 10, Memory: 1}, nil)
+	b := NewBudget(Ceilings{Connections: 10, LoggedIn: 10, Memory: 1}, nil)
 	r := b.Room("smtp")
 	for range 5 {
 		r.Enter(false)
 	}
-	b.Configure(Ceilings{Connections: 3, Memory: 1})
+	b.Configure(Ceilings{Connections: 3, LoggedIn: 3, Memory: 1})
 	if err := r.Enter(false); err == nil || r.Level() != Full {
 		t.Errorf("%v, %v", err, r.Level())
 	}
-	b.Configure(Ceilings{Connections: 20, Memory: 1})
+	b.Configure(Ceilings{Connections: 20, LoggedIn: 20, Memory: 1})
 	if err := r.Enter(false); err != nil || r.Level() != Calm {
 		t.Errorf("%v, %v", err, r.Level())
 	}
@@ -177,9 +217,11 @@ func TestMemoryInUseSeesWhatIsKept(t *testing.T) {
 }
 
 func TestConnectionsFor(t *testing.T) {
-	for _, test := range [][3]int{{1000, 20000, 1000}, {1000, 256, 144}, {10000, 1024, 720}, {10, 10, 1}} {
-		if got := ConnectionsFor(test[0], test[1]); got != test[2] {
-			t.Errorf("ABU-006: %d of %d files: %d, want %d", test[0], test[1], got, test[2])
+	for _, test := range [][5]int{{1000, 8000, 20000, 1000, 8000}, {1000, 8000, 4096, 1000, 2024}, {1000, 8000, 1024, 240, 480},
+		{10000, 10, 1024, 710, 10}, {1000, 1000, 256, 48, 96}, {10, 10, 10, 1, 1}} {
+		strangers, people := ConnectionsFor(test[0], test[1], test[2])
+		if strangers != test[3] || people != test[4] {
+			t.Errorf("ABU-006: %d and %d of %d files: %d and %d, want %d and %d", test[0], test[1], test[2], strangers, people, test[3], test[4])
 		}
 	}
 	if n, err := RaiseFiles(); err != nil || n < 64 {

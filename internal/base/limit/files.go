@@ -22,7 +22,13 @@ func RaiseFiles() (int, error) {
 func clampInt(n uint64) int { return int(min(n, 1<<30)) }
 
 // ConnectionsFor is how many of the wanted connections fit into a number of open
-// files: databases, mailboxes and connections to others need a quarter and 64 more.
-func ConnectionsFor(want, files int) int {
-	return max(min(want, (files-64)*3/4), 1)
+// files: databases, mailboxes and connections to others need a quarter and 64 more. If
+// they are too few, a third of what there is goes to strangers.
+func ConnectionsFor(strangers, loggedIn, files int) (int, int) {
+	room := max((files-64)*3/4, 2)
+	if strangers+loggedIn <= room {
+		return strangers, loggedIn
+	}
+	strangers = min(strangers, max(room/3, room-loggedIn, 1))
+	return strangers, room - strangers
 }

@@ -26,6 +26,10 @@ func forGo(bytes int64) int64 { return bytes - bytes/4 }
 // what its control group has, or half of the machine's memory, whichever is less.
 func DefaultMemory() int64 { return defaultMemory("/") }
 
+// LoggedInFor is how many people who have logged in a number of bytes is enough for: one
+// who waits in IDLE under TLS takes 40 KB with his mailbox.
+func LoggedInFor(memory int64) int { return int(min(max(memory>>16, 1000), 1_000_000)) }
+
 func defaultMemory(root string) int64 {
 	out := int64(math.MaxInt64)
 	if n := machineMemory(root); n > 0 {

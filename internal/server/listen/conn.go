@@ -27,7 +27,9 @@ type Conn struct {
 	gate    *Gate
 	room    *limit.Room
 	service string
-	away    bool // a proxy on another machine speaks for the client
+	// loggedIn: its place in room is one of those.
+	loggedIn bool
+	away     bool // a proxy on another machine speaks for the client
 
 	one [1]byte // see ReadLate
 
@@ -117,11 +119,15 @@ func (c *Conn) Busy(d time.Duration) {
 // Known says that the client has shown to be one of ours: it logged in to an account,
 // named in one form always. From here on it is no more counted with the strangers of
 // its address, so that an office behind one address is not shut out by its own size,
-// but with the connections of its account, and it keeps its place when others lose
-// theirs. An error says why there is no room for one more of that account, and the
-// client stays a stranger.
+// but with the connections of its account and of all who have logged in, and it keeps
+// its place when others lose theirs. An error says why there is no room for one more,
+// and the client stays a stranger.
 func (c *Conn) Known(account string) error {
 	if err := c.countAccount(account); err != nil {
+		return err
+	}
+	if err := c.logIn(); err != nil {
+		c.discountAccount()
 		return err
 	}
 	c.mu.Lock()
@@ -132,6 +138,25 @@ func (c *Conn) Known(account string) error {
 		c.gate.leave(c.service, c.Remote.Addr())
 	}
 	return nil
+}
+
+// logIn takes a place among those who have logged in, once.
+func (c *Conn) logIn() error {
+	if c.room == nil || c.loggedIn { // a test's
+		return nil
+	}
+	err := c.room.LogIn()
+	c.loggedIn = err == nil
+	return err
+}
+
+// giveRoom gives the connection's place to others.
+func (c *Conn) giveRoom() {
+	if c.loggedIn {
+		c.room.LogOut()
+		return
+	}
+	c.room.Leave()
 }
 
 // countAccount counts the connection under an account, and no more under the one
@@ -179,15 +204,15 @@ func (c *Conn) wake() bool {
 	return true
 }
 
-// waiting is since when the client is a stranger who says nothing; zero if it is not
-// that.
-func (c *Conn) waiting() time.Time {
+// waiting is since when the client says nothing, if it is a stranger; zero if it is not
+// both.
+func (c *Conn) waiting() (since time.Time, stranger bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known {
-		return time.Time{}
+		return time.Time{}, false
 	}
-	return c.idle
+	return c.idle, true
 }
 
 // shed takes a waiting client's place, unless it has come to life since.

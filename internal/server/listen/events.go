@@ -154,9 +154,15 @@ func (e Pressure) Line() (string, string) {
 	case e.Change.Level == limit.Calm:
 		text = fmt.Sprintf("%s has room again after %v of pressure (%s)", what, e.Lasted.Round(time.Second), e.Source)
 	case e.Change.Level == limit.Stress:
-		text = what + " is nearing " + e.bound() + ": clients get shorter times"
+		text = what + " is nearing " + e.bound()
+		if e.Source != limit.OfLoggedIn {
+			text += ": clients get shorter times"
+		}
 	default:
 		text = "warning: " + what + " has reached " + e.bound() + ": new clients are asked to come later"
+		if e.Source == limit.OfLoggedIn {
+			text = "warning: " + what + " has reached " + e.bound() + ": nobody more can log in"
+		}
 	}
 	return program, text
 }
@@ -166,6 +172,8 @@ func (e Pressure) bound() string {
 	switch e.Source {
 	case limit.OfMemory:
 		return fmt.Sprintf("its limit of %d MB of memory (limits.memory)", e.Limit>>20)
+	case limit.OfLoggedIn:
+		return fmt.Sprintf("its limit of %d connections of people who have logged in (limits.logged_in)", e.Limit)
 	case limit.OfFiles:
 		return "the limit of open files that the system sets (ulimit -n, LimitNOFILE)"
 	}

@@ -111,7 +111,7 @@ func or(n, otherwise int) int {
 
 // newDefaultGate is the gate of a Server that was given none.
 func newDefaultGate() *Gate {
-	return NewGate(limit.NewBudget(limit.Ceilings{Connections: DefaultMaxConns, Memory: 1 << 40}, nil), DefaultRules())
+	return NewGate(limit.NewBudget(limit.Ceilings{Connections: DefaultMaxConns, LoggedIn: DefaultMaxConns, Memory: 1 << 40}, nil), DefaultRules())
 }
 
 // Watch keeps an eye on the memory, and tells statistics every ten minutes and at

@@ -282,7 +282,7 @@ func (s *Server) discount(c *Conn) {
 // leave counts a connection out.
 func (s *Server) leave(c *Conn) {
 	s.discount(c)
-	s.room.Leave()
+	c.giveRoom()
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()

@@ -122,7 +122,7 @@ func echo(_ context.Context, c *Conn) {
 
 // gate is a gate of its own for a test.
 func gate(connections int, r Rules) *Gate {
-	return NewGate(limit.NewBudget(limit.Ceilings{Connections: connections, Memory: 1 << 40}, nil), r)
+	return NewGate(limit.NewBudget(limit.Ceilings{Connections: connections, LoggedIn: connections, Memory: 1 << 40}, nil), r)
 }
 
 func prefixes(texts ...string) (out []netip.Prefix) {

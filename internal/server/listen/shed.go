@@ -12,7 +12,7 @@ import (
 const (
 	shedAfter = 10 * time.Second // of silence; what Postfix gives a client under stress
 	shedEvery = time.Second
-	shedShare = 20 // one in so many connections, each time
+	shedShare = 20 // one in so many strangers, each time
 )
 
 // roomMaker knows all servers at a gate, so that whoever finds no room at one door
@@ -56,16 +56,16 @@ func (m *roomMaker) make(service string) {
 	}
 	m.last = now
 	var idle []waiter
-	conns := 0
+	strangers := 0
 	for s := range m.servers {
 		if service == "" || s.service() == service {
 			var n int
 			idle, n = s.silent(idle, now)
-			conns += n
+			strangers += n
 		}
 	}
 	slices.SortFunc(idle, func(a, b waiter) int { return a.since.Compare(b.since) })
-	evict(idle, max(conns/shedShare, 1))
+	evict(idle, max(strangers/shedShare, 1))
 }
 
 // waiter is a client who says nothing, since when.
@@ -75,16 +75,21 @@ type waiter struct {
 	since  time.Time
 }
 
-// silent adds those who have waited long enough, and counts all connections.
+// silent adds those who have waited long enough, and counts all strangers.
 func (s *Server) silent(list []waiter, now time.Time) ([]waiter, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	strangers := 0
 	for c := range s.conns {
-		if since := c.waiting(); !since.IsZero() && now.Sub(since) >= shedAfter {
+		since, stranger := c.waiting()
+		if stranger {
+			strangers++
+		}
+		if !since.IsZero() && now.Sub(since) >= shedAfter {
 			list = append(list, waiter{s, c, since})
 		}
 	}
-	return list, len(s.conns)
+	return list, strangers
 }
 
 // evict takes the place of the first few, and tells of it.

@@ -34,7 +34,7 @@ func BenchmarkIdleMailboxes(b *testing.B) {
 func idleIMAP(b *testing.B, which string, stock *archive, count, accounts int, secure bool) float64 {
 	service := map[bool]string{false: "imap", true: "imaps"}[secure]
 	setup := interop.Setup{Services: []string{"smtp", service}, Quiet: true, // in [limits]:
-		Config: fmt.Sprintf("connections = %d\nconnections_per_account = %[1]d\nconnections_per_client = %[1]d\nconnection_rate = %[1]d\n", count*4/3+300)} // one service has three quarters
+		Config: fmt.Sprintf("logged_in = %d\nconnections_per_account = %[1]d\nconnections_per_client = %[1]d\nconnection_rate = %[1]d\n", count*4/3+300)} // one service has three quarters
 	for n := range accounts {
 		setup.Accounts = append(setup.Accounts, fmt.Sprintf("person%d@example.org", n))
 	}
