@@ -1,26 +1,30 @@
 package maildir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"sort"
+	"sync"
 
 	"facteur/internal/base/vfs"
 )
 
 // Letter is an open letter. It reads with CRLF line ends, whatever the file
 // has, and positions count in that form. ReadAt may be used by many goroutines;
-// Read and Seek by one.
+// Read and Seek by one. Nothing may be read during Close, or after it.
 type Letter struct {
-	file vfs.File
-	size int64   // with CRLF
-	off  int64   // of Read
-	next point   // where the last Read stopped, to go on without a search
-	raw  bool    // the file has no bare LF: positions are those of the file
-	mark []point // every stride bytes of the file, where it is converted
+	file vfs.File // nil when everything is in text
+	text []byte   // a small letter, converted
+	room *room    // where text stands
+	size int64    // with CRLF
+	off  int64    // of Read
+	next point    // where the last Read stopped, to go on without a search
+	raw  bool     // the file has no bare LF: positions are those of the file
+	mark []point  // every stride bytes of the file, where it is converted
 }
 
 // point says that the byte at out of the converted letter is the one at in of
@@ -33,9 +37,18 @@ type point struct {
 // stride is how far points are from each other, in bytes of the file.
 const stride = 64 << 10
 
+// room is for what is read of files that have to be converted. A small letter
+// stands in it as a whole while it is open.
+type room [stride]byte
+
+// small is the size of a file, in bytes, that fits even if all of it is bare LFs.
+const small = stride / 2
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
 // OpenLetter opens a letter's file. If its name says that S and W are equal and
-// the file has that size, it is read as it is; else it is gone through once to
-// find its bare LFs.
+// the file has that size, it is read as it is. Else its bare LFs have to be found:
+// a small one is read into memory, a large one is gone through once.
 func OpenLetter(f vfs.FS, name string) (*Letter, error) {
 	file, err := f.Open(name)
 	if err != nil {
@@ -61,12 +74,55 @@ func (l *Letter) prepare(n Name) error {
 		l.raw, l.size = true, n.Size
 		return nil
 	}
+	if info.Size <= small {
+		return l.load(int(info.Size))
+	}
 	return l.survey()
+}
+
+// load reads a small letter, and needs its file no longer.
+func (l *Letter) load(size int) error {
+	r := rooms.Get().(*room)
+	raw := r[len(r)-size:]
+	n, err := io.ReadFull(l.file, raw)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		rooms.Put(r)
+		return err
+	}
+	l.room, l.text = r, withCRLF(r[:], raw[:n])
+	l.size = int64(len(l.text))
+	l.file.Close()
+	l.file = nil
+	return nil
+}
+
+// withCRLF writes raw to out with a CR before each bare LF. Raw may be the end of
+// out, if before it there is room for as much again: what is written then never
+// reaches what is still to be read.
+func withCRLF(out, raw []byte) []byte {
+	n := 0
+	for {
+		i := bytes.IndexByte(raw, '\n')
+		if i < 0 {
+			n += copy(out[n:], raw)
+			return out[:n]
+		}
+		n += copy(out[n:], raw[:i])
+		if n == 0 || out[n-1] != '\r' {
+			out[n] = '\r'
+			n++
+		}
+		out[n] = '\n'
+		n++
+		raw = raw[i+1:]
+	}
 }
 
 // survey measures the letter and sets the points.
 func (l *Letter) survey() error {
-	buf := make([]byte, stride)
+	r := rooms.Get().(*room)
+	defer rooms.Put(r)
+	buf := r[:]
 	c := counter{}
 	for {
 		n, err := io.ReadFull(l.file, buf)
@@ -92,7 +148,16 @@ func (l *Letter) survey() error {
 func (l *Letter) Size() int64 { return l.size }
 
 // Close implements io.Closer.
-func (l *Letter) Close() error { return l.file.Close() }
+func (l *Letter) Close() error {
+	if l.room != nil {
+		rooms.Put(l.room)
+		l.room, l.text = nil, nil
+	}
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
 
 // Read implements io.Reader.
 func (l *Letter) Read(p []byte) (int, error) {
@@ -137,13 +202,7 @@ func (l *Letter) readAt(p []byte, off int64, from *point) (int, error) {
 	if short {
 		p = p[:l.size-off]
 	}
-	var n int
-	var err error
-	if l.raw {
-		n, err = l.file.ReadAt(p, off)
-	} else {
-		n, err = l.convert(p, off, from)
-	}
+	n, err := l.fill(p, off, from)
 	if err == io.EOF && n == len(p) {
 		err = nil
 	}
@@ -156,6 +215,19 @@ func (l *Letter) readAt(p []byte, off int64, from *point) (int, error) {
 	return n, err
 }
 
+// fill reads from where the letter is.
+func (l *Letter) fill(p []byte, off int64, from *point) (int, error) {
+	switch {
+	case l.file != nil && l.raw:
+		return l.file.ReadAt(p, off)
+	case l.file != nil:
+		return l.convert(p, off, from)
+	case l.room == nil:
+		return 0, fs.ErrClosed
+	}
+	return copy(p, l.text[off:]), nil
+}
+
 // convert fills p with the converted bytes from off on.
 func (l *Letter) convert(p []byte, off int64, from *point) (int, error) {
 	if from.out > off || off-from.out > stride {
@@ -163,7 +235,9 @@ func (l *Letter) convert(p []byte, off int64, from *point) (int, error) {
 		*from = l.mark[i-1]
 	}
 	at := from // moves along
-	buf := make([]byte, min(stride, int(off-at.out)+len(p)))
+	r := rooms.Get().(*room)
+	defer rooms.Put(r)
+	buf := r[:min(stride, int(off-at.out)+len(p))]
 	done := 0
 	for done < len(p) {
 		n, err := l.file.ReadAt(buf, at.in)

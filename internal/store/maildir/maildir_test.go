@@ -182,6 +182,7 @@ func TestDoubling(t *testing.T) {
 func TestLetterConverts(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "\r\n", "\r\r\n", "a\nb\r\nc\rd\n", strings.Repeat("x\n", stride),
+		strings.Repeat("\n", small), strings.Repeat("\n", small+1), strings.Repeat("a line\n", 700), strings.Repeat("\r\n", small/2),
 		strings.Repeat("y", stride-1) + "\r\n" + "z\n"} {
 		want := strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
 		m := vfs.NewMem()
@@ -199,6 +200,10 @@ func TestLetterConverts(t *testing.T) {
 		}
 		must(t, sameReader(l, want))
 		must(t, l.Close())
+		must(t, l.Close())
+		if n, err := l.ReadAt(make([]byte, 1), 0); want != "" && len(text) <= small && (n > 0 || err == nil) {
+			t.Fatalf("%.20q: read %d bytes after Close", text, n)
+		}
 	}
 }
 
