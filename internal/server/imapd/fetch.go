@@ -47,7 +47,7 @@ func (s *session) fetch(ctx context.Context, c imap.Command) (string, error) {
 	if a.Page != nil {
 		seqs = seqs.Slice(a.Page.Cut(int(seqs.Count())))
 	}
-	if byUID(c.Name) && !slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchUID }) {
+	if (byUID(c.Name) || s.enabled(QRESYNC)) && !slices.ContainsFunc(a.Items, func(it imap.FetchItem) bool { return it.Kind == imap.FetchUID }) {
 		a.Items = append([]imap.FetchItem{{Kind: imap.FetchUID, Name: "UID"}}, a.Items...)
 	}
 	job := newFetchJob(a.Items)
@@ -113,18 +113,35 @@ func (s *session) fetchOne(ctx context.Context, job *fetchJob, r *mailbox.Readin
 		return err
 	}
 	s.beginFetch(r.Seq, l.UID)
-	for i := range job.items {
-		if i > 0 {
-			s.enc.Raw(" ")
-		}
-		if err := s.fetchItem(&l, &job.items[i]); err != nil {
-			return s.breakOff(err)
-		}
+	marks := job.marks && l.Flags.System&mailbox.Seen == 0
+	if marks && !job.alone {
+		job.seen, marks = append(job.seen, l.UID), false
 	}
-	if err := s.noteSeen(ctx, job, &l); err != nil {
-		return err
+	if err := s.fetchItems(job, &l, marks); err != nil {
+		return s.breakOff(err)
+	}
+	if marks {
+		s.noteSeen(ctx, l.Letter)
 	}
 	s.enc.Raw(")\r\n")
+	return nil
+}
+
+// fetchItems writes what was asked for. What marks is going to change, and tell
+// behind it, is left out.
+func (s *session) fetchItems(job *fetchJob, l *letter, marks bool) error {
+	blank := ""
+	for i := range job.items {
+		it := &job.items[i]
+		if marks && (it.Kind == imap.FetchFlags || it.Kind == imap.FetchModSeq) {
+			continue
+		}
+		s.enc.Raw(blank)
+		if err := s.fetchItem(l, it); err != nil {
+			return err
+		}
+		blank = " "
+	}
 	return nil
 }
 
@@ -141,26 +158,22 @@ func (s *session) breakOff(err error) error {
 
 // noteSeen marks a message that was asked for alone at once, and says so in the
 // same response, which simple clients expect; more are marked together.
-func (s *session) noteSeen(ctx context.Context, job *fetchJob, l *letter) error {
-	if !job.marks || l.Flags.System&mailbox.Seen != 0 {
-		return nil
-	}
-	if !job.alone {
-		job.seen = append(job.seen, l.UID)
-		return nil
-	}
+func (s *session) noteSeen(ctx context.Context, l mailbox.Letter) {
 	now, err := s.view.Store(ctx, []uint32{l.UID}, mailbox.FlagsAdd, mailbox.Flags{System: mailbox.Seen})
 	if err != nil {
 		// The message was told in full; that it stays unread is no reason to
 		// break the response off.
 		s.emit(Failed{who: s.who(), Command: "FETCH", Err: err})
-		return nil
 	}
-	for _, l := range now {
-		s.enc.Raw(" FLAGS ")
-		s.enc.Flags(s.flagNames(l))
+	if len(now) == 1 {
+		l = now[0]
 	}
-	return nil
+	s.enc.Raw(" FLAGS ")
+	s.enc.Flags(s.flagNames(l))
+	if s.enabled(CONDSTORE) {
+		s.enc.Raw(" ")
+		s.enc.ModSeq(l.ModSeq)
+	}
 }
 
 func (s *session) markSeen(ctx context.Context, job *fetchJob) error {

@@ -137,15 +137,20 @@ func (s *session) sayFetched(w imap.URLWanted, letter *urlauth.Letter) error {
 	return err
 }
 
-// sayOctets writes a literal, or NIL for no letter.
+// sayOctets writes a literal, or NIL for no letter. With the mark of a literal8 the
+// octets are what they are.
 func (s *session) sayOctets(mark string, letter *urlauth.Letter) error {
 	if letter == nil {
 		s.enc.Raw("NIL")
 		return nil
 	}
+	out := s.enc.Writer()
+	if mark == "" {
+		out = textWriter{s}
+	}
 	s.enc.Raw(mark)
 	s.enc.Literal(letter.Size)
-	n, err := io.CopyN(s.enc.Writer(), letter, letter.Size)
+	n, err := io.CopyN(out, letter, letter.Size)
 	if err == nil && n < letter.Size {
 		err = io.ErrUnexpectedEOF
 	}

@@ -64,7 +64,7 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 			v.own[l.uid] = l.modSeq
 		}
 	}
-	return b.letterList(uids), modified, nil
+	return v.letterList(uids), modified, nil
 }
 
 // news are those letters that others changed since the session was told of any: what
@@ -141,13 +141,16 @@ func ascending(uids []uint32) []uint32 {
 	return slices.Compact(uids)
 }
 
-func (b *box) letterList(uids []uint32) []Letter {
+func (v *View) letterList(uids []uint32) []Letter {
+	b := v.box
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	out := make([]Letter, 0, len(uids))
 	for _, uid := range uids {
 		if i, ok := b.position(uid); ok {
-			out = append(out, b.show(b.letters[i]))
+			l := b.show(b.letters[i])
+			l.Recent = v.isRecent(uid)
+			out = append(out, l)
 		}
 	}
 	return out
