@@ -269,29 +269,56 @@ func (a *Account) write(ctx context.Context, fn func(*sql.Tx) error) error {
 		return err
 	})
 	if err != nil {
+		a.unmark()
 		return err
 	}
 	a.changes++
 	a.done = nil
+	a.begun()
 	return nil
 }
 
 // mark writes facteur-uids before the first change of this run, and when the
-// reserve of UIDVALIDITY numbers is used up.
+// reserve of UIDVALIDITY numbers is used up. After a crash before that change is in
+// the index, the index is still the right one.
 func (a *Account) mark() error {
 	if a.marked && a.validity < a.state.Validity {
 		return nil
 	}
-	epoch := a.epoch
-	if !a.marked && !a.founding {
-		epoch = a.nextEpoch()
+	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve}
+	switch {
+	case a.marked:
+		s.Base = a.state.Base
+	case !a.founding:
+		s.Epoch, s.Base = a.nextEpoch(), written{a.epoch, a.changes}
 	}
-	s := state{Epoch: epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve}
 	if err := writeState(a.store.fs, a.root, s); err != nil {
 		return err
 	}
-	a.state, a.epoch, a.marked = s, epoch, true
+	a.state, a.epoch, a.marked = s, s.Epoch, true
 	return nil
+}
+
+// unmark is for a run whose first change did not come into the index.
+func (a *Account) unmark() {
+	if base := a.state.Base; a.marked && base.Epoch > 0 && base.Changes == a.changes {
+		a.epoch, a.marked = base.Epoch, false
+	}
+}
+
+// begun takes back that the index of before is right too: one from a backup would
+// give UIDs a second time. If that can't be written, the next change tries again.
+func (a *Account) begun() {
+	if a.state.Base == (written{}) {
+		return
+	}
+	s := a.state
+	s.Base = written{}
+	if err := writeState(a.store.fs, a.root, s); err != nil {
+		a.warn("an index is not vouched for: " + err.Error())
+		return
+	}
+	a.state = s
 }
 
 // now32 is the time as a UIDVALIDITY.

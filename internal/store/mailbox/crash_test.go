@@ -103,6 +103,7 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 		must(t, err)
 		v, err := a.Select(bg, "INBOX", false)
 		must(t, err)
+		validity := v.UIDValidity()
 		mem.StopAfter(n)
 		err = op(a, v)
 		done := err == nil
@@ -123,7 +124,11 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 					t.Fatalf("cut %d seed %d: %v", n, seed, err)
 				}
 				got := r.subjects(a)
-				if err := errors.Join(check(got, done, lost), a.Check()); err != nil {
+				err = errors.Join(check(got, done, lost), a.Check())
+				if st, serr := a.Status(bg, "INBOX"); !lost && (serr != nil || st.UIDValidity != validity) {
+					err = errors.Join(err, fmt.Errorf("the index is thrown away: %d was UIDVALIDITY, now %+v %w", validity, st, serr))
+				}
+				if err != nil {
 					t.Fatalf("cut %d seed %d, done %t, index lost %t: %v\n%v", n, seed, done, lost, err, got)
 				}
 				must(t, a.Close())

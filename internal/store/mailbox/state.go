@@ -25,10 +25,18 @@ type state struct {
 	Validity uint32
 	// Validity is no smaller than any UIDVALIDITY given so far.
 
+	// Base is the index that an open run began with, as long as nothing of the run
+	// stands in it for sure.
+	Base written
+
 	// Boxes are the mailboxes whose lists of UIDs were complete at the end of
 	// that run, by folder; none if it has not ended.
 	Boxes map[string]lastSeen
 }
+
+// written is up to where an index is written: which run did it last, and how many
+// transactions it has.
+type written struct{ Epoch, Changes int64 }
 
 // lastSeen is what a mailbox had reached.
 type lastSeen struct {
@@ -52,12 +60,21 @@ func readState(f vfs.FS, root string) (s state, found bool, err error) {
 		return s, false, err
 	}
 	head, boxes, _ := strings.Cut(string(data), boxMark)
+	head, base, _ := strings.Cut(head, baseMark)
 	n, _ := fmt.Sscanf(head, stateFormat, &s.Epoch, &s.Open, &s.Changes, &s.Validity)
+	if m, _ := fmt.Sscanf(baseMark+base, baseFormat, &s.Base.Epoch, &s.Base.Changes); m != 2 || !s.Open {
+		s.Base = written{}
+	}
 	if n == 4 && !s.Open && boxes != "" {
 		s.Boxes = readBoxes(boxMark + boxes)
 	}
 	return s, n == 4, nil
 }
+
+const (
+	baseMark   = "base "
+	baseFormat = baseMark + "epoch %d changes %d\n"
+)
 
 const (
 	boxMark   = "box "
@@ -81,6 +98,9 @@ func readBoxes(text string) map[string]lastSeen {
 
 func writeState(f vfs.FS, root string, s state) error {
 	text := fmt.Sprintf(stateFormat, s.Epoch, s.Open, s.Changes, s.Validity)
+	if s.Base != (written{}) {
+		text += fmt.Sprintf(baseFormat, s.Base.Epoch, s.Base.Changes)
+	}
 	for _, folder := range slices.Sorted(maps.Keys(s.Boxes)) {
 		x := s.Boxes[folder]
 		text += fmt.Sprintf(boxFormat, x.Validity, x.UIDNext, x.ModSeq, folder)
@@ -90,7 +110,7 @@ func writeState(f vfs.FS, root string, s state) error {
 
 // vouches tells whether an index with these numbers is the one last written.
 func (s state) vouches(epoch, changes int64) bool {
-	return s.Epoch == epoch && (s.Open || s.Changes == changes)
+	return s.Epoch == epoch && (s.Open || s.Changes == changes) || epoch > 0 && s.Base == written{epoch, changes}
 }
 
 // olderThan tells whether an index with these numbers was written after this.

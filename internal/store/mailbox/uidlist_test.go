@@ -1,11 +1,14 @@
 package mailbox
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -433,5 +436,87 @@ func TestTakeoverCut(t *testing.T) {
 				return
 			}
 		}
+	})
+}
+
+// TestRunBegins: a crash, or a full disk, between the word of facteur-uids that a run
+// has begun and its first change in the index leaves the index the right one, with
+// its keywords; after that change it is a backup (IMAP-018 INV-10).
+func TestRunBegins(t *testing.T) {
+	t.Parallel()
+	begins := func(t *testing.T) (*fixture, uint32) {
+		f := open(t, t.TempDir())
+		f.append("INBOX", "1", Seen, "Red")
+		f.shut()
+		f.reopen()
+		return f, f.status("INBOX").UIDValidity
+	}
+	// again opens what a crash now leaves, with the index of another home.
+	again := func(t *testing.T, f *fixture, index string) *fixture {
+		home := t.TempDir()
+		must(t, os.CopyFS(filepath.Join(home, "Maildir"), os.DirFS(f.root)))
+		copyIndex(t, index, home)
+		return open(t, home)
+	}
+	same := func(t *testing.T, f *fixture, validity uint32) {
+		t.Helper()
+		v := f.selectBox("INBOX")
+		if l := v.Letter(1); v.UIDValidity() != validity || l.UID != 1 || len(l.Flags.Keywords) != 1 {
+			t.Errorf("UIDVALIDITY was %d, is %d: %+v", validity, v.UIDValidity(), l)
+		}
+		f.append("INBOX", "2", 0)
+		f.shut()
+		f.reopen()
+		if got := f.status("INBOX"); got.UIDValidity != validity || got.UIDNext != 3 {
+			t.Errorf("%+v", got)
+		}
+		f.shut()
+	}
+	mark := func(t *testing.T, f *fixture) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		must(t, f.mark())
+	}
+	t.Run("crash", func(t *testing.T) {
+		f, validity := begins(t)
+		mark(t, f)
+		same(t, again(t, f, f.owner.Home), validity)
+	})
+	t.Run("crash after waking", func(t *testing.T) {
+		f, validity := begins(t)
+		f.doze()
+		f.status("INBOX")
+		mark(t, f)
+		same(t, again(t, f, f.owner.Home), validity)
+	})
+	t.Run("failure", func(t *testing.T) {
+		f, validity := begins(t)
+		f.mu.Lock()
+		err := f.write(bg, func(*sql.Tx) error { return syscall.ENOSPC })
+		f.mu.Unlock()
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+		f.shut()
+		f.reopen()
+		same(t, f, validity)
+	})
+	t.Run("failure, then a change", func(t *testing.T) {
+		f, validity := begins(t)
+		f.mu.Lock()
+		f.write(bg, func(*sql.Tx) error { return syscall.ENOSPC })
+		f.mu.Unlock()
+		same(t, f, validity)
+	})
+	t.Run("index from a backup", func(t *testing.T) {
+		f, validity := begins(t)
+		backup := t.TempDir()
+		copyIndex(t, f.owner.Home, backup)
+		f.append("INBOX", "2", 0)
+		f = again(t, f, backup)
+		if got := f.status("INBOX"); got.UIDValidity <= validity || got.Messages != 2 {
+			t.Errorf("%+v", got)
+		}
+		f.shut()
 	})
 }
