@@ -37,6 +37,8 @@ type doors struct {
 	files  int // that the process may open
 	// maildrops are those that POP3 sessions have.
 	maildrops *pop3d.Maildrops
+	// searches is what all IMAP sessions share to look for letters.
+	searches *imapd.Searches
 
 	mu     sync.Mutex
 	open   map[conf.Socket]*door
@@ -61,7 +63,7 @@ func (a *App) openDoors(c *config.Config) error {
 	if err != nil {
 		a.warn("facteur/master", fmt.Sprintf("the limit of open files stays at %d: %v", files, err))
 	}
-	a.doors = &doors{files: files, crowd: smtpd.NewCrowd(), maildrops: pop3d.NewMaildrops(), open: make(map[conf.Socket]*door)}
+	a.doors = &doors{files: files, crowd: smtpd.NewCrowd(), maildrops: pop3d.NewMaildrops(), searches: imapd.NewSearches(), open: make(map[conf.Socket]*door)}
 	a.doors.budget = limit.NewBudget(a.ceilings(c), func(x limit.Change) { a.events.Emit(listen.Pressure{Change: x}) })
 	a.doors.gate = listen.NewGate(a.doors.budget, a.gateRules(c))
 	a.setLimits(c)
@@ -205,7 +207,7 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 		x.options.Busy = func(why string) []byte { return []byte("* BYE [UNAVAILABLE] Not now: " + why + "\r\n") }
 		x.handler = imapd.New(imapd.Config{
 			Hostname: c.Hostname, Version: build.This().Version, TLS: tls,
-			MaxMessage: int64(c.MessageSizeLimit), Gate: a.gate, Open: a.openSpace, Quotas: a.quotas(), URLs: a.urls(c), Events: a.events, FullText: c.Mailbox.FullText,
+			MaxMessage: int64(c.MessageSizeLimit), Gate: a.gate, Open: a.openSpace, Quotas: a.quotas(), URLs: a.urls(c), Events: a.events, FullText: c.Mailbox.FullText, Searches: a.doors.searches,
 		}).Serve
 		return x, nil
 	}

@@ -313,7 +313,7 @@ func (d *Decoder) valueKey(name string) SearchKey {
 	case SearchEmailID, SearchThreadID:
 		k.Text = d.run("an id", isObjectIDChar)
 	case SearchFilter:
-		k.Text = d.run("the name of a filter", isAstringChar)
+		k.Text = d.run("the name of a filter", isAtomChar)
 	default:
 		k.Date = d.date()
 	}

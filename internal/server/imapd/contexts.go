@@ -149,24 +149,33 @@ func (s *session) refreshContexts(ctx context.Context) error {
 }
 
 func (s *session) refresh(ctx context.Context, x *standing) error {
+	changed := s.changedSince(x)
+	x.next, x.modSeq = lastUID(s.view)+1, s.view.HighestModSeq()
+	q := s.query(x.tag, s.view, x.key)
+	return s.inTurn(ctx, q, func() error {
+		met, err := q.among(ctx, q.within().Intersect(imap.Runs(changed)))
+		if err != nil {
+			return err
+		}
+		return s.tellContext(ctx, q, x, changed, met)
+	})
+}
+
+// tellContext tells what became of letters that have changed, of which some meet the
+// key of a context.
+func (s *session) tellContext(ctx context.Context, q *query, x *standing, changed, met []uint32) error {
 	in := make(map[uint32]bool, len(x.uids))
 	for _, uid := range x.uids {
 		in[uid] = true
 	}
-	q := s.query(x.tag, s.view, x.key)
 	var come []uint32
 	left := map[uint32]bool{}
-	changed := s.changedSince(x)
-	x.next, x.modSeq = lastUID(s.view)+1, s.view.HighestModSeq()
 	for _, seq := range changed {
-		met, err := q.asks(ctx, seq)
-		if err != nil {
-			return err
-		}
-		switch uid := s.view.Letter(seq).UID; {
-		case met && !in[uid]:
+		uid := s.view.Letter(seq).UID
+		switch _, meets := slices.BinarySearch(met, seq); {
+		case meets && !in[uid]:
 			come = append(come, uid)
-		case !met && in[uid]:
+		case !meets && in[uid]:
 			left[uid] = true
 		}
 	}

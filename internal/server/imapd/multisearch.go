@@ -152,7 +152,7 @@ func unseen(err error) bool {
 
 func (s *session) searchView(ctx context.Context, c imap.Command, a imap.Search, view *mailbox.View, name string, key *imap.SearchKey) error {
 	q := s.query(c.Tag, view, key)
-	seqs, err := s.inTurn(ctx, q)
+	seqs, err := s.look(ctx, q, nil)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type opened struct {
 	tree   *message.Part
 	header message.Header // nil: not read yet
 	err    error          // the first of reading
+	rest   func() error   // called before each look into a part of a large one; may be nil
 }
 
 // maxHeader is how much of a header is searched, in octets.
@@ -107,6 +108,12 @@ func (o *opened) walk(part *message.Part, header func(message.Header) bool, text
 
 // textHas looks into one part.
 func (o *opened) textHas(p *phrase, part *message.Part) bool {
+	if o.reader != nil && o.rest != nil && o.err == nil {
+		o.fail(o.rest())
+	}
+	if o.err != nil {
+		return false
+	}
 	plain, r := o.text(part)
 	if r == nil {
 		return p.In(plain)

@@ -26,7 +26,8 @@ type query struct {
 	want  digest.Want                     // what of digests can decide something
 	// pause is called between letters.
 	pause  func(ctx context.Context, q *query, done, all int) error
-	turn   bool             // it has one, see turns
+	turn   turn
+	terms  int              // keys
 	scores map[uint32]uint8 // relevancy by message number, of fuzzy keys
 	// What fulltext can rule out, if it is to be asked: rows of texts, those of the
 	// letter at hand that are out of the question, and how many letters it did not know.
@@ -70,6 +71,7 @@ func (q *query) prepare(k *imap.SearchKey) {
 	if k.Op == imap.SearchAnd || k.Op == imap.SearchOr {
 		slices.SortStableFunc(k.Keys, func(a, b imap.SearchKey) int { return cost(a) - cost(b) })
 	}
+	q.terms++
 	for i := range k.Keys {
 		q.prepare(&k.Keys[i])
 	}
@@ -143,8 +145,24 @@ func wants(k *imap.SearchKey) digest.Want {
 
 // all is the whole search.
 func (q *query) all(ctx context.Context) ([]uint32, error) {
-	hits, open := q.remembered()
+	return q.among(ctx, q.within())
+}
+
+// among is the search of some messages, by number.
+func (q *query) among(ctx context.Context, seqs imap.Ranges) ([]uint32, error) {
+	hits, open, err := q.remembered(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
 	return q.run(ctx, hits, open)
+}
+
+// shortWork is how many keys of letters are looked at in some milliseconds, in memory.
+const shortWork = 1 << 20
+
+// isShort: nothing has to be read, and there is little to look at.
+func (q *query) isShort() bool {
+	return cost(*q.key) == costMemory && q.terms*int(q.view.Len()) <= shortWork
 }
 
 // run decides about letters that are still open, and gives the message numbers of
@@ -163,11 +181,17 @@ func (q *query) run(ctx context.Context, hits, open []uint32) ([]uint32, error) 
 	return hits, nil
 }
 
-// remembered asks all letters for what is in memory: those that meet the key, and
-// those of which that is still open.
-func (q *query) remembered() (hits, open []uint32) {
+// remembered asks letters for what is in memory: those that meet the key, and those
+// of which that is still open.
+func (q *query) remembered(ctx context.Context, seqs imap.Ranges) (hits, open []uint32, err error) {
 	c := candidate{q: q}
-	for c.seq, c.Letter = range q.view.Letters(q.within()) {
+	work := 0
+	for c.seq, c.Letter = range q.view.Letters(seqs) {
+		if work += q.terms; work > shortWork {
+			if work, err = 0, q.pause(ctx, q, int(c.seq), int(q.view.Len())); err != nil {
+				return nil, nil, err
+			}
+		}
 		switch c.meets(q.key) {
 		case yes:
 			hits = append(hits, c.seq)
@@ -175,7 +199,7 @@ func (q *query) remembered() (hits, open []uint32) {
 			open = append(open, c.seq)
 		}
 	}
-	return hits, open
+	return hits, open, nil
 }
 
 // within is the message numbers that can be hits: all, unless the key names some.
@@ -255,7 +279,7 @@ func (q *query) read(ctx context.Context, seqs []uint32) (hits []uint32, err err
 		for uids[i] != content.UID {
 			i++ // gone meanwhile
 		}
-		met, err := q.readOne(ctx, seqs[i], content, digests)
+		met, err := q.readOne(ctx, seqs[i], content, digests, func() error { return q.pause(ctx, q, i, len(seqs)) })
 		if err != nil && !errors.Is(err, mailbox.ErrGone) {
 			return nil, err
 		}
@@ -283,7 +307,7 @@ func (q *query) most() int {
 	return 256 << 10
 }
 
-func (q *query) readOne(ctx context.Context, seq uint32, content mailbox.Content, digests *puller) (bool, error) {
+func (q *query) readOne(ctx context.Context, seq uint32, content mailbox.Content, digests *puller, rest func() error) (bool, error) {
 	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq), file: &q.opened}
 	var err error
 	if c.digest, err = digests.of(content.UID); err != nil {
@@ -293,6 +317,7 @@ func (q *query) readOne(ctx context.Context, seq uint32, content mailbox.Content
 		return false, err
 	}
 	defer q.shut()
+	q.rest = rest
 	met := c.meets(q.key)
 	return met == yes, q.err
 }
@@ -337,14 +362,4 @@ func (p *puller) of(uid uint32) (*digest.Digest, error) {
 			return nil, mailbox.ErrGone
 		}
 	}
-}
-
-// asks says whether a letter, by number, meets the key, at whatever cost.
-func (q *query) asks(ctx context.Context, seq uint32) (bool, error) {
-	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq)}
-	if met := c.meets(q.key); met != maybe {
-		return met == yes, nil
-	}
-	hits, err := q.run(ctx, nil, []uint32{seq})
-	return len(hits) > 0, err
 }

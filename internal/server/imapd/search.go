@@ -54,17 +54,19 @@ func (s *session) search(ctx context.Context, c imap.Command) (string, error) {
 	return "SEARCH completed", nil
 }
 
-// find runs a search of the selected mailbox; by puts the hits in order.
-func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, by []imap.SortKey) (*found, error) {
+// find runs a search of the selected mailbox; then, which may be nil, goes on with the
+// hits.
+func (s *session) find(ctx context.Context, c imap.Command, a imap.Search, then func(*query, []uint32) ([]uint32, error)) (*found, error) {
 	key, err := s.readable(ctx, a)
 	if err != nil {
 		return nil, err
 	}
 	q := s.query(c.Tag, s.view, key)
-	seqs, err := s.inTurn(ctx, q)
-	if err == nil && by != nil {
-		seqs, err = q.order(ctx, seqs, by)
+	var more func([]uint32) ([]uint32, error)
+	if then != nil {
+		more = func(seqs []uint32) ([]uint32, error) { return then(q, seqs) }
 	}
+	seqs, err := s.look(ctx, q, more)
 	if err != nil {
 		return nil, err
 	}

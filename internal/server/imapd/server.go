@@ -32,6 +32,9 @@ type Config struct {
 	URLs *urlauth.Desk
 	// FullText lets searches make and use an index of what is in letters.
 	FullText bool
+	// Searches is what all servers share that search the same letters; nil: this one
+	// shares with nobody.
+	Searches *Searches
 	// Quotas is for those who may set the quotas of others; the zero Quotas: nobody.
 	Quotas Quotas
 	// Events hears of log-ins, log-outs and failures.
@@ -42,15 +45,15 @@ type Config struct {
 type Server struct {
 	config Config
 	pools  *pools
-	turns  turns     // of searches
 	copies sync.Pool // *copyBuffer, for sessions that send a message
-
-	indexer *indexer
 }
 
 // New makes a Server.
 func New(c Config) *Server {
-	return &Server{config: c, pools: newPools(), turns: newTurns(), indexer: &indexer{}, copies: sync.Pool{New: func() any { return new(copyBuffer) }}}
+	if c.Searches == nil {
+		c.Searches = NewSearches()
+	}
+	return &Server{config: c, pools: newPools(), copies: sync.Pool{New: func() any { return new(copyBuffer) }}}
 }
 
 // The waits of a session.

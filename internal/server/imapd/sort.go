@@ -14,7 +14,7 @@ import (
 // sort is SORT and UID SORT (RFC 5256 §3, RFC 5957).
 func (s *session) sort(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Sort)
-	f, err := s.find(ctx, c, a.Search, a.By)
+	f, err := s.find(ctx, c, a.Search, func(q *query, seqs []uint32) ([]uint32, error) { return q.order(ctx, seqs, a.By) })
 	if err != nil {
 		return "", s.notSaved(a.Search, err)
 	}

@@ -12,17 +12,16 @@ import (
 // thread is THREAD and UID THREAD (RFC 5256 §3).
 func (s *session) thread(ctx context.Context, c imap.Command) (string, error) {
 	a := c.Args.(imap.Thread)
-	f, err := s.find(ctx, c, a.Search, nil)
-	if err != nil {
-		return "", err
-	}
-	letters, err := f.letters(ctx, s.query(c.Tag, s.view, f.key))
-	if err != nil {
-		return "", err
-	}
 	b := []byte("* THREAD")
-	if len(letters) > 0 {
-		b = thread.Append(append(b, ' '), threads(a.Algorithm, letters))
+	_, err := s.find(ctx, c, a.Search, func(q *query, seqs []uint32) ([]uint32, error) {
+		letters, err := q.letters(ctx, seqs, byUID(c.Name))
+		if len(letters) > 0 {
+			b = thread.Append(append(b, ' '), threads(a.Algorithm, letters))
+		}
+		return seqs, err
+	})
+	if err != nil {
+		return "", err
 	}
 	s.enc.Raw(string(b) + "\r\n")
 	return "THREAD completed", nil
@@ -39,19 +38,19 @@ func threads(algorithm string, letters []thread.Letter) []*thread.Thread {
 }
 
 // letters is what threading asks of messages; those that are gone are left out.
-func (f *found) letters(ctx context.Context, q *query) (out []thread.Letter, err error) {
-	for seq, d := range q.digests(ctx, f.seqs, digest.Keys, &err) {
+func (q *query) letters(ctx context.Context, seqs []uint32, byUID bool) (out []thread.Letter, err error) {
+	for seq, d := range q.digests(ctx, seqs, digest.Keys, &err) {
 		l := q.view.Letter(seq)
 		t := thread.Letter{Number: seq, ID: strings.Clone(d.MessageID), Subject: sortText(imap.SortSubject, d),
 			Reply: d.Reply, Sent: sentOr(d, l)}
-		if f.byUID {
+		if byUID {
 			t.Number = l.UID
 		}
 		for _, id := range d.References {
 			t.References = append(t.References, strings.Clone(id))
 		}
 		if out = append(out, t); len(out)%256 == 0 {
-			if err := q.pause(ctx, q, len(out), len(f.seqs)); err != nil {
+			if err := q.pause(ctx, q, len(out), len(seqs)); err != nil {
 				return nil, err
 			}
 		}

@@ -7,6 +7,16 @@ import (
 	"time"
 )
 
+// Searches is what the searches of all listeners share: few of them read letters at
+// the same time, and one index of texts is made at a time.
+type Searches struct {
+	turns   turns
+	indexer indexer
+}
+
+// NewSearches makes Searches that leave a processor to everything else.
+func NewSearches() *Searches { return &Searches{turns: newTurns()} }
+
 // turns lets few searches read letters at the same time, whoever makes how many
 // (ATTACKS IMAP-022): one processor stays free for everything else. Who has read for
 // a while goes to the end of the queue.
@@ -22,35 +32,65 @@ const (
 
 func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)-1)) }
 
+// turn is that of one search. The zero turn is none.
+type turn struct {
+	of    turns // nil: it has none
+	since time.Time
+}
+
 // take waits for a turn.
-func (t turns) take(ctx context.Context) error {
+func (t *turn) take(ctx context.Context, of turns) error {
 	select {
-	case t <- struct{}{}:
+	case of <- struct{}{}:
+		*t = turn{of: of, since: time.Now()}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (t turns) give() { <-t }
+// give ends it, if there is one.
+func (t *turn) give() {
+	if t.of != nil {
+		<-t.of
+		*t = turn{}
+	}
+}
 
-// inTurn runs a search.
-func (s *session) inTurn(ctx context.Context, q *query) ([]uint32, error) {
-	hits, open := q.remembered()
-	if len(open) == 0 {
-		return hits, nil
+// share lets others come first if the turn has lasted long enough.
+func (t *turn) share(ctx context.Context) error {
+	if t.of == nil || time.Since(t.since) < turnTime {
+		return ctx.Err()
 	}
-	if err := s.server.turns.take(ctx); err != nil {
-		return nil, err
+	of := t.of
+	t.give()
+	return t.take(ctx, of)
+}
+
+// inTurn does the work of a query that takes long.
+func (s *session) inTurn(ctx context.Context, q *query, work func() error) error {
+	if err := q.turn.take(ctx, s.server.config.Searches.turns); err != nil {
+		return err
 	}
-	q.turn = true
+	defer q.turn.give()
+	return work()
+}
+
+// look runs a search; then, which may be nil, puts the hits in order or reads more of
+// them, and gives those that are left.
+func (s *session) look(ctx context.Context, q *query, then func([]uint32) ([]uint32, error)) (hits []uint32, err error) {
+	if then == nil && q.isShort() {
+		return q.all(ctx)
+	}
 	q.index = s.server.config.FullText
-	hits, err := q.run(ctx, hits, open)
-	if q.turn {
-		s.server.turns.give()
-	}
+	err = s.inTurn(ctx, q, func() error {
+		if hits, err = q.all(ctx); err == nil && then != nil {
+			hits, err = then(hits)
+		}
+		return err
+	})
 	if err == nil && q.unknown >= fewLetters {
-		s.server.indexer.want(q.view)
+		s.server.config.Searches.indexer.want(q.view)
 	}
 	return hits, err
 }
@@ -58,26 +98,16 @@ func (s *session) inTurn(ctx context.Context, q *query) ([]uint32, error) {
 // progress is the pause of a search: it lets others have their turn, and tells the
 // client now and then how far it has come.
 func (s *session) progress(tag string) func(context.Context, *query, int, int) error {
-	began := time.Now()
-	told := began
+	told := time.Now()
 	return func(ctx context.Context, q *query, done, all int) error {
-		now := time.Now()
-		if now.Sub(told) >= progressTime {
+		if now := time.Now(); now.Sub(told) >= progressTime {
 			told = now
 			s.sayProgress(tag, done, all)
 			if err := s.enc.Flush(); err != nil {
 				return err
 			}
 		}
-		if q.turn && now.Sub(began) >= turnTime {
-			began = now
-			s.server.turns.give()
-			if err := s.server.turns.take(ctx); err != nil {
-				q.turn = false
-				return err
-			}
-		}
-		return ctx.Err()
+		return q.turn.share(ctx)
 	}
 }
 

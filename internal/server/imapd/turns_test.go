@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +18,7 @@ import (
 // long (ATTACKS IMAP-022).
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := &Server{turns: make(turns, 1)}
+		srv := &Server{config: Config{Searches: &Searches{turns: make(turns, 1)}}}
 		done := make(chan string)
 		for _, search := range []struct {
 			name    string
@@ -24,18 +27,24 @@ func TestTurns(t *testing.T) {
 			go func() {
 				defer func() { done <- search.name }()
 				s := &session{server: srv}
-				q := &query{turn: true}
-				if srv.turns.take(t.Context()) != nil {
-					return
-				}
+				q := &query{}
 				pause := s.progress("x")
-				for i := range search.letters {
-					time.Sleep(time.Millisecond) // a letter is read
-					if err := pause(t.Context(), q, i, search.letters); err != nil {
-						t.Error(err)
+				err := s.inTurn(t.Context(), q, func() error {
+					for i := range search.letters {
+						time.Sleep(time.Millisecond) // a letter is read
+						if err := pause(t.Context(), q, i, search.letters); err != nil {
+							return err
+						}
 					}
+					return nil
+				})
+				if err != nil || pause(t.Context(), q, 0, 0) != nil {
+					t.Error(err)
 				}
-				srv.turns.give()
+				time.Sleep(2 * turnTime)
+				if pause(t.Context(), q, 0, 0) != nil {
+					t.Error("a turn that is over is given twice")
+				}
 			}()
 			time.Sleep(time.Microsecond)
 		}
@@ -51,7 +60,7 @@ func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		w := bufio.NewWriter(&out)
-		s := &session{server: &Server{turns: make(turns, 1)}, enc: imap.NewEncoder(w)}
+		s := &session{server: &Server{}, enc: imap.NewEncoder(w)}
 		pause := s.progress("a1")
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 25 {
@@ -67,4 +76,38 @@ func TestProgress(t *testing.T) {
 			t.Error("goes on without end")
 		}
 	})
+}
+
+// TestIMAP022Rest: a large letter and many texts do not make a search deaf.
+func TestIMAP022Rest(t *testing.T) {
+	h := open(t, nil)
+	c := h.user(t)
+	text := "Subject: large\r\n\r\n" + strings.Repeat("some text of a large letter\r\n", 20_000)
+	c.do(fmt.Sprintf("a APPEND INBOX {%d+}\r\n%s", len(text), text))
+	a, err := h.store.Open(t.Context(), h.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	v, err := a.Select(t.Context(), "INBOX", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	key := imap.SearchKey{Op: imap.SearchOr}
+	for i := range 100 {
+		key.Keys = append(key.Keys, imap.SearchKey{Op: imap.SearchBody, Text: fmt.Sprint("nowhere ", i)})
+	}
+	q := newQuery(v, &key, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := 0
+	q.pause = func(context.Context, *query, int, int) error {
+		if asked++; asked == 10 {
+			cancel()
+		}
+		return ctx.Err()
+	}
+	if _, err := q.all(t.Context()); !errors.Is(err, context.Canceled) || asked != 10 {
+		t.Errorf("asked %d times, %v", asked, err)
+	}
 }
