@@ -453,7 +453,7 @@ func (a *Account) poke() {
 		a.poking.Store(false)
 		delivered := a.delivered.Swap(false)
 		for _, b := range a.boxes {
-			if delivered && b.ownStamp {
+			if (b.arrived.Swap(false) || delivered) && b.ownStamp {
 				b.newStamp = 0 // the letter may have come in the midst of a change of ours
 			}
 			if len(b.views) > 0 && !b.unchanged() {

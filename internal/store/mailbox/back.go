@@ -68,7 +68,7 @@ func (b *box) spell(ctx context.Context) (left int, err error) {
 		}
 		err := b.dir.FS.Rename(b.path(base, r.found), b.path(base, to))
 		if errors.Is(err, fs.ErrNotExist) {
-			b.newStamp, b.curStamp = 0, 0
+			b.distrust()
 			return nil
 		}
 		if err == nil {

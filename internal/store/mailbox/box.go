@@ -40,8 +40,11 @@ type box struct {
 	newStamp int64 // mtime of new/ when last read; 0: read it again
 	curStamp int64
 	ownStamp bool // the stamps were taken after a change of ours, not by a scan
+	doubtful bool // something was otherwise than expected since the last scan
 	lastScan time.Time
-	unsaved  bool // recent or a stamp is newer than in the index
+	patience time.Duration // after lastScan, while the stamps are of ours
+	arrived  atomic.Bool   // another program put a file into new/ since the last look
+	unsaved  bool          // recent or a stamp is newer than in the index
 	gone     bool
 	loaded   bool
 	swept    bool // the cache of digests, since it was loaded

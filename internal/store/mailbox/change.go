@@ -166,7 +166,7 @@ func (b *box) rename(ctx context.Context, uid uint32, flags SystemFlags) (arriva
 	to := found{info: infoFor(f.info, flags)}
 	err = b.dir.FS.Rename(b.path(f.base, f.found), b.path(f.base, to))
 	if errors.Is(err, fs.ErrNotExist) {
-		b.newStamp, b.curStamp = 0, 0
+		b.distrust()
 		return arrival{}, ErrGone
 	}
 	return arrival{letter{uid: uid}, f.base, to}, err

@@ -89,7 +89,9 @@
 // Each operation compares the mtimes of new/ and cur/ with those at the last
 // look and reads the directories if they differ; a session that waits is woken
 // by inotify or by Notify. A change by another program while one of ours is
-// carried out is seen at the next Select, or in Poll after a minute.
+// carried out hides behind the mtimes that ours leaves. A letter that comes then is
+// seen at once by who waits, and at the next Select; all else at the first operation
+// after a second, or in a large mailbox after up to a minute.
 // Letters of others may have LF line ends and names without sizes: they are
 // measured once and converted on reading.
 //

@@ -463,7 +463,7 @@ func (b *box) renamed(name, folder string) *box {
 	return &box{acct: b.acct, id: b.id, name: name, folder: folder,
 		dir:      maildir.Dir{FS: b.dir.FS, Path: filepath.Join(b.acct.root, folder)},
 		validity: b.validity, recent: b.recent, count: b.count, bytes: b.bytes,
-		newStamp: b.newStamp, curStamp: b.curStamp, ownStamp: b.ownStamp, lastScan: b.lastScan,
+		newStamp: b.newStamp, curStamp: b.curStamp, ownStamp: b.ownStamp, lastScan: b.lastScan, patience: b.patience, doubtful: b.doubtful,
 		listStamp: b.listStamp, listNext: b.listNext, listCount: b.listCount, heir: b.heir, listSeen: b.listSeen,
 		historyFloor: b.historyFloor, historySize: b.historySize, unseen: b.unseen, deleted: b.deleted,
 		unsaved: true, uidNext: b.uidNext, modSeq: b.modSeq}

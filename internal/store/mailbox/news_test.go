@@ -34,7 +34,7 @@ func TestOwnChangeDoesNotHideAnothers(t *testing.T) {
 
 // IMAP-018, IMAP-025: another program gives a file other flags, or takes it from new/ to
 // cur/, between the decision to move the letter and its rename. The letter comes to be
-// where COPYUID said, under the UID that it said.
+// where COPYUID said, under the UID that it said, with the flags that it was given.
 func TestMoveBesideRename(t *testing.T) {
 	t.Parallel()
 	f := open(t, t.TempDir())
@@ -45,15 +45,18 @@ func TestMoveBesideRename(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	source, target := "cur/"+filepath.Base(files[0]), ".Other/cur/1.M2P3.moved:2,S"
-	for _, other := range []string{files[0] + "T", filepath.Join(f.root, "new", baseOf(filepath.Base(files[0])))} {
+	for other, want := range map[string]string{
+		files[0] + "T": target + "T",
+		filepath.Join(f.root, "new", baseOf(filepath.Base(files[0]))): target,
+	} {
 		must(t, os.Rename(files[0], other))
 		for range 2 { // again after a crash
 			must(t, f.perform(todo{source, target}, strays{}))
-			if _, err := os.Stat(filepath.Join(f.root, target)); err != nil {
+			if _, err := os.Stat(filepath.Join(f.root, want)); err != nil {
 				t.Fatalf("renamed to %s: %v", other, err)
 			}
 		}
-		must(t, os.Rename(filepath.Join(f.root, target), files[0]))
+		must(t, os.Rename(filepath.Join(f.root, want), files[0]))
 	}
 	must(t, os.Remove(files[0]))
 	must(t, f.perform(todo{source, target}, strays{})) // taken away: there is nothing to do

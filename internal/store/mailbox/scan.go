@@ -18,9 +18,13 @@ const (
 	// settled is how old a directory's mtime must be before an unchanged one
 	// means an unchanged directory: kernels stamp with ticks of up to 10 ms.
 	settled = 50 * time.Millisecond
-	// rescan is how long we rely on the mtime that a change of our own left.
-	// Somebody else's change in the same tick would hide behind it.
-	rescan = time.Minute
+	// rescan is how long at most we rely on the mtimes that a change of our own left:
+	// somebody else's change beside it hides behind them. Reading the directories may
+	// take one part in rescanShare of the time, and they are not read again within
+	// rescanSoon.
+	rescan      = time.Minute
+	rescanSoon  = time.Second
+	rescanShare = 200
 	// maxUID is the last UID that is given (UIDNEXT must stay below 2^32).
 	maxUID = math.MaxUint32 - 1
 )
@@ -78,20 +82,26 @@ func (b *box) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	whole := curStamp != b.curStamp || b.ownStamp && now.Sub(b.lastScan) > rescan
+	whole := curStamp != b.curStamp || b.ownStamp && now.Sub(b.lastScan) > b.patience
 	if !whole && newStamp == b.newStamp {
 		return nil
 	}
 	if whole {
 		b.curStamp, b.ownStamp, b.lastScan = trust(curStamp, now), false, now
 	}
-	b.newStamp, b.unsaved = trust(newStamp, now), true
+	b.newStamp, b.unsaved, b.doubtful = trust(newStamp, now), true, false
 	err = b.scan(ctx, whole)
 	if err != nil {
 		b.newStamp, b.curStamp = 0, 0
 	}
+	if whole {
+		b.patience = min(max(rescanSoon, rescanShare*time.Since(now)), rescan)
+	}
 	return err
 }
+
+// distrust has the next sync read both directories, also after a change of ours.
+func (b *box) distrust() { b.newStamp, b.curStamp, b.doubtful = 0, 0, true }
 
 // heed looks once after opening whether another program wrote the list of UIDs:
 // Dovecot may have given some of which no letter is left.
@@ -112,6 +122,9 @@ func (b *box) heed() error {
 // own takes the mtimes that a change of ours left, so that it is not taken for
 // one of somebody else. Callers hold Account.mu since a sync.
 func (b *box) own() {
+	if b.doubtful {
+		return
+	}
 	if newStamp, curStamp, err := b.stamps(); err == nil {
 		b.newStamp, b.curStamp, b.ownStamp, b.unsaved = newStamp, curStamp, true, true
 	}
@@ -238,7 +251,7 @@ func (b *box) listDir(l *listing, isNew bool) error {
 // will see.
 func (b *box) part(l *listing, base string, twin, f found) error {
 	if _, err := b.dir.FS.Stat(b.path(base, twin)); err != nil {
-		b.newStamp, b.curStamp = 0, 0
+		b.distrust()
 		l.put(base, f)
 		return nil
 	}
@@ -249,7 +262,7 @@ func (b *box) part(l *listing, base string, twin, f found) error {
 	fresh := b.freshBase(maildir.ParseName(base))
 	err := b.dir.FS.Rename(b.path(base, goes), b.path(fresh, goes))
 	if errors.Is(err, fs.ErrNotExist) {
-		b.newStamp, b.curStamp = 0, 0
+		b.distrust()
 		return nil
 	}
 	l.put(base, stays)
@@ -336,7 +349,7 @@ func (b *box) passOver(ctx context.Context, files *listing) error {
 		return nil
 	}
 	return b.whoHas(ctx, fresh, func(_ uint32, base string) {
-		b.curStamp = 0 // the whole is to be looked at
+		b.distrust() // the whole is to be looked at
 		files.list[files.at[base]].known = true
 	})
 }
@@ -444,7 +457,7 @@ func (b *box) examine(x *arrival) (ok bool, err error) {
 	path := b.path(x.base, x.found)
 	info, err := b.dir.FS.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		b.newStamp, b.curStamp = 0, 0 // renamed meanwhile: look again
+		b.distrust() // renamed meanwhile: look again
 		return false, nil
 	}
 	if err != nil {

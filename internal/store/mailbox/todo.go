@@ -166,7 +166,7 @@ func (a *Account) perform(t todo, seen strays) error {
 // follow renames a file that is no longer where the index has it. It was renamed
 // before, or taken away by somebody, or another program gave it other flags between
 // the decision and now: then it goes to its target all the same, for its UID there is
-// told, and the index knows its flags.
+// told, with the flags that the other program gave it.
 func (a *Account) follow(t todo, seen strays) error {
 	if _, err := a.store.fs.Stat(a.root + "/" + t.target); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -175,11 +175,30 @@ func (a *Account) follow(t todo, seen strays) error {
 	if err != nil || name == "" {
 		return err
 	}
-	err = a.store.fs.Rename(name, a.root+"/"+t.target)
+	target := withInfoOf(name, t.target)
+	err = a.store.fs.Rename(name, a.root+"/"+target)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if folder := path.Dir(path.Dir(target)); err == nil && target != t.target {
+		for _, b := range a.boxes {
+			if b.folder == folder || b.folder == "" && folder == "." {
+				b.distrust() // its index has the old flags
+			}
+		}
+	}
 	return err
+}
+
+// withInfoOf is where a letter goes whose file got other flags meanwhile: to the base
+// and mailbox that were decided, with the flags that it has now.
+func withInfoOf(name, target string) string {
+	sub, file := path.Split(name)
+	base := baseOf(file)
+	if path.Base(sub) == "new" || file == base {
+		return target
+	}
+	return path.Join(path.Dir(path.Dir(target)), "cur", baseOf(path.Base(target))+file[len(base):])
 }
 
 // strays are the files of Maildirs in which one was not where the index has it, by

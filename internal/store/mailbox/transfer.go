@@ -208,7 +208,7 @@ func unlink(target *box, list []transferred) {
 // lost translates a file that isn't where the index has it.
 func (b *box) lost(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		b.newStamp, b.curStamp = 0, 0
+		b.distrust()
 		return ErrGone
 	}
 	return err

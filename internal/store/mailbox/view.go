@@ -48,8 +48,11 @@ func (a *Account) Select(ctx context.Context, name string, readOnly bool) (*View
 	if err != nil {
 		return nil, err
 	}
-	if !b.loaded && b.ownStamp {
-		b.curStamp = 0 // look at everything once, not only at what we know of
+	if b.ownStamp {
+		b.newStamp = 0 // a letter may have come beside a change of ours
+		if !b.loaded {
+			b.curStamp = 0 // look at everything once, not only at what we know of
+		}
 	}
 	if err := b.sync(ctx); err != nil {
 		return nil, err
@@ -366,7 +369,7 @@ func (v *View) open(ctx context.Context, uid uint32) (*maildir.Letter, error) {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errCorrupt) {
 		return l, err
 	}
-	v.box.curStamp = 0
+	v.box.distrust()
 	if err := v.current(ctx); err != nil {
 		return nil, err
 	}

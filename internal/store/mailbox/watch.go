@@ -1,7 +1,10 @@
 package mailbox
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
@@ -123,7 +126,7 @@ func (w *watcher) run(fs *fsnotify.Watcher) {
 				return
 			}
 			if !e.Has(fsnotify.Chmod) {
-				w.touched(filepath.Dir(e.Name))
+				w.touched(filepath.Dir(e.Name), e.Has(fsnotify.Create) && !ours(filepath.Base(e.Name)))
 			}
 		case _, ok := <-fs.Errors:
 			if !ok {
@@ -140,23 +143,31 @@ func (w *watcher) run(fs *fsnotify.Watcher) {
 			}
 			w.mu.Unlock()
 			for _, dir := range all {
-				w.touched(dir)
+				w.touched(dir, true)
 			}
 		}
 	}
 }
 
-func (w *watcher) touched(dir string) {
+// touched: something happened in a directory; foreign: another program put a file there,
+// or we gave flags to one of its.
+func (w *watcher) touched(dir string, foreign bool) {
 	w.mu.Lock()
 	b, a := w.boxes[dir], w.roots[dir]
 	w.mu.Unlock()
 	switch {
 	case b != nil:
+		if foreign && dir == b.dir.New("") {
+			b.arrived.Store(true)
+		}
 		b.acct.poke()
 	case a != nil:
 		a.poke()
 	}
 }
+
+// ours tells whether this process made the name of a file; see Account.unique.
+func ours(name string) bool { return strings.Contains(name, fmt.Sprintf("P%dF", os.Getpid())) }
 
 func (w *watcher) close() {
 	w.mu.Lock()

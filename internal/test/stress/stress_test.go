@@ -88,6 +88,9 @@ func judge(t *testing.T, cfg Config) {
 	for _, v := range violations {
 		t.Errorf("seed %d: %s", cfg.Seed, v)
 	}
+	if dir := os.Getenv("FACTEUR_KEEP"); dir != "" && len(violations) > 0 {
+		t.Logf("cp: %v", os.CopyFS(dir, os.DirFS(filepath.Dir(cfg.Maildir))))
+	}
 }
 
 func seed(t *testing.T) uint64 {
