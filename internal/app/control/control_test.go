@@ -121,7 +121,15 @@ func testOffice(t *testing.T, o Office, stores *Stores) {
 			t.Errorf("\n got %s\nwant %s", got, want)
 		}
 	}
+	must(t, o.AddAccount(ctx, NewAccount{Address: "bob@example.org", Password: "secret"}))
+	must(t, o.SetMailboxRights(ctx, MailboxRights{"bob@example.org", "INBOX", "alice@example.org", "lrs"}))
 	must(t, o.RemoveAccount(ctx, Removal{"alice@example.org", true}))
+	rights, err := o.MailboxRights(ctx, MailboxName{Address: "bob@example.org", Mailbox: "INBOX"})
+	must(t, err)
+	if len(rights) != 1 || rights[0].Who != "bob@example.org" {
+		t.Errorf("IMAP-021 the next owner of the address inherits rights: %+v", rights)
+	}
+	must(t, o.RemoveAccount(ctx, Removal{"bob@example.org", true}))
 	must(t, o.RemoveDomain(ctx, DomainName{"example.net"}))
 	testQueue(t, o, stores.queue)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
 )
@@ -73,6 +74,20 @@ func (s *Stores) findOwner(ctx context.Context, name string) lookup.Answer[mailb
 		return lookup.Later[mailbox.Owner](err)
 	}
 	return lookup.Yes(s.owner(found))
+}
+
+// forget takes an account that is to be removed out of what others share. That comes
+// first: if it can't be done the account stays, and nobody can get its address.
+func (s *Stores) forget(ctx context.Context, found directory.Account) error {
+	accounts, err := s.directory.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	owners := make([]mailbox.Owner, len(accounts))
+	for i, account := range accounts {
+		owners[i] = s.owner(account)
+	}
+	return s.spaces.Forget(ctx, found.Address, owners)
 }
 
 // CreateMailbox implements Office.

@@ -120,7 +120,20 @@ func (s *Stores) RemoveAccount(ctx context.Context, r Removal) error {
 	if err != nil {
 		return err
 	}
-	return about(r.Address, s.directory.RemoveAccount(ctx, a, r.Mail))
+	found, err := s.account(ctx, r.Address)
+	if err != nil {
+		return err
+	}
+	home := s.owner(found).Home
+	if err := s.forget(ctx, found); err != nil {
+		return about(r.Address, err)
+	}
+	if err := s.mailboxes.Discard(home); err != nil {
+		return about(r.Address, err)
+	}
+	err = s.directory.RemoveAccount(ctx, a, r.Mail)
+	s.mailboxes.Discard(home) //nolint:errcheck // of who came in between
+	return about(r.Address, err)
 }
 
 // Domains implements Office.

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"strings"
 
 	"facteur/internal/mail/imap"
 )
@@ -38,6 +39,7 @@ func (s *session) create(ctx context.Context, c imap.Command) (string, error) {
 	if err := s.space.Create(ctx, a.Mailbox, a.SpecialUse...); err != nil {
 		return "", err
 	}
+	s.sayOtherName(a.Mailbox)
 	id, err := s.space.MailboxID(ctx, a.Mailbox)
 	if err != nil {
 		return "CREATE completed", nil // it may be made and not be looked up
@@ -59,7 +61,30 @@ func (s *session) rename(ctx context.Context, c imap.Command) (string, error) {
 	if r.From != "INBOX" {
 		s.leave(r.From)
 	}
-	return "RENAME completed", s.space.Rename(ctx, r.From, r.To)
+	if err := s.space.Rename(ctx, r.From, r.To); err != nil {
+		return "", err
+	}
+	if s.enabled(IMAP4REV2) {
+		s.sayOldName(s.space.Canonical(r.To), s.space.Canonical(r.From))
+	}
+	return "RENAME completed", nil
+}
+
+// sayOtherName tells a client of IMAP4rev2 the name that a mailbox has, if it wrote
+// another (RFC 9051 §6.3.9.7). A separator at the end is none.
+func (s *session) sayOtherName(asked string) {
+	asked = strings.TrimSuffix(asked, s.space.Separator())
+	if name := s.space.Canonical(asked); s.enabled(IMAP4REV2) && name != asked {
+		s.sayOldName(name, asked)
+	}
+}
+
+// sayOldName is LIST with the name that a mailbox had, or was asked for by.
+func (s *session) sayOldName(name, old string) {
+	s.sayList("LIST", name, nil)
+	s.enc.Raw(` ("OLDNAME" (`)
+	s.enc.Mailbox(old)
+	s.enc.Raw("))\r\n")
 }
 
 // leave unselects a mailbox that this session is about to take away from under

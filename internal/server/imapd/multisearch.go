@@ -105,8 +105,7 @@ func (s *session) inSource(source imap.Source, info mailbox.Info) bool {
 	case imap.SourceInboxes:
 		return info.Name == "INBOX"
 	case imap.SourcePersonal:
-		_, users, public := s.space.Prefixes()
-		return (users == "" || !strings.HasPrefix(info.Name, users)) && (public == "" || !strings.HasPrefix(info.Name, public))
+		return s.space.IsPersonal(info.Name)
 	case imap.SourceSubscribed:
 		return info.Subscribed
 	}
@@ -128,6 +127,9 @@ func (s *session) inSource(source imap.Source, info mailbox.Info) bool {
 // searchIn searches one mailbox, as EXAMINE would see it.
 func (s *session) searchIn(ctx context.Context, c imap.Command, a imap.Search, name string, key *imap.SearchKey) error {
 	if name == selectedSource {
+		if err := s.view.Readable(); err != nil {
+			return err
+		}
 		return s.searchView(ctx, c, a, s.view, s.space.Selected().Wire, key)
 	}
 	place, _, err := s.space.Enter(ctx, name, mailbox.RightRead)

@@ -280,12 +280,11 @@ func (s *session) sayName(e namespace.Event) {
 	if e.Kind == mailbox.NoticeDeleted {
 		attributes = []string{`\NonExistent`}
 	}
-	s.sayList("LIST", e.Name, attributes)
 	if e.Kind == mailbox.NoticeRenamed && e.Old != "" {
-		s.enc.Raw(` ("OLDNAME" (`)
-		s.enc.Mailbox(e.Old)
-		s.enc.Raw("))")
+		s.sayOldName(e.Name, e.Old)
+		return
 	}
+	s.sayList("LIST", e.Name, attributes)
 	s.enc.Raw("\r\n")
 }
 

@@ -24,6 +24,8 @@ import (
 // so that it need not be written for each new mailbox.
 const validityReserve = 1000
 
+var errClosed = errors.New("account is closed")
+
 // Account is what a logged-in user has: all mailboxes of one account. It is
 // safe for concurrent use and shared by all sessions of the account.
 type Account struct {
@@ -45,6 +47,7 @@ type Account struct {
 	// loaded box shows has a lock of its own.
 	mu        sync.Mutex
 	started   bool
+	discarded bool        // it is not to be started again
 	asleep    bool        // started, but the index is closed: see sleep.go
 	drowsy    *time.Timer // runs while the index is open
 	owner     Owner
@@ -78,6 +81,9 @@ func newAccount(s *Store, o Owner) *Account {
 func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.discarded {
+		return errClosed
+	}
 	a.owner = o
 	if a.started && rested && !a.asleep && !a.idx.there() {
 		if err := a.stop(); err != nil {
@@ -414,7 +420,7 @@ func (a *Account) Home() string { return a.home }
 // list of mailboxes is that of the disk. Callers hold mu.
 func (a *Account) ready(ctx context.Context) error {
 	if !a.started {
-		return errors.New("account is closed")
+		return errClosed
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -41,16 +41,31 @@ const (
 
 // ParseACL reads the file dovecot-acl of a mailbox: an entry a line, letters
 // behind a blank, "-" in front of negative ones, names with blanks in quotes.
-// Lines that are none grant nothing and are left out.
+// Lines that are none grant nothing and are left out; a negative one whose letters
+// can't be read takes everything away. Of lines for the same name the last counts.
 func ParseACL(text string) ACL {
 	var list ACL
+	type id struct {
+		who      string
+		negative bool
+	}
+	at := map[id]int{}
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if e, ok := ParseEntry(line); ok && len(list) < maxEntries {
-			list = list.with(e)
+		e, ok := ParseEntry(strings.TrimRight(line, "\r\n"))
+		if !ok && e.Negative && e.Who != "" {
+			e.Rights, ok = AllRights, true
+		}
+		i, again := at[id{e.Who, e.Negative}]
+		switch {
+		case !ok:
+		case again:
+			list[i] = e
+		default:
+			at[id{e.Who, e.Negative}] = len(list)
+			list = append(list, e)
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, Entry.empty).sort()
 }
 
 // ParseEntry reads a line of the file.
@@ -139,16 +154,25 @@ func (list ACL) String() string {
 // entry without rights is one that is not there.
 func (list ACL) with(e Entry) ACL {
 	out := slices.DeleteFunc(slices.Clone(list), func(old Entry) bool { return old.Who == e.Who && old.Negative == e.Negative })
-	if e.Rights != 0 || e.named != "" || e.Who == "owner" && !e.Negative {
+	if !e.empty() {
 		out = append(out, e)
 	}
-	sort.SliceStable(out, func(i, j int) bool {
-		if out[i].Who != out[j].Who {
-			return out[i].Who < out[j].Who
+	return out.sort()
+}
+
+// empty says that the entry is as good as none.
+func (e Entry) empty() bool {
+	return e.Rights == 0 && e.named == "" && (e.Who != "owner" || e.Negative)
+}
+
+func (list ACL) sort() ACL {
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].Who != list[j].Who {
+			return list[i].Who < list[j].Who
 		}
-		return !out[i].Negative && out[j].Negative
+		return !list[i].Negative && list[j].Negative
 	})
-	return out
+	return list
 }
 
 // entry is what stands for a name now.

@@ -28,6 +28,9 @@ func TestACL(t *testing.T) {
 	if got := ParseACL("user=a@b.c lr\n").Rights(Subject{}); got != NoRights {
 		t.Error("a stranger:", got)
 	}
+	if got := ParseACL("anyone lrs\n-user=bob@example.org s?\n").Rights(Subject{Address: "bob@example.org"}); got != NoRights {
+		t.Error("what a line takes away that can't be read:", got)
+	}
 	if again := ParseACL(list.String()); again.String() != list.String() || !strings.Contains(list.String(), "user=bob@example.org lrswi:expire\n") {
 		t.Errorf("%s is written as\n%s", file, list)
 	}

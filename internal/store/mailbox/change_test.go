@@ -269,17 +269,17 @@ func TestAcross(t *testing.T) {
 		f.append("INBOX", fmt.Sprint(i), Seen, "Red")
 	}
 	v := f.selectBox("INBOX")
-	if _, _, err := v.CopyTo(bg, []uint32{1, 2, 3, 4}, other, "INBOX"); !errors.Is(err, ErrOverQuota) {
+	if _, _, err := v.CopyTo(bg, []uint32{1, 2, 3, 4}, other, "INBOX", AllRights); !errors.Is(err, ErrOverQuota) {
 		t.Fatal(err)
 	}
-	if _, _, err := v.CopyTo(bg, []uint32{1}, other, "Nowhere"); !errors.Is(err, ErrNoMailbox) {
+	if _, _, err := v.CopyTo(bg, []uint32{1}, other, "Nowhere", AllRights); !errors.Is(err, ErrNoMailbox) {
 		t.Fatal(err)
 	}
-	_, pairs, err := v.CopyTo(bg, []uint32{1}, other, "INBOX")
+	_, pairs, err := v.CopyTo(bg, []uint32{1}, other, "INBOX", AllRights)
 	if err != nil || !slices.Equal(pairs, []UIDPair{{1, 1}}) {
 		t.Fatal(pairs, err)
 	}
-	_, pairs, err = v.MoveTo(bg, []uint32{3}, other, "INBOX")
+	_, pairs, err = v.MoveTo(bg, []uint32{3}, other, "INBOX", AllRights)
 	if err != nil || !slices.Equal(pairs, []UIDPair{{3, 2}}) {
 		t.Fatal(pairs, err)
 	}
@@ -370,7 +370,7 @@ func TestCrashesAcross(t *testing.T) {
 			v, err := a.Select(bg, "INBOX", false)
 			must(t, err)
 			r.mem.StopAfter(n)
-			_, _, err = v.MoveTo(bg, []uint32{1, 3}, b, "Archive")
+			_, _, err = v.MoveTo(bg, []uint32{1, 3}, b, "Archive", AllRights)
 			done := err == nil
 			a.idx.close()
 			b.idx.close()

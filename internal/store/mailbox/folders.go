@@ -384,7 +384,7 @@ func (a *Account) renameInbox(ctx context.Context, to string) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	_, err = a.transfer(ctx, inbox, uids, a.boxes[to], moving)
+	_, err = a.transfer(ctx, inbox, uids, a.boxes[to], AllRights, moving)
 	return err
 }
 

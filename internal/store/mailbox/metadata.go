@@ -53,7 +53,7 @@ type notes struct {
 	mu     sync.Mutex
 	read   bool
 	values map[noteKey]string
-	last   []string // names of entries that changed lately
+	last   []noteKey // of entries that changed lately
 }
 
 func (n *notes) load(f vfs.FS, path string) error {
@@ -81,15 +81,21 @@ func parseNotes(text string) map[noteKey]string {
 		if out == nil {
 			out = map[noteKey]string{}
 		}
-		out[noteKey{strings.TrimPrefix(user, "-"), entry}] = value
+		out[noteKey{unescapeUser.Replace(strings.TrimPrefix(user, "-")), entry}] = value
 	}
 	return out
 }
 
+// A local part can have blanks, and begin with "-".
+var (
+	escapeUser   = strings.NewReplacer("%", "%25", " ", "%20", "-", "%2D")
+	unescapeUser = strings.NewReplacer("%2D", "-", "%20", " ", "%25", "%")
+)
+
 func writeNotes(values map[noteKey]string) string {
 	lines := make([]string, 0, len(values))
 	for k, v := range values {
-		user := k.user
+		user := escapeUser.Replace(k.user)
 		if user == "" {
 			user = "-"
 		}
@@ -191,7 +197,7 @@ func (a *Account) Annotate(ctx context.Context, name string, s Subject, list []A
 	}); err != nil {
 		return err
 	}
-	n.remember(list)
+	n.remember(s, list)
 	a.Announce(name, NoticeMetadata)
 	return nil
 }
@@ -247,27 +253,34 @@ func annotate(values map[noteKey]string, s Subject, list []Annotation, b *box) e
 // maxLast is how many names of changed entries are kept for who watches.
 const maxLast = 20
 
-func (n *notes) remember(list []Annotation) {
+func (n *notes) remember(s Subject, list []Annotation) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	user := accountKey(s.Address)
 	for _, one := range list {
-		if !slices.Contains(n.last, one.Entry) {
-			n.last = append(n.last, one.Entry)
+		if k := keyOf(user, one.Entry); !slices.Contains(n.last, k) {
+			n.last = append(n.last, k)
 		}
 	}
 	n.last = n.last[max(0, len(n.last)-maxLast):]
 }
 
 // ChangedEntries are the names of entries that were changed lately, of a mailbox or of
-// the account.
-func (a *Account) ChangedEntries(ctx context.Context, name string) ([]string, error) {
+// the account: shared ones and the user's own.
+func (a *Account) ChangedEntries(ctx context.Context, name string, s Subject) (names []string, err error) {
 	n, _, _, err := a.notesOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.Clone(n.last), nil
+	user := accountKey(s.Address)
+	for _, k := range n.last {
+		if k.user == "" || k.user == user {
+			names = append(names, k.entry)
+		}
+	}
+	return names, nil
 }
 
 // metadataBytes is what the account's annotations count, but for one mailbox's.

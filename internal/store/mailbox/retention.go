@@ -252,7 +252,7 @@ func (a *Account) Restore(ctx context.Context, uids []uint32, name string) (int,
 	if err != nil {
 		return 0, err
 	}
-	_, err = a.transfer(ctx, b, there, target, moving)
+	_, err = a.transfer(ctx, b, there, target, AllRights, moving)
 	return len(there), err
 }
 

@@ -124,11 +124,24 @@ func TestMovesAreNotExpunges(t *testing.T) {
 	other, err := f.store.Open(bg, o)
 	must(t, err)
 	w := f.selectBox("Archive")
-	_, _, err = w.MoveTo(bg, []uint32{1}, other, "INBOX")
+	_, _, err = w.MoveTo(bg, []uint32{1}, other, "INBOX", AllRights)
 	must(t, err)
 	must(t, other.Close())
 	if f.keptList() != "" {
 		t.Error("a move to another account is kept")
+	}
+	// Unless it was not the owner who moved it.
+	f.append("Archive", "two", 0)
+	g := f.selectBox("Archive")
+	g.Restrict(Subject{Address: "b@example.org"}, func() bool { return true })
+	must(t, f.SetACL(bg, "Archive", ParseACL("user=b@example.org lrte")))
+	other, err = f.store.Open(bg, o)
+	must(t, err)
+	_, _, err = g.MoveTo(bg, []uint32{2}, other, "INBOX", AllRights)
+	must(t, err)
+	must(t, other.Close())
+	if got := f.keptList(); !strings.Contains(got, "Archive") {
+		t.Errorf("what a guest takes away is lost for the owner: %q", got)
 	}
 	f.shut()
 }

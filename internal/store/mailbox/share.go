@@ -56,7 +56,11 @@ func (b *box) readACL() (ACL, error) {
 	if len(data) >= maxACLFile {
 		return nil, errLongACL // half of it could say too much
 	}
-	c.read, c.stamp, c.list = true, info, ParseACL(string(data))
+	list := ParseACL(string(data))
+	if len(list) > maxEntries {
+		return nil, errLongACL
+	}
+	c.read, c.stamp, c.list = true, info, list
 	return c.list, nil
 }
 
@@ -181,30 +185,45 @@ func (a *Account) SetACL(ctx context.Context, name string, list ACL) error {
 // of addresses, and "anyone". It reads the files below home alone, whether or not
 // the account is open.
 func Grants(f vfs.FS, home string) ([]string, error) {
+	var out []string
+	err := eachFolder(f, home, func(folder string) error {
+		text, err := readIn(f, folder, aclFile, maxACLFile)
+		out = append(out, ParseACL(text).Grants()...)
+		return err
+	})
+	slices.Sort(out)
+	return slices.Compact(out), err
+}
+
+// eachFolder gives the directories of the mailboxes below a home, as far as they are
+// on the disk.
+func eachFolder(f vfs.FS, home string, fn func(path string) error) error {
 	root := filepath.Join(home, "Maildir")
 	entries, err := f.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = fn(root)
 	}
-	folders := []string{""}
 	for _, e := range entries {
+		if err != nil {
+			break
+		}
 		if strings.HasPrefix(e.Name, ".") && !strings.HasPrefix(e.Name, "..") {
-			folders = append(folders, e.Name)
+			err = fn(filepath.Join(root, e.Name))
 		}
 	}
-	var out []string
-	for _, folder := range folders {
-		data, err := vfs.ReadFile(f, filepath.Join(root, folder, aclFile), maxACLFile)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-			return nil, err
-		}
-		out = append(out, ParseACL(string(data)).Grants()...)
+	return err
+}
+
+// readIn reads a file of a folder; one that is not there is empty.
+func readIn(f vfs.FS, folder, name string, limit int64) (string, error) {
+	data, err := vfs.ReadFile(f, filepath.Join(folder, name), limit)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		err = nil
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return string(data), err
 }
 
 // all is the mailboxes there are, in no order.
@@ -221,27 +240,33 @@ func (a *Account) all(ctx context.Context) ([]*box, error) {
 	return boxes, nil
 }
 
-// ListFor is List as somebody else may see it: mailboxes that he may look up,
-// and what stands above them. Subscriptions are the owner's and are left out.
-func (a *Account) ListFor(ctx context.Context, s Subject) ([]Info, error) {
+// ListFor is List as somebody else may see it: those of the visible mailboxes that he
+// may look up, and what stands above them. Subscriptions are the owner's and are left
+// out.
+func (a *Account) ListFor(ctx context.Context, s Subject, visible func(name string) bool) ([]Info, error) {
 	boxes, err := a.all(ctx)
 	if err != nil {
 		return nil, err
 	}
 	infos := infoTree{}
 	for _, b := range boxes {
-		if r := b.rights(s); r.Has(RightLookup) {
+		if r := b.rights(s); r.Has(RightLookup) && visible(b.name) {
 			infos.add(b.name).Rights = r
 		}
 	}
 	return infos.sorted(), nil
 }
 
-// Restrict lets the session do only what rights says, which is asked at each
-// operation: a change of the ACL counts from then on.
-func (v *View) Restrict(s Subject) {
+// Restrict lets the session do only what somebody may, and nothing once the mailbox is
+// not visible. Both are asked at each operation: a change counts from then on.
+func (v *View) Restrict(s Subject, visible func() bool) {
 	b := v.box
-	v.may = func() Rights { return b.rights(s) }
+	v.may = func() Rights {
+		if !visible() {
+			return NoRights
+		}
+		return b.rights(s)
+	}
 }
 
 // Rights is what the session may do with the mailbox now.

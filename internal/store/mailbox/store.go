@@ -150,6 +150,29 @@ func (s *Store) Notify(home string) {
 	}
 }
 
+// Discard closes the mailboxes of a home whose account is being removed, whoever has
+// them open: nothing can be done with them any more. Who opens the home again gets
+// what is there then.
+func (s *Store) Discard(home string) error {
+	home = filepath.Clean(home)
+	s.mu.Lock()
+	a := s.accounts[home]
+	s.mu.Unlock()
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.stop()
+	a.discarded = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.accounts[home] == a {
+		delete(s.accounts, home)
+	}
+	return err
+}
+
 // Close closes the accounts that are still open, whoever has them.
 func (s *Store) Close() error {
 	s.mu.Lock()

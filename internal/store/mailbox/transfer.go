@@ -20,26 +20,28 @@ const (
 // Copy copies letters, all or none of them. ErrGone if one that this session
 // shows is no longer there; UIDs that it doesn't show are passed over.
 func (v *View) Copy(ctx context.Context, uids []uint32, to string) (uidValidity uint32, pairs []UIDPair, err error) {
-	return v.CopyTo(ctx, uids, v.acct, to)
+	return v.CopyTo(ctx, uids, v.acct, to, AllRights)
 }
 
 // Move moves letters, all or none of them. The removals come through Poll. A
 // crash leaves every letter in one of the two mailboxes.
 func (v *View) Move(ctx context.Context, uids []uint32, to string) (uidValidity uint32, pairs []UIDPair, err error) {
-	return v.MoveTo(ctx, uids, v.acct, to)
+	return v.MoveTo(ctx, uids, v.acct, to, AllRights)
 }
 
-// CopyTo is Copy to a mailbox of any account.
-func (v *View) CopyTo(ctx context.Context, uids []uint32, target *Account, to string) (uidValidity uint32, pairs []UIDPair, err error) {
+// CopyTo is Copy to a mailbox of any account. The letters keep those flags that may
+// lets somebody set there.
+func (v *View) CopyTo(ctx context.Context, uids []uint32, target *Account, to string, may Rights) (uidValidity uint32, pairs []UIDPair, err error) {
 	if target != v.acct {
-		return v.send(ctx, uids, target, to)
+		return v.send(ctx, uids, target, to, may)
 	}
-	return v.within(ctx, uids, to, copying)
+	return v.within(ctx, uids, to, may, copying)
 }
 
-// MoveTo is Move to a mailbox of any account. To another account the letters are
-// copied, durably, then expunged: a crash in between leaves them in both.
-func (v *View) MoveTo(ctx context.Context, uids []uint32, target *Account, to string) (uidValidity uint32, pairs []UIDPair, err error) {
+// MoveTo is Move to a mailbox of any account; may is as for CopyTo. To another account
+// the letters are copied, durably, then expunged: a crash in between leaves them in
+// both.
+func (v *View) MoveTo(ctx context.Context, uids []uint32, target *Account, to string, may Rights) (uidValidity uint32, pairs []UIDPair, err error) {
 	if v.readOnly {
 		return 0, nil, ErrReadOnly
 	}
@@ -47,9 +49,9 @@ func (v *View) MoveTo(ctx context.Context, uids []uint32, target *Account, to st
 		return 0, nil, err
 	}
 	if target == v.acct {
-		return v.within(ctx, uids, to, moving)
+		return v.within(ctx, uids, to, may, moving)
 	}
-	uidValidity, pairs, err = v.send(ctx, uids, target, to)
+	uidValidity, pairs, err = v.send(ctx, uids, target, to, may)
 	if err != nil || len(pairs) == 0 {
 		return uidValidity, pairs, err
 	}
@@ -57,7 +59,7 @@ func (v *View) MoveTo(ctx context.Context, uids []uint32, target *Account, to st
 }
 
 // within is a transfer inside of the account.
-func (v *View) within(ctx context.Context, uids []uint32, to string, move bool) (uint32, []UIDPair, error) {
+func (v *View) within(ctx context.Context, uids []uint32, to string, may Rights, move bool) (uint32, []UIDPair, error) {
 	a := v.acct
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,7 +77,7 @@ func (v *View) within(ctx context.Context, uids []uint32, to string, move bool) 
 	if len(known) == 0 {
 		return target.validity, nil, nil
 	}
-	pairs, err := a.transfer(ctx, v.box, known, target, move)
+	pairs, err := a.transfer(ctx, v.box, known, target, may, move)
 	return target.validity, pairs, err
 }
 
@@ -100,8 +102,8 @@ type transferred struct {
 // the files into the target's tmp/, durably, then decides in the index that they
 // are letters, then renames them into place. A move decides in the index that the
 // letters are elsewhere, then renames them: at no time is a file without a name.
-func (a *Account) transfer(ctx context.Context, b *box, uids []uint32, target *box, move bool) (pairs []UIDPair, err error) {
-	list, err := a.prepare(ctx, b, uids, target)
+func (a *Account) transfer(ctx context.Context, b *box, uids []uint32, target *box, may Rights, move bool) (pairs []UIDPair, err error) {
+	list, err := a.prepare(ctx, b, uids, target, may)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +130,8 @@ func (a *Account) transfer(ctx context.Context, b *box, uids []uint32, target *b
 	return pairs, nil
 }
 
-// prepare finds letters and gives them names and UIDs in the target.
-func (a *Account) prepare(ctx context.Context, b *box, uids []uint32, target *box) ([]transferred, error) {
+// prepare finds letters and gives them names, UIDs and flags in the target.
+func (a *Account) prepare(ctx context.Context, b *box, uids []uint32, target *box, may Rights) ([]transferred, error) {
 	if uint64(target.uidNext)+uint64(len(uids)) > maxUID {
 		return nil, ErrLimit
 	}
@@ -143,6 +145,12 @@ func (a *Account) prepare(ctx context.Context, b *box, uids []uint32, target *bo
 		if err != nil {
 			return nil, err
 		}
+		given := may.Permitted(Flags{System: l.flags}).System
+		lost := given != l.flags
+		l.flags = given
+		if !may.Has(RightWrite) {
+			l.words = 0
+		}
 		l.words, err = b.translate(ctx, l.words, target)
 		if err != nil {
 			return nil, err
@@ -152,6 +160,9 @@ func (a *Account) prepare(ctx context.Context, b *box, uids []uint32, target *bo
 		to := arrival{l, target.freshBase(n), f.found}
 		if b != target {
 			to.info = withoutWords(to.info)
+		}
+		if lost {
+			to.info = infoFor(to.info, l.flags)
 		}
 		to.uid, to.saved = target.uidNext+uint32(i), savedFrom(to.base)
 		list[i] = transferred{f, l.size, to}
@@ -237,7 +248,7 @@ func (b *box) leave(ctx context.Context, c *change, list []transferred, uids []u
 
 // send copies letters into another account. The accounts are never locked at the
 // same time.
-func (v *View) send(ctx context.Context, uids []uint32, target *Account, to string) (uint32, []UIDPair, error) {
+func (v *View) send(ctx context.Context, uids []uint32, target *Account, to string, may Rights) (uint32, []UIDPair, error) {
 	known := v.shown(uids)
 	var sum int64
 	for _, uid := range known {
@@ -247,7 +258,7 @@ func (v *View) send(ctx context.Context, uids []uint32, target *Account, to stri
 	if err != nil || len(known) == 0 {
 		return 0, nil, err
 	}
-	list, err := v.stageFor(ctx, known, target, host)
+	list, err := v.stageFor(ctx, known, target, host, may)
 	if err != nil {
 		discard(list)
 		return 0, nil, err
@@ -279,11 +290,11 @@ func (a *Account) host(ctx context.Context, name string, need quota.Usage) (*box
 
 // stageFor links letters into the tmp/ of another account's mailbox, or copies
 // their bytes where that is another file system.
-func (v *View) stageFor(ctx context.Context, uids []uint32, target *Account, host *box) (list []*Staged, err error) {
+func (v *View) stageFor(ctx context.Context, uids []uint32, target *Account, host *box, may Rights) (list []*Staged, err error) {
 	for _, uid := range uids {
 		l := v.Letter(v.Seq(uid))
 		target.mu.Lock()
-		s := &Staged{box: host, o: AppendOptions{Flags: l.Flags, Received: l.Received},
+		s := &Staged{box: host, o: AppendOptions{Flags: may.Permitted(l.Flags), Received: l.Received},
 			tmp: maildir.FreshName(l.Received, target.unique(), target.store.host)}
 		target.mu.Unlock()
 		if s.size, err = v.stageOne(ctx, uid, s); err != nil {
@@ -327,7 +338,9 @@ func (v *View) linkOne(ctx context.Context, uid uint32, s *Staged) (maildir.Size
 	return maildir.Size{Bytes: n.Size, CRLF: n.VSize}, v.box.dir.FS.Link(v.box.path(f.base, f.found), s.box.dir.Tmp(s.tmp))
 }
 
-// sent expunges what was moved to another account, as far as it is still there.
+// sent expunges what was moved to another account, as far as it is still there. What
+// the owner moved away is elsewhere, and nothing is to be kept; what a guest took is
+// kept as if he had expunged it.
 func (v *View) sent(ctx context.Context, pairs []UIDPair) error {
 	a := v.acct
 	a.mu.Lock()
@@ -344,7 +357,10 @@ func (v *View) sent(ctx context.Context, pairs []UIDPair) error {
 	if len(uids) == 0 {
 		return nil
 	}
-	var c change // they are elsewhere, not expunged: nothing is to be kept
+	if v.may != nil {
+		return a.remove(ctx, v.box, uids)
+	}
+	var c change
 	if err := a.destroy(ctx, &c, v.box, uids); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"facteur/internal/base/lookup"
@@ -89,7 +90,8 @@ func Alone(own *mailbox.Account, user string) *Space {
 }
 
 // DeclarePublic makes the public mailboxes that the settings name and gives them
-// their rights. Those that are named no more stay, and nobody may look them up.
+// their rights. Those that are named no more stay, and what is below them, and nobody
+// may look them up (offers).
 func (h *House) DeclarePublic(ctx context.Context) error {
 	declared := h.settings.Load().PublicMailboxes
 	if len(declared) == 0 {
@@ -128,6 +130,47 @@ func (h *House) Rebuild(ctx context.Context, owners []mailbox.Owner) {
 		}
 		h.meet(o) //nolint:errcheck // see above
 	}
+}
+
+// Forget takes an account that is to be removed out of all that others, owners, and
+// the public mailboxes say of it: rights, and annotations of its own. Whoever gets the
+// address next starts without. What the account itself shares is asked for anew when
+// its address comes again.
+func (h *House) Forget(ctx context.Context, address string, owners []mailbox.Owner) error {
+	for _, o := range append(owners, h.public) {
+		if key(o.Address) == key(address) {
+			continue
+		}
+		if err := h.forgetIn(ctx, o, address); err != nil {
+			return err
+		}
+	}
+	return h.shares.drop(key(address))
+}
+
+// forgetIn is Forget for one account. Most say nothing of anybody, and are not opened.
+func (h *House) forgetIn(ctx context.Context, o mailbox.Owner, address string) error {
+	named, err := mailbox.Mentions(h.shares.fs, o.Home, address)
+	if err != nil || !named {
+		return err
+	}
+	a, err := h.store.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	if err := a.Forget(ctx, address); err != nil || o.Home == h.public.Home {
+		return err
+	}
+	return h.learn(key(o.Address), o.Home)
+}
+
+// offers says whether a public mailbox is one that the settings of now name, or below
+// one, where users may have made it.
+func (h *House) offers(inner string) bool {
+	return slices.ContainsFunc(h.settings.Load().PublicMailboxes, func(m PublicMailbox) bool {
+		return inner == m.Name || strings.HasPrefix(inner, m.Name+"/")
+	})
 }
 
 // declared says that the settings give a public mailbox its rights.

@@ -83,9 +83,9 @@ func (l *lister) account(ctx context.Context, owner string) (int, error) {
 	if home.State() != lookup.Found {
 		return 0, nil // gone, or nobody can tell now
 	}
-	root := s.settings.wire(name{kind: users, owner: home.Value().Address})
+	root := s.settings.wire(name{kind: users, owner: owner})
 	if l.covers(root + s.Separator()) {
-		n, err := l.foreign(ctx, home.Value(), name{kind: users, owner: home.Value().Address})
+		n, err := l.foreign(ctx, home.Value(), name{kind: users, owner: owner})
 		if n == 0 || err != nil {
 			return 0, err
 		}
@@ -102,7 +102,9 @@ func (l *lister) foreign(ctx context.Context, o mailbox.Owner, n name) (int, err
 		return 0, err
 	}
 	defer a.Close()
-	infos, err := a.ListFor(ctx, mailbox.Subject{Address: s.user})
+	infos, err := a.ListFor(ctx, mailbox.Subject{Address: s.user}, func(inner string) bool {
+		return s.visible(name{kind: n.kind, inner: inner})
+	})
 	for _, i := range infos {
 		n.inner = i.Name
 		i.Name = s.settings.wire(n)

@@ -2,7 +2,6 @@ package namespace
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"facteur/internal/store/mailbox"
@@ -60,16 +59,12 @@ func (s *Space) Annotate(ctx context.Context, wire string, list []mailbox.Annota
 // see them.
 func (s *Space) Changed(ctx context.Context, wire string) ([]string, error) {
 	if wire == "" {
-		return s.own.ChangedEntries(ctx, "")
+		return s.own.ChangedEntries(ctx, "", mailbox.Subject{Address: s.user, Owner: true})
 	}
 	p, _, err := s.Enter(ctx, wire, mailbox.RightRead)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	names, err := p.Account.ChangedEntries(ctx, p.Name)
-	if !p.Own() { // the private ones are somebody else's
-		names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "/shared/") })
-	}
-	return names, err
+	return p.Account.ChangedEntries(ctx, p.Name, p.Subject)
 }

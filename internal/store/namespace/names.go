@@ -31,7 +31,7 @@ func (s *Settings) parse(wire string) (n name, ok bool) {
 	if rest, is := s.below(wire, s.Users); is {
 		level, inner, deeper := strings.Cut(rest, s.sep())
 		if owner, ok := s.readAddress(level); ok && strings.Contains(owner, "@") {
-			n = name{kind: users, owner: owner}
+			n = name{kind: users, owner: key(owner)}
 			n.inner, ok = s.inner(inner)
 			return n, ok || !deeper
 		}

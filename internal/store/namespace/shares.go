@@ -113,6 +113,14 @@ func (s *shares) set(owner string, who []string) error {
 	return nil
 }
 
+// drop forgets an owner: it is as if he never came.
+func (s *shares) drop(owner string) error {
+	s.mu.Lock()
+	delete(s.met, owner)
+	s.mu.Unlock()
+	return s.set(owner, nil)
+}
+
 func (s *shares) write() error {
 	var lines []string
 	for owner, list := range s.granted {

@@ -106,6 +106,8 @@ func (s *Space) ownerOf(ctx context.Context, n name) (mailbox.Owner, error) {
 	switch {
 	case s.house == nil:
 		return mailbox.Owner{}, mailbox.ErrNoMailbox
+	case n.kind == public && !s.house.offers(n.inner):
+		return mailbox.Owner{}, mailbox.ErrNoMailbox
 	case n.kind == public:
 		return s.house.public, nil
 	case !s.house.shares.lets(key(n.owner), key(s.user)):
@@ -120,6 +122,9 @@ func (s *Space) ownerOf(ctx context.Context, n name) (mailbox.Owner, error) {
 	}
 	return mailbox.Owner{}, found.Err()
 }
+
+// visible says that a name is not one of a public mailbox that is offered no more.
+func (s *Space) visible(n name) bool { return n.kind != public || s.house.offers(n.inner) }
 
 // rights is what the user may do with a place; ErrNoMailbox unless he may look it up.
 func (p *Place) rights(ctx context.Context) (mailbox.Rights, error) {
@@ -168,7 +173,7 @@ func (s *Space) Select(ctx context.Context, wire string, readOnly bool) (*mailbo
 		return nil, err
 	}
 	if r != mailbox.AllRights || !p.Own() {
-		view.Restrict(p.Subject)
+		view.Restrict(p.Subject, func() bool { return s.visible(p.name) })
 	}
 	s.selected = p
 	return view, nil
@@ -359,30 +364,25 @@ func (s *Space) Subscribe(ctx context.Context, wire string, on bool) error {
 	return s.own.Subscribe(ctx, s.settings.subscription(n), on)
 }
 
-// Copy copies letters of the selected mailbox, all or none.
+// Copy copies letters of the selected mailbox, all or none, with the flags that the user
+// may set where they come to.
 func (s *Space) Copy(ctx context.Context, v *mailbox.View, uids []uint32, to string) (validity uint32, pairs []mailbox.UIDPair, err error) {
-	p, err := s.target(ctx, to)
+	p, has, err := s.Enter(ctx, to, mailbox.RightInsert)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer p.Close()
-	return v.CopyTo(ctx, uids, p.Account, p.Name)
+	return v.CopyTo(ctx, uids, p.Account, p.Name, has)
 }
 
-// Move moves letters of the selected mailbox, all or none.
+// Move moves letters of the selected mailbox, all or none, with flags as Copy.
 func (s *Space) Move(ctx context.Context, v *mailbox.View, uids []uint32, to string) (validity uint32, pairs []mailbox.UIDPair, err error) {
-	p, err := s.target(ctx, to)
+	p, has, err := s.Enter(ctx, to, mailbox.RightInsert)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer p.Close()
-	return v.MoveTo(ctx, uids, p.Account, p.Name)
-}
-
-// target is a place that letters may be put into.
-func (s *Space) target(ctx context.Context, wire string) (*Place, error) {
-	p, _, err := s.Enter(ctx, wire, mailbox.RightInsert)
-	return p, err
+	return v.MoveTo(ctx, uids, p.Account, p.Name, has)
 }
 
 // sharesChanged keeps the list of who shares with whom right after a change.
@@ -419,6 +419,14 @@ func (h *House) meet(o mailbox.Owner) error {
 		return nil
 	}
 	return h.learn(owner, o.Home)
+}
+
+// Canonical is the one form of a name; what can be no name stays as it is.
+func (s *Space) Canonical(wire string) string {
+	if n, ok := s.settings.parse(wire); ok {
+		return s.settings.wire(n)
+	}
+	return wire
 }
 
 // IsSelected says whether this is the mailbox of the view.

@@ -109,12 +109,12 @@ func (w *Watch) foreignEvent(ctx context.Context, p *Place, n mailbox.Notice) (E
 	case mailbox.NoticeSubscribed, mailbox.NoticeLost, mailbox.NoticeDeleted:
 		return Event{}, false
 	}
-	rights, err := p.Account.Rights(ctx, n.Mailbox, p.Subject)
-	if err != nil || !rights.Has(want) {
-		return Event{}, false
-	}
 	named := p.name
 	named.inner = n.Mailbox
+	rights, err := p.Account.Rights(ctx, n.Mailbox, p.Subject)
+	if err != nil || !rights.Has(want) || !w.space.visible(named) {
+		return Event{}, false
+	}
 	e := Event{Kind: n.Kind, Name: w.space.settings.wire(named)}
 	return e, true // Old would tell a name that may have been hidden
 }
