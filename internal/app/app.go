@@ -118,6 +118,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.mailboxes = mailbox.New(vfs.OS{}, a.events)
+	a.mailboxes.KeepSpare(c.DataDir)
 	if err = a.openNamespaces(c); err != nil {
 		return err
 	}

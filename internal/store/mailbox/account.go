@@ -94,7 +94,7 @@ func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 		return nil
 	}
 	a.asleep = false
-	if err := a.begin(ctx); err != nil {
+	if err := a.store.spare.inNeed(func() error { return a.begin(ctx) }); err != nil {
 		return fmt.Errorf("mailboxes in %s: %w", a.home, err)
 	}
 	a.started = true
@@ -257,8 +257,13 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 }
 
 // write runs fn in one transaction of the index, after making sure that
-// facteur-uids vouches for what is written. Callers hold mu.
+// facteur-uids vouches for what is written. On a full disk fn may run twice. Callers
+// hold mu.
 func (a *Account) write(ctx context.Context, fn func(*sql.Tx) error) error {
+	return a.store.spare.inNeed(func() error { return a.writeOnce(ctx, fn) })
+}
+
+func (a *Account) writeOnce(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := a.mark(); err != nil {
 		return err
 	}

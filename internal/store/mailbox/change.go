@@ -208,14 +208,14 @@ func (a *Account) remove(ctx context.Context, b *box, uids []uint32) error {
 
 // expunge adds to a change that letters, by ascending UID, leave the mailbox
 // because their owner wants so. Everything that removes letters for a user goes
-// through here. They are kept if that is wanted, and can be done: on a full disk
-// it is more important that they go.
+// through here. They are kept if that is wanted and there is room: on a full disk
+// it is more important that they go. After any other error they stay where they are.
 func (a *Account) expunge(ctx context.Context, c *change, b *box, uids []uint32) error {
 	if !a.keeps(b) {
 		return a.destroy(ctx, c, b, uids)
 	}
 	err := a.keep(ctx, c, b, uids)
-	if err == nil || errors.Is(err, ErrGone) || ctx.Err() != nil {
+	if !full(err) && !errors.Is(err, ErrLimit) {
 		return err
 	}
 	a.warn("expunged letters are not kept: " + err.Error())

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"facteur/internal/base/vfs"
 )
@@ -18,18 +19,26 @@ import (
 // cutRun is one life of an account whose Maildir is in a Mem and whose index is
 // a real file: SQLite has its own crash tests, and what it committed is there.
 type cutRun struct {
-	t    *testing.T
-	home string
-	mem  *vfs.Mem
+	t     *testing.T
+	home  string
+	mem   *vfs.Mem
+	owner Owner
 }
 
 // prepared has an account with three letters in INBOX and closes it.
 func prepared(t *testing.T) *cutRun {
 	t.Helper()
-	r := &cutRun{t: t, home: t.TempDir(), mem: vfs.NewMem()}
+	return preparedAs(t, Owner{}, func(*Account) {})
+}
+
+// preparedAs is prepared for an owner; first is what he does then.
+func preparedAs(t *testing.T, o Owner, first func(*Account)) *cutRun {
+	t.Helper()
+	r := &cutRun{t: t, home: t.TempDir(), mem: vfs.NewMem(), owner: o}
+	r.owner.Home = r.home
 	must(t, vfs.MkdirAll(r.mem, r.home, 0o700))
 	s := newStore(r.mem)
-	a, err := s.Open(bg, Owner{Home: r.home})
+	a, err := s.Open(bg, r.owner)
 	must(t, err)
 	for i := range 3 {
 		text := letterText(fmt.Sprint(i))
@@ -37,6 +46,7 @@ func prepared(t *testing.T) *cutRun {
 		must(t, err)
 	}
 	must(t, a.Create(bg, "Work/sub"))
+	first(a)
 	must(t, a.Close())
 	must(t, r.mem.SyncFS("/"))
 	return r
@@ -89,7 +99,12 @@ func copyIndex(t *testing.T, from, to string) {
 // index as it was and without it.
 func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got map[string][]string, done, indexLost bool) error) {
 	t.Helper()
-	base := prepared(t)
+	everyCutOf(t, prepared(t), op, check)
+}
+
+// everyCutOf is everyCut for an account that was prepared in another way.
+func everyCutOf(t *testing.T, base *cutRun, op func(a *Account, v *View) error, check func(got map[string][]string, done, indexLost bool) error) {
+	t.Helper()
 	seeds := uint64(3)
 	if testing.Short() {
 		seeds = 1
@@ -99,7 +114,7 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 		saved := t.TempDir()
 		copyIndex(t, base.home, saved)
 		s := newStore(mem)
-		a, err := s.Open(bg, Owner{Home: base.home})
+		a, err := s.Open(bg, base.owner)
 		must(t, err)
 		v, err := a.Select(bg, "INBOX", false)
 		must(t, err)
@@ -117,9 +132,9 @@ func everyCut(t *testing.T, op func(a *Account, v *View) error, check func(got m
 					os.Remove(filepath.Join(base.home, "index.db"))
 					os.Remove(filepath.Join(base.home, "index.db-wal"))
 				}
-				r := &cutRun{t: t, home: base.home, mem: mem.Crash(seed)}
+				r := &cutRun{t: t, home: base.home, mem: mem.Crash(seed), owner: base.owner}
 				s := newStore(r.mem)
-				a, err := s.Open(bg, Owner{Home: r.home})
+				a, err := s.Open(bg, r.owner)
 				if err != nil {
 					t.Fatalf("cut %d seed %d: %v", n, seed, err)
 				}
@@ -292,6 +307,65 @@ func TestCrashes(t *testing.T) {
 		}, func(got map[string][]string, done, lost bool) error {
 			return oneOf(got, before)
 		})
+	})
+}
+
+// What is expunged and kept is in one mailbox or the other at every moment, once; so it
+// is with what is brought back.
+func TestCrashesWhereLettersAreKept(t *testing.T) {
+	t.Parallel()
+	three := []string{"0", "1", "2"}
+	owner := Owner{Keep: Retention{Mailbox: "Expunged", For: time.Hour}}
+	inInbox, inKept := map[string][]string{"INBOX": three}, map[string][]string{"Expunged": three}
+	judge := func(before, after map[string][]string) func(map[string][]string, bool, bool) error {
+		return func(got map[string][]string, done, lost bool) error {
+			switch {
+			case lost: // each letter is where its file is
+				return exactlyOnce(got, three)
+			case done:
+				return oneOf(got, after)
+			}
+			return oneOf(got, before, after)
+		}
+	}
+	t.Run("IMAP-018 INV-09 expunge", func(t *testing.T) {
+		everyCutOf(t, preparedAs(t, owner, func(*Account) {}), func(a *Account, v *View) error { return v.Expunge(bg, nil) }, judge(inInbox, inKept))
+	})
+	expunged := func(a *Account) {
+		v, err := a.Select(bg, "INBOX", false)
+		must(t, err)
+		must(t, v.Expunge(bg, nil))
+		must(t, v.Close())
+	}
+	undelete := func(a *Account, to string) error {
+		_, list, err := a.KeptLetters(bg)
+		if err != nil {
+			return err
+		}
+		var uids []uint32
+		for _, k := range list {
+			uids = append(uids, k.UID)
+		}
+		_, err = a.Restore(bg, uids, to)
+		return err
+	}
+	t.Run("IMAP-018 INV-09 undelete", func(t *testing.T) {
+		everyCutOf(t, preparedAs(t, owner, expunged), func(a *Account, v *View) error { return undelete(a, "INBOX") }, judge(inKept, inInbox))
+	})
+	t.Run("IMAP-018 INV-09 undelete into a mailbox that is gone", func(t *testing.T) {
+		everyCutOf(t, preparedAs(t, owner, expunged), func(a *Account, v *View) error { return undelete(a, "Gone/deep") },
+			judge(inKept, map[string][]string{"Gone/deep": three}))
+	})
+	t.Run("IMAP-018 INV-09 delete", func(t *testing.T) {
+		fill := func(a *Account) {
+			v, err := a.Select(bg, "INBOX", false)
+			must(t, err)
+			_, _, err = v.Move(bg, []uint32{1, 2, 3}, "Work/sub")
+			must(t, err)
+			must(t, v.Close())
+		}
+		everyCutOf(t, preparedAs(t, owner, fill), func(a *Account, v *View) error { return a.Delete(bg, "Work/sub") },
+			judge(map[string][]string{"Work/sub": three}, inKept))
 	})
 }
 

@@ -79,7 +79,10 @@
 // end in ",O=" and the folder that they were in, so that Restore brings them back
 // whatever became of the index; the time in the name is when they came there. What
 // is kept is never more than the account's quota: the oldest goes first. On a full
-// disk letters are expunged for good rather than not at all.
+// disk letters are expunged for good rather than not at all; after any other error they
+// stay where they are. Without a free block even that could not be written down:
+// KeepSpare keeps a file of 4 MB for this, which is deleted then, and made anew when
+// there is room again.
 //
 // What counts against a quota is told to package quota as it is committed, and asked
 // for before anything is stored.

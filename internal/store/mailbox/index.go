@@ -150,12 +150,15 @@ func (x *index) there() bool {
 func (x *index) verify(check bool) error {
 	var version int
 	if err := x.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("%w: %w", errCorrupt, err)
+		return corruptIf(err) // with a full disk or no descriptors left, the index is good
 	}
 	if check {
 		var verdict string
-		if err := x.db.QueryRow("PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
-			return fmt.Errorf("%w: %s %w", errCorrupt, verdict, err)
+		if err := x.db.QueryRow("PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+			return corruptIf(err)
+		}
+		if verdict != "ok" {
+			return fmt.Errorf("%w: %s", errCorrupt, verdict)
 		}
 	}
 	if version != schemaVersion {

@@ -103,7 +103,7 @@ func (a *Account) awake(ctx context.Context) error {
 	if !a.asleep {
 		return nil
 	}
-	err := a.reopen(ctx)
+	err := a.store.spare.inNeed(func() error { return a.reopen(ctx) })
 	if err == nil {
 		a.asleep = false
 		return nil

@@ -51,6 +51,7 @@ type Store struct {
 	closed   bool
 	watch    *watcher
 	aside    aside
+	spare    spare
 
 	defaults atomic.Pointer[[]Default]
 }
@@ -197,6 +198,7 @@ func (s *Store) Close() error {
 	if s.watch != nil {
 		s.watch.close()
 	}
+	s.spare.close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	s.quota.Wait(ctx) // what has no line by then is counted at the next start
