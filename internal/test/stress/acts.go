@@ -179,14 +179,24 @@ func (c *client) transfer(name string, run func(string) (string, error)) error {
 	}
 	for _, code := range append(c.codes, c.lastCode) {
 		if len(code) == 4 && code[0] == "COPYUID" {
-			return c.copied(source, target, before, code[1:])
+			return c.copied(source, uids, target, before, code[1:])
 		}
 	}
-	return nil // all were gone
+	c.missed(source, uids, nil) // all were gone
+	return nil
 }
 
-// copied books what COPYUID says (RFC 4315 §3).
-func (c *client) copied(source, target string, before expect, code list) error {
+// missed books letters that are not among those that were copied: they were gone.
+func (c *client) missed(source string, uids, copied []uint32) {
+	for _, uid := range uids {
+		if !slices.Contains(copied, uid) {
+			c.book.gone(source, uid)
+		}
+	}
+}
+
+// copied books what COPYUID says (RFC 4315 §3) to a command about some UIDs.
+func (c *client) copied(source string, uids []uint32, target string, before expect, code list) error {
 	validity, err := number(code[0])
 	from, _ := code[1].(string)
 	to, _ := code[2].(string)
@@ -198,6 +208,7 @@ func (c *client) copied(source, target string, before expect, code list) error {
 	for n, uid := range news {
 		c.book.copied(source, olds[n], target, before, uint32(validity), uid)
 	}
+	c.missed(source, uids, olds)
 	return nil
 }
 

@@ -31,10 +31,11 @@ type box struct {
 type fact struct {
 	id      string // of the letter
 	sum     [sha256.Size]byte
-	read    bool // sum is known
-	deleted bool // somebody marked it \Deleted, or asked for it
-	moved   bool // somebody asked to move it
-	gone    int  // when somebody was told that it is gone; 0: nobody
+	read    bool              // sum is known
+	deleted bool              // somebody marked it \Deleted, or asked for it
+	moved   bool              // somebody asked to move it
+	items   map[string]string // what FETCH told of it that never changes
+	gone    int               // when somebody was told that it is gone; 0: nobody
 	story   []string
 }
 
@@ -183,6 +184,20 @@ func (b *Book) identify(name string, uid uint32, f *fact, id string) {
 	}
 	f.id = id
 	b.letters[id].deleted = b.letters[id].deleted || f.deleted
+}
+
+// fixed: FETCH told an item of a UID that never changes.
+func (b *Book) fixed(name string, uid uint32, item, value string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.box(name).fact(uid)
+	if before, told := f.items[item]; told && before != value {
+		b.wrong("%s: UID %d (%s) has %s %.300s, and it was %.300s", name, uid, f.id, item, value, before)
+	}
+	if f.items == nil {
+		f.items = make(map[string]string)
+	}
+	f.items[item] = value
 }
 
 // body: the bytes of a UID.

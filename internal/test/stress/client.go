@@ -285,9 +285,19 @@ func (c *client) vanished(v *view, data list) error {
 	return nil
 }
 
+// constant are the items that never change for a UID.
+var constant = map[string]bool{"RFC822.SIZE": true, "INTERNALDATE": true, "ENVELOPE": true, "BODY": true, "BODYSTRUCTURE": true}
+
 // contents tells the book what was read of a letter.
 func (c *client) contents(v *view, m *message, items map[string]any) error {
 	for name, value := range items {
+		if m.uid != 0 && constant[name] {
+			c.book.fixed(v.name, m.uid, name, fmt.Sprint(value))
+		}
+		if envelope, _ := value.(list); name == "ENVELOPE" && m.uid != 0 && len(envelope) > 1 {
+			id, _ := envelope[1].(string)
+			c.book.seen(v.name, m.uid, id, v.selectedAt)
+		}
 		text, isText := value.(string)
 		switch {
 		case strings.HasPrefix(name, "BODY[HEADER.FIELDS") && m.uid != 0 && isText:

@@ -12,7 +12,9 @@
 //
 // All clients write into one Book what they know for certain, and it says when
 //
-//   - UIDVALIDITY changes, or a UID names other bytes than before (INV-10)
+//   - UIDVALIDITY changes, or a UID names other bytes than before (INV-10), or has
+//     another envelope, structure, size or date
+//   - COPY or MOVE leaves out a letter that is there
 //   - a new UID is below a UIDNEXT that somebody was told before
 //   - a UID is seen again after it was told as gone, or is told as gone although nobody
 //     asked for that (INV-09)

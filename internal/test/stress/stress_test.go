@@ -88,8 +88,15 @@ func judge(t *testing.T, cfg Config) {
 	for _, v := range violations {
 		t.Errorf("seed %d: %s", cfg.Seed, v)
 	}
-	if dir := os.Getenv("FACTEUR_KEEP"); dir != "" && len(violations) > 0 {
-		t.Logf("cp: %v", os.CopyFS(dir, os.DirFS(filepath.Dir(cfg.Maildir))))
+	if len(violations) > 0 {
+		keep(t, filepath.Dir(cfg.Maildir))
+	}
+}
+
+// keep copies what is on the disk to FACTEUR_KEEP, where one is named, to be looked at.
+func keep(t *testing.T, home string) {
+	if dir := os.Getenv("FACTEUR_KEEP"); dir != "" {
+		t.Logf("%s is in %s: %v", home, dir, os.CopyFS(dir, os.DirFS(home)))
 	}
 }
 
