@@ -33,14 +33,28 @@ func Preview(r io.ReaderAt, root *Part) (string, error) {
 		size = htmlPreview
 	}
 	text := make([]byte, min(size, 3*(p.End-p.Body))) // Latin-1 may grow, to UTF-8
-	n, err := io.ReadFull(p.Text(r), text)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	n, err := p.begin(r, text)
+	if err != nil {
 		return "", err
 	}
 	if text = text[:n]; p.Subtype == "html" {
 		text = plainOf(text)
 	}
 	return foldSpace(text, MaxPreview), nil
+}
+
+// begin fills text with the first of what Text gives. Most text is valid as it is.
+func (p *Part) begin(r io.ReaderAt, text []byte) (n int, err error) {
+	if IsUTF8(p.Param("charset")) {
+		n, err = io.ReadFull(p.Decoded(r), text)
+	}
+	if n == 0 || !utf8.Valid(text[:n]) {
+		n, err = io.ReadFull(p.Text(r), text)
+	}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return n, err
 }
 
 // firstText is the first text part in the order of the message, but of an

@@ -31,6 +31,9 @@ func (s *Stuffer) Size() int64 { return s.size }
 
 // Write implements io.Writer. When Top has all that it wants, the error is io.EOF.
 func (s *Stuffer) Write(p []byte) (n int, err error) {
+	if !s.bounded {
+		return s.all(p)
+	}
 	for n < len(p) {
 		if s.bounded && s.body && s.lines == 0 && !s.mid {
 			return n, io.EOF
@@ -43,6 +46,27 @@ func (s *Stuffer) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		n += len(line)
+	}
+	return n, nil
+}
+
+// all writes without a look at each line: only dots at their begin count.
+func (s *Stuffer) all(p []byte) (n int, err error) {
+	for n < len(p) {
+		piece := p[n:]
+		if i := bytes.Index(piece, []byte("\n.")); i >= 0 {
+			piece = piece[:i+1]
+		}
+		if !s.mid && piece[0] == '.' {
+			if err := s.put([]byte{'.'}); err != nil {
+				return n, err
+			}
+		}
+		if err := s.put(piece); err != nil {
+			return n, err
+		}
+		s.mid = piece[len(piece)-1] != '\n'
+		n += len(piece)
 	}
 	return n, nil
 }

@@ -46,6 +46,9 @@ func (v *View) StoreIf(ctx context.Context, uids []uint32, op FlagOp, f Flags, u
 	d := c.of(b)
 	uids, modified = b.unmodified(ascending(uids), unchangedSince)
 	news := v.news(uids)
+	if op == FlagsSet || f.System != 0 {
+		defer a.quietly(len(uids), b)()
+	}
 	err = b.reflag(ctx, d, uids, v.reflagging(op, f.System), numbers)
 	if len(d.changed) > 0 {
 		b.own()

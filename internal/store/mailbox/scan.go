@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/base/vfs"
 	"facteur/internal/store/maildir"
 )
 
@@ -455,7 +456,15 @@ func seconds(s int64) uint32 {
 // a letter all the same: its owner is to know that it is there.
 func (b *box) examine(x *arrival) (ok bool, err error) {
 	path := b.path(x.base, x.found)
-	info, err := b.dir.FS.Stat(path)
+	var size maildir.Size
+	var info vfs.Info
+	if x.size < 0 {
+		size, info, err = maildir.Measure(b.dir.FS, path)
+	}
+	if x.size >= 0 || errors.Is(err, fs.ErrPermission) {
+		info, err = b.dir.FS.Stat(path)
+		size.CRLF = info.Size
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		b.distrust() // renamed meanwhile: look again
 		return false, nil
@@ -468,13 +477,7 @@ func (b *box) examine(x *arrival) (ok bool, err error) {
 		x.received = modified
 	}
 	if x.size < 0 {
-		size, err := maildir.Measure(b.dir.FS, path)
 		x.size = size.CRLF
-		if errors.Is(err, fs.ErrPermission) {
-			x.size = info.Size
-		} else if err != nil {
-			return false, err
-		}
 	}
 	return true, nil
 }

@@ -119,7 +119,7 @@ func (d Dir) Unstage(name string) error {
 func (d Dir) Land(name string, size Size) error {
 	if size == (Size{}) {
 		var err error
-		if size, err = d.measure(d.Tmp(name)); errors.Is(err, fs.ErrNotExist) {
+		if size, _, err = Measure(d.FS, d.Tmp(name)); errors.Is(err, fs.ErrNotExist) {
 			return d.landed(name)
 		} else if err != nil {
 			return err
@@ -143,16 +143,6 @@ func (d Dir) landed(name string) error {
 		return fmt.Errorf("%s: cannot be moved to new/", d.Tmp(name))
 	}
 	return nil
-}
-
-// measure reads a file to know its size.
-func (d Dir) measure(file string) (Size, error) {
-	f, err := d.FS.Open(file)
-	if err != nil {
-		return Size{}, err
-	}
-	defer f.Close()
-	return fill(io.Discard, []io.Reader{f})
 }
 
 // Delivery is one letter of a batch.

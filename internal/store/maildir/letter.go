@@ -169,6 +169,13 @@ func (l *Letter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteTo implements io.WriterTo.
+func (l *Letter) WriteTo(w io.Writer) (int64, error) {
+	r := rooms.Get().(*room)
+	defer rooms.Put(r)
+	return io.CopyBuffer(w, struct{ io.Reader }{l}, r[:])
+}
+
 // Seek implements io.Seeker.
 func (l *Letter) Seek(off int64, whence int) (int64, error) {
 	switch whence {
@@ -262,7 +269,29 @@ func (l *Letter) convert(p []byte, off int64, from *point) (int, error) {
 	return done, nil
 }
 
-// Measure gives the sizes of a letter's file by reading it.
-func Measure(f vfs.FS, name string) (Size, error) {
-	return Dir{FS: f}.measure(name)
+// Measure reads a letter's file for its sizes. It also gives what the system says of
+// the file.
+func Measure(f vfs.FS, name string) (Size, vfs.Info, error) {
+	file, err := f.Open(name)
+	if err != nil {
+		return Size{}, vfs.Info{}, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return Size{}, vfs.Info{}, err
+	}
+	r := rooms.Get().(*room)
+	defer rooms.Put(r)
+	c := counter{}
+	for {
+		n, err := file.Read(r[:])
+		c.count(r[:n])
+		if err == io.EOF || err == nil && c.size.Bytes == info.Size {
+			return c.size, info, nil
+		}
+		if err != nil {
+			return Size{}, vfs.Info{}, err
+		}
+	}
 }
