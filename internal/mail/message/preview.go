@@ -122,6 +122,14 @@ func unseen(name string) bool {
 	return false
 }
 
+// unseenRune tells what a reader sees nothing of, of a rune that is size bytes long.
+func unseenRune(r rune, size int) bool {
+	if ' ' < r && r < 0x7f {
+		return false
+	}
+	return r == utf8.RuneError && size == 1 || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u034f'
+}
+
 // foldSpace joins words by single spaces, up to a number of characters. What is
 // neither seen nor a space (controls, joiners that newsletters pad with) is left
 // out.
@@ -134,7 +142,7 @@ func foldSpace(text []byte, most int) string {
 		switch {
 		case unicode.IsSpace(r):
 			space = n > 0
-		case r == utf8.RuneError && size == 1, unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u034f':
+		case unseenRune(r, size):
 		default:
 			if space {
 				if n++; n >= most {

@@ -42,7 +42,7 @@ func needOf(it imap.FetchItem) need {
 	case imap.FetchBody, imap.FetchPreview:
 		return need{digest: digest.Body}
 	case imap.FetchEmailID, imap.FetchThreadID:
-		return need{digest: digest.Keys}
+		return need{digest: digest.IDs}
 	case imap.FetchBinary, imap.FetchBinarySize:
 		return need{digest: digest.Body, body: true}
 	case imap.FetchSection:

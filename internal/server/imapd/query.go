@@ -134,7 +134,7 @@ func cost(k imap.SearchKey) int {
 func wants(k *imap.SearchKey) digest.Want {
 	switch cost(*k) {
 	case costKeys:
-		return digest.Keys
+		return digest.IDs
 	case costLines:
 		return digest.Lines
 	case costBody:

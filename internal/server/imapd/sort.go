@@ -105,16 +105,15 @@ func (c column) asksDigest() bool {
 }
 
 func (q *query) addRow(columns []column, seq uint32, d *digest.Digest) {
-	l := q.view.Letter(seq)
 	for i := range columns {
 		c := &columns[i]
 		switch c.Field {
 		case imap.SortArrival:
-			c.numbers = append(c.numbers, l.Received.Unix())
+			c.numbers = append(c.numbers, q.view.Letter(seq).Received.Unix())
 		case imap.SortSize:
-			c.numbers = append(c.numbers, l.Size)
+			c.numbers = append(c.numbers, q.view.Letter(seq).Size)
 		case imap.SortDate:
-			c.numbers = append(c.numbers, sentOr(d, l))
+			c.numbers = append(c.numbers, sentOr(d, q.view.Letter(seq)))
 		case imap.SortRelevancy: // the best first (RFC 6203 §5)
 			c.numbers = append(c.numbers, -int64(q.scores[seq]))
 		default:

@@ -252,7 +252,7 @@ func (r *Reader) Get(k Key) *Digest {
 			continue
 		}
 		e := r.entry(part, k)
-		if e.data == nil || e.mark != k.mark() || !r.digest.decode(e.data, part) {
+		if e.data == nil || e.mark != k.mark() || !r.digest.decode(e.data, part, r.want) {
 			return nil
 		}
 	}

@@ -70,8 +70,9 @@ func appendID(b []byte, id string) []byte {
 	return raw
 }
 
-// decode fills in a part; false if data is none. Byte slices point into data.
-func (d *Digest) decode(data []byte, part int) bool {
+// decode fills in a part, as far as it is wanted; false if data is none. Byte slices
+// point into data.
+func (d *Digest) decode(data []byte, part int, want Want) bool {
 	r := reader{data: data}
 	switch part {
 	case listPart:
@@ -83,7 +84,7 @@ func (d *Digest) decode(data []byte, part int) bool {
 			d.Fields = message.Header(r.data[:len(r.data):len(r.data)])
 		}
 	case keysPart:
-		d.decodeKeys(&r)
+		d.decodeKeys(&r, want&IDs == IDs)
 	case bodyPart:
 		d.Body, d.Preview = r.bytes(), string(r.bytes())
 		var err error
@@ -93,10 +94,12 @@ func (d *Digest) decode(data []byte, part int) bool {
 	return !r.bad
 }
 
-func (d *Digest) decodeKeys(r *reader) {
+func (d *Digest) decodeKeys(r *reader, ids bool) {
 	flags := r.byte()
 	d.Reply = flags&1 != 0
-	d.EmailID, d.ThreadID = id('M', r.take(idBytes)), id('T', r.take(idBytes))
+	if email, thread := r.take(idBytes), r.take(idBytes); ids {
+		d.EmailID, d.ThreadID = id('M', email), id('T', thread)
+	}
 	d.Sent = time.Time{}
 	if sent, zone := r.varint(), r.varint(); flags&2 != 0 {
 		d.Sent = time.Unix(sent, 0).In(time.FixedZone("", int(zone)))

@@ -51,7 +51,9 @@ const (
 	Lines
 	Keys
 	Body
-	All = List | Lines | Keys | Body
+	// IDs is Keys with EMAILID and THREADID, which are not told without being asked for.
+	IDs = Keys | 1<<parts
+	All = List | Lines | IDs | Body
 )
 
 // smallLetter is the largest letter that is worked out in memory, in bytes. A
