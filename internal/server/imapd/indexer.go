@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"sync"
 	"time"
 
+	"facteur/internal/mail/imap"
 	"facteur/internal/mail/message"
 	"facteur/internal/store/digest"
 	"facteur/internal/store/fulltext"
@@ -61,7 +63,7 @@ func (x *indexer) rest() {
 // left: it is read when it is searched.
 func index(ctx context.Context, v *mailbox.View) {
 	texts := v.Texts()
-	if texts.Sweep(ctx, v.Validities()) != nil {
+	if texts.Sweep(ctx, v.Validities(), v.UIDValidity(), uidsOf(v)) != nil {
 		return
 	}
 	for seq := uint32(1); seq <= v.Len() && ctx.Err() == nil; {
@@ -72,6 +74,17 @@ func index(ctx context.Context, v *mailbox.View) {
 			return
 		} else if worked {
 			sleep(ctx, indexRest*time.Since(began))
+		}
+	}
+}
+
+// uidsOf is the UIDs of all letters.
+func uidsOf(v *mailbox.View) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for _, l := range v.Letters(imap.Ranges{{From: 1, To: v.Len()}}) {
+			if !yield(l.UID) {
+				return
+			}
 		}
 	}
 }
@@ -105,7 +118,7 @@ func indexPage(ctx context.Context, v *mailbox.View, uids []uint32) (worked bool
 	}
 	var missing []uint32
 	for _, uid := range uids {
-		if !page.Has(uid) {
+		if seq := v.Seq(uid); seq > 0 && !page.Has(indexed(v.Letter(seq))) {
 			missing = append(missing, uid)
 		}
 	}
@@ -128,7 +141,7 @@ func indexPage(ctx context.Context, v *mailbox.View, uids []uint32) (worked bool
 			return true, err
 		}
 		if w.sign(content, d) {
-			page.Put(content.UID, &w.Signature)
+			page.Put(indexed(v.Letter(v.Seq(content.UID))), &w.Signature)
 		}
 	}
 	return true, v.Texts().Put(ctx, v.UIDValidity(), uids[0], page)

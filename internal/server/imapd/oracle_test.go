@@ -123,7 +123,7 @@ func partHas(text string, p *message.Part, has func(string) bool) bool {
 // scribe writes letters and searches at random.
 type scribe struct{ *rand.Rand }
 
-var scribeWords = strings.Fields("lunch Lunch invoice Rechnung Äpfel äpfel café cafe Straße STRASSE ﬁne fine 東京 привет ПРИВЕТ the a of ½ naïve re: fwd: 2026 x-y q=3D \u00a0 =?")
+var scribeWords = strings.Fields("lunch Lunch invoice Rechnung Äpfel äpfel café cafe Straße STRASSE ﬁne fine 東京 привет ПРИВЕТ the a of ½ naïve re: fwd: 2026 x-y q=3D \u00a0 =? İstanbul i̇stanbul ıI oﬃce e\u0301te\u0301 Ａｂｃ ǆ ΣΑΣ σας ỗ o\u0302\u0303 한국 こんにちは \u200b 𝐀 K Å")
 
 func (r scribe) one(list ...string) string { return list[r.IntN(len(list))] }
 
@@ -151,7 +151,7 @@ func (r scribe) field() string {
 }
 
 func (r scribe) part(depth int) string {
-	switch r.IntN(9) {
+	switch r.IntN(13) {
 	case 0:
 		return "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(r.text(40))) + "\n"
 	case 1:
@@ -161,6 +161,15 @@ func (r scribe) part(depth int) string {
 		return "Content-Type: text/plain; charset=iso-8859-1\n\n" + strings.NewReplacer("é", "\xe9", "Ä", "\xc4", "½", "\xbd").Replace(r.text(30)) + "\n"
 	case 3:
 		return "Content-Type: image/png\n\n" + r.text(10) + "\n"
+	case 9:
+		return "Content-Type: text/plain; charset=iso-2022-jp\n\nlunch \x1b$B$3$s$K$A$O\x1b(B " + strings.Map(ascii, r.text(10)) + "\n"
+	case 10: // a charset that hides text, and one with an octet too few
+		return "Content-Type: text/plain; charset=" + r.one("utf-7", "utf-16le", "x-unknown", "gb18030") + "\n\n+AMQ-pfel " + r.text(10) + "\xe3\x81"
+	case 11: // broken in the middle
+		text := base64.StdEncoding.EncodeToString([]byte(r.text(40)))
+		return "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n" + text[:len(text)/2] + r.one("*", "\n\n", "=", "==\n", "\xff") + text[len(text)/2:] + r.one("", "A", "\n")
+	case 12: // the border never comes
+		return "Content-Type: multipart/mixed; boundary=never\n\n--never\n\n" + r.text(10) + r.one("", "\n--neve", "\n--never-")
 	case 4, 5:
 		if depth < 3 {
 			return fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\n\npreamble lunch\n--b%[1]d\n%s\n--b%[1]d\n%s\n--b%[1]d--\n", depth, r.part(depth+1), r.part(depth+1))
@@ -171,6 +180,13 @@ func (r scribe) part(depth int) string {
 		}
 	}
 	return r.one("", "Content-Type: text/plain; charset=utf-8\n") + "\n" + r.text(60) + "\n"
+}
+
+func ascii(r rune) rune {
+	if r > 0x7e {
+		return '?'
+	}
+	return r
 }
 
 func (r scribe) letter() string {
@@ -264,7 +280,7 @@ func TestOracle(t *testing.T) {
 	index(t.Context(), v)
 	r := v.Texts().Reader(t.Context(), v.UIDValidity())
 	for uid := range uint32(40) {
-		if !r.Page(uid + 1).Has(uid + 1) {
+		if !r.Page(uid + 1).Has(indexed(v.Letter(uid + 1))) {
 			t.Errorf("UID %d is not in the index", uid+1)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"facteur/internal/mail/imap"
 	"facteur/internal/store/fulltext"
+	"facteur/internal/store/mailbox"
 )
 
 // fewLetters is how many are read without asking the index: that is as fast.
@@ -50,13 +51,18 @@ func (q *query) gatherRows(k *imap.SearchKey) {
 
 func (q *query) mayMeet(r *fulltext.Reader, seq uint32) bool {
 	c := candidate{q: q, seq: seq, Letter: q.view.Letter(seq)}
-	page := r.Page(c.UID)
-	if !page.Has(c.UID) {
+	page, l := r.Page(c.UID), indexed(c.Letter)
+	if !page.Has(l) {
 		q.unknown++
 		return true
 	}
 	for k, rows := range q.rows {
-		q.out[k] = !page.May(c.UID, rows)
+		q.out[k] = !page.May(l, rows)
 	}
 	return c.meets(q.key) != no
+}
+
+// indexed is what fulltext knows a letter by.
+func indexed(l mailbox.Letter) fulltext.Letter {
+	return fulltext.Letter{UID: l.UID, Size: l.Size, Received: l.Received.Unix()}
 }

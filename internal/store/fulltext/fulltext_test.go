@@ -1,16 +1,20 @@
 package fulltext
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"facteur/internal/mail/collate"
 )
+
+func letter(uid uint32) Letter { return Letter{uid, 1000, int64(uid)} }
 
 // TestNeverRulesOut: a text that is in a letter is never ruled out.
 func TestNeverRulesOut(t *testing.T) {
@@ -29,29 +33,29 @@ func TestNeverRulesOut(t *testing.T) {
 		texts[uid] = b.String()
 		s.Reset()
 		s.Add([]byte(texts[uid]))
-		p.Put(uid, &s)
+		p.Put(letter(uid), &s)
 	}
 	ruledOut := 0
 	for uid, text := range texts {
-		if !p.Has(uid) {
+		if !p.Has(letter(uid)) {
 			t.Error("lost", uid)
 		}
 		for range 50 {
 			r := []rune(text)
 			from := rng.IntN(len(r) + 1)
 			part := string(r[from:min(len(r), from+1+rng.IntN(12))])
-			if !p.May(uid, Rows(collate.Fold(part))) {
+			if !p.May(letter(uid), Rows(collate.Fold(part))) {
 				t.Fatalf("%q is ruled out of %q", part, text)
 			}
 		}
-		if !p.May(uid, Rows("QUINCUNX")) {
+		if !p.May(letter(uid), Rows("QUINCUNX")) {
 			ruledOut++
 		}
 	}
 	if ruledOut < len(texts)*9/10 {
 		t.Errorf("ruled out %d of %d", ruledOut, len(texts))
 	}
-	if s.Fill(); !p.May(999, nil) || p.Has(63) || Rows("AB") != nil {
+	if s.Fill(); !p.May(letter(999), nil) || p.Has(letter(63)) || Rows("AB") != nil {
 		t.Error("what is not known rules nothing out")
 	}
 }
@@ -69,7 +73,7 @@ func TestIndex(t *testing.T) {
 		p := NewPage()
 		var s Signature
 		s.Add([]byte("some text"))
-		p.Put(uid, &s)
+		p.Put(letter(uid), &s)
 		if err := x.Put(ctx, validity, uid, p); err != nil {
 			t.Fatal(err)
 		}
@@ -77,16 +81,34 @@ func TestIndex(t *testing.T) {
 	has := func(validity, uid uint32) bool {
 		r := x.Reader(ctx, validity)
 		defer r.Close()
-		return r.Page(uid).Has(uid)
+		return r.Page(uid).Has(letter(uid))
 	}
 	put(7, 100)
 	put(1<<32-1, 1<<32-1)
 	if !has(7, 100) || !has(1<<32-1, 1<<32-1) || has(7, 101) || has(8, 100) || has(7, 100+64) {
 		t.Error("pages are mixed up")
 	}
-	if err := x.Sweep(ctx, []uint32{7}); err != nil || !has(7, 100) || has(1<<32-1, 1<<32-1) {
+	if err := x.Sweep(ctx, []uint32{7}, 7, slices.Values([]uint32{100})); err != nil || !has(7, 100) || has(1<<32-1, 1<<32-1) {
 		t.Error("Sweep", err)
 	}
+	t.Run("letters that are gone", func(t *testing.T) {
+		for _, uid := range []uint32{1, 400, 401, 900, 5000} {
+			put(7, uid)
+		}
+		if err := x.Sweep(ctx, []uint32{7}, 7, slices.Values([]uint32{100, 401, 905})); err != nil {
+			t.Fatal(err)
+		}
+		if has(7, 1) || has(7, 5000) || !has(7, 100) || !has(7, 401) || !has(7, 900) {
+			t.Error("pages of letters that are gone stay, or others go")
+		}
+	})
+	t.Run("another letter of the same UID", func(t *testing.T) {
+		r := x.Reader(ctx, 7)
+		defer r.Close()
+		if l := (Letter{100, 1001, 100}); r.Page(100).Has(l) || !r.Page(100).May(l, Rows("NOWHERE")) {
+			t.Error("a letter is ruled out by what another one said")
+		}
+	})
 	t.Run("damaged", func(t *testing.T) {
 		db, err := x.use()
 		if err != nil {
@@ -97,6 +119,30 @@ func TestIndex(t *testing.T) {
 		}
 		if x.release(nil); has(7, 100) {
 			t.Error("a page with a wrong sum is believed")
+		}
+	})
+	t.Run("torn", func(t *testing.T) { // in the middle, while it is open
+		for uid := range uint32(50) {
+			put(7, uid*Beside)
+		}
+		x.Close()
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(bytes.Repeat([]byte("nonsense"), int(info.Size()-4096)/8), 4096); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if has(7, 640) {
+			t.Error("where from?")
+		}
+		if put(7, 640); !has(7, 640) {
+			t.Error("not begun anew")
 		}
 	})
 	for name, spoil := range map[string]func() error{

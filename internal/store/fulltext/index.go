@@ -1,10 +1,13 @@
 package fulltext
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"net/url"
 	"os"
 	"sync"
@@ -21,10 +24,12 @@ type Index struct {
 	db    *sql.DB // nil: not open
 	users int
 	rest  *time.Timer
+	// damaged: the file is to be removed when nobody uses it any more.
+	damaged bool
 }
 
 const (
-	version = 1
+	version = 2
 	// openTime is how long the file stays open after the last question.
 	openTime = 5 * time.Second
 )
@@ -45,6 +50,7 @@ type Reader struct {
 	validity uint32
 	stmt     *sql.Stmt
 	at       int64 // id of page; -1: none was read
+	err      error // that SQLite had last
 	page     Page
 	memory   []byte // behind page
 }
@@ -67,7 +73,7 @@ func (x *Index) Reader(ctx context.Context, validity uint32) *Reader {
 // Close ends the asking.
 func (r *Reader) Close() {
 	if r != nil {
-		r.x.release(r.stmt.Close())
+		r.x.release(cmp.Or(r.err, r.stmt.Close()))
 	}
 }
 
@@ -82,17 +88,30 @@ func (r *Reader) Page(uid uint32) Page {
 		return r.page
 	}
 	r.at, r.page = id, nil
+	if err := r.read(id); err != nil {
+		r.err = err
+	}
+	return r.page
+}
+
+func (r *Reader) read(id int64) error {
 	rows, err := r.stmt.QueryContext(r.ctx, id)
 	if err != nil {
-		return nil
+		return err
 	}
 	defer rows.Close()
 	var data sql.RawBytes
-	if rows.Next() && rows.Scan(&data) == nil && Page(data).whole(id) {
+	if !rows.Next() {
+		return rows.Err()
+	}
+	if err := rows.Scan(&data); err != nil {
+		return err
+	}
+	if Page(data).whole(id) {
 		r.memory = append(r.memory[:0], data...)
 		r.page = r.memory
 	}
-	return r.page
+	return nil
 }
 
 func pageID(validity, uid uint32) int64 { return int64(validity)<<26 | int64(uid/Beside) }
@@ -110,8 +129,9 @@ func (x *Index) Put(ctx context.Context, validity, uid uint32, p Page) error {
 	return err
 }
 
-// Sweep removes what is of no mailbox among those that are there, by UIDVALIDITY.
-func (x *Index) Sweep(ctx context.Context, there []uint32) error {
+// Sweep removes what is of no mailbox among those that are there, by UIDVALIDITY, and
+// of one of them the pages between those of its UIDs, which ascend.
+func (x *Index) Sweep(ctx context.Context, there []uint32, validity uint32, uids iter.Seq[uint32]) error {
 	db, err := x.use()
 	if err != nil {
 		return err
@@ -120,7 +140,9 @@ func (x *Index) Sweep(ctx context.Context, there []uint32) error {
 	for _, v := range there {
 		keep[int64(v)] = true
 	}
-	err = sweep(ctx, db, keep)
+	if err = sweep(ctx, db, keep); err == nil {
+		err = sweepMailbox(ctx, db, validity, uids)
+	}
 	x.release(err)
 	return err
 }
@@ -146,6 +168,37 @@ func sweep(ctx context.Context, db *sql.DB, keep map[int64]bool) error {
 	}
 }
 
+// sweepMailbox removes the pages of a mailbox whose letters are all gone.
+func sweepMailbox(ctx context.Context, db *sql.DB, validity uint32, uids iter.Seq[uint32]) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	between := func(from, to int64) error {
+		if from == to {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM page WHERE id >= ? AND id < ?", from, to)
+		return err
+	}
+	next := pageID(validity, 0)
+	for uid := range uids {
+		id := pageID(validity, uid)
+		if id < next {
+			continue
+		}
+		if err := between(next, id); err != nil {
+			return err
+		}
+		next = id + 1
+	}
+	if err := between(next, pageID(validity, math.MaxUint32)+1); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
 // use opens the file, if it is not open.
 func (x *Index) use() (*sql.DB, error) {
 	x.mu.Lock()
@@ -166,14 +219,15 @@ func (x *Index) use() (*sql.DB, error) {
 }
 
 // release ends a use. A file that SQLite can't work with is forgotten: the next use
-// looks at it again.
+// looks at it again, and makes it anew if it is damaged.
 func (x *Index) release(err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.damaged = x.damaged || damaged(err)
 	if x.users--; x.users > 0 || x.db == nil {
 		return
 	}
-	if err != nil {
+	if err != nil || x.damaged {
 		x.shut()
 		return
 	}
@@ -193,6 +247,32 @@ func (x *Index) shut() {
 		x.db.Close()
 		x.db = nil
 	}
+	if x.damaged {
+		x.damaged = remove(x.path) != nil
+	}
+}
+
+// damaged: SQLite says that the file is none that it can work with.
+func damaged(err error) bool {
+	var e interface{ Code() int }
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case 1, 11, 26: // SQLITE_ERROR, _CORRUPT, _NOTADB
+		return true
+	}
+	return false
+}
+
+// remove removes the file with what SQLite has beside it.
+func remove(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close closes the file; who asks later opens it again.
@@ -213,10 +293,8 @@ func open(path string) (*sql.DB, error) {
 	if err == nil {
 		return db, nil
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
+	if err := remove(path); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -17,8 +17,9 @@ const (
 	// gram is how many octets a bit is of.
 	gram = 3
 
-	pageHead = 4 + 8
-	pageSize = pageHead + rows*8
+	pageMarks = 4 + 8
+	pageHead  = pageMarks + Beside*4
+	pageSize  = pageHead + rows*8
 )
 
 // row is the bit of three octets.
@@ -70,8 +71,30 @@ type Page []byte
 // NewPage is a page without letters.
 func NewPage() Page { return make(Page, pageSize) }
 
+// Letter is what a letter is known by: its size, in octets, and the time when it was
+// received, in s since 1970, tell it from one that had the same UID in an index of
+// mailboxes that was lost or exchanged.
+type Letter struct {
+	UID            uint32
+	Size, Received int64
+}
+
+func (l Letter) mark() uint32 {
+	var b [20]byte
+	binary.LittleEndian.PutUint32(b[0:], l.UID)
+	binary.LittleEndian.PutUint64(b[4:], uint64(l.Size))
+	binary.LittleEndian.PutUint64(b[12:], uint64(l.Received))
+	return crc32.Checksum(b[:], castagnoli)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // Has says whether the letter is in the page.
-func (p Page) Has(uid uint32) bool { return p.known()>>(uid%Beside)&1 == 1 }
+func (p Page) Has(l Letter) bool {
+	return p.known()>>(l.UID%Beside)&1 == 1 && binary.LittleEndian.Uint32(p.markOf(l)) == l.mark()
+}
+
+func (p Page) markOf(l Letter) []byte { return p[pageMarks+4*(l.UID%Beside):] }
 
 func (p Page) known() uint64 {
 	if p == nil {
@@ -80,9 +103,11 @@ func (p Page) known() uint64 {
 	return binary.LittleEndian.Uint64(p[4:])
 }
 
-// Put puts a letter in.
-func (p Page) Put(uid uint32, s *Signature) {
-	bit := uint64(1) << (uid % Beside)
+// Put puts a letter in. Bits of another one that had its place stay, and rule nothing
+// out.
+func (p Page) Put(l Letter, s *Signature) {
+	bit := uint64(1) << (l.UID % Beside)
+	binary.LittleEndian.PutUint32(p.markOf(l), l.mark())
 	binary.LittleEndian.PutUint64(p[4:], p.known()|bit)
 	for i, word := range s.bits {
 		for ; word != 0; word &= word - 1 {
@@ -94,11 +119,11 @@ func (p Page) Put(uid uint32, s *Signature) {
 
 // May says whether the letter may have a text with these rows (see Rows): false only
 // if it can't.
-func (p Page) May(uid uint32, rows []uint16) bool {
-	if !p.Has(uid) {
+func (p Page) May(l Letter, rows []uint16) bool {
+	if !p.Has(l) {
 		return true
 	}
-	mask := uint64(1) << (uid % Beside)
+	mask := uint64(1) << (l.UID % Beside)
 	for _, r := range rows {
 		if mask &= binary.LittleEndian.Uint64(p[pageHead+8*int(r):]); mask == 0 {
 			return false
@@ -115,6 +140,5 @@ func (p Page) whole(id int64) bool {
 }
 
 func (p Page) sum(id int64) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	return crc32.Update(crc32.Checksum(binary.LittleEndian.AppendUint64(nil, uint64(id)), table), table, p[4:])
+	return crc32.Update(crc32.Checksum(binary.LittleEndian.AppendUint64(nil, uint64(id)), castagnoli), castagnoli, p[4:])
 }
