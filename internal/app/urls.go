@@ -5,13 +5,14 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/lookup"
+	"facteur/internal/base/vfs"
 	"facteur/internal/store/namespace"
 	"facteur/internal/store/urlauth"
 )
 
 // urls is where rights to letters are given and taken.
 func (a *App) urls(c *config.Config) *urlauth.Desk {
-	return &urlauth.Desk{Hostname: c.Hostname, Owner: a.spaceOf}
+	return &urlauth.Desk{FS: vfs.OS{}, Hostname: c.Hostname, Owner: a.spaceOf}
 }
 
 // spaceOf opens what the user of a name sees.

@@ -168,9 +168,9 @@ func (s *session) resetKey(ctx context.Context, c imap.Command) (string, error) 
 	}
 	var err error
 	if a.Mailbox == "" {
-		err = urlauth.ResetAll(s.space)
+		err = s.server.config.URLs.ResetAll(s.space)
 	} else {
-		err = urlauth.Reset(ctx, s.space, a.Mailbox)
+		err = s.server.config.URLs.Reset(ctx, s.space, a.Mailbox)
 	}
 	return "[URLMECH " + urlauth.Mechanism + "] RESETKEY completed", err
 }

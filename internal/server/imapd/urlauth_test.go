@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"facteur/internal/base/vfs"
 	"facteur/internal/store/namespace"
 	"facteur/internal/store/urlauth"
 )
@@ -46,7 +47,7 @@ func (c *client) sign(url string) string {
 func withURLs(t *testing.T) *house {
 	var h *house
 	h = open(t, func(c *Config) {
-		c.URLs = &urlauth.Desk{Hostname: c.Hostname, Owner: func(ctx context.Context, name string) (*namespace.Space, error) {
+		c.URLs = &urlauth.Desk{FS: vfs.OS{}, Hostname: c.Hostname, Owner: func(ctx context.Context, name string) (*namespace.Space, error) {
 			return h.ownerOf(ctx, name)
 		}}
 	})

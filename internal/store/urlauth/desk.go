@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/base/vfs"
 	"facteur/internal/mail/imap"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
@@ -19,6 +20,8 @@ const Mechanism = "INTERNAL"
 // Desk gives out rights to letters and takes them back in. It is safe for concurrent
 // use.
 type Desk struct {
+	// FS is where the keys are.
+	FS vfs.FS
 	// Hostname is the server that URLs name.
 	Hostname string
 	// Owner opens what the user of that name sees; ErrNotThere if there is none.
@@ -44,7 +47,7 @@ func (d *Desk) Sign(ctx context.Context, space *namespace.Space, u *imap.URL) (s
 		u.Access <= imap.AccessAnonymous || u.Mechanism != "" {
 		return "", ErrRefused
 	}
-	key, err := d.key(ctx, space, u, makeKey)
+	key, err := d.key(ctx, space, u, keys.make)
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +55,7 @@ func (d *Desk) Sign(ctx context.Context, space *namespace.Space, u *imap.URL) (s
 }
 
 // key is the access key of the mailbox of a URL.
-func (d *Desk) key(ctx context.Context, space *namespace.Space, u *imap.URL, get func(home string, validity uint32) ([]byte, error)) ([]byte, error) {
+func (d *Desk) key(ctx context.Context, space *namespace.Space, u *imap.URL, get func(k keys, validity uint32) ([]byte, error)) ([]byte, error) {
 	place, _, err := space.Enter(ctx, u.Mailbox, mailbox.RightRead)
 	if err != nil {
 		return nil, missing(err)
@@ -65,7 +68,7 @@ func (d *Desk) key(ctx context.Context, space *namespace.Space, u *imap.URL, get
 	if err != nil {
 		return nil, missing(err)
 	}
-	key, err := get(place.Account.Home(), status.UIDValidity)
+	key, err := get(d.keys(place.Account), status.UIDValidity)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = ErrNotThere
 	}
@@ -94,7 +97,7 @@ func (d *Desk) Fetch(ctx context.Context, text string, who Who) (*Letter, error)
 
 // open opens the letter with the rights of its owner, once the token is found good.
 func (d *Desk) open(ctx context.Context, space *namespace.Space, u *imap.URL) (*Letter, error) {
-	key, err := d.key(ctx, space, u, readKey)
+	key, err := d.key(ctx, space, u, keys.read)
 	if err != nil {
 		return nil, err
 	}

@@ -21,5 +21,7 @@
 //
 // # After a crash
 //
-// A key is there whole or not at all; keys that were being removed may be there.
+// A key is there whole or not at all, and stays if something was signed with it. After
+// a RESETKEY that was answered it is gone; of one that was not, some keys may be there.
+// A file new-… may be left of a key in the making, until RESETKEY of all mailboxes.
 package urlauth
