@@ -39,6 +39,7 @@ type Account struct {
 	delivered atomic.Bool // letters came that no poke has looked for
 
 	used   atomic.Int64          // when an operation began, in ns
+	broken atomic.Bool           // SQLite found the index damaged: see rebuild
 	shared atomic.Pointer[index] // idx, for who reads letters; nil while it is closed
 
 	notes notes // METADATA of the account itself
@@ -111,18 +112,29 @@ func (a *Account) begin(ctx context.Context) (err error) {
 	if err := os.MkdirAll(a.home, 0o700); err != nil {
 		return err
 	}
+	err = a.beginWith(ctx)
+	if err != nil && a.broken.Swap(false) { // what was damaged is deleted: another one is made
+		a.warn("the index is damaged: " + err.Error())
+		if err = a.idx.remove(); err == nil {
+			err = a.beginWith(ctx)
+		}
+	}
+	return err
+}
+
+// beginWith is begin with the index that is there. If it fails that is closed.
+func (a *Account) beginWith(ctx context.Context) error {
 	known, err := a.openIndex(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			a.shared.Store(nil)
-			a.store.slept(a)
-			a.idx.close()
-		}
-	}()
-	return a.settleIn(ctx, known)
+	if err = a.settleIn(ctx, known); err != nil {
+		a.suspect(err)
+		a.shared.Store(nil)
+		a.store.slept(a)
+		a.idx.close()
+	}
+	return err
 }
 
 // settleIn does what an earlier run left, and makes what is missing.
@@ -280,6 +292,7 @@ func (a *Account) writeOnce(ctx context.Context, fn func(*sql.Tx) error) error {
 		return err
 	})
 	if err != nil {
+		a.suspect(err)
 		a.unmark()
 		return err
 	}
@@ -367,6 +380,9 @@ func (a *Account) stop() error {
 	if cerr := a.idx.close(); err == nil {
 		err = cerr
 	}
+	if a.broken.Swap(false) { // the next run makes it anew
+		return errors.Join(err, a.idx.remove())
+	}
 	if err == nil && (a.marked || a.state.Open) {
 		err = writeState(a.store.fs, a.root, a.lastState())
 	}
@@ -437,7 +453,49 @@ func (a *Account) ready(ctx context.Context) error {
 	if err := a.finish(ctx); err != nil {
 		return err
 	}
+	if err := a.rebuild(ctx); err != nil {
+		return err
+	}
 	return a.refresh(ctx)
+}
+
+// suspect looks for SQLite's word that the index is damaged in its structure, which
+// mend can't repair.
+func (a *Account) suspect(err error) {
+	var e interface{ Code() int }
+	if !errors.As(err, &e) {
+		return
+	}
+	switch e.Code() & 0xff {
+	case 11, 26: // SQLITE_CORRUPT, _NOTADB
+		a.broken.Store(true)
+	}
+}
+
+// rebuild makes a damaged index anew, as if it had been deleted. Sessions find their
+// mailboxes gone. Callers hold mu.
+func (a *Account) rebuild(ctx context.Context) error {
+	if !a.broken.Load() {
+		return nil
+	}
+	a.warn("the index is damaged")
+	for _, b := range a.boxes {
+		b.end()
+		a.unwatch(b)
+	}
+	a.shared.Store(nil)
+	a.store.slept(a)
+	a.idx.close()
+	if err := a.idx.remove(); err != nil {
+		return err
+	}
+	a.broken.Store(false)
+	if err := a.begin(ctx); err != nil {
+		a.broken.Store(true)
+		return fmt.Errorf("mailboxes in %s: %w", a.home, err)
+	}
+	a.watchAll()
+	return nil
 }
 
 // find gives an existing mailbox. Callers hold mu and have called ready.

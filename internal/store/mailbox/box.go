@@ -147,25 +147,29 @@ func (b *box) loadKeywords(ctx context.Context) error {
 	if b.numbers != nil {
 		return nil
 	}
-	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT name FROM keyword WHERE mailbox = ? ORDER BY number", b.id)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	numbers, names := map[string]uint16{}, []string{}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
+	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT name FROM keyword WHERE mailbox = ? ORDER BY number", b.id)
+	if err == nil {
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			numbers[strings.ToLower(name)] = uint16(len(names))
+			names = append(names, name)
 		}
-		numbers[strings.ToLower(name)] = uint16(len(names))
-		names = append(names, name)
+		err = rows.Err()
+	}
+	if err != nil {
+		b.acct.suspect(err)
+		return err
 	}
 	b.numbers, b.setNumbers = numbers, map[string]uint32{"": 0}
 	b.mu.Lock()
 	b.keywords, b.sets = names, []keywordSet{{}}
 	b.mu.Unlock()
-	return rows.Err()
+	return nil
 }
 
 // set gives the number of a combination of keywords, in the form of packWords.

@@ -27,7 +27,9 @@
 // number and bytes. A damaged one is mended from the files: where the letters'
 // page is lost they keep their UIDs and get a new MODSEQ, and lose their keywords;
 // where the names are lost nobody knows which UID is which file: these UIDs are
-// gone, and the files are new letters. There is no index of names: when a letter
+// gone, and the files are new letters. Where SQLite itself finds its file damaged the
+// index is made anew, as if it had been deleted; the operation that met it fails, and
+// sessions find their mailboxes gone. There is no index of names: when a letter
 // came into its mailbox follows from its name alone, and finds the page.
 //
 // An index of an older version (a row for each letter) is brought up to date when

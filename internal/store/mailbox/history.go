@@ -126,6 +126,7 @@ func (v *View) Vanished(ctx context.Context, since uint64, known imap.Ranges, ag
 func (b *box) removedSince(ctx context.Context, since uint64) (past imap.Ranges, ok bool, err error) {
 	rows, err := b.acct.idx.db.QueryContext(ctx, "SELECT uids FROM history WHERE mailbox = ? AND modseq > ?", b.id, int64(since))
 	if err != nil {
+		b.acct.suspect(err)
 		return nil, false, err
 	}
 	defer rows.Close()
@@ -140,6 +141,7 @@ func (b *box) removedSince(ctx context.Context, since uint64) (past imap.Ranges,
 		}
 		past = append(past, rs...)
 	}
+	b.acct.suspect(rows.Err())
 	return past.Union(nil), true, rows.Err()
 }
 

@@ -169,10 +169,8 @@ func (x *index) verify(check bool) error {
 
 // createIndex makes an empty index in place of what is there.
 func createIndex(path string) (*index, error) {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
+	if err := removeIndex(path); err != nil {
+		return nil, err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -203,6 +201,18 @@ func createIndex(path string) (*index, error) {
 }
 
 func (x *index) close() error { return x.db.Close() }
+
+// remove deletes the file of a closed index.
+func (x *index) remove() error { return removeIndex(x.path) }
+
+func removeIndex(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
 
 // write runs fn in one transaction. Only the holder of Account.mu writes. What
 // fn did in memory must be undone by the caller if write fails.

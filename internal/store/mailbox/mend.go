@@ -87,7 +87,7 @@ func (b *box) eachRow(ctx context.Context, query string, fn func(page) error) er
 	for id := b.pageID(0); ; {
 		pages, err := b.rows(ctx, query, id, b.pagesEnd())
 		if err != nil || len(pages) == 0 {
-			return err
+			return b.corrupt(err)
 		}
 		for _, p := range pages {
 			if err := fn(p); err != nil {

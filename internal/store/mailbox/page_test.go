@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -348,4 +349,84 @@ func TestIndexSize(t *testing.T) {
 		t.Error("pages are larger than they should be")
 	}
 	must(t, a.Close())
+}
+
+// TestDamagedFile: whichever page of the SQLite file is garbage, found at the start or
+// after a sleep, the account is well again after at most two failures, with all its
+// letters (INV-13).
+func TestDamagedFile(t *testing.T) {
+	t.Parallel()
+	f := open(t, t.TempDir())
+	for i := range 20 {
+		f.append("INBOX", fmt.Sprint(i+1), Seen, fmt.Sprint("k", i%7))
+	}
+	f.shut()
+	whole, err := os.ReadFile(filepath.Join(f.owner.Home, "index.db"))
+	must(t, err)
+	const size = 4096
+	for page := range len(whole) / size {
+		for _, asleep := range []bool{false, true} {
+			t.Run(fmt.Sprintf("IMAP-018 INV-13 page %d asleep %t", page, asleep), func(t *testing.T) {
+				home := t.TempDir()
+				must(t, os.CopyFS(home, os.DirFS(f.owner.Home)))
+				index := filepath.Join(home, "index.db")
+				data := slices.Clone(whole)
+				for i := range data[page*size : (page+1)*size] {
+					if page > 0 || i >= 100 {
+						data[page*size+i] = byte(i*7 + 3)
+					}
+				}
+				g := &fixture{t: t, store: newStore(vfs.OS{}), owner: Owner{Home: home}}
+				g.reopenWith(t, asleep, func() { must(t, os.WriteFile(index, data, 0o600)) })
+				for failures := 0; ; failures++ {
+					err := g.use()
+					if err == nil {
+						break
+					}
+					if failures == 2 {
+						t.Fatal(err)
+					}
+				}
+				if _, list := g.letters("INBOX"); len(list) != 21 {
+					t.Error(list)
+				}
+				g.shut()
+			})
+		}
+	}
+}
+
+// reopenWith opens the account after the damage, or damages it while it sleeps.
+func (f *fixture) reopenWith(t *testing.T, asleep bool, damage func()) {
+	t.Helper()
+	if !asleep {
+		damage()
+	}
+	a, err := f.store.Open(bg, f.owner)
+	must(t, err)
+	if f.Account = a; asleep {
+		f.doze()
+		damage()
+	}
+}
+
+// use does a bit of everything.
+func (f *fixture) use() error {
+	v, err := f.Select(bg, "INBOX", false)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	for seq := range v.Len() {
+		r, err := v.Open(bg, v.Letter(seq+1).UID)
+		if err != nil {
+			return err
+		}
+		r.Close()
+	}
+	if _, err := v.Vanished(bg, 1, nil, 0); err != nil {
+		return err
+	}
+	_, _, err = f.Append(bg, "INBOX", strings.NewReader(letterText("new")), 0, AppendOptions{Flags: Flags{Keywords: []string{"new"}}})
+	return err
 }

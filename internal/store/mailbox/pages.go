@@ -16,6 +16,7 @@ func (b *box) pagesEnd() int64 { return (b.id + 1) << 32 }
 
 // corrupt notes that a page was found damaged: the next sync mends.
 func (b *box) corrupt(err error) error {
+	b.acct.suspect(err)
 	if errors.Is(err, errCorrupt) {
 		b.damaged.Store(true)
 	}
