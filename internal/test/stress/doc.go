@@ -29,5 +29,5 @@
 // this may be otherwise then.
 //
 // A violation is told with the seed and the end of that client's conversation. The
-// checks hold for any server: the tests here run them against Debian's Dovecot too.
+// checks hold for any server: make stress runs them against Debian's Dovecot too.
 package stress
