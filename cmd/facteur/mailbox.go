@@ -11,7 +11,7 @@ import (
 )
 
 func (c *command) mailboxCommand() *cobra.Command {
-	return group("mailbox", "Mailboxes: what an account keeps, and where", c.mailboxList(), c.mailboxStatus(), c.mailboxUndelete(), c.mailboxExpire(), c.mailboxDovecot(),
+	return group("mailbox", "Mailboxes: what an account keeps, and where", c.mailboxList(), c.mailboxStatus(), c.mailboxUndelete(), c.mailboxExpunge(), c.mailboxExpire(), c.mailboxDovecot(),
 		c.mailboxCreate(), c.mailboxDelete(), c.mailboxRename(), c.mailboxACL())
 }
 

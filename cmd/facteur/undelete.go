@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,35 @@ func (c *command) mailboxUndelete() *cobra.Command {
 	return cmd
 }
 
+func (c *command) mailboxExpunge() *cobra.Command {
+	cmd := c.withJSON(&cobra.Command{
+		Use:   "expunge ADDRESS MAILBOX",
+		Short: "Expunge what is marked as deleted in a mailbox, or what is old",
+		Long: "Without --before, messages that are marked as deleted go; with it, all that came into\n" +
+			"the mailbox so long ago or longer. They can be undeleted, but those of the mailbox of\n" +
+			"expunged messages itself, which are gone.",
+		Example: "  facteur mailbox expunge alice@example.org Junk --before 30d",
+		Args:    takes("ADDRESS", "MAILBOX"),
+	})
+	before := cmd.Flags().String("before", "", "what came into the mailbox so long ago, or longer, such as 30d; 0s: everything")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		e := control.Expunge{Address: args[0], Mailbox: args[1]}
+		if *before != "" {
+			var d conf.Duration
+			if err := d.UnmarshalText([]byte(*before)); err != nil {
+				return fmt.Errorf("--before: %w", err)
+			}
+			age := d.Std()
+			e.Before = &age
+		}
+		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
+			moved, err := o.Expunge(ctx, e)
+			return c.tellMoved(moved, err)
+		})
+	}
+	return cmd
+}
+
 func (c *command) mailboxExpire() *cobra.Command {
 	return c.withJSON(&cobra.Command{
 		Use:   "expire ADDRESS",
@@ -69,6 +99,7 @@ func (c *command) accountQuota() *cobra.Command {
 		Args:    cobra.RangeArgs(1, 2),
 	})
 	messages := cmd.Flags().String("messages", "", "the most messages: a `number`, \"unlimited\" or \"default\"")
+	keep := cmd.Flags().String("keep-expunged", "", "how long expunged messages are kept, such as 30d; 0s: not at all; or \"default\"")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		n := control.NewAllowance{Address: args[0]}
 		var err error
@@ -86,8 +117,13 @@ func (c *command) accountQuota() *cobra.Command {
 				return fmt.Errorf("--messages: %w", err)
 			}
 		}
+		if *keep != "" {
+			if n.Keep, err = keepTime(*keep); err != nil {
+				return fmt.Errorf("--keep-expunged: %w", err)
+			}
+		}
 		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-			if n.Quota != nil || n.Messages != nil {
+			if n.Quota != nil || n.Messages != nil || n.Keep != nil {
 				if err := o.SetAllowance(ctx, n); err != nil {
 					return err
 				}
@@ -96,13 +132,31 @@ func (c *command) accountQuota() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return list(c, []control.AccountUsage{u}, "ADDRESS USED QUOTA MESSAGES LIMIT", func(u control.AccountUsage) []any {
+			return list(c, []control.AccountUsage{u}, "ADDRESS USED QUOTA MESSAGES LIMIT KEEPS", func(u control.AccountUsage) []any {
 				return []any{u.Address, size(u.Bytes), orUnlimited(u.MaxBytes, size), u.Messages,
-					orUnlimited(u.MaxMessages, func(n int64) string { return fmt.Sprint(n) })}
+					orUnlimited(u.MaxMessages, func(n int64) string { return fmt.Sprint(n) }), age(u.Keep)}
 			})
 		})
 	}
 	return cmd
+}
+
+// age is a time as people write it in the settings.
+func age(d conf.Duration) string {
+	text, _ := d.MarshalText() // never fails
+	return string(text)
+}
+
+// keepTime reads a time; "default" is less than none.
+func keepTime(text string) (*time.Duration, error) {
+	if text == "default" {
+		none := time.Duration(-1)
+		return &none, nil
+	}
+	var d conf.Duration
+	err := d.UnmarshalText([]byte(text))
+	keep := d.Std()
+	return &keep, err
 }
 
 // limit reads a limit: "unlimited" is -1, "default" 0.

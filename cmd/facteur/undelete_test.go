@@ -23,6 +23,29 @@ func TestExpireAndUndelete(t *testing.T) {
 	}
 }
 
+func TestMailboxExpunge(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small)
+	accountWith(t, file, "alice@example.org", map[string]string{"1000000000.a.host": "Subject: one\r\n\r\nHello.\r\n"})
+	for _, step := range [][2]string{
+		{"mailbox expunge alice@example.org INBOX", ""}, // nothing is marked
+		{"mailbox expunge alice@example.org INBOX --before 1d", "INBOX    1"},
+		{"mailbox undelete alice@example.org", "INBOX    1"},
+		{"account quota alice@example.org --keep-expunged 0s", "0s"},
+		{"mailbox expunge alice@example.org INBOX --before 0s", "INBOX    1"},
+		{"mailbox undelete alice@example.org", ""},
+		{"account quota alice@example.org --keep-expunged default", "14d"},
+	} {
+		got := good(t, "", append(strings.Fields(step[0]), "-c", file)...)
+		if !strings.Contains(got, step[1]) || step[1] == "" && got != "" {
+			t.Errorf("%s:\n%s", step[0], got)
+		}
+	}
+	if status, _, _ := call(t, "", "mailbox", "expunge", "alice@example.org", "None", "--before", "1d", "-c", file); status != 1 {
+		t.Error("a mailbox that is not there")
+	}
+}
+
 func TestAccountQuota(t *testing.T) {
 	t.Parallel()
 	file := settingsFile(t, small)

@@ -48,7 +48,7 @@ func translate(c *config.Config) (*settings, error) {
 	if s.notices, err = c.NoticeRules(); err != nil {
 		return nil, err
 	}
-	if s.pop3, err = pop3Rules(c.POP3); err != nil {
+	if s.pop3, err = pop3Rules(c); err != nil {
 		return nil, err
 	}
 	for _, topic := range []event.Topic{event.Policy, event.Protocol} {

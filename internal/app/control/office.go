@@ -87,6 +87,8 @@ type Office interface {
 	Undelete(ctx context.Context, u Undelete) ([]Moved, error)
 	// Expire removes what is too old in the mailboxes of an account.
 	Expire(ctx context.Context, n AccountName) ([]Moved, error)
+	// Expunge removes letters of one mailbox, and tells how many.
+	Expunge(ctx context.Context, e Expunge) ([]Moved, error)
 	// SetAllowance says what an account may keep; Usage what it does.
 	SetAllowance(ctx context.Context, n NewAllowance) error
 	Usage(ctx context.Context, n AccountName) (AccountUsage, error)

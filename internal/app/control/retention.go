@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/base/conf"
+	"facteur/internal/mail/imap"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 )
@@ -97,6 +99,49 @@ func (s *Stores) Expire(ctx context.Context, n AccountName) (list []Moved, err e
 	return list, about(n.Address, err)
 }
 
+// Expunge says which letters of a mailbox go.
+type Expunge struct {
+	Address string `json:"address"`
+	Mailbox string `json:"mailbox"`
+	// Before takes those that came into the mailbox so long ago, or longer; nil: those
+	// that are marked \\Deleted.
+	Before *time.Duration `json:"before,omitempty"`
+}
+
+// Expunge implements Office. Letters are kept as if their owner had expunged them.
+func (s *Stores) Expunge(ctx context.Context, e Expunge) (list []Moved, err error) {
+	err = s.withMailboxes(ctx, e.Address, func(a *mailbox.Account, _ directory.Account) error {
+		var n int
+		var err error
+		if e.Before != nil {
+			n, err = a.ExpireAll(ctx, e.Mailbox, time.Now().Add(-*e.Before))
+		} else {
+			n, err = expungeDeleted(ctx, a, e.Mailbox)
+		}
+		if n > 0 {
+			list = []Moved{{e.Mailbox, n}}
+		}
+		return about(e.Mailbox, err)
+	})
+	return list, err
+}
+
+// expungeDeleted is EXPUNGE.
+func expungeDeleted(ctx context.Context, a *mailbox.Account, name string) (int, error) {
+	v, err := a.Select(ctx, name, false)
+	if err != nil {
+		return 0, err
+	}
+	defer v.Close()
+	var uids []uint32
+	for _, l := range v.Letters(imap.Ranges{{From: 1, To: v.Len()}}) {
+		if l.Flags.System&mailbox.Deleted != 0 {
+			uids = append(uids, l.UID)
+		}
+	}
+	return len(uids), v.Expunge(ctx, uids)
+}
+
 // NewAllowance is what an account may keep from now on. nil leaves it as it is.
 type NewAllowance struct {
 	Address string `json:"address"`
@@ -104,6 +149,9 @@ type NewAllowance struct {
 	// Messages is the same for their number.
 	Quota    *int64 `json:"quota,omitempty"`
 	Messages *int64 `json:"messages,omitempty"`
+	// Keep is how long expunged messages are kept; negative: what the domain or the
+	// settings say.
+	Keep *time.Duration `json:"keep_expunged,omitempty"`
 }
 
 // AccountUsage is what an account holds, and may hold; 0: no limit.
@@ -113,6 +161,8 @@ type AccountUsage struct {
 	Messages    int64  `json:"messages"`
 	MaxBytes    int64  `json:"max_bytes"`
 	MaxMessages int64  `json:"max_messages"`
+	// Keep is how long expunged messages are kept.
+	Keep conf.Duration `json:"keep_expunged"`
 }
 
 // SetAllowance implements Office.
@@ -132,6 +182,9 @@ func (s *Stores) SetAllowance(ctx context.Context, n NewAllowance) error {
 	if n.Messages != nil {
 		w.Messages = *n.Messages
 	}
+	if n.Keep != nil {
+		w.Keep = directory.Keep{Set: *n.Keep >= 0, For: max(*n.Keep, 0)}
+	}
 	if err := s.directory.SetAllowance(ctx, who, w); err != nil {
 		return about(n.Address, err)
 	}
@@ -148,7 +201,7 @@ func (s *Stores) Usage(ctx context.Context, n AccountName) (u AccountUsage, err 
 		return u, err
 	}
 	used, err := s.mailboxes.Usage(ctx, s.owner(found))
-	return AccountUsage{found.Address, used.Bytes, used.Messages, found.Quota, found.Messages}, about(n.Address, err)
+	return AccountUsage{found.Address, used.Bytes, used.Messages, found.Quota, found.Messages, conf.Duration(found.Keep)}, about(n.Address, err)
 }
 
 // Undelete implements Office.
@@ -160,6 +213,12 @@ func (c *client) Undelete(ctx context.Context, u Undelete) (list []Moved, err er
 // Expire implements Office.
 func (c *client) Expire(ctx context.Context, n AccountName) (list []Moved, err error) {
 	err = c.call(ctx, "/mailboxes/expire", n, &list)
+	return list, err
+}
+
+// Expunge implements Office.
+func (c *client) Expunge(ctx context.Context, e Expunge) (list []Moved, err error) {
+	err = c.call(ctx, "/mailboxes/expunge", e, &list)
 	return list, err
 }
 

@@ -69,7 +69,7 @@ func (s *session) capa(_ context.Context, c pop3.Command) error {
 
 func (s *session) capabilities() []string {
 	gate, who := s.server.config.Gate, s.applicant()
-	list := []string{"CAPA", "TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"}
+	list := []string{"CAPA", "TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE " + expiry(s.rules.Expire)}
 	if s.rules.LoginDelay > 0 {
 		list = append(list, fmt.Sprintf("LOGIN-DELAY %d", (s.rules.LoginDelay+time.Second-1)/time.Second))
 	}
@@ -86,6 +86,14 @@ func (s *session) capabilities() []string {
 		list = append(list, "SASL "+strings.Join(names, " "))
 	}
 	return list
+}
+
+// expiry is for how many days a client can rely on letters (RFC 2449 §6.7).
+func expiry(d time.Duration) string {
+	if d == 0 {
+		return "NEVER"
+	}
+	return fmt.Sprint(int64(d / (24 * time.Hour)))
 }
 
 // stls ends the session if the client, or somebody in between, sent more than the

@@ -140,10 +140,7 @@ func (d *maildrop) update(ctx context.Context) error {
 		_, err := d.view.Store(ctx, uids, mailbox.FlagsAdd, mailbox.Flags{Keywords: []string{d.rules.Hidden}})
 		return err
 	}
-	if _, err := d.view.Store(ctx, uids, mailbox.FlagsAdd, mailbox.Flags{System: mailbox.Deleted}); err != nil {
-		return err
-	}
-	return d.view.Expunge(ctx, uids)
+	return d.view.Remove(ctx, uids)
 }
 
 // markSeen notes what was read, however the session ends: in one go, since each change

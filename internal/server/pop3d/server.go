@@ -57,6 +57,8 @@ type Rules struct {
 	MarkSeen bool
 	// Shared: several sessions may have a maildrop at a time.
 	Shared bool
+	// Expire is how long letters stay before the server removes them; 0: for ever.
+	Expire time.Duration
 	// LoginDelay is the least time between two log-ins to an account; 0: none.
 	LoginDelay time.Duration
 }

@@ -197,6 +197,22 @@ func (v *View) Expunge(ctx context.Context, uids []uint32) error {
 	return a.remove(ctx, b, doomed)
 }
 
+// Remove expunges the letters of uids, whatever their flags, as far as they are there:
+// all of them or, if it fails, none.
+func (v *View) Remove(ctx context.Context, uids []uint32) error {
+	a, b := v.acct, v.box
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := errors.Join(v.writable(ctx), v.needs(RightDeleteMail|RightExpunge)); err != nil {
+		return err
+	}
+	there := slices.DeleteFunc(ascending(uids), func(uid uint32) bool {
+		_, ok := b.position(uid)
+		return !ok
+	})
+	return a.remove(ctx, b, there)
+}
+
 // remove expunges letters whatever their flags: all of them or none.
 func (a *Account) remove(ctx context.Context, b *box, uids []uint32) error {
 	if len(uids) == 0 {

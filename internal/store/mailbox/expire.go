@@ -47,7 +47,7 @@ func (s *Store) ExpireOld(ctx context.Context, o Owner) (list []Expired, err err
 		if !i.Exists || after == 0 {
 			continue
 		}
-		n, err := a.expireBox(ctx, i.Name, s.now().Add(-after))
+		n, err := a.ExpireAll(ctx, i.Name, s.now().Add(-after))
 		if n > 0 {
 			list = append(list, Expired{i.Name, n})
 		}
@@ -80,7 +80,12 @@ func (o *Owner) expiry(name string) time.Duration {
 	if name == o.Keep.Mailbox {
 		return max(o.Keep.For, time.Second)
 	}
-	for _, r := range o.Expire {
+	return Expiry(o.Expire, name)
+}
+
+// Expiry is what the first rule that matches says of a mailbox; 0: for ever.
+func Expiry(rules []ExpireRule, name string) time.Duration {
+	for _, r := range rules {
 		if (&quota.Rule{Mailbox: r.Mailbox}).Matches(name) {
 			return r.After
 		}
@@ -88,7 +93,9 @@ func (o *Owner) expiry(name string) time.Duration {
 	return 0
 }
 
-func (a *Account) expireBox(ctx context.Context, name string, before time.Time) (sum int, err error) {
+// ExpireAll is Expire for any number of letters, some at a time: after an error those
+// before are gone.
+func (a *Account) ExpireAll(ctx context.Context, name string, before time.Time) (sum int, err error) {
 	for {
 		n, err := a.Expire(ctx, name, before, expireBatch)
 		if sum += n; err != nil || n < expireBatch {
