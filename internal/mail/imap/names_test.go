@@ -59,6 +59,27 @@ func TestPattern(t *testing.T) {
 	}
 }
 
+// TestLongPattern (IMAP-008): what a pattern says does not depend on where it stands in
+// the words of its positions.
+func TestLongPattern(t *testing.T) {
+	for n := range 200 {
+		x := strings.Repeat("x", n)
+		for _, c := range []struct{ pattern, name string }{
+			{"a%b*c", "a-bc"}, {"a%b*c", "a/bc"}, {"%*b%", "ab/bc"}, {"*b%", "a/b/c"}, {"*a*a*a", "aa/aa"}, {"%", "/"}, {"*", ""}, {"ab", "ac"},
+		} {
+			if got, want := NewPattern(x+c.pattern, '/').Match(x+c.name), naive(c.pattern, c.name); got != want {
+				t.Errorf("%d octets, %q on %q: %v", n, c.pattern, c.name, got)
+			}
+		}
+	}
+	if p := NewPattern(strings.Repeat("*a", maxPattern/2), '/'); !p.Match(strings.Repeat("ba", maxPattern/2)) || p.Match(strings.Repeat("b", maxPattern)) {
+		t.Error("the longest pattern")
+	}
+	if NewPattern(strings.Repeat("a", maxPattern+1), '/').Match(strings.Repeat("a", maxPattern+1)) {
+		t.Error("a pattern that is too long")
+	}
+}
+
 // naive is the definition of a pattern, written down.
 func naive(p, name string) bool {
 	if p == "" {

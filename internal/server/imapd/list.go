@@ -169,8 +169,8 @@ func (s *session) sayList(kind, name string, attributes []string) {
 
 // patterns is what LIST asks for, each pattern put behind the reference.
 type patterns struct {
-	exact []imap.Pattern
-	upper []imap.Pattern // for INBOX, which is meant in any case
+	exact []*imap.Pattern
+	upper []*imap.Pattern // for INBOX, which is meant in any case
 }
 
 func (s *session) patterns(reference string, texts []string) (p patterns) {
@@ -189,14 +189,14 @@ func (s *session) patterns(reference string, texts []string) (p patterns) {
 // match says whether a name is covered.
 func (p patterns) match(name string) bool {
 	if name == "INBOX" {
-		return slices.ContainsFunc(p.upper, func(one imap.Pattern) bool { return one.Match(name) })
+		return slices.ContainsFunc(p.upper, func(one *imap.Pattern) bool { return one.Match(name) })
 	}
-	return slices.ContainsFunc(p.exact, func(one imap.Pattern) bool { return one.Match(name) })
+	return slices.ContainsFunc(p.exact, func(one *imap.Pattern) bool { return one.Match(name) })
 }
 
 // begins says whether a name that begins so may be covered.
 func (p patterns) begins(prefix string) bool {
-	return slices.ContainsFunc(p.exact, func(one imap.Pattern) bool { return one.Begins(prefix) })
+	return slices.ContainsFunc(p.exact, func(one *imap.Pattern) bool { return one.Begins(prefix) })
 }
 
 // lsub is the old way to ask for subscriptions (RFC 3501 §6.3.9): a parent that
