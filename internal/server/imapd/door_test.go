@@ -388,7 +388,7 @@ func heap() int64 {
 // FuzzBeforeLogin: whatever a stranger sends, the session ends, answers only
 // lines of IMAP and lets nobody in.
 func FuzzBeforeLogin(f *testing.F) {
-	for _, s := range []string{"a LOGIN x {3}\r\nyyy\r\n", "a AUTHENTICATE PLAIN\r\n=\r\n", "a AUTHENTICATE LOGIN\r\neA==\r\neQ==\r\n",
+	for _, s := range []string{"", "a LOGIN x {3}\r\nyyy\r\n", "a AUTHENTICATE PLAIN\r\n=\r\n", "a AUTHENTICATE LOGIN\r\neA==\r\neQ==\r\n",
 		"a APPEND x {5+}\r\nabcde\r\nb NOOP\r\n", "a STARTTLS\r\nb NOOP\r\n", "a SELECT x\r\nb ID NIL\r\nc CAPABILITY\r\nd LOGOUT\r\n"} {
 		f.Add([]byte(s))
 	}

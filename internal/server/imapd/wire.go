@@ -146,7 +146,7 @@ func (w *wire) hear() (err error) {
 	} else {
 		err = w.linger(func() (err error) { w.early, n, err = w.conn.ReadLate(w.pools.early); return err })
 	}
-	if err == nil {
+	if n > 0 && err == nil { // a wait may end without an octet
 		w.ahead = w.early[:n]
 	}
 	return err
