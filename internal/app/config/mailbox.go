@@ -61,8 +61,9 @@ type Mailbox struct {
 	FullText bool `toml:"full_text"`
 	// How often mailboxes are looked through for what is too old.
 	ExpireInterval conf.Duration `toml:"expire_interval"`
-	// Mailboxes whose old messages are expunged by the server. Dovecot calls this
-	// autoexpunge.
+	// Mailboxes whose old messages are expunged by the server: each [[mailbox.expire]] has
+	// name, which may have "*" and "?" ("Trash", "Lists/*"), and after ("30d"), counted
+	// from when a message came into the mailbox. Dovecot calls this autoexpunge.
 	Expire []Expire `toml:"expire"`
 }
 
