@@ -205,7 +205,8 @@ func (s *session) exchange(x *login.Exchange, initial []string) (r *login.Refusa
 	}
 }
 
-// letIn opens the maildrop.
+// letIn opens the maildrop. Only a log-in that succeeds counts for LOGIN-DELAY: who was
+// told to come back later must not be told then that it is too early.
 func (s *session) letIn(ctx context.Context, method, user string, account directory.Account) error {
 	drops := s.server.config.Maildrops
 	if wait := drops.early(account.Address, s.rules.LoginDelay); wait > 0 {
@@ -226,6 +227,7 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 		}
 		return errAuthLater
 	}
+	drops.count(account.Address, s.rules.LoginDelay)
 	s.user, s.bad = user, 0
 	s.emit(LoggedIn{who: s.who(), Method: method})
 	s.wire.say("+OK Logged in.")

@@ -123,6 +123,21 @@ func TestLock(t *testing.T) {
 		c.want("USER alice", "+OK")
 		c.want("PASS secret", "-ERR [LOGIN-DELAY]")
 	})
+	t.Run("LOGIN-DELAY counts log-ins only", func(t *testing.T) {
+		drops := NewMaildrops()
+		h := open(t, func(c *Config, r *Rules) { c.Maildrops, r.LoginDelay = drops, time.Hour })
+		other := &hold{gone: make(chan struct{})}
+		if !drops.try("alice", other) {
+			t.Fatal("somebody has the maildrop")
+		}
+		c := h.dial(t)
+		c.line()
+		c.want("USER alice", "+OK")
+		c.want("PASS secret", "-ERR [IN-USE]")
+		drops.release("alice", other)
+		c.want("USER alice", "+OK")
+		c.want("PASS secret", "+OK")
+	})
 }
 
 func TestStls(t *testing.T) {

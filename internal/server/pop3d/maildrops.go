@@ -111,23 +111,25 @@ func (m *Maildrops) release(account string, h *hold) {
 	close(h.gone)
 }
 
-// early tells how long an account has to wait for its next log-in; 0: it may come in,
-// which counts.
+// early tells how long an account has to wait for its next log-in; 0: it may come in.
 func (m *Maildrops) early(account string, delay time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return max(delay-time.Since(m.logins[account]), 0)
+}
+
+// count notes a log-in, from which the next one is delayed.
+func (m *Maildrops) count(account string, delay time.Duration) {
 	if delay <= 0 {
-		return 0
+		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if wait := delay - now.Sub(m.logins[account]); wait > 0 {
-		return wait
-	}
 	if len(m.logins) >= maxLogins {
 		m.forget(now.Add(-delay))
 	}
 	m.logins[account] = now
-	return 0
 }
 
 // forget forgets log-ins before a time, and all if these are none.
