@@ -53,7 +53,7 @@ const grace = 10 * time.Second
 type App struct {
 	settings atomic.Pointer[settings]
 	events   event.Sink
-	digest   *bounce.Digest
+	summary  *bounce.Summary
 	writer   *bounce.Writer
 
 	claim      *control.Claim
@@ -103,8 +103,8 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	a.digest = bounce.NewDigest(a.events)
-	a.events = event.Tee(a.events, a.journey, a.digest)
+	a.summary = bounce.NewSummary(a.events)
+	a.events = event.Tee(a.events, a.journey, a.summary)
 	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables()); err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (a *App) connect(c *config.Config) error {
 func (a *App) notices(c *config.Config) *bounce.Writer {
 	w := bounce.New(c.Hostname, nil, a.queue, a.router)
 	w.Configure(func() bounce.Settings { return a.settings.Load().notices })
-	a.digest.Open(w)
+	a.summary.Open(w)
 	a.writer = w
 	a.mailboxes.Quota().OnCrossing(a.crossed)
 	return w
@@ -260,7 +260,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.doors.drain(grace)
 	dismiss()
 	<-delivered
-	a.digest.Close()
+	a.summary.Close()
 	forget()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

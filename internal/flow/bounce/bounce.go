@@ -17,7 +17,7 @@
 // A notice that can't be delivered has nobody to go back to. The postmaster gets it,
 // once, in the same transaction (LOOP-005); what is for the postmaster and can't be
 // delivered ends in the log. Beside that he may have letters about other topics, one a
-// topic and hour at most (Digest).
+// topic and hour at most (Summary).
 package bounce
 
 import (

@@ -302,15 +302,15 @@ func (o *office) letters() (all []string) {
 	return all
 }
 
-// TestDigest: a flood is one letter, and the next comes an hour later.
-func TestDigest(t *testing.T) {
+// TestSummary: a flood is one letter, and the next comes an hour later.
+func TestSummary(t *testing.T) {
 	o := newOffice(t, "postmaster")
 	synctest.Test(t, func(t *testing.T) {
 		o.settings.Topics = map[event.Topic]address.Address{event.Policy: {}}
 		var mu sync.Mutex
 		var letters []string
 		written := func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(letters) }
-		d := NewDigest(event.Discard)
+		d := NewSummary(event.Discard)
 		d.Emit(happened{event.Policy, "too early"})
 		d.write = func(topic event.Topic, g gathered) {
 			mu.Lock()
@@ -343,13 +343,13 @@ func TestDigest(t *testing.T) {
 	})
 }
 
-func TestDigestLetter(t *testing.T) {
+func TestSummaryLetter(t *testing.T) {
 	o := newOffice(t, "postmaster", "late")
 	o.settings.Topics = map[event.Topic]address.Address{event.Delay: parse(t, "late@example.org"), event.Resource: {}}
 	o.settings.Language = "fr"
-	d := NewDigest(event.Discard)
+	d := NewSummary(event.Discard)
 	d.Open(o.Writer)
-	d.Emit(happened{event.Delay, "hostile \x1b[31m\r\nX: y " + strings.Repeat("é", digestLine)})
+	d.Emit(happened{event.Delay, "hostile \x1b[31m\r\nX: y " + strings.Repeat("é", summaryLine)})
 	d.Emit(happened{event.Resource, "no room"})
 	d.Close()
 	all := o.letters()
@@ -381,10 +381,10 @@ func (s story) Detail() []string       { return s.lines }
 
 // A letter has the sessions that the lines are about, as far as there is room, and does
 // not count them.
-func TestDigestDetails(t *testing.T) {
+func TestSummaryDetails(t *testing.T) {
 	o := newOffice(t, "postmaster")
 	o.settings.Topics = map[event.Topic]address.Address{event.Policy: {}}
-	d := NewDigest(event.Discard)
+	d := NewSummary(event.Discard)
 	d.Open(o.Writer)
 	d.Emit(happened{event.Policy, "reject: RCPT"})
 	about := happened{topic: event.Policy}
@@ -405,11 +405,11 @@ func TestDigestDetails(t *testing.T) {
 }
 
 // Where nobody is postmaster, the log says so once a topic and interval.
-func TestDigestForNobody(t *testing.T) {
+func TestSummaryForNobody(t *testing.T) {
 	o := newOffice(t)
 	o.settings.Topics = map[event.Topic]address.Address{event.Policy: {}, event.Delay: parse(t, "late@example.org")}
 	heard := &notes{}
-	d := NewDigest(heard)
+	d := NewSummary(heard)
 	d.Open(o.Writer)
 	for range 3 {
 		d.Emit(happened{event.Policy, "refused"})

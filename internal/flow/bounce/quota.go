@@ -49,7 +49,7 @@ func (w *Writer) TellOwner(ctx context.Context, account string, threshold, perce
 	}
 	s := w.settings()
 	language := s.language(who, nil)
-	letter := dsn.Letter{Host: w.hostname, To: who, Date: now, MessageID: w.messageID(now), Language: language, Sender: digestSender.In(language),
+	letter := dsn.Letter{Host: w.hostname, To: who, Date: now, MessageID: w.messageID(now), Language: language, Sender: summarySender.In(language),
 		Subject: fmt.Sprintf(title.In(language), percent), Text: fmt.Sprintf(text.In(language), percent)}
 	spool := w.queue.Spool()
 	if _, err := spool.Write(dsn.BuildLetter(letter)); err != nil {

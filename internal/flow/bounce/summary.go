@@ -19,18 +19,18 @@ import (
 const (
 	// gather is how long the first event of a topic waits for others.
 	gather = 10 * time.Second
-	// digestLines is how many events a letter quotes, digestLine how much of each, in
+	// summaryLines is how many events a letter quotes, summaryLine how much of each, in
 	// bytes. The others are counted.
-	digestLines, digestLine = 100, 1 << 10
-	// digestDetail is how much a letter has beside them, in bytes.
-	digestDetail = 16 << 10
+	summaryLines, summaryLine = 100, 1 << 10
+	// summaryDetail is how much a letter has beside them, in bytes.
+	summaryDetail = 16 << 10
 )
 
-// Digest is a sink that writes letters to the postmaster about what he wants to hear
+// Summary is a sink that writes letters to the postmaster about what he wants to hear
 // of, as Postfix does for notify_classes: one letter a topic and interval at most, with
 // the lines of the log in it, however much happens. What it has not written yet is lost
 // in a crash: the log has it too.
-type Digest struct {
+type Summary struct {
 	writer atomic.Pointer[Writer]
 	next   event.Sink // hears of what goes wrong
 	// write sends the letter about a topic.
@@ -64,8 +64,8 @@ func (g *gathered) add(e event.Event, now time.Time) {
 		g.addDetail(d.Detail())
 		return
 	}
-	if g.count++; len(g.lines) < digestLines {
-		g.lines = append(g.lines, digestText(e, now))
+	if g.count++; len(g.lines) < summaryLines {
+		g.lines = append(g.lines, summaryText(e, now))
 	}
 }
 
@@ -73,31 +73,31 @@ func (g *gathered) add(e event.Event, now time.Time) {
 func (g *gathered) addDetail(lines []string) {
 	text := ""
 	for _, line := range lines {
-		text += "  " + event.Clean(line, digestLine) + "\n"
+		text += "  " + event.Clean(line, summaryLine) + "\n"
 	}
-	if g.size+len(text) > digestDetail {
+	if g.size+len(text) > summaryDetail {
 		g.more++
 		return
 	}
 	g.details, g.size = append(g.details, text), g.size+len(text)
 }
 
-// NewDigest makes a Digest, which tells next what it can't write down. It forgets what
+// NewSummary makes a Summary, which tells next what it can't write down. It forgets what
 // it is told until it has a Writer.
-func NewDigest(next event.Sink) *Digest {
-	d := &Digest{next: next, topics: map[event.Topic]*pending{}}
-	d.write = d.tell
-	return d
+func NewSummary(next event.Sink) *Summary {
+	m := &Summary{next: next, topics: map[event.Topic]*pending{}}
+	m.write = m.tell
+	return m
 }
 
 // Open lets it write its letters.
-func (d *Digest) Open(w *Writer) { d.writer.Store(w) }
+func (m *Summary) Open(w *Writer) { m.writer.Store(w) }
 
 // Emit implements event.Sink: events of a topic that somebody wants to hear of are
 // kept. It does not pass them on.
-func (d *Digest) Emit(e event.Event) {
+func (m *Summary) Emit(e event.Event) {
 	topical, ok := e.(event.Topical)
-	w := d.writer.Load()
+	w := m.writer.Load()
 	if !ok || w == nil {
 		return
 	}
@@ -107,79 +107,79 @@ func (d *Digest) Emit(e event.Event) {
 	}
 	s := w.settings()
 	if _, wanted := s.Topics[topic]; wanted {
-		d.keep(topic, e, s.interval(), time.Now())
+		m.keep(topic, e, s.interval(), time.Now())
 	}
 }
 
 // keep writes an event down, and sees that a letter is written in time.
-func (d *Digest) keep(topic event.Topic, e event.Event, interval time.Duration, now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
+func (m *Summary) keep(topic event.Topic, e event.Event, interval time.Duration, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
 		return
 	}
-	p := d.topics[topic]
+	p := m.topics[topic]
 	if p == nil {
 		p = &pending{}
-		d.topics[topic] = p
+		m.topics[topic] = p
 	}
 	p.add(e, now)
 	if p.timer == nil {
 		wait := max(gather, p.sent.Add(interval).Sub(now))
-		d.busy.Add(1)
-		p.timer = time.AfterFunc(wait, func() { d.flush(topic) })
+		m.busy.Add(1)
+		p.timer = time.AfterFunc(wait, func() { m.flush(topic) })
 	}
 }
 
-// digestText is an event as the log has it.
-func digestText(e event.Event, now time.Time) string {
+// summaryText is an event as the log has it.
+func summaryText(e event.Event, now time.Time) string {
 	program, text := e.Line()
 	if text == "" {
 		program, text = "facteur", fmt.Sprint(e.Record())
 	}
-	return now.Format(time.DateTime) + " " + program + ": " + event.Clean(text, digestLine)
+	return now.Format(time.DateTime) + " " + program + ": " + event.Clean(text, summaryLine)
 }
 
 // flush sends what has gathered about a topic.
-func (d *Digest) flush(topic event.Topic) {
-	defer d.busy.Done()
-	d.mu.Lock()
-	p := d.topics[topic]
+func (m *Summary) flush(topic event.Topic) {
+	defer m.busy.Done()
+	m.mu.Lock()
+	p := m.topics[topic]
 	g := p.gathered
 	p.gathered, p.timer, p.sent = gathered{}, nil, time.Now()
-	d.mu.Unlock()
-	d.write(topic, g)
+	m.mu.Unlock()
+	m.write(topic, g)
 }
 
 // tell puts the letter into the queue. Where nobody reads it, the log says so instead: as
 // often as there would be a letter.
-func (d *Digest) tell(topic event.Topic, g gathered) {
-	if err := d.writer.Load().tellPostmaster(context.Background(), topic, g, time.Now()); err != nil {
-		d.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
+func (m *Summary) tell(topic event.Topic, g gathered) {
+	if err := m.writer.Load().tellPostmaster(context.Background(), topic, g, time.Now()); err != nil {
+		m.next.Emit(event.Note{Severity: slog.LevelWarn, Program: "postfix/bounce",
 			Text: fmt.Sprintf("a letter to the postmaster about %s (%d events) could not be written: %v", topic, g.count, err)})
 	}
 }
 
 // Close writes what is left, and takes no more.
-func (d *Digest) Close() {
-	d.mu.Lock()
-	d.closed = true
+func (m *Summary) Close() {
+	m.mu.Lock()
+	m.closed = true
 	var left []event.Topic
-	for topic, p := range d.topics {
+	for topic, p := range m.topics {
 		if p.timer != nil && p.timer.Stop() {
 			left = append(left, topic)
 		}
 	}
-	d.mu.Unlock()
+	m.mu.Unlock()
 	slices.Sort(left)
 	for _, topic := range left {
-		d.flush(topic)
+		m.flush(topic)
 	}
-	d.busy.Wait()
+	m.busy.Wait()
 }
 
-// digestWords are what a letter to the postmaster says.
-var digestWords = map[event.Topic]refusal.Text{
+// summaryWords are what a letter to the postmaster says.
+var summaryWords = map[event.Topic]refusal.Text{
 	event.Resource:     {En: "The server has run out of something that it needs: room on the disk, memory or open files.", Fr: "Le serveur manque d’une ressource : place sur le disque, mémoire ou fichiers ouverts."},
 	event.Software:     {En: "Something failed in the server itself.", Fr: "Quelque chose a échoué dans le serveur lui-même."},
 	event.Bounce:       {En: "Messages could not be delivered; their senders were told.", Fr: "Des messages n’ont pas pu être remis ; leurs expéditeurs en sont avertis."},
@@ -191,18 +191,18 @@ var digestWords = map[event.Topic]refusal.Text{
 }
 
 var (
-	digestCount    = refusal.Text{En: "How often it happened: %d. From the log:", Fr: "Nombre de fois : %d. Extrait du journal :"}
-	digestEnd      = refusal.Text{En: "The log has it all. A letter about this comes every %d min at most.", Fr: "Le journal contient tout. Une lettre à ce sujet vient au plus toutes les %d min."}
-	digestSessions = refusal.Text{En: "What was said (In: by the client, Out: by this server):", Fr: "Ce qui s’est dit (In : par le client, Out : par ce serveur) :"}
-	digestMore     = refusal.Text{En: "Further sessions, for which there was no room: %d.", Fr: "Autres sessions, faute de place : %d."}
-	digestTitle    = refusal.Text{En: "%s: notice for the postmaster: %s", Fr: "%s : avis à l’administrateur : %s"}
-	digestSender   = refusal.Text{En: "Mail delivery system", Fr: "Service de courrier"}
+	summaryCount    = refusal.Text{En: "How often it happened: %d. From the log:", Fr: "Nombre de fois : %d. Extrait du journal :"}
+	summaryEnd      = refusal.Text{En: "The log has it all. A letter about this comes every %d min at most.", Fr: "Le journal contient tout. Une lettre à ce sujet vient au plus toutes les %d min."}
+	summarySessions = refusal.Text{En: "What was said (In: by the client, Out: by this server):", Fr: "Ce qui s’est dit (In : par le client, Out : par ce serveur) :"}
+	summaryMore     = refusal.Text{En: "Further sessions, for which there was no room: %d.", Fr: "Autres sessions, faute de place : %d."}
+	summaryTitle    = refusal.Text{En: "%s: notice for the postmaster: %s", Fr: "%s : avis à l’administrateur : %s"}
+	summarySender   = refusal.Text{En: "Mail delivery system", Fr: "Service de courrier"}
 )
 
 // print writes it into a letter.
 func (g *gathered) print(b *strings.Builder, language string) {
 	if g.count > 0 {
-		fmt.Fprintf(b, digestCount.In(language)+"\n\n", g.count)
+		fmt.Fprintf(b, summaryCount.In(language)+"\n\n", g.count)
 	}
 	for _, line := range g.lines {
 		b.WriteString("  " + line + "\n")
@@ -211,10 +211,10 @@ func (g *gathered) print(b *strings.Builder, language string) {
 		b.WriteString("\n")
 	}
 	if len(g.details) > 0 {
-		b.WriteString(digestSessions.In(language) + "\n\n" + strings.Join(g.details, "\n") + "\n")
+		b.WriteString(summarySessions.In(language) + "\n\n" + strings.Join(g.details, "\n") + "\n")
 	}
 	if g.more > 0 {
-		fmt.Fprintf(b, digestMore.In(language)+"\n\n", g.more)
+		fmt.Fprintf(b, summaryMore.In(language)+"\n\n", g.more)
 	}
 }
 
@@ -231,11 +231,11 @@ func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, g gather
 	}
 	language := s.language(to.Address, nil)
 	var b strings.Builder
-	b.WriteString(digestWords[topic].In(language) + "\n\n")
+	b.WriteString(summaryWords[topic].In(language) + "\n\n")
 	g.print(&b, language)
-	fmt.Fprintf(&b, digestEnd.In(language)+"\n", int(s.interval().Minutes()))
-	letter := dsn.Letter{Host: w.hostname, To: to.Address, Date: now, MessageID: w.messageID(now), Language: language, Sender: digestSender.In(language),
-		Subject: fmt.Sprintf(digestTitle.In(language), w.hostname, topic), Text: b.String()}
+	fmt.Fprintf(&b, summaryEnd.In(language)+"\n", int(s.interval().Minutes()))
+	letter := dsn.Letter{Host: w.hostname, To: to.Address, Date: now, MessageID: w.messageID(now), Language: language, Sender: summarySender.In(language),
+		Subject: fmt.Sprintf(summaryTitle.In(language), w.hostname, topic), Text: b.String()}
 	spool := w.queue.Spool()
 	if _, err := spool.Write(dsn.BuildLetter(letter)); err != nil {
 		spool.Discard()
