@@ -36,7 +36,7 @@ var capabilityRFCs = map[string]map[string][]int{
 		"UTF8=ACCEPT": {6855}, "WITHIN": {5032}, "SNIPPET=FUZZY": nil,
 	},
 	"POP3": {
-		"AUTH-RESP-CODE": {3206}, "EXPIRE": {2449}, "IMPLEMENTATION": {2449}, "LANG": {6856}, "LOGIN-DELAY": {2449}, "PIPELINING": {2449},
+		"AUTH-RESP-CODE": {3206}, "CAPA": {2449}, "EXPIRE": {2449}, "IMPLEMENTATION": {2449}, "LANG": {6856}, "LOGIN-DELAY": {2449}, "PIPELINING": {2449},
 		"RESP-CODES": {2449}, "SASL": {5034}, "STLS": {2595}, "TOP": {1939, 2449}, "UIDL": {1939, 2449}, "USER": {1939, 2449}, "UTF8": {6856},
 	},
 	"SMTP": {
@@ -57,8 +57,9 @@ var capabilityRFCs = map[string]map[string][]int{
 var notOffered = map[string]string{
 	"IMAP APPENDLIMIT": "one limit for all mailboxes is told", "IMAP LITERAL-": "LITERAL+ is more", "IMAP LOGINDISABLED": "clients of this machine may log in without TLS",
 	"IMAP I18NLEVEL=2": "one collation", "POP3 EXPIRE": "letters are kept", "POP3 LOGIN-DELAY": "nobody waits",
-	"IMAP SAVELIMIT=": "one limit for all commands",
-	"SASL EXTERNAL":   "no certificates of clients here", "SASL OAUTHBEARER": "no server that introspects tokens here",
+	"IMAP SAVELIMIT=": "one limit for all commands", "IMAP METADATA-SERVER": "METADATA is more",
+	"IMAP QUOTA=RES-MAILBOX": "mailboxes are not counted", "IMAP QUOTA=RES-ANNOTATION-STORAGE": "annotations are not counted",
+	"SASL EXTERNAL": "no certificates of clients here", "SASL OAUTHBEARER": "no server that introspects tokens here",
 	"SMTP HELP": "a command that needs no keyword", "SMTP VRFY": "a command that needs no keyword",
 }
 
@@ -128,7 +129,8 @@ func TestCapabilitiesAndRFCs(t *testing.T) {
 func offeredByFacteur(t *testing.T) map[string]bool {
 	t.Helper()
 	setup := Setup{Accounts: []string{alice}, Services: []string{"smtp", "submission", "lmtp", "imap"},
-		Config: "\n[submission]\nmaximal_hold_time = \"1d\"\n\n[auth]\n" + allMechanisms}
+		Config: "\n[submission]\nmaximal_hold_time = \"1d\"\n\n[auth]\n" + allMechanisms +
+			fmt.Sprintf("\n[mailbox]\nquota_admins = [%q]\n", alice)}
 	pop3 := Serves("pop3")
 	if pop3 {
 		setup.Services = append(setup.Services, "pop3")

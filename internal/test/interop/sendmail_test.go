@@ -34,15 +34,26 @@ func localPost(t *testing.T, config string) (f *Facteur, sendmail string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "facteur"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, filepath.Join(dir, "facteur"), program)
 	for _, name := range []string{"sendmail", "mailq"} {
 		if err := os.Symlink("facteur", filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return f, filepath.Join(dir, "sendmail")
+}
+
+// writeProgram writes a file to be executed. Meanwhile no other test forks: its child would
+// have the file open for writing until it executes something itself, and whoever runs the
+// program before that is told "Text file busy".
+func writeProgram(t *testing.T, path string, program []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, program, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func socketOf(f *Facteur) []string { return []string{"FACTEUR_SENDMAIL_SOCKET=" + f.Socket()} }
