@@ -173,6 +173,7 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 		err = a.adopt(ctx, path, known)
 		if err == nil {
 			a.left = nil
+			a.leap()
 			return known, nil
 		}
 		if !errors.Is(err, errCorrupt) {
@@ -191,6 +192,26 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	// A run that did not end may have given numbers up to what it had reserved.
 	a.validity = max(a.validity, a.state.Validity)
 	return known, nil
+}
+
+// uncleanGap is how many UIDs and MODSEQs are passed over in each mailbox after a run
+// that did not end. Its last transactions may be missing (somebody removed
+// index.db-wal, or put back a copy of index.db from the same run): the UIDs that they
+// gave must not be given to other letters (INV-10), and no change of ours may have a
+// MODSEQ that a client was told already (INV-11).
+const uncleanGap = 1 << 16
+
+// leap leaves the gap. It is written with the next change of the mailbox or at the
+// end of the run; a run that does not get so far has given no UID.
+func (a *Account) leap() {
+	if !a.state.Open {
+		return
+	}
+	for _, b := range a.boxes {
+		if b.uidNext > 1 && b.uidNext < maxUID-uncleanGap {
+			b.uidNext, b.modSeq, b.unsaved = b.uidNext+uncleanGap, b.modSeq+uncleanGap, true
+		}
+	}
 }
 
 func cmpErr(a, b error) error {

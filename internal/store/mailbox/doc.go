@@ -109,6 +109,10 @@
 //
 // # What a crash leaves
 //
+// After a run that did not end 65,536 UIDs and MODSEQs are passed over in each mailbox: of its last
+// transactions some may be missing, if somebody removed index.db-wal or put back a
+// copy of index.db, and what they gave must not be given again.
+//
 //   - Append: the letter whole, or nothing but a file in tmp/. Several at once
 //     (Stage, Commit): all or none; so with Replace.
 //   - Store: some letters with new flags, some with the old; after a power cut
