@@ -52,6 +52,15 @@ func (s *Settings) parse(wire string) (n name, ok bool) {
 	return n, ok
 }
 
+// reserved tells whether a name lies where others' or public mailboxes stand, or would
+// if there were any: an own mailbox that was made there could not be reached any
+// more from the day that there are. Those that exist are served until then.
+func (s *Settings) reserved(wire string) bool {
+	_, users := s.below(wire, s.Users)
+	_, public := s.below(wire, s.Public)
+	return users || public
+}
+
 // below takes the prefix of a namespace off.
 func (s *Settings) below(wire, prefix string) (string, bool) {
 	if prefix == "" {

@@ -284,6 +284,8 @@ func (s *Space) toCreate(ctx context.Context, wire string) (*Place, error) {
 	switch {
 	case errors.Is(err, mailbox.ErrNoMailbox):
 		return nil, mailbox.ErrBadName // no account, or none that lets the user in
+	case err == nil && p.Own() && s.settings.reserved(wire):
+		return nil, mailbox.ErrBadName
 	case err != nil || p.Own():
 		return p, err
 	}

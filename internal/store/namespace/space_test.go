@@ -211,3 +211,23 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+// TestReserved: nobody makes a mailbox of his own where public ones or others' may
+// stand one day: it could not be reached any more (IMAP-008).
+func TestReserved(t *testing.T) {
+	alice := newTown(t, usual()).user("alice")
+	if err := alice.Create(t.Context(), "Work"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Public/New", "Users/x/y", "Users/nobody"} {
+		if err := alice.Create(t.Context(), name); err != mailbox.ErrBadName {
+			t.Errorf("CREATE %s: %v", name, err)
+		}
+		if err := alice.Rename(t.Context(), "Work", name); err != mailbox.ErrBadName {
+			t.Errorf("RENAME to %s: %v", name, err)
+		}
+	}
+	if err := alice.Create(t.Context(), "Publicity"); err != nil {
+		t.Error(err)
+	}
+}
