@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/maildir"
 	"facteur/internal/store/namespace"
 )
 
@@ -244,6 +247,12 @@ func TestImplicitTLSAndIdleDeadline(t *testing.T) {
 	}
 }
 
+// sqliteError is an error with a code, as SQLite's have them.
+type sqliteError int
+
+func (e sqliteError) Error() string { return fmt.Sprint("SQLite says ", int(e)) }
+func (e sqliteError) Code() int     { return int(e) }
+
 // TestExplain is the table of errors and answers.
 func TestExplain(t *testing.T) {
 	rec := &recorder{}
@@ -260,6 +269,12 @@ func TestExplain(t *testing.T) {
 		{"CREATE", fmt.Errorf("x: %w", mailbox.ErrExists), "NO [ALREADYEXISTS]"}, {"CREATE", mailbox.ErrBadName, "NO [CANNOT]"},
 		{"APPEND", mailbox.ErrOverQuota, "NO [OVERQUOTA]"}, {"CREATE", mailbox.ErrLimit, "NO [LIMIT]"},
 		{"STORE", mailbox.ErrReadOnly, "NO [NOPERM]"}, {"FETCH", mailbox.ErrGone, "NO [EXPUNGEISSUED]"},
+		{"APPEND", &fs.PathError{Op: "write", Path: "/var/lib/secret", Err: syscall.ENOSPC}, "NO [OVERQUOTA] Not enough disk space"},
+		{"COPY", fmt.Errorf("x: %w", syscall.EDQUOT), "NO [OVERQUOTA] Not enough disk space"},
+		{"STORE", sqliteError(13), "NO [OVERQUOTA] Not enough disk space"}, {"SELECT", sqliteError(4874), "NO [OVERQUOTA] Not enough disk space"},
+		{"STORE", sqliteError(5), "NO [INUSE]"}, {"STORE", sqliteError(5 | 2<<8), "NO [INUSE]"},
+		{"STORE", sqliteError(11), "NO [CORRUPTION]"}, {"SELECT", sqliteError(26), "NO [CORRUPTION]"}, {"STORE", sqliteError(10), "NO [UNAVAILABLE]"},
+		{"FETCH", fmt.Errorf("/var/lib/secret: %w", maildir.ErrDamaged), "NO [CORRUPTION]"},
 		{"FETCH", errors.New("/var/lib/secret: i/o error"), "NO [UNAVAILABLE] Something went wrong here; ask about session "},
 	} {
 		s := newSession(h, newWire(listen.NewConn(there), h.pools))
@@ -267,8 +282,11 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s %v: %q", c.command, c.err, got)
 		}
 	}
-	if all := rec.all(); !strings.Contains(all, "Error: FETCH: /var/lib/secret: i/o error") {
-		t.Error("the details are not in the log:", all)
+	for _, want := range []string{"Error: FETCH: /var/lib/secret: i/o error", "Error: APPEND: write /var/lib/secret: no space left on device",
+		"Error: STORE: SQLite says 13", "Error: STORE: SQLite says 5", "Error: FETCH: /var/lib/secret: the letter's file is damaged"} {
+		if all := rec.all(); !strings.Contains(all, want) {
+			t.Errorf("%q is not in the log: %s", want, all)
+		}
 	}
 }
 

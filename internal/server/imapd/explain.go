@@ -38,6 +38,9 @@ func (s *session) explain(command string, err error) string {
 	if !ended(err) && !errors.Is(err, context.Canceled) {
 		s.emit(Failed{who: s.who(), Command: command, Err: err})
 	}
+	if text, known := s.fault(err); known {
+		return "NO " + text
+	}
 	return "NO [UNAVAILABLE] Something went wrong here; ask about session " + s.id
 }
 
@@ -64,6 +67,20 @@ func storeError(command string, err error) (text string, known bool) {
 		return "[NONEXISTENT] Mailbox is gone", true
 	case errors.Is(err, mailbox.ErrLimit):
 		return "[LIMIT] Limit reached", true
+	}
+	return "", false
+}
+
+// fault is what is said of faults of ours that a client can make something of. The log
+// has them too.
+func (s *session) fault(err error) (text string, known bool) {
+	switch {
+	case mailbox.IsFull(err):
+		return "[OVERQUOTA] Not enough disk space", true
+	case mailbox.IsLocked(err):
+		return "[INUSE] Timeout while waiting for lock", true
+	case mailbox.IsDamaged(err):
+		return "[CORRUPTION] Something that is stored here is damaged; ask about session " + s.id, true
 	}
 	return "", false
 }

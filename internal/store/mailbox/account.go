@@ -250,12 +250,9 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 // corruptIf makes errCorrupt of what SQLite says about a bad file. An error of
 // the disk or of permissions stays what it is: the index may be good.
 func corruptIf(err error) error {
-	var e interface{ Code() int }
-	if errors.As(err, &e) {
-		switch e.Code() & 0xff {
-		case 1, 11, 26: // SQLITE_ERROR (tables are missing), _CORRUPT, _NOTADB
-			return fmt.Errorf("%w: %w", errCorrupt, err)
-		}
+	switch sqliteCode(err) & 0xff {
+	case sqliteError /* tables are missing */, sqliteCorrupt, sqliteNotADatabase:
+		return fmt.Errorf("%w: %w", errCorrupt, err)
 	}
 	return err
 }
@@ -483,12 +480,8 @@ func (a *Account) ready(ctx context.Context) error {
 // suspect looks for SQLite's word that the index is damaged in its structure, which
 // mend can't repair.
 func (a *Account) suspect(err error) {
-	var e interface{ Code() int }
-	if !errors.As(err, &e) {
-		return
-	}
-	switch e.Code() & 0xff {
-	case 11, 26: // SQLITE_CORRUPT, _NOTADB
+	switch sqliteCode(err) & 0xff {
+	case sqliteCorrupt, sqliteNotADatabase:
 		a.broken.Store(true)
 	}
 }

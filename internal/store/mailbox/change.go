@@ -234,7 +234,7 @@ func (a *Account) expunge(ctx context.Context, c *change, b *box, uids []uint32)
 		return a.destroy(ctx, c, b, uids)
 	}
 	err := a.keep(ctx, c, b, uids)
-	if !full(err) && !errors.Is(err, ErrLimit) {
+	if !IsFull(err) && !errors.Is(err, ErrLimit) {
 		return err
 	}
 	a.warn("expunged letters are not kept: " + err.Error())

@@ -85,7 +85,7 @@ func TestAFullDiskIsNoCorruptIndex(t *testing.T) {
 	must(t, f.store.Close())
 	fill()
 	f.store = newStore(vfs.OS{})
-	if _, err := f.store.Open(bg, f.owner); !full(err) {
+	if _, err := f.store.Open(bg, f.owner); !IsFull(err) {
 		t.Errorf("FLT-006: %v", err)
 	}
 	must(t, os.Remove(filepath.Join(dir, "ballast")))

@@ -175,7 +175,7 @@ func (a *Account) makeRoom(ctx context.Context, c *change, target *box, size int
 // withoutRoom tells a rename that a full disk has no room for. What was expunged is
 // then not kept: its owner must be able to make room.
 func withoutRoom(t todo, err error) bool {
-	return strings.Contains(path.Base(t.target), originField) && full(err)
+	return strings.Contains(path.Base(t.target), originField) && IsFull(err)
 }
 
 // Kept is a letter in the mailbox of retention.

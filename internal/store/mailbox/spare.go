@@ -2,7 +2,6 @@ package mailbox
 
 import (
 	"crypto/rand"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -95,24 +94,8 @@ func (s *spare) close() {
 // inNeed runs what may find the disk full, and again with the room that was kept.
 func (s *spare) inNeed(fn func() error) error {
 	err := fn()
-	if full(err) && s.giveUp() {
+	if IsFull(err) && s.giveUp() {
 		err = fn()
 	}
 	return err
 }
-
-// full tells the error of a disk, or of a user's share of it, that has no room.
-func full(err error) bool {
-	var e interface{ Code() int }
-	if errors.As(err, &e) {
-		return e.Code() == sqliteFull || e.Code() == sqliteNoSharedMemory
-	}
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// What SQLite says of a full disk: SQLITE_FULL and, when it opens a database,
-// SQLITE_IOERR_SHMSIZE.
-const (
-	sqliteFull           = 13
-	sqliteNoSharedMemory = 4874
-)

@@ -46,6 +46,10 @@ const small = stride / 2
 
 var rooms = sync.Pool{New: func() any { return new(room) }}
 
+// ErrDamaged is a letter that can't be read as it was stored: its name belongs to what
+// is no regular file, or the file has become shorter while it was open.
+var ErrDamaged = errors.New("the letter's file is damaged")
+
 // OpenLetter opens a letter's file. If its name says that S and W are equal and
 // the file has that size, it is read as it is. Else its bare LFs have to be found:
 // a small one is read into memory, a large one is gone through once.
@@ -68,7 +72,7 @@ func (l *Letter) prepare(n Name) error {
 		return err
 	}
 	if !info.Mode.IsRegular() {
-		return fs.ErrInvalid
+		return ErrDamaged
 	}
 	if n.Size == info.Size && n.VSize == n.Size {
 		l.raw, l.size = true, n.Size
@@ -214,7 +218,7 @@ func (l *Letter) readAt(p []byte, off int64, from *point) (int, error) {
 		err = nil
 	}
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF // the file shrank under us
+		err = ErrDamaged // the file shrank under us
 	}
 	if err == nil && short {
 		err = io.EOF

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -466,5 +468,29 @@ func TestLandWithoutMaildir(t *testing.T) {
 	}
 	if ok, _ := d.Staged("x"); ok {
 		t.Fatal("left behind")
+	}
+}
+
+// TestDamaged: what is not a letter, or no longer all of one, is told as such, not as
+// the end of something.
+func TestDamaged(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := OpenLetter(vfs.OS{}, dir); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a directory: %v", err)
+	}
+	name := filepath.Join(dir, "1.a.b,S=6,W=6")
+	if err := os.WriteFile(name, []byte("text\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := OpenLetter(vfs.OS{}, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.Truncate(name, 3); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(l); !errors.Is(err, ErrDamaged) || errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%q, %v", text, err)
 	}
 }
