@@ -104,6 +104,19 @@ func TestLock(t *testing.T) {
 			t.Error(l)
 		}
 	})
+	t.Run("POP-002 the session before is just ending", func(t *testing.T) {
+		drops := NewMaildrops()
+		h := open(t, func(c *Config, _ *Rules) { c.Maildrops = drops })
+		ending := &hold{gone: make(chan struct{})}
+		if !drops.try("alice", ending) {
+			t.Fatal("somebody has the maildrop")
+		}
+		c := h.dial(t)
+		c.line()
+		c.want("USER alice", "+OK")
+		time.AfterFunc(100*time.Millisecond, func() { drops.release("alice", ending) })
+		c.want("PASS secret", "+OK")
+	})
 	t.Run("POP-002 off", func(t *testing.T) {
 		h := open(t, func(_ *Config, r *Rules) { r.Shared = true })
 		h.fill(t, letter)

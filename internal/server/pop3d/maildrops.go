@@ -24,8 +24,9 @@ type hold struct {
 }
 
 // The lease of a lock: a session that waited so long for its client gives it up when
-// another one asks; it gets some time to do so. Many clients come back at once after a
-// broken connection that the server knows nothing of.
+// another one asks: of a broken connection the server may know nothing. It gets some time
+// to do so, as does any other that may be ending: many clients come back at once, while
+// the session that they dropped is still being closed.
 const (
 	lease      = time.Minute
 	giveUpTime = 2 * time.Second
@@ -39,28 +40,34 @@ func NewMaildrops() *Maildrops {
 	return &Maildrops{held: map[string]*hold{}, logins: map[string]time.Time{}}
 }
 
-// take takes the maildrop of an account; nil: somebody has it.
+// take takes the maildrop of an account; nil: somebody has it, and for longer than
+// giveUpTime.
 func (m *Maildrops) take(ctx context.Context, account string, c *listen.Conn) *hold {
 	mine := &hold{conn: c, gone: make(chan struct{})}
 	if m.try(account, mine) {
 		return mine
 	}
-	other := m.expired(account)
-	if other == nil {
-		return nil
-	}
-	other.conn.Nudge()
-	patience := time.NewTimer(giveUpTime)
-	defer patience.Stop()
-	select {
-	case <-other.gone:
-	case <-patience.C:
-	case <-ctx.Done():
+	if other, expired := m.holder(account); other != nil {
+		if expired {
+			other.conn.Nudge()
+		}
+		other.await(ctx)
 	}
 	if m.try(account, mine) {
 		return mine
 	}
 	return nil
+}
+
+// await waits for the end of a hold, for giveUpTime at most.
+func (h *hold) await(ctx context.Context) {
+	patience := time.NewTimer(giveUpTime)
+	defer patience.Stop()
+	select {
+	case <-h.gone:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
 }
 
 func (m *Maildrops) try(account string, h *hold) bool {
@@ -73,16 +80,13 @@ func (m *Maildrops) try(account string, h *hold) bool {
 	return true
 }
 
-// expired is the session that has a maildrop and has been silent for longer than its
-// lease; nil if it has not.
-func (m *Maildrops) expired(account string) *hold {
+// holder is the session that has a maildrop, or nil, and whether it has been silent for
+// longer than its lease.
+func (m *Maildrops) holder(account string) (h *hold, expired bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := m.held[account]
-	if h == nil || h.quiet.IsZero() || time.Since(h.quiet) < lease {
-		return nil
-	}
-	return h
+	h = m.held[account]
+	return h, h != nil && !h.quiet.IsZero() && time.Since(h.quiet) >= lease
 }
 
 // waits notes that a session waits for its client from now on, or no longer.
