@@ -8,6 +8,7 @@ import (
 	"facteur/internal/flow/login"
 	"facteur/internal/mail/imap"
 	"facteur/internal/mail/sasl"
+	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 )
 
@@ -143,7 +144,7 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 	if err := s.wire.conn.Known(account.Address); err != nil {
 		attempt := s.who()
 		attempt.User = user
-		s.emit(AuthFailed{who: attempt, Method: method, Why: err})
+		s.emit(listen.AuthFailed{Who: attempt, Method: method, Why: err})
 		return "", errCrowd
 	}
 	box, err := s.server.config.Open(ctx, account)
@@ -154,7 +155,7 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 	s.wire.loginBy = time.Time{}
 	s.wire.conn.KeepAlive()
 	s.dec.SetLimits(imap.AfterLogin())
-	s.emit(LoggedIn{who: s.who(), Method: method})
+	s.emit(listen.LoggedIn{Who: s.who(), Method: method})
 	return "[CAPABILITY " + s.capabilities() + "] Logged in", nil
 }
 
@@ -164,7 +165,7 @@ func (s *session) refused(method string, r *login.Refusal) error {
 	attempt := s.who()
 	attempt.User = r.User
 	if r.Told || r.Reason == login.Wrong || r.Reason == login.Binding {
-		s.emit(AuthFailed{who: attempt, Method: method})
+		s.emit(listen.AuthFailed{Who: attempt, Method: method})
 		s.failures = authFailures{s.failures.count + 1, r.User, method}
 		if s.failures.count >= maxAuthFailures && s.over == nil {
 			s.over = errTooManyFailures
@@ -172,7 +173,7 @@ func (s *session) refused(method string, r *login.Refusal) error {
 	}
 	switch r.Reason {
 	case login.Later, login.Limited:
-		s.emit(AuthFailed{who: attempt, Method: method, Why: r})
+		s.emit(listen.AuthFailed{Who: attempt, Method: method, Why: r})
 	case login.Canceled:
 		return &imap.SyntaxError{Text: "AUTHENTICATE: " + sasl.ErrCanceled.Error()}
 	case login.Malformed:

@@ -59,7 +59,7 @@ func (s *session) capability(context.Context, imap.Command) (string, error) {
 func (s *session) identify(_ context.Context, c imap.Command) (string, error) {
 	if fields, told := c.Args.(imap.ID); told && len(fields) > 0 && !s.identified {
 		s.identified = true // once: nobody fills our log with it
-		s.emit(Identified{who: s.who(), Fields: fields})
+		s.emit(Identified{Who: s.who(), Fields: fields})
 	}
 	s.enc.Raw(`* ID ("name" "facteur" "version" `)
 	s.enc.NString(s.server.config.Version)

@@ -291,19 +291,19 @@ func TestExplain(t *testing.T) {
 }
 
 func TestLogLines(t *testing.T) {
-	w := who{"a>, rip=1.2.3.4\r\n<b", listen.Guest{Remote: "192.0.2.1", Local: "192.0.2.2", TLS: true, Session: "S"}}
+	w := listen.Who{Service: "imap", User: "a>, rip=1.2.3.4\r\n<b", Guest: listen.Guest{Remote: "192.0.2.1", Local: "192.0.2.2", TLS: true, Session: "S"}}
 	pid := os.Getpid()
-	_, got := LoggedIn{who: w, Method: "PLAIN"}.Line()
+	_, got := listen.LoggedIn{Who: w, Method: "PLAIN"}.Line()
 	if want := fmt.Sprintf("imap-login: Login: user=<a?, rip=1.2.3.4???b>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, mpid=%d, TLS, session=<S>", pid); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 	w.User = "alice"
-	_, got = LoggedOut{who: w, In: 261, Out: 41432, Err: errLogout}.Line()
+	_, got = LoggedOut{Who: w, In: 261, Out: 41432, Err: errLogout}.Line()
 	const more = " deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0"
 	if want := fmt.Sprintf("imap(alice)<%d><S>: Disconnected: Logged out in=261 out=41432", pid) + more; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
-	_, got = LoggedOut{who: w, In: 1, Out: 2, Err: io.EOF}.Line()
+	_, got = LoggedOut{Who: w, In: 1, Out: 2, Err: io.EOF}.Line()
 	if want := fmt.Sprintf("imap(alice)<%d><S>: Disconnected: Connection closed in=1 out=2", pid) + more; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}

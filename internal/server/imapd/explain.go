@@ -36,7 +36,7 @@ func (s *session) explain(command string, err error) string {
 		return "NO " + text
 	}
 	if !ended(err) && !errors.Is(err, context.Canceled) {
-		s.emit(Failed{who: s.who(), Command: command, Err: err})
+		s.emit(Failed{Who: s.who(), Command: command, Err: err})
 	}
 	if text, known := s.fault(err); known {
 		return "NO " + text

@@ -150,7 +150,7 @@ func (s *session) fetchItems(job *fetchJob, l *letter, marks bool) error {
 func (s *session) breakOff(err error) error {
 	var network *net.OpError
 	if !errors.As(err, &network) && !isTimeout(err) {
-		s.emit(Failed{who: s.who(), Command: "FETCH", Err: err})
+		s.emit(Failed{Who: s.who(), Command: "FETCH", Err: err})
 	}
 	s.over = err
 	return err
@@ -163,7 +163,7 @@ func (s *session) noteSeen(ctx context.Context, l mailbox.Letter) {
 	if err != nil {
 		// The message was told in full; that it stays unread is no reason to
 		// break the response off.
-		s.emit(Failed{who: s.who(), Command: "FETCH", Err: err})
+		s.emit(Failed{Who: s.who(), Command: "FETCH", Err: err})
 	}
 	if len(now) == 1 {
 		l = now[0]

@@ -10,6 +10,7 @@ import (
 	"facteur/internal/flow/login"
 	"facteur/internal/mail/pop3"
 	"facteur/internal/mail/sasl"
+	"facteur/internal/server/listen"
 	"facteur/internal/store/directory"
 )
 
@@ -229,7 +230,7 @@ func (s *session) letIn(ctx context.Context, method, user string, account direct
 	}
 	drops.count(account.Address, s.rules.LoginDelay)
 	s.user, s.bad = user, 0
-	s.emit(LoggedIn{who: s.who(), Method: method})
+	s.emit(listen.LoggedIn{Who: s.who(), Method: method})
 	s.wire.say("+OK Logged in.")
 	return nil
 }
@@ -274,5 +275,5 @@ func (s *session) refused(method string, r *login.Refusal) error {
 func (s *session) tellFailure(user, method string, why error) {
 	attempt := s.who()
 	attempt.User = user
-	s.emit(AuthFailed{who: attempt, Method: method, Why: why})
+	s.emit(listen.AuthFailed{Who: attempt, Method: method, Why: why})
 }

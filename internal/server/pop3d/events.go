@@ -10,99 +10,9 @@ import (
 	"facteur/internal/server/listen"
 )
 
-// program is the name of these events in the traditional log.
-const program = "dovecot"
-
-// who is what all events of a session tell.
-type who struct {
-	User string // as the client wrote it; "" before a log-in
-	listen.Guest
-}
-
-func (w who) attrs(more ...slog.Attr) []slog.Attr {
-	return append([]slog.Attr{
-		slog.String("user", w.User), slog.String("client", w.Remote), slog.Bool("tls", w.TLS),
-		slog.String("session", w.Session),
-	}, more...)
-}
-
-// LoggedIn: a user gave the right password.
-type LoggedIn struct {
-	who
-	Method string // PLAIN, LOGIN
-}
-
-// Level implements event.Event.
-func (LoggedIn) Level() slog.Level { return slog.LevelInfo }
-
-// Record implements event.Event.
-func (e LoggedIn) Record() (string, []slog.Attr) {
-	return "pop3 login", e.attrs(slog.String("method", e.Method))
-}
-
-// Line implements event.Event.
-func (e LoggedIn) Line() (string, string) {
-	return program, "pop3-login: Login: " + e.LoginTail(e.User, e.Method)
-}
-
-// AuthFailed: a log-in was refused. The traditional line comes once, when the
-// connection ends: LoginAborted.
-type AuthFailed struct {
-	who
-	Method string
-	Why    error // nil: wrong user or password; else why nobody could tell
-}
-
-// Level implements event.Event.
-func (AuthFailed) Level() slog.Level { return slog.LevelInfo }
-
-// Record implements event.Event.
-func (e AuthFailed) Record() (string, []slog.Attr) {
-	attrs := e.attrs(slog.String("method", e.Method))
-	if e.Why != nil {
-		attrs = append(attrs, slog.Any("error", e.Why))
-	}
-	return "pop3 login failed", attrs
-}
-
-// Line implements event.Event.
-func (e AuthFailed) Line() (string, string) {
-	if e.Why == nil {
-		return program, ""
-	}
-	return program, fmt.Sprintf("pop3-login: Error: auth unavailable (%s): %s", listen.Printable(e.Why.Error()), e.Tail(e.User, e.Method))
-}
-
-// LoginAborted: a connection ended before anybody logged in.
-type LoginAborted struct {
-	who
-	Method   string // of the last attempt
-	Attempts int
-	Took     time.Duration
-	Err      error
-}
-
-// Level implements event.Event.
-func (LoginAborted) Level() slog.Level { return slog.LevelInfo }
-
-// Record implements event.Event.
-func (e LoginAborted) Record() (string, []slog.Attr) {
-	return "pop3 connection ended without login", e.attrs(slog.Int("attempts", e.Attempts),
-		slog.Duration("took", e.Took), slog.String("reason", reason(e.Err)))
-}
-
-// Line implements event.Event.
-func (e LoginAborted) Line() (string, string) {
-	why := reason(e.Err)
-	if errors.Is(e.Err, errQuit) {
-		why = "Aborted login by logging out"
-	}
-	return program, "pop3-login: " + e.Aborted(why, e.Attempts, e.Took, e.User, e.Method)
-}
-
 // LoggedOut: the session of a user ended.
 type LoggedOut struct {
-	who
+	listen.Who
 	counts
 	In, Out  int64 // octets
 	Messages uint32
@@ -115,19 +25,19 @@ func (LoggedOut) Level() slog.Level { return slog.LevelInfo }
 
 // Record implements event.Event.
 func (e LoggedOut) Record() (string, []slog.Attr) {
-	return "pop3 session ended", e.attrs(slog.Int64("in", e.In), slog.Int64("out", e.Out), slog.Int("retrieved", e.retr),
+	return "pop3 session ended", e.Attrs(slog.Int64("in", e.In), slog.Int64("out", e.Out), slog.Int("retrieved", e.retr),
 		slog.Int("tops", e.top), slog.Int("deleted", e.deleted), slog.Uint64("messages", uint64(e.Messages)), slog.String("reason", reason(e.Err)))
 }
 
 // Line implements event.Event.
 func (e LoggedOut) Line() (string, string) {
-	return program, fmt.Sprintf("pop3(%s)<%d><%s>: Disconnected: %s top=%d/%d, retr=%d/%d, del=%d/%d, size=%d", listen.Printable(e.User),
+	return listen.Program, fmt.Sprintf("pop3(%s)<%d><%s>: Disconnected: %s top=%d/%d, retr=%d/%d, del=%d/%d, size=%d", listen.Printable(e.User),
 		os.Getpid(), e.Session, reason(e.Err), e.top, e.topBytes, e.retr, e.retrBytes, e.deleted, e.Messages, e.Size)
 }
 
 // Failed: a command could not be carried out, by our own fault.
 type Failed struct {
-	who
+	listen.Who
 	Err error
 }
 
@@ -136,12 +46,12 @@ func (Failed) Level() slog.Level { return slog.LevelError }
 
 // Record implements event.Event.
 func (e Failed) Record() (string, []slog.Attr) {
-	return "pop3 command failed", e.attrs(slog.Any("error", e.Err))
+	return "pop3 command failed", e.Attrs(slog.Any("error", e.Err))
 }
 
 // Line implements event.Event.
 func (e Failed) Line() (string, string) {
-	return program, fmt.Sprintf("pop3(%s)<%d><%s>: Error: %s", listen.Printable(e.User), os.Getpid(), e.Session, listen.Printable(e.Err.Error()))
+	return listen.Program, fmt.Sprintf("pop3(%s)<%d><%s>: Error: %s", listen.Printable(e.User), os.Getpid(), e.Session, listen.Printable(e.Err.Error()))
 }
 
 // reason is why a session ended, in a few words of our own.
@@ -157,14 +67,20 @@ func reason(err error) string {
 	return "Connection closed: " + listen.Printable(err.Error())
 }
 
-func (s *session) who() who { return who{User: s.user, Guest: s.wire.conn.Guest(s.id)} }
+func (s *session) who() listen.Who {
+	return listen.Who{Service: "pop3", User: s.user, Guest: s.wire.conn.Guest(s.id)}
+}
 
 func (s *session) sayEnd() {
 	w := s.who()
 	if s.drop != nil {
-		s.emit(LoggedOut{who: w, counts: s.counts, In: s.wire.in, Out: s.wire.out, Messages: s.drop.count, Size: s.drop.size, Err: s.over})
+		s.emit(LoggedOut{Who: w, counts: s.counts, In: s.wire.in, Out: s.wire.out, Messages: s.drop.count, Size: s.drop.size, Err: s.over})
 		return
 	}
 	w.User = s.failures.user
-	s.emit(LoginAborted{who: w, Method: s.failures.method, Attempts: s.failures.count, Took: time.Since(s.began), Err: s.over})
+	why := reason(s.over)
+	if errors.Is(s.over, errQuit) {
+		why = "Aborted login by logging out"
+	}
+	s.emit(listen.LoginAborted{Who: w, Method: s.failures.method, Attempts: s.failures.count, Took: time.Since(s.began), Reason: why})
 }

@@ -189,7 +189,7 @@ func (s *session) quit(ctx context.Context, _ pop3.Command) error {
 		err = s.drop.update(ctx)
 	}
 	if err != nil {
-		s.emit(Failed{who: s.who(), Err: err})
+		s.emit(Failed{Who: s.who(), Err: err})
 		s.wire.say("-ERR [SYS/TEMP] The messages could not be deleted; ask about session " + s.id)
 		return nil
 	}

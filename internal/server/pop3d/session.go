@@ -207,7 +207,7 @@ func (s *session) answer(err error) {
 		return
 	}
 	if !errors.Is(err, context.Canceled) {
-		s.emit(Failed{who: s.who(), Err: err})
+		s.emit(Failed{Who: s.who(), Err: err})
 	}
 	s.wire.say("-ERR [SYS/TEMP] Something went wrong here; ask about session " + s.id)
 }
@@ -240,7 +240,7 @@ func (s *session) end(ctx context.Context) {
 func (s *session) leave(ctx context.Context) {
 	if s.drop != nil {
 		if err := s.drop.markSeen(ctx); err != nil && !errors.Is(err, mailbox.ErrMailboxGone) {
-			s.emit(Failed{who: s.who(), Err: err})
+			s.emit(Failed{Who: s.who(), Err: err})
 		}
 		s.drop.view.Close() //nolint:errcheck // the next session finds out
 	}
