@@ -90,4 +90,39 @@ func (a Action) Total(n int) string {
 	return fmt.Sprintf("%s: %d messages", totals[a], n)
 }
 
-var _ = []event.Event{Handled{}, Doomed{}, Summary{}}
+// Tidied is what an order did to the letters of one mailbox.
+type Tidied struct {
+	Action  Tidying
+	By      Caller
+	Account string
+	Moved
+}
+
+// Tidying is what is done to letters of mailboxes.
+type Tidying string
+
+// What an admin can have done to the letters of an account.
+const (
+	Undeleting Tidying = "undelete" // expunged letters are back in the mailbox
+	Expiring   Tidying = "expire"   // what the settings give a time is gone from it, or kept as expunged
+	Expunging  Tidying = "expunge"  // gone from it, or kept as expunged
+)
+
+// Level implements event.Event.
+func (Tidied) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (d Tidied) Record() (string, []slog.Attr) {
+	return "mailbox " + string(d.Action), []slog.Attr{slog.String("by", d.By.String()), slog.String("account", d.Account),
+		slog.String("mailbox", d.Mailbox), slog.Int("messages", d.Letters)}
+}
+
+// Line implements event.Event.
+func (d Tidied) Line() (string, string) {
+	return "dovecot", event.Clean(fmt.Sprintf("doveadm(%s): %s: messages=%d, by=%s, box=%q", d.Account, d.Action, d.Letters, d.By, d.Mailbox), maxLine)
+}
+
+// maxLine bounds a line that has the name of a mailbox in it, in bytes.
+const maxLine = 2 << 10
+
+var _ = []event.Event{Handled{}, Doomed{}, Summary{}, Tidied{}}

@@ -35,7 +35,8 @@ type Moved struct {
 // Undelete implements Office: letters go back to where they came from; to INBOX where
 // that is not known.
 func (s *Stores) Undelete(ctx context.Context, u Undelete) (list []Moved, err error) {
-	err = s.withMailboxes(ctx, u.Address, func(a *mailbox.Account, _ directory.Account) error {
+	err = s.withMailboxes(ctx, u.Address, func(a *mailbox.Account, found directory.Account) error {
+		defer func() { s.tidied(ctx, Undeleting, found, list) }()
 		name, kept, err := a.KeptLetters(ctx)
 		if err != nil || len(kept) == 0 {
 			return err
@@ -96,6 +97,7 @@ func (s *Stores) Expire(ctx context.Context, n AccountName) (list []Moved, err e
 	for _, x := range expired {
 		list = append(list, Moved{x.Mailbox, x.Letters})
 	}
+	s.tidied(ctx, Expiring, found, list)
 	return list, about(n.Address, err)
 }
 
@@ -110,7 +112,8 @@ type Expunge struct {
 
 // Expunge implements Office. Letters are kept as if their owner had expunged them.
 func (s *Stores) Expunge(ctx context.Context, e Expunge) (list []Moved, err error) {
-	err = s.withMailboxes(ctx, e.Address, func(a *mailbox.Account, _ directory.Account) error {
+	err = s.withMailboxes(ctx, e.Address, func(a *mailbox.Account, found directory.Account) error {
+		defer func() { s.tidied(ctx, Expunging, found, list) }()
 		var n int
 		var err error
 		if e.Before != nil {
@@ -126,6 +129,16 @@ func (s *Stores) Expunge(ctx context.Context, e Expunge) (list []Moved, err erro
 	return list, err
 }
 
+// tidied tells the log what was done, also if the rest of an order failed.
+func (s *Stores) tidied(ctx context.Context, what Tidying, account directory.Account, list []Moved) {
+	by := caller(ctx)
+	for _, m := range list {
+		if m.Letters > 0 {
+			s.events.Emit(Tidied{what, by, account.Address, m})
+		}
+	}
+}
+
 // expungeDeleted is EXPUNGE.
 func expungeDeleted(ctx context.Context, a *mailbox.Account, name string) (int, error) {
 	v, err := a.Select(ctx, name, false)
@@ -139,7 +152,10 @@ func expungeDeleted(ctx context.Context, a *mailbox.Account, name string) (int, 
 			uids = append(uids, l.UID)
 		}
 	}
-	return len(uids), v.Expunge(ctx, uids)
+	if err := v.Expunge(ctx, uids); err != nil {
+		return 0, err
+	}
+	return len(uids), nil
 }
 
 // NewAllowance is what an account may keep from now on. nil leaves it as it is.
