@@ -162,7 +162,7 @@ func (h *house) dial(t testing.TB) *client {
 }
 
 func newClient(t testing.TB, conn net.Conn) *client {
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &client{t, conn, bufio.NewReader(conn)}
 }
 

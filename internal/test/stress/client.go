@@ -312,6 +312,7 @@ func (c *client) contents(v *view, m *message, items map[string]any) error {
 				return fmt.Errorf("UID %d has %d octets, and RFC822.SIZE is %v", m.uid, len(text), items["RFC822.SIZE"])
 			}
 			c.book.body(v.name, m.uid, text)
+			m.read = true
 		}
 	}
 	return nil

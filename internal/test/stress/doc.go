@@ -22,7 +22,9 @@
 //   - a letter is nowhere at the end that nobody deleted
 //
 // Every few seconds all hold still, and the picture that each has built from what it was
-// told has to be what a fresh client sees: letters, order, flags. Clients that know how
+// told has to be what a fresh client sees: letters, order, flags. Another one then reads
+// every letter whole, and they have to be those whose files are on the disk: an index or
+// a cache may tell of a letter whose file is lost. Clients that know how
 // come back with QRESYNC from an older picture and have to arrive at the same.
 //
 // TestCrashes kills the server in the midst of each round and starts it again: nothing of

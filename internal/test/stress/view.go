@@ -15,6 +15,7 @@ type message struct {
 	modseq uint64
 	told   bool // the flags came since the command was sent
 	known  bool // which letter it is
+	read   bool // its text came whole
 }
 
 // view is what a client believes of the mailbox that it has selected: what SELECT and

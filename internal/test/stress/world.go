@@ -211,6 +211,9 @@ func (w *world) compare(clients []*client, observer *client) error {
 		if reason, err = w.disagreement(clients, fresh); err == nil && reason == "" {
 			reason = w.book.missing(there)
 		}
+		if err == nil && reason == "" {
+			reason, err = w.whole()
+		}
 		if err != nil {
 			return err
 		}
