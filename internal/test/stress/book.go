@@ -11,6 +11,7 @@ import (
 
 // Book is what all clients know for certain, together.
 type Book struct {
+	hazy    bool // see Config.Hazy
 	mu      sync.Mutex
 	clock   int // counts what is written
 	boxes   map[string]*box
@@ -56,8 +57,8 @@ type letter struct {
 	deleted bool // somebody marked a copy of it \Deleted
 }
 
-func newBook() *Book {
-	return &Book{boxes: make(map[string]*box), letters: make(map[string]*letter)}
+func newBook(hazy bool) *Book {
+	return &Book{hazy: hazy, boxes: make(map[string]*box), letters: make(map[string]*letter)}
 }
 
 // compose makes a letter that carries its own checksum.
@@ -188,6 +189,9 @@ func (b *Book) identify(name string, uid uint32, f *fact, id string) {
 
 // fixed: FETCH told an item of a UID that never changes.
 func (b *Book) fixed(name string, uid uint32, item, value string) {
+	if b.hazy && item == "RFC822.SIZE" && value == "0" {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.box(name).fact(uid)

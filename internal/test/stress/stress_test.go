@@ -23,7 +23,7 @@ func TestStress(t *testing.T) {
 	minutes, _ := strconv.ParseFloat(os.Getenv("FACTEUR_STRESS"), 64)
 	setup := interop.Setup{Accounts: []string{user}, Quiet: true}
 	t.Run("IMAP-017 INV-09 INV-10 INV-12 facteur", func(t *testing.T) {
-		rampage(t, interop.NewFacteur(t, setup), minutes, true)
+		rampage(t, interop.NewFacteur(t, setup), minutes, false)
 	})
 	t.Run("debian", func(t *testing.T) {
 		if minutes == 0 {
@@ -31,7 +31,7 @@ func TestStress(t *testing.T) {
 		}
 		// A file that is renamed while Dovecot reads the directory may be lost to it for
 		// a moment, and comes back with another UID.
-		rampage(t, interop.NewDebian(t, setup), minutes/5, false)
+		rampage(t, interop.NewDebian(t, setup), minutes/5, true)
 	})
 }
 
@@ -54,9 +54,10 @@ func TestCrashes(t *testing.T) {
 }
 
 // rampage stresses a server for so many minutes, or for some seconds.
-func rampage(t *testing.T, post interop.Post, minutes float64, rename bool) {
+func rampage(t *testing.T, post interop.Post, minutes float64, dovecot bool) {
 	cfg := prepare(t, post)
-	if cfg.Rename = rename; minutes > 0 {
+	cfg.Rename, cfg.Hazy = !dovecot, dovecot
+	if minutes > 0 {
 		cfg.Rounds = max(1, int(minutes*60/cfg.Round.Seconds()))
 	}
 	judge(t, cfg)

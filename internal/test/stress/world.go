@@ -31,6 +31,9 @@ type Config struct {
 	// some are given other flags by renaming them.
 	Maildir string
 	Rename  bool
+	// Hazy: a size of 0 means that the server doesn't know it just then. Dovecot tells it of
+	// letters that somebody else is expunging.
+	Hazy bool
 	// Handover, if it is needed, makes a file that was added readable to the server.
 	Handover func(path string) error
 	// Crash, if there is one, is called in the midst of each round: it kills the server
@@ -51,7 +54,7 @@ const still = 20 * time.Second
 // Run lets the clients loose and returns what they found wrong; nothing else than a
 // server that cannot be reached is an error.
 func Run(cfg Config) (violations []string, err error) {
-	w := &world{Config: cfg, book: newBook()}
+	w := &world{Config: cfg, book: newBook(cfg.Hazy)}
 	observer := w.client("observer", 0)
 	if err := observer.connect(); err != nil {
 		return w.book.violations(), err
