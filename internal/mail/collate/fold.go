@@ -47,18 +47,6 @@ func Append(dst, text []byte) []byte {
 	return dst
 }
 
-// Compare orders two texts by i;unicode-casemap: -1, 0 or 1.
-func Compare(a, b string) int { return strings.Compare(Fold(a), Fold(b)) }
-
-// FoldASCII is the form in which i;ascii-casemap compares (RFC 4790 §9.2).
-func FoldASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		b[i] = upper(c)
-	}
-	return string(b)
-}
-
 func upper(c byte) byte {
 	if c >= 'a' && c <= 'z' {
 		return c - 'a' + 'A'

@@ -1,7 +1,5 @@
 package imap
 
-import "errors"
-
 // Command is one command of a client.
 type Command struct {
 	Tag  string // "" if it could not be read
@@ -47,9 +45,6 @@ type (
 
 // errUnknown marks a command that is none of ours.
 var errUnknown = &SyntaxError{"Unknown command"}
-
-// IsUnknown says whether err is that of a command name that does not exist.
-func IsUnknown(err error) bool { return errors.Is(err, errUnknown) }
 
 // Next reads a command. With an error the Tag is set if it could be read, so
 // that the answer can carry it. If the Args are an *Append or a *Replace, it is to

@@ -27,9 +27,6 @@ func (d *Decoder) dateTime() time.Time {
 	return t
 }
 
-// FormatDateTime writes a time as INTERNALDATE has it, without the quotes.
-func FormatDateTime(t time.Time) string { return string(appendDateTime(nil, t)) }
-
 // appendDateTime is t.AppendFormat of "02-Jan-2006 15:04:05 -0700", by hand: it
 // stands in every line of a list.
 func appendDateTime(b []byte, t time.Time) []byte {

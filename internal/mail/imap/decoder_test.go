@@ -189,7 +189,7 @@ func TestLimits(t *testing.T) {
 
 func TestErrorsSwallowLiterals(t *testing.T) {
 	d, asked := decoder("a FROB {4+}\r\nx y\n {3+}\r\nb N\r\nc LOGIN {3}\r\nd NOOP\r\n", AfterLogin())
-	if _, err := d.Next(); !IsUnknown(err) {
+	if _, err := d.Next(); !errors.Is(err, errUnknown) {
 		t.Fatal(err)
 	}
 	c, err := d.Next() // what stands in the literals is no command; c asks, and gets "d N"
