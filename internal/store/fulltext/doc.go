@@ -10,8 +10,8 @@
 //
 // FTS5 with trigrams was measured beside it: an index of 40 % of the text, made at 0.6
 // to 1.7 MB/s. This one has half a KiB a letter and lets a few letters more through,
-// which are then read. For 100,000 letters (of 2 KB): 47 MB, made in 3 s of one
-// processor; a text that is in 100 of them is found in 0.13 s of processor time, where
+// which are then read. For 100,000 letters (of 2 KB): 47 MB, made in at least 3 s of one
+// processor (its beginning was not measured); a text that is in 100 of them is found in 0.13 s of processor time, where
 // reading them all takes 1.4 s.
 //
 // # On disk
