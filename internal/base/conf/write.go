@@ -16,11 +16,11 @@ func encode(v reflect.Value) string {
 		if err != nil {
 			panic(err) // a value of ours that its own type refuses to write
 		}
-		return quote(string(text))
+		return Quote(string(text))
 	}
 	switch v.Kind() {
 	case reflect.String:
-		return quote(v.String())
+		return Quote(v.String())
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
 	case reflect.Slice:
@@ -33,8 +33,8 @@ func encode(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// quote writes a TOML basic string: its escapes are not those of Go.
-func quote(s string) string {
+// Quote writes a TOML basic string: its escapes are not those of Go.
+func Quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range s {
