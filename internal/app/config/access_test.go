@@ -57,7 +57,6 @@ func TestMistakesInRules(t *testing.T) {
 		"[[rule]]\nname = \"a\"\nstge = \"rcpt\"":                                                       `facteur.toml:4:1: unknown key "rule[0].stge"; did you mean "stage"?`,
 		"[[rule]]\nstage = \"rcpt\"\nthen = \"hold\"":                                                   `facteur.toml:2:3: rule[0].name: is missing; the log names a rule by it`,
 		"[[list]]\nname = \"a\"\n":                                                                      `facteur.toml:2:3: list[0].source: expected either a source, such as "file:/etc/facteur/blocked", or entries`,
-		"[[list]]\nname = \"a\"\nsource = \"hash:/x\"":                                                  `facteur.toml:4:10: list[0].source: "hash" is a compiled list; name the text that it was made of, as "file:"`,
 		"[[list]]\nname = \"a\"\nsource = \"/x\"":                                                       `facteur.toml:4:10: list[0].source: expected a kind before the path, such as "file:/x"`,
 		"[[list]]\nname = \"a\"\nentries = []\n[[list]]\nname = \"a\"\nentries = []":                    `facteur.toml:6:8: list[1].name: two lists are called "a"`,
 		"[submission]\nsender_logins = \"logins\"\n[[list]]\nname = \"login\"\nentries = []":            `facteur.toml:3:17: submission.sender_logins: there is no [[list]] of this name; did you mean "login"?`,

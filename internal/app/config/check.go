@@ -17,6 +17,7 @@ func (c *Config) Check() []error {
 	k := checker{c: c}
 	k.identity()
 	k.trusted()
+	k.maps()
 	k.domains()
 	k.access()
 	k.submission()

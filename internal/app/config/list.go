@@ -75,8 +75,13 @@ func (c *Config) ListNames() []string {
 	return out
 }
 
-// ListSources are the lists in the form that store/list opens.
+// ListSources are the lists in the form that store/list opens, and behind them the
+// tables that only stand in a setting of tables.
 func (c *Config) ListSources() []list.Source {
+	return append(c.declaredLists(), c.mapSources()...)
+}
+
+func (c *Config) declaredLists() []list.Source {
 	out := make([]list.Source, len(c.Lists))
 	for i, l := range c.Lists {
 		out[i] = l.source()

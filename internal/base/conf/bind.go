@@ -121,7 +121,8 @@ func (b *binder) wrong(n *node, want reflect.Type, path string) {
 
 // isOneOrMore tells lists of which a single entry needs no brackets.
 func isOneOrMore(t reflect.Type) bool {
-	return t == reflect.TypeFor[Strings]() || t == reflect.TypeFor[HostPorts]()
+	texts := t.Name() != "" && t.Elem() == reflect.TypeFor[string]() // Strings, and its kin elsewhere
+	return texts || t == reflect.TypeFor[HostPorts]()
 }
 
 // Strings is a list of texts; a single one needs no brackets.

@@ -68,13 +68,5 @@ func patternValue(text string) (string, bool, error) {
 // on their parts (regexp_table(5)): a pattern with "!" or "^[^@]*$" is about what is
 // not in an address, and would be true of its domain alone.
 func (s *Set) Whole(name string) bool {
-	if !s.Has(name) {
-		return false
-	}
-	f, ok := s.tables[name].(*file)
-	if !ok {
-		return false
-	}
-	_, ok = (*f.table.Load()).(patterns)
-	return ok
+	return s.Has(name) && s.tables[name].whole()
 }

@@ -103,6 +103,11 @@ func (f *file) find(_ context.Context, key string) lookup.Answer[string] {
 	return answer((*f.table.Load()).match(key))
 }
 
+func (f *file) whole() bool {
+	_, ok := (*f.table.Load()).(patterns)
+	return ok
+}
+
 func (f *file) close() error { return nil }
 
 // refresh reads the file again if it has changed. One goroutine does; the others

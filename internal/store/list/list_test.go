@@ -157,7 +157,6 @@ func TestMistakes(t *testing.T) {
 		{"regexp:", "endif\n", ":1: endif without if"},
 		{"regexp:", "!/(a)/ $1\n", ":1: a pattern that must not match"},
 		{"regexp:", `/(a)\1/ x`, ":1: pattern"},
-		{"hash:", "", "compiled list"},
 		{"mysql:", "", "can't be asked"},
 		{"fil:", "", "is no kind of list"},
 		{"", "", "names no source"},

@@ -99,4 +99,6 @@ func firstColumn(rows *sql.Rows) (values []string, err error) {
 	return values, rows.Err()
 }
 
+func (*query) whole() bool { return false }
+
 func (q *query) close() error { return errors.Join(q.stmt.Close(), q.db.Close()) }

@@ -266,6 +266,8 @@ func (r *remote) drop() {
 	}
 }
 
+func (*remote) whole() bool { return false }
+
 func (r *remote) close() error {
 	r.mu.Lock()
 	r.closed = true

@@ -75,6 +75,8 @@ func (s Source) Check() (err error) {
 // table is a list that can be asked.
 type table interface {
 	find(ctx context.Context, key string) lookup.Answer[string]
+	// whole tells that keys are matched as they are, so that nobody asks for parts.
+	whole() bool
 	close() error
 }
 
@@ -127,7 +129,11 @@ func open(s Source, events event.Sink) (table, error) {
 }
 
 // parsers are of the kinds of files.
-var parsers = map[string]parser{"file": parseText, "texthash": parseText, "cidr": parseCIDR, "regexp": parseRegexp, "pcre": parseRegexp}
+var parsers = map[string]parser{
+	"file": parseText, "texthash": parseText, "cidr": parseCIDR, "regexp": parseRegexp, "pcre": parseRegexp,
+	// Of a compiled table, the text that it was made of is read.
+	"hash": parseText, "btree": parseText, "lmdb": parseText, "dbm": parseText, "sdbm": parseText, "cdb": parseText,
+}
 
 // kinds are all that Source.From can begin with.
 const kinds = "file, cidr, regexp, pcre, sqlite, ldap, ldaps, ldapi or postgres"
@@ -138,8 +144,6 @@ func Unsupported(kind string) error {
 	switch {
 	case parsers[kind] != nil || kind == "sqlite" || s.IsLDAP() || s.IsPostgres():
 		return nil
-	case kind == "hash" || kind == "btree" || kind == "lmdb" || kind == "cdb":
-		return fmt.Errorf("%q is a compiled list; name the text that it was made of, as \"file:\"", kind)
 	case kind == "pgsql":
 		return errors.New("expected \"postgres:\"")
 	case kind == "mysql":

@@ -136,6 +136,7 @@ func (n *networks) match(key string) (string, bool) {
 type fixed struct{ matcher }
 
 func (f fixed) find(_ context.Context, key string) lookup.Answer[string] { return answer(f.match(key)) }
+func (fixed) whole() bool                                                { return false }
 func (fixed) close() error                                               { return nil }
 
 // inline makes a table of entries in the settings.
