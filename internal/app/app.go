@@ -179,7 +179,7 @@ func (a *App) connect(c *config.Config) error {
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
 		Notices:  a.notices(c),
-		Notify:   a.mailboxes.Delivered,
+		Notify:   a.delivered,
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
 		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },
 		Events:   a.events,
@@ -201,6 +201,11 @@ func (a *App) notices(c *config.Config) *bounce.Writer {
 // room is how large a letter for an account may be.
 func (a *App) room(ctx context.Context, account directory.Account, need int64) (int64, error) {
 	return a.mailboxes.Free(ctx, a.owner(account), need)
+}
+
+// delivered tells the store of mailboxes of a letter in an INBOX.
+func (a *App) delivered(to directory.Account, bytes int64) {
+	a.mailboxes.Delivered(mailbox.Owner{Home: to.Home, Maildir: to.Maildir}, bytes)
 }
 
 // owner is an account as the store of mailboxes knows it.

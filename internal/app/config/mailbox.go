@@ -178,7 +178,7 @@ func (c *Config) Allowances() directory.Allowances {
 // Owner is how the store of mailboxes knows an account, under these settings.
 func (c *Config) Owner(a directory.Account) mailbox.Owner {
 	m := c.Mailbox
-	o := mailbox.Owner{Address: a.Address, Home: a.Home}
+	o := mailbox.Owner{Address: a.Address, Home: a.Home, Maildir: a.Maildir}
 	o.Quota = quota.Limits{Bytes: a.Quota, Messages: a.Messages, Grace: m.QuotaGrace, Warnings: m.QuotaWarnings}
 	for _, text := range m.QuotaRules {
 		if r, err := quota.ParseRule(text); err == nil { // Check has told

@@ -97,7 +97,7 @@ func (c *carrier) giveUp(v *volumes, own uint64, limit time.Duration, now time.T
 		return nil, nil
 	}
 	for _, x := range c.at {
-		if name := v.of(x.home); !slices.Contains(where, name) {
+		if name := v.of(x.account.Home); !slices.Contains(where, name) {
 			where = append(where, name)
 		}
 	}

@@ -58,8 +58,8 @@ type House struct {
 	// nothing over a restart.
 	TLS     *tlspolicy.Keeper
 	Notices *bounce.Writer
-	// Notify is told the home of each account that got a letter, and its size.
-	Notify func(home string, bytes int64)
+	// Notify is told each account that got a letter, and its size.
+	Notify func(to directory.Account, bytes int64)
 	// Schedule and Outbound are asked at each use, so that a reload takes effect.
 	Schedule func() Schedule
 	Outbound func() *Outbound

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +30,7 @@ import (
 type local struct {
 	fs        vfs.FS
 	directory *directory.Directory
-	notify    func(home string, bytes int64)
+	notify    func(to directory.Account, bytes int64)
 	clerk     *clerk
 	events    event.Sink
 	// done gives back the places of n recipients that are no longer under way.
@@ -52,7 +51,7 @@ type local struct {
 type letter struct {
 	attempt   *attempt
 	recipient queue.Recipient
-	home      string
+	account   directory.Account
 	delivery  maildir.Delivery
 	size      maildir.Size
 	// ended: no other carrier may take it over; its carrier's mu guards it.
@@ -232,18 +231,18 @@ func (l *local) stage(ctx context.Context, c *carrier, x *letter, dirs map[strin
 	if failure != nil {
 		return failure
 	}
-	x.home = account.Home
-	if !l.volumes.answers(x.home) {
+	x.account = account
+	if !l.volumes.answers(account.Home) {
 		return unreachableMailbox(x.recipient)
 	}
 	c.enter(0, x)
-	dir, found := dirs[x.home]
+	dir, found := dirs[account.Home]
 	if !found {
 		var err error
-		if dir, err = maildir.Create(l.fs, filepath.Join(x.home, "Maildir")); err != nil {
+		if dir, err = maildir.Create(l.fs, account.Letters()); err != nil {
 			return mailboxTrouble(x.recipient, err)
 		}
-		dirs[x.home] = dir
+		dirs[account.Home] = dir
 	}
 	x.delivery = maildir.Delivery{Dir: dir, Name: l.name(x.attempt.item, x.recipient), Synced: few}
 	var err error
@@ -407,7 +406,7 @@ func (l *local) renamed(ctx context.Context, x *letter, err error) {
 		l.later(ctx, x)
 		return
 	}
-	l.notify(x.home, x.size.Bytes)
+	l.notify(x.account, x.size.Bytes)
 	l.clerk.tell(x.attempt, []result{{recipient: x.recipient, kind: queue.Staged,
 		relay: "virtual", text: deliveredText}}, time.Now())
 	select {
@@ -432,8 +431,8 @@ func (l *local) landAt(ctx context.Context, x *letter) {
 	account, failure := l.account(ctx, x.attempt, x.recipient)
 	switch {
 	case failure == nil:
-		x.home = account.Home
-		x.delivery.Dir = maildir.Dir{FS: l.fs, Path: filepath.Join(account.Home, "Maildir")}
+		x.account = account
+		x.delivery.Dir = maildir.Dir{FS: l.fs, Path: account.Letters()}
 		l.landing.add(ctx, l.laneOf(x), x)
 	case failure.kind == queue.Failed:
 		l.giveBack(ctx, x.attempt, *failure)
@@ -447,7 +446,7 @@ func (l *local) laneOf(x *letter) lane {
 	if d := x.delivery.Dir.Device(); d != 0 {
 		return lane{device: d}
 	}
-	return lane{volume: l.volumes.of(x.home)}
+	return lane{volume: l.volumes.of(x.account.Home)}
 }
 
 // landAll renames letters of one lane.

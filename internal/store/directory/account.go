@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,8 +20,14 @@ import (
 type Account struct {
 	// Address is the account's name and main address, "alice@example.org".
 	Address string `json:"address"`
-	// Home is the absolute directory that holds its Maildir and index.
+	// Home is the absolute directory that holds its index, and its Maildir if that is not
+	// elsewhere.
 	Home string `json:"home"`
+	// Maildir is the absolute path of the letters; "" is Home/Maildir.
+	Maildir string `json:"maildir,omitempty"`
+	// Unix is the user of this machine whose files the letters are, and who is reached
+	// as himself only; nil: they are the server's.
+	Unix *Unix `json:"unix,omitempty"`
 	// Quota is the most bytes its mailboxes may hold: its own limit, else that of
 	// its domain or of the settings; 0: no limit. Messages is the same for their number.
 	Quota    int64 `json:"quota"`
@@ -31,6 +38,22 @@ type Account struct {
 	Own Allowance `json:"-"`
 	// Disabled accounts keep their mail and receive, but can not log in.
 	Disabled bool `json:"disabled"`
+}
+
+// Letters is where the Maildir is.
+func (a Account) Letters() string {
+	if a.Maildir != "" {
+		return a.Maildir
+	}
+	return filepath.Join(a.Home, "Maildir")
+}
+
+// Unix is a user of this machine.
+type Unix struct {
+	Name string `json:"name"`
+	UID  uint32 `json:"uid"`
+	GID  uint32 `json:"gid"`
+	Home string `json:"home"` // the absolute path that passwd has
 }
 
 // AddAccount makes an account in a domain of this server. quota is in bytes; 0

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/base/vfs"
 	"facteur/internal/store/digest"
 	"facteur/internal/store/fulltext"
 	"facteur/internal/store/maildir"
@@ -32,6 +33,7 @@ type Account struct {
 	store *Store
 	home  string
 	root  string      // the Maildir
+	fs    vfs.FS      // of the Maildir
 	users int         // by Store.mu
 	rest  *time.Timer // by Store.mu; runs while nobody uses the account and it is open
 
@@ -72,7 +74,7 @@ type Account struct {
 }
 
 func newAccount(s *Store, o Owner) *Account {
-	return &Account{store: s, home: o.Home, root: o.root(), owner: o,
+	return &Account{store: s, home: o.Home, root: o.root(), fs: o.files(s.fs), owner: o,
 		digests: digest.New(filepath.Join(o.Home, "cache.db")), texts: fulltext.New(filepath.Join(o.Home, "search.db"))}
 }
 
@@ -106,7 +108,7 @@ func (a *Account) start(ctx context.Context, o Owner, rested bool) error {
 
 // begin is start for a closed account.
 func (a *Account) begin(ctx context.Context) (err error) {
-	if _, err := maildir.Create(a.store.fs, a.root); err != nil {
+	if _, err := maildir.Create(a.fs, a.root); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(a.home, 0o700); err != nil {
@@ -160,7 +162,7 @@ func (a *Account) settleIn(ctx context.Context, known bool) error {
 // corrupt, or facteur-uids doesn't vouch for it. known is false for an account
 // that was never opened before.
 func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
-	a.state, known, err = readState(a.store.fs, a.root)
+	a.state, known, err = readState(a.fs, a.root)
 	if err != nil {
 		return false, err
 	}
@@ -280,7 +282,7 @@ func (a *Account) loadBoxes(ctx context.Context) error {
 			&b.historyFloor, &b.historySize, &b.unseen, &b.deleted); err != nil {
 			return err
 		}
-		b.dir = maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, b.folder)}
+		b.dir = maildir.Dir{FS: a.fs, Path: filepath.Join(a.root, b.folder)}
 		a.boxes[b.name] = b
 	}
 	return rows.Err()
@@ -334,7 +336,7 @@ func (a *Account) mark() error {
 	case !a.founding:
 		s.Epoch, s.Base = a.nextEpoch(), written{a.epoch, a.changes}
 	}
-	if err := writeState(a.store.fs, a.root, s); err != nil {
+	if err := writeState(a.fs, a.root, s); err != nil {
 		return err
 	}
 	a.state, a.epoch, a.marked = s, s.Epoch, true
@@ -356,7 +358,7 @@ func (a *Account) begun() {
 	}
 	s := a.state
 	s.Base = written{}
-	if err := writeState(a.store.fs, a.root, s); err != nil {
+	if err := writeState(a.fs, a.root, s); err != nil {
 		a.warn("an index is not vouched for: " + err.Error())
 		return
 	}
@@ -402,7 +404,7 @@ func (a *Account) stop() error {
 		return errors.Join(err, a.idx.remove())
 	}
 	if err == nil && (a.marked || a.state.Open) {
-		err = writeState(a.store.fs, a.root, a.lastState())
+		err = writeState(a.fs, a.root, a.lastState())
 	}
 	return err
 }
@@ -454,6 +456,13 @@ func (a *Account) Close() error { return a.store.release(a) }
 
 // Home is the directory of the account, for what other rooms keep there.
 func (a *Account) Home() string { return a.home }
+
+// Owner is whose mailboxes they are, as he was said to be last.
+func (a *Account) Owner() Owner {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.owner
+}
 
 // ready is the start of every operation: what was decided is done, and the
 // list of mailboxes is that of the disk. Callers hold mu.

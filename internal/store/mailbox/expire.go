@@ -67,7 +67,7 @@ func (s *Store) mayExpire(o Owner) (bool, error) {
 	if err != nil || folder == "" {
 		return false, nil
 	}
-	_, err = s.fs.Stat(filepath.Join(o.root(), folder))
+	_, err = o.files(s.fs).Stat(filepath.Join(o.root(), folder))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -50,7 +50,7 @@ func (s *Store) useOf(name string) string {
 
 // createDefaults gives a new account its mailboxes and subscribes to them.
 func (a *Account) createDefaults(ctx context.Context) error {
-	_, err := a.store.fs.Stat(filepath.Join(a.root, subscriptionFile))
+	_, err := a.fs.Stat(filepath.Join(a.root, subscriptionFile))
 	fresh := errors.Is(err, fs.ErrNotExist)
 	names := []string{"INBOX"}
 	for _, d := range *a.store.defaults.Load() {
@@ -70,7 +70,7 @@ func (a *Account) createDefaults(ctx context.Context) error {
 // refresh brings the list of mailboxes up to date with the directories.
 // Callers hold mu.
 func (a *Account) refresh(ctx context.Context) error {
-	info, err := a.store.fs.Stat(a.root)
+	info, err := a.fs.Stat(a.root)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (a *Account) refresh(ctx context.Context) error {
 	for name, b := range a.boxes {
 		if folders[name] == b.folder {
 			delete(folders, name)
-		} else if _, err := a.store.fs.Stat(b.dir.Cur("")); errors.Is(err, fs.ErrNotExist) {
+		} else if _, err := a.fs.Stat(b.dir.Cur("")); errors.Is(err, fs.ErrNotExist) {
 			if err := a.drop(ctx, b); err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func sortedKeys(m map[string]string) []string {
 // folders reads the directories that are mailboxes: name → folder. Where two
 // have the same name (one in raw UTF-8, one encoded) the encoded one counts.
 func (a *Account) folders() (map[string]string, error) {
-	entries, err := a.store.fs.ReadDir(a.root)
+	entries, err := a.fs.ReadDir(a.root)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (a *Account) folders() (map[string]string, error) {
 			continue
 		}
 		if old := a.boxes[name]; old == nil || old.folder != e.Name {
-			if _, err := maildir.Open(a.store.fs, filepath.Join(a.root, e.Name)); err != nil {
+			if _, err := maildir.Open(a.fs, filepath.Join(a.root, e.Name)); err != nil {
 				continue
 			}
 		}
@@ -269,7 +269,7 @@ func (a *Account) create(ctx context.Context, name, uses string) error {
 	if err := checkUses(uses); err != nil {
 		return err
 	}
-	if _, err := maildir.CreateFolder(a.store.fs, a.root, name); err != nil {
+	if _, err := maildir.CreateFolder(a.fs, a.root, name); err != nil {
 		return err
 	}
 	folder, err := maildir.Folder(name)
@@ -304,25 +304,25 @@ func (a *Account) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	grave := filepath.Join(a.root, "tmp", deletedPrefix+a.unique())
-	if err := a.store.fs.Rename(b.dir.Path, grave); err != nil {
+	if err := a.fs.Rename(b.dir.Path, grave); err != nil {
 		return err
 	}
-	if err := a.store.fs.SyncDir(a.root); err != nil {
+	if err := a.fs.SyncDir(a.root); err != nil {
 		return err
 	}
 	if err := a.drop(ctx, b); err != nil {
 		return err
 	}
-	return removeAll(a.store.fs, grave, 4)
+	return removeAll(a.fs, grave, 4)
 }
 
 // sweep removes what a crash left of deleted mailboxes.
 func (a *Account) sweep() {
 	tmp := filepath.Join(a.root, "tmp")
-	entries, err := a.store.fs.ReadDir(tmp)
+	entries, err := a.fs.ReadDir(tmp)
 	for _, e := range entries {
 		if err == nil && e.Type.IsDir() && strings.HasPrefix(e.Name, deletedPrefix) {
-			removeAll(a.store.fs, filepath.Join(tmp, e.Name), 4)
+			removeAll(a.fs, filepath.Join(tmp, e.Name), 4)
 		}
 	}
 }
@@ -416,7 +416,7 @@ func (a *Account) renameTree(ctx context.Context, from, to string) error {
 		if a.boxes[r.name] != nil {
 			return ErrExists
 		}
-		if _, err := a.store.fs.Stat(filepath.Join(a.root, r.folder)); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := a.fs.Stat(filepath.Join(a.root, r.folder)); !errors.Is(err, fs.ErrNotExist) {
 			return ErrExists // a directory that is no mailbox is in the way
 		}
 	}
@@ -525,7 +525,7 @@ func (a *Account) Subscriptions(ctx context.Context) ([]string, error) {
 // a line, without its first dot. Newer Dovecots write a header "V\t2" and tabs
 // between levels; that is read too.
 func (a *Account) readSubscriptions() ([]string, error) {
-	data, err := vfs.ReadFile(a.store.fs, filepath.Join(a.root, subscriptionFile), maxSubscribeFile)
+	data, err := vfs.ReadFile(a.fs, filepath.Join(a.root, subscriptionFile), maxSubscribeFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -566,5 +566,5 @@ func (a *Account) writeSubscriptions(list []string) error {
 		}
 		out.WriteString(folder[1:] + "\n")
 	}
-	return vfs.WriteFile(a.store.fs, path.Join(a.root, subscriptionFile), []byte(out.String()), 0o600)
+	return vfs.WriteFile(a.fs, path.Join(a.root, subscriptionFile), []byte(out.String()), 0o600)
 }

@@ -4,16 +4,15 @@ import (
 	"context"
 	"maps"
 	"slices"
-
-	"facteur/internal/base/vfs"
 )
 
 // Mentions says whether a list of rights, or a private annotation, in the account of
-// this home is about somebody. It reads the files alone, whether or not the account
+// an owner is about somebody. It reads the files alone, whether or not the account
 // is open.
-func Mentions(f vfs.FS, home, address string) (found bool, err error) {
+func (s *Store) Mentions(o Owner, address string) (found bool, err error) {
 	user := accountKey(address)
-	err = eachFolder(f, home, func(folder string) error {
+	f := o.files(s.fs)
+	err = eachFolder(f, o.root(), func(folder string) error {
 		acl, err := readIn(f, folder, aclFile, maxACLFile)
 		if err != nil {
 			return err

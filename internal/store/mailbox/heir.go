@@ -67,7 +67,7 @@ func inboxFirst(names []string) []string {
 // newBox is a mailbox without UIDVALIDITY.
 func (a *Account) newBox(name, folder string) *box {
 	return &box{acct: a, name: name, folder: folder, uidNext: 1, modSeq: 1, recent: 1,
-		dir: maildir.Dir{FS: a.store.fs, Path: filepath.Join(a.root, folder)}}
+		dir: maildir.Dir{FS: a.fs, Path: filepath.Join(a.root, folder)}}
 }
 
 // inherit takes over what the list says, as far as it can be believed. The

@@ -42,7 +42,12 @@ type fixture struct {
 
 func open(t *testing.T, home string) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: newStore(vfs.OS{}), owner: Owner{Address: "a@example.org", Home: home}}
+	return openAs(t, Owner{Address: "a@example.org", Home: home})
+}
+
+func openAs(t *testing.T, o Owner) *fixture {
+	t.Helper()
+	f := &fixture{t: t, store: newStore(vfs.OS{}), owner: o}
 	f.reopen()
 	t.Cleanup(func() { f.store.Close() })
 	return f

@@ -161,7 +161,7 @@ func (a *Account) Annotations(ctx context.Context, name string, s Subject) ([]An
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.load(a.store.fs, path); err != nil {
+	if err := n.load(a.fs, path); err != nil {
 		return nil, err
 	}
 	var out []Annotation
@@ -192,7 +192,7 @@ func (a *Account) Annotate(ctx context.Context, name string, s Subject, list []A
 	if err != nil {
 		return err
 	}
-	if err := n.change(a.store.fs, path, others, func(values map[noteKey]string) error {
+	if err := n.change(a.fs, path, others, func(values map[noteKey]string) error {
 		return annotate(values, s, list, b)
 	}); err != nil {
 		return err
@@ -289,9 +289,9 @@ func (a *Account) metadataBytes(ctx context.Context, but *notes) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	sum, err := a.notes.count(a.store.fs, filepath.Join(a.root, accountFile), but)
+	sum, err := a.notes.count(a.fs, filepath.Join(a.root, accountFile), but)
 	for _, b := range boxes {
-		n, e := b.notes.count(a.store.fs, b.notesPath(), but)
+		n, e := b.notes.count(a.fs, b.notesPath(), but)
 		sum, err = sum+n, errors.Join(err, e)
 	}
 	return sum, err

@@ -182,11 +182,12 @@ func (a *Account) SetACL(ctx context.Context, name string, list ACL) error {
 }
 
 // Grants is who may look up any mailbox of an account beside its owner, sorted: keys
-// of addresses, and "anyone". It reads the files below home alone, whether or not
+// of addresses, and "anyone". It reads the files of the Maildir alone, whether or not
 // the account is open.
-func Grants(f vfs.FS, home string) ([]string, error) {
+func (s *Store) Grants(o Owner) ([]string, error) {
 	var out []string
-	err := eachFolder(f, home, func(folder string) error {
+	f := o.files(s.fs)
+	err := eachFolder(f, o.root(), func(folder string) error {
 		text, err := readIn(f, folder, aclFile, maxACLFile)
 		out = append(out, ParseACL(text).Grants()...)
 		return err
@@ -195,10 +196,9 @@ func Grants(f vfs.FS, home string) ([]string, error) {
 	return slices.Compact(out), err
 }
 
-// eachFolder gives the directories of the mailboxes below a home, as far as they are
+// eachFolder gives the directories of the mailboxes of a Maildir, as far as they are
 // on the disk.
-func eachFolder(f vfs.FS, home string, fn func(path string) error) error {
-	root := filepath.Join(home, "Maildir")
+func eachFolder(f vfs.FS, root string, fn func(path string) error) error {
 	entries, err := f.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

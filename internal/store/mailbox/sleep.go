@@ -72,7 +72,7 @@ func (a *Account) sleep() error {
 	}
 	if err == nil && (a.marked || a.state.Open) {
 		s := a.lastState()
-		if err = writeState(a.store.fs, a.root, s); err == nil {
+		if err = writeState(a.fs, a.root, s); err == nil {
 			a.state = s
 		}
 	}
@@ -126,7 +126,7 @@ func (a *Account) awake(ctx context.Context) error {
 
 // reopen opens the index if it is the one that was closed; else errCorrupt.
 func (a *Account) reopen(ctx context.Context) error {
-	s, found, err := readState(a.store.fs, a.root)
+	s, found, err := readState(a.fs, a.root)
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,36 @@ import (
 // Owner is whose mailboxes to open.
 type Owner struct {
 	Address string // for events only
-	Home    string // absolute directory that holds Maildir/ and index.db
+	Home    string // absolute directory that holds index.db, and Maildir/ if that is not elsewhere
+	// Maildir is the absolute path of the letters; "" is Home/Maildir. FS is how they
+	// are reached; nil is the Store's. What else an account has is in Home always, and
+	// in the Store's file system. The two stay the same while the account is open.
+	Maildir string
+	FS      vfs.FS
 	Quota   quota.Limits
 	Keep    Retention
 	Expire  []ExpireRule // for ExpireOld
 }
 
 // root is the Maildir.
-func (o Owner) root() string { return filepath.Join(o.Home, "Maildir") }
+func (o Owner) root() string {
+	if o.Maildir != "" {
+		return filepath.Clean(o.Maildir)
+	}
+	return filepath.Join(o.Home, "Maildir")
+}
+
+// files is where root is.
+func (o Owner) files(usual vfs.FS) vfs.FS {
+	if o.FS != nil {
+		return o.FS
+	}
+	return usual
+}
 
 // counted is the owner as the book of quotas knows him.
 func (o Owner) counted() quota.Owner {
-	return quota.Owner{Address: o.Address, Root: o.root(), Limits: o.Quota}
+	return quota.Owner{Address: o.Address, Root: o.root(), Home: o.Home, FS: o.FS, Limits: o.Quota}
 }
 
 // Store opens accounts and shares them among sessions. It is safe for
@@ -133,10 +151,12 @@ func (s *Store) Free(ctx context.Context, o Owner, need int64) (int64, error) {
 }
 
 // Delivered tells that this process put a letter of so many bytes into INBOX. It
-// counts, and wakes the sessions that have the mailbox open.
-func (s *Store) Delivered(home string, bytes int64) {
-	s.quota.Delivered(Owner{Home: filepath.Clean(home)}.root(), bytes)
-	s.Notify(home)
+// counts, and wakes the sessions that have the mailbox open. Of the owner, only where
+// his mail is need be known.
+func (s *Store) Delivered(o Owner, bytes int64) {
+	o.Home = filepath.Clean(o.Home)
+	s.quota.Delivered(o.counted(), bytes)
+	s.Notify(o.Home)
 }
 
 // Notify tells that something changed below home. It wakes the sessions that have

@@ -127,7 +127,7 @@ func (a *Account) finish(ctx context.Context) error {
 	}
 	durable := true
 	for d := range dirs {
-		err := a.store.fs.SyncDir(filepath.Join(a.root, d))
+		err := a.fs.SyncDir(filepath.Join(a.root, d))
 		// A sync that failed may "succeed" when repeated and prove nothing. The
 		// rows stay in the index then, and the next run does it all again.
 		durable = durable && (err == nil || errors.Is(err, fs.ErrNotExist))
@@ -142,21 +142,21 @@ func (a *Account) finish(ctx context.Context) error {
 func (a *Account) perform(t todo, seen strays) error {
 	source := a.root + "/" + t.source
 	if t.target == "" {
-		if err := a.store.fs.Remove(source); !errors.Is(err, fs.ErrNotExist) {
+		if err := a.fs.Remove(source); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
 	}
-	err := a.store.fs.Rename(source, a.root+"/"+t.target)
+	err := a.fs.Rename(source, a.root+"/"+t.target)
 	if withoutRoom(t, err) {
 		return a.perform(todo{source: t.source}, seen)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, serr := a.store.fs.Stat(source); errors.Is(serr, fs.ErrNotExist) {
+		if _, serr := a.fs.Stat(source); errors.Is(serr, fs.ErrNotExist) {
 			return a.follow(t, seen)
 		}
 		target := filepath.Dir(filepath.Join(a.root, t.target))
-		if _, serr := a.store.fs.Stat(target); errors.Is(serr, fs.ErrNotExist) {
+		if _, serr := a.fs.Stat(target); errors.Is(serr, fs.ErrNotExist) {
 			return nil // another program deleted the mailbox: the letter stays where it is
 		}
 	}
@@ -168,15 +168,15 @@ func (a *Account) perform(t todo, seen strays) error {
 // the decision and now: then it goes to its target all the same, for its UID there is
 // told, with the flags that the other program gave it.
 func (a *Account) follow(t todo, seen strays) error {
-	if _, err := a.store.fs.Stat(a.root + "/" + t.target); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := a.fs.Stat(a.root + "/" + t.target); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	name, err := seen.find(a.store.fs, filepath.Join(a.root, path.Dir(path.Dir(t.source))), baseOf(path.Base(t.source)))
+	name, err := seen.find(a.fs, filepath.Join(a.root, path.Dir(path.Dir(t.source))), baseOf(path.Base(t.source)))
 	if err != nil || name == "" {
 		return err
 	}
 	target := withInfoOf(name, t.target)
-	err = a.store.fs.Rename(name, a.root+"/"+target)
+	err = a.fs.Rename(name, a.root+"/"+target)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

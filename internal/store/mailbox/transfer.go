@@ -188,13 +188,13 @@ func (a *Account) link(ctx context.Context, c *change, b *box, list []transferre
 		return err
 	}
 	for i, t := range list {
-		if err := a.store.fs.Link(b.path(t.from.base, t.from.found), target.dir.Tmp(t.to.base)); err != nil {
+		if err := a.fs.Link(b.path(t.from.base, t.from.found), target.dir.Tmp(t.to.base)); err != nil {
 			unlink(target, list[:i])
 			return b.lost(err)
 		}
 		c.todos = append(c.todos, todo{source: filepath.Join(target.folder, "tmp", t.to.base), target: target.below(t.to.base, t.to.found)})
 	}
-	err := a.store.fs.SyncDir(target.dir.Tmp(""))
+	err := a.fs.SyncDir(target.dir.Tmp(""))
 	if err != nil {
 		unlink(target, list)
 	}

@@ -64,5 +64,5 @@ func (s *Space) SetACL(ctx context.Context, wire, identifier string, change func
 	if s.house == nil || p.name.kind == public {
 		return nil
 	}
-	return s.house.learn(p.owner(s), p.Account.Home())
+	return s.house.learn(p.owner(s), p.Account.Owner())
 }

@@ -150,7 +150,7 @@ func (h *House) Forget(ctx context.Context, address string, owners []mailbox.Own
 
 // forgetIn is Forget for one account. Most say nothing of anybody, and are not opened.
 func (h *House) forgetIn(ctx context.Context, o mailbox.Owner, address string) error {
-	named, err := mailbox.Mentions(h.shares.fs, o.Home, address)
+	named, err := h.store.Mentions(o, address)
 	if err != nil || !named {
 		return err
 	}
@@ -162,7 +162,7 @@ func (h *House) forgetIn(ctx context.Context, o mailbox.Owner, address string) e
 	if err := a.Forget(ctx, address); err != nil || o.Home == h.public.Home {
 		return err
 	}
-	return h.learn(key(o.Address), o.Home)
+	return h.learn(key(o.Address), o)
 }
 
 // offers says whether a public mailbox is one that the settings of now name, or below

@@ -393,7 +393,7 @@ func (s *Space) sharesChanged(ctx context.Context, p *Place) error {
 	if s.house == nil || p.name.kind == public || !s.house.shares.any(owner) {
 		return nil
 	}
-	return s.house.learn(owner, p.Account.Home())
+	return s.house.learn(owner, p.Account.Owner())
 }
 
 // owner is the key of the account that a place is in.
@@ -405,8 +405,8 @@ func (p *Place) owner(s *Space) string {
 }
 
 // learn reads what an account shares.
-func (h *House) learn(owner, home string) error {
-	grants, err := mailbox.Grants(h.shares.fs, home)
+func (h *House) learn(owner string, o mailbox.Owner) error {
+	grants, err := h.store.Grants(o)
 	if err != nil {
 		return err
 	}
@@ -420,7 +420,7 @@ func (h *House) meet(o mailbox.Owner) error {
 	if !h.shares.first(owner) {
 		return nil
 	}
-	return h.learn(owner, o.Home)
+	return h.learn(owner, o)
 }
 
 // Canonical is the one form of a name; what can be no name stays as it is.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"reflect"
 	"sync"
 	"time"
 
@@ -29,7 +31,31 @@ const (
 type Owner struct {
 	Address string
 	Root    string // the Maildir, an absolute path
-	Limits  Limits
+	// Home is where quota-warned is, in the file system of the Book; "" is the directory
+	// above Root.
+	Home string
+	// FS is how Root is reached; nil is as all else.
+	FS     vfs.FS
+	Limits Limits
+}
+
+func (o *Owner) home() string {
+	if o.Home != "" {
+		return o.Home
+	}
+	return path.Dir(o.Root)
+}
+
+func (o *Owner) files(usual vfs.FS) vfs.FS {
+	if o.FS != nil {
+		return o.FS
+	}
+	return usual
+}
+
+// same tells that nothing of two owners differs.
+func (o *Owner) same(as *Owner) bool {
+	return o.Address == as.Address && o.Root == as.Root && o.Home == as.Home && o.FS == as.FS && reflect.DeepEqual(o.Limits, as.Limits)
 }
 
 // Crossing is a threshold that was crossed.
@@ -113,13 +139,13 @@ func (b *Book) Add(o Owner, mailbox string, d Usage) {
 	b.counter(o).add(d)
 }
 
-// Delivered tells of a letter in the INBOX of a Maildir. Its owner need not be known:
-// if there is a maildirsize, it has limits.
-func (b *Book) Delivered(root string, bytes int64) {
+// Delivered tells of a letter in the INBOX of a Maildir. Of its owner only Root, Home
+// and FS need be known: if there is a maildirsize, it has limits.
+func (b *Book) Delivered(o Owner, bytes int64) {
 	b.mu.Lock()
-	c := b.counters[root]
+	c := b.counters[o.Root]
 	if c == nil {
-		c = b.remember(root)
+		c = b.remember(o)
 	}
 	b.mu.Unlock()
 	if c.counts("INBOX") {
@@ -162,7 +188,7 @@ func (b *Book) counter(o Owner) *counter {
 	b.mu.Lock()
 	c := b.counters[o.Root]
 	if c == nil {
-		c = b.remember(o.Root)
+		c = b.remember(o)
 	}
 	b.mu.Unlock()
 	c.belongs(o)
@@ -170,7 +196,7 @@ func (b *Book) counter(o Owner) *counter {
 }
 
 // remember makes room for an account. Callers hold mu.
-func (b *Book) remember(root string) *counter {
+func (b *Book) remember(o Owner) *counter {
 	for other, c := range b.counters {
 		if len(b.counters) < maxCounters {
 			break
@@ -179,8 +205,8 @@ func (b *Book) remember(root string) *counter {
 			delete(b.counters, other)
 		}
 	}
-	c := &counter{book: b, root: root}
-	b.counters[root] = c
+	c := &counter{book: b, root: o.Root, home: o.home(), fs: o.files(b.fs)}
+	b.counters[o.Root] = c
 	return c
 }
 

@@ -3,7 +3,6 @@ package quota
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"sync"
 	"time"
 
@@ -32,6 +31,8 @@ const (
 type counter struct {
 	book *Book
 	root string
+	home string // where quota-warned is
+	fs   vfs.FS // of root
 
 	mu       sync.Mutex
 	owner    Owner
@@ -74,11 +75,12 @@ type flight struct {
 func (c *counter) belongs(o Owner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.owned && reflect.DeepEqual(c.owner, o) {
+	if c.owned && c.owner.same(&o) {
 		return
 	}
 	// Other limits mean another file, and maybe other mailboxes that count.
 	c.owner, c.owned, c.known = o, true, false
+	c.home, c.fs = o.home(), o.files(c.book.fs)
 	c.dirs, c.measured, c.looked = nil, time.Time{}, time.Time{}
 }
 
@@ -141,7 +143,7 @@ func (c *counter) writeLine() (more bool) {
 	if d == (Usage{}) {
 		return false
 	}
-	if err := appendSizes(c.book.fs, c.root, d); err != nil {
+	if err := appendSizes(c.fs, c.root, d); err != nil {
 		c.stale()
 	}
 	return true
@@ -214,7 +216,7 @@ func (c *counter) start(o Owner, how care) *flight {
 		leave, err := c.book.enter(ctx)
 		if err == nil {
 			defer leave()
-			err = l.run(c.book.fs, &o)
+			err = l.run(c.fs, &o)
 		}
 		c.land(f, l, err)
 	}()

@@ -11,7 +11,7 @@
 // # On disk
 //
 //	HOME/Maildir/maildirsize  the figure, as Maildir++ has it
-//	HOME/quota-warned         of what the owner was warned, in percent
+//	HOME/quota-warned         of what the owner was warned, in percent; HOME may be elsewhere
 //
 // maildirsize has the limits in its first line ("2147483648S,100000C"), and then a
 // line for each change ("1024 1", "-1024 -1"), the sum of which is the figure. Every

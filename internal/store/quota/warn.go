@@ -57,9 +57,8 @@ func (c *counter) held() (threshold int) {
 
 // cross writes down what the owner is told, and then tells him.
 func (c *counter) cross(warn func(Crossing)) {
-	home := path.Dir(c.root)
 	c.mu.Lock()
-	w := c.warned
+	w, home := c.warned, c.home
 	c.mu.Unlock()
 	if !w.read {
 		w = readWarned(c.book.fs, home)
