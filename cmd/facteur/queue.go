@@ -168,6 +168,7 @@ func showEntry(out io.Writer, e control.Entry) error {
 		fmt.Fprintln(out)
 		line("Recipient", "<"+r.Address+">")
 		line("Original", r.Original)
+		line("Sent by", r.Sender)
 		line("State", r.State)
 		line("Route", r.Route)
 		line("Attempts", fmt.Sprint(r.Attempts))

@@ -113,7 +113,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
-	a.directory.Configure(c.DomainNames(), c.Allowances())
+	a.directory.Configure(c.DeclaredDomains(), c.Allowances())
 	if a.queue, err = queue.Open(c.DataDir); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (a *App) Reload(c *config.Config) error {
 		}
 		return err
 	}
-	a.directory.Configure(c.DomainNames(), c.Allowances())
+	a.directory.Configure(c.DeclaredDomains(), c.Allowances())
 	old := a.settings.Swap(next)
 	old.dismiss()
 	if !next.sendsAs(old) {

@@ -19,6 +19,7 @@ func (c *Config) Check() []error {
 	k.trusted()
 	k.maps()
 	k.domains()
+	k.addresses()
 	k.access()
 	k.submission()
 	k.programs()

@@ -42,6 +42,8 @@ type Config struct {
 	// database with "facteur domain add"; what is declared here, only this file
 	// takes away.
 	Domains []Domain `toml:"domain"`
+	// How an address finds its mailbox.
+	Addresses Addresses `toml:"addresses"`
 	// How the server decides about mail that is handed to it.
 	Access Access `toml:"access"`
 	// What our own users may do.
@@ -121,6 +123,17 @@ type Config struct {
 type Domain struct {
 	// The name of the domain, "example.org".
 	Name string `toml:"name"`
+	// What its addresses are: "mailbox" (accounts and virtual aliases; Postfix's
+	// virtual_mailbox_domains), "local" (also aliases in the form of aliases(5);
+	// mydestination), "alias" (virtual aliases only; virtual_alias_domains) or "relay"
+	// (mail is passed on to its other mail hosts; relay_domains). Empty: "mailbox".
+	Class DomainClass `toml:"class"`
+	// The domain whose addresses are meant by those of this one, unless they are known
+	// themselves: x@ of this is x@ of that.
+	AliasOf string `toml:"alias_of"`
+	// Who gets what is for nobody else in the domain: an address, or "@example.net" for
+	// the same name there.
+	CatchAll string `toml:"catch_all"`
 	// The most bytes in the mailboxes of an account of the domain; or "unlimited".
 	// Without it, mailbox.default_quota counts.
 	Quota Bytes `toml:"quota"`
@@ -208,6 +221,7 @@ func Default() *Config {
 		Namespace:        defaultNamespace(),
 		DefaultMailboxes: defaultMailboxes(),
 		POP3:             defaultPOP3(),
+		Addresses:        defaultAddresses(),
 		Access:           defaultAccess(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),

@@ -36,8 +36,10 @@ type Entry struct {
 type ToDelivery struct {
 	Address  string `json:"address"`
 	Original string `json:"original,omitempty"` // if it is not Address
-	State    string `json:"state"`
-	// Route is where it goes: "mailbox:ACCOUNT" or "smtp:DOMAIN".
+	// Sender is the reverse-path for this recipient where it is not the message's.
+	Sender string `json:"sender,omitempty"`
+	State  string `json:"state"`
+	// Route is where it goes: "mailbox:ACCOUNT" or "smtp:DOMAIN"; see flow/route.
 	Route    string `json:"route"`
 	Attempts int    `json:"attempts"`
 	// Due is when it is tried (next).
@@ -151,6 +153,9 @@ func (s *Stores) entry(it *queue.Item) Entry {
 		to := ToDelivery{Address: r.Address.String(), State: r.State.String(), Route: r.Route, Attempts: r.Attempts, Due: r.Due, Reason: r.LastReply}
 		if original := r.Original.String(); original != to.Address {
 			to.Original = original
+		}
+		if r.Sender != nil {
+			to.Sender = r.Sender.String()
 		}
 		e.Recipients = append(e.Recipients, to)
 	}

@@ -65,7 +65,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return nil, nil, errors.Join(err, q.Close(), database.Close())
 	}
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
-	d.Configure(cfg.DomainNames(), cfg.Allowances())
+	d.Configure(cfg.DeclaredDomains(), cfg.Allowances())
 	d.Keep(cfg.KeyKinds())
 	r := route.New(d, cfg.Hostname, cfg.Home)
 	m := mailbox.New(vfs.OS{}, j)

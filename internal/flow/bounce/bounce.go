@@ -70,9 +70,9 @@ func New(hostname string, language func() string, q *queue.Queue, r *route.Route
 func (w *Writer) Configure(settings func() Settings) { w.settings = settings }
 
 // MayTell says whether the sender of an item may get a notice: it is known that he
-// sent it, and he is not the null sender.
+// sent it, or he answers for the list that it came by, and he is not the null sender.
 func (w *Writer) MayTell(it *queue.Item) bool {
-	return !it.Sender.IsNull() && (it.Origin.Account != "" || it.Origin.Local)
+	return !it.Sender.IsNull() && (it.Origin.Account != "" || it.Origin.Local || it.Owned())
 }
 
 // Wants says whether the sender of an item is to hear of what became of a

@@ -38,6 +38,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/bounce"
+	"facteur/internal/mail/address"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/directory"
@@ -158,10 +159,7 @@ func (d *Dispatcher) done(a *attempt, n int) {
 func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Time) {
 	attempts := d.remote.outbound().split(it, now)
 	if len(attempts) > 1 {
-		r := &round{clerk: d.clerk, ctx: hard, item: it, open: len(it.Recipients)}
-		for _, a := range attempts {
-			a.round = r
-		}
+		d.gather(hard, attempts)
 	}
 	for _, a := range attempts {
 		if !d.places.take(a) {
@@ -170,6 +168,20 @@ func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Ti
 			continue
 		}
 		d.send(ctx, a)
+	}
+}
+
+// gather makes one round of all attempts from one sender: he gets one notice.
+func (d *Dispatcher) gather(hard context.Context, attempts []*attempt) {
+	rounds := make(map[address.Address]*round)
+	for _, a := range attempts {
+		r := rounds[a.item.Sender]
+		if r == nil {
+			r = &round{clerk: d.clerk, ctx: hard, item: a.item}
+			rounds[a.item.Sender] = r
+		}
+		r.open += len(a.item.Recipients)
+		a.round = r
 	}
 }
 

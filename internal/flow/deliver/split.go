@@ -5,6 +5,7 @@ import (
 
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
+	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
 )
 
@@ -14,15 +15,17 @@ type fork struct {
 	via                          *transport.Transport
 	port                         uint16
 	named, fixed                 bool
+	sender                       address.Address
 }
 
-// split makes attempts of the recipients of an item that go the same way. The way is
+// split makes attempts of the recipients of an item that go the same way, from the same
+// sender: the item of an attempt has the sender that its recipients have. The way is
 // chosen now, and not when the item came: a reload applies to what waits.
 func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 	if len(it.Recipients) == 1 {
 		hop := hopOf(it.Recipients[0])
 		c := o.choose(it, it.Recipients[0], hop)
-		return []*attempt{{item: it, hop: hop, choice: c, claimed: now}}
+		return []*attempt{{item: sentBy(it, it.SenderOf(it.Recipients[0])), hop: hop, choice: c, claimed: now}}
 	}
 	var out []*attempt
 	open := make(map[fork]*attempt)
@@ -30,10 +33,11 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 		hop := hopOf(r)
 		c := o.choose(it, r, hop)
 		f := forkOf(r, c)
+		f.sender = it.SenderOf(r)
 		a := open[f]
 		if a == nil || c.Transport.Kind != transport.Mailbox && len(a.item.Recipients) >= o.paceOf(c.Transport).Recipients {
 			part := *it
-			part.Recipients = nil
+			part.Sender, part.Recipients = f.sender, nil
 			a = &attempt{item: &part, hop: hop, route: r.Route, choice: c, claimed: now}
 			open[f] = a
 			out = append(out, a)
@@ -43,8 +47,24 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 	return out
 }
 
+// nowhere is the way of what ends here and in no mailbox; see verdict.
+var nowhere = &transport.Transport{Name: "local", Kind: transport.Discard}
+
+// sentBy is an item with another sender.
+func sentBy(it *queue.Item, sender address.Address) *queue.Item {
+	if it.Sender == sender {
+		return it
+	}
+	other := *it
+	other.Sender = sender
+	return &other
+}
+
 func (o *Outbound) choose(it *queue.Item, r queue.Recipient, hop route.Hop) transport.Choice {
-	m := transport.Mail{ID: int64(it.ID), Sender: it.Sender, Recipient: r.Address, Domain: hop.Name, Here: hop.Kind == route.Mailbox, Attempts: r.Attempts}
+	if hop.Kind != route.Mailbox && hop.Kind != route.Remote {
+		return transport.Choice{Transport: nowhere} // no transport has a say
+	}
+	m := transport.Mail{ID: int64(it.ID), Sender: it.SenderOf(r), Recipient: r.Address, Domain: hop.Name, Here: hop.Kind == route.Mailbox, Attempts: r.Attempts}
 	if m.Here {
 		m.Domain = r.Address.Domain
 	}

@@ -3,6 +3,7 @@ package deliver
 import (
 	"strings"
 
+	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 )
@@ -11,6 +12,13 @@ import (
 // away, refused or set aside. ok is false for the other ways.
 func verdict(a *attempt) (results []result, ok bool) {
 	c := a.choice
+	switch a.hop.Kind {
+	case route.Discard:
+		return a.all(smtp.NewReply(250, "2.0.0", "discarded"), "delivered to file: /dev/null"), true
+	case route.Program, route.File:
+		reply := smtp.NewReply(451, "4.3.0", "programs and files are not served yet")
+		return a.all(reply, reply.Text()), true
+	}
 	switch c.Transport.Kind {
 	case transport.Discard:
 		results = a.all(smtp.NewReply(250, "2.0.0", "discarded"), textOr(c, c.NextHop))

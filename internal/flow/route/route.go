@@ -11,7 +11,6 @@ package route
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"facteur/internal/base/lookup"
@@ -26,17 +25,18 @@ type Kind uint8
 const (
 	// Mailbox is an account of this server.
 	Mailbox Kind = iota + 1
-	// Remote is a domain of somebody else.
+	// Remote is a domain of somebody else, or one that we pass mail on to.
 	Remote
+	// Program is a command that gets the letter.
+	Program
+	// File is a file that the letter is added to.
+	File
+	// Discard is nowhere: /dev/null.
+	Discard
+	// Expanded is an address that led to several others: nothing is delivered there, but
+	// a sender who asked to hear of success hears that (RFC 3461 §5.2.7.3).
+	Expanded
 )
-
-// Prefix is how the routes of the kind begin in the queue.
-func (k Kind) Prefix() string {
-	if k == Mailbox {
-		return mailboxPrefix
-	}
-	return remotePrefix
-}
 
 // postmaster is the mailbox that every domain has (RFC 5321 §4.5.1). What the machine
 // itself writes to root is his, unless there is an account of that name.
@@ -55,6 +55,17 @@ type Destination struct {
 	Address address.Address
 	// Account is whose mailbox it is; only for Mailbox.
 	Account directory.Account
+	// Text is the command of a Program, the path of a File; User is who runs it or owns
+	// it, "" for default_user.
+	Text, User string
+	// Sender is the reverse-path on the way there, where it is not the message's; Owned
+	// tells that it is the owner of a list. See queue.Recipient.
+	Sender *address.Address
+	Owned  bool
+	// Ours: strangers may write to it, for they wrote to an address of ours.
+	Ours bool
+	// Forwarded: it leaves this server though it was for somebody here.
+	Forwarded bool
 }
 
 // Router answers for one server. It is safe for concurrent use.
@@ -96,7 +107,7 @@ func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[D
 	case lookup.NotFound:
 		return lookup.No[Destination](ErrUnknownUser)
 	}
-	return lookup.Yes(Destination{Kind: Mailbox, Address: a, Account: account.Value()})
+	return lookup.Yes(Destination{Kind: Mailbox, Address: a, Account: account.Value(), Ours: true})
 }
 
 // isOwn tells that a domain stands for the home domain: none at all, or the server's
@@ -115,36 +126,4 @@ func (r *Router) Hosts(ctx context.Context, domain string) lookup.Answer[directo
 		domain = r.home()
 	}
 	return r.directory.Domain(ctx, domain)
-}
-
-// The forms of a destination in the queue: what it is grouped and shown by.
-const (
-	mailboxPrefix = "mailbox:" // and the account's name
-	remotePrefix  = "smtp:"    // and the recipient's domain
-)
-
-// String is the form that the queue keeps.
-func (d Destination) String() string {
-	if d.Kind == Mailbox {
-		return mailboxPrefix + d.Account.Address
-	}
-	return remotePrefix + d.Address.Domain
-}
-
-// Hop is a destination as the queue kept it.
-type Hop struct {
-	Kind Kind
-	// Name is the account or the domain.
-	Name string
-}
-
-// ParseHop reads what Destination.String wrote.
-func ParseHop(s string) (Hop, error) {
-	if name, ok := strings.CutPrefix(s, mailboxPrefix); ok {
-		return Hop{Mailbox, name}, nil
-	}
-	if name, ok := strings.CutPrefix(s, remotePrefix); ok {
-		return Hop{Remote, name}, nil
-	}
-	return Hop{}, fmt.Errorf("%q is no route", s)
 }

@@ -78,13 +78,19 @@ func parse(t *testing.T, s string) address.Address {
 }
 
 func TestHopsAreReadBack(t *testing.T) {
-	for _, d := range []Destination{
-		{Kind: Mailbox, Account: directory.Account{Address: "a:b@example.org"}},
-		{Kind: Remote, Address: address.Address{Local: "x", Domain: "[IPv6:::1]"}},
+	for _, c := range []struct {
+		to   Destination
+		want Hop
+	}{
+		{Destination{Kind: Mailbox, Account: directory.Account{Address: "a:b@example.org"}}, Hop{Kind: Mailbox, Name: "a:b@example.org"}},
+		{Destination{Kind: Remote, Address: address.Address{Local: "x", Domain: "[IPv6:::1]"}}, Hop{Kind: Remote, Name: "[IPv6:::1]"}},
+		{Destination{Kind: Program, Text: `/bin/sh -c "a: b"`, User: "list"}, Hop{Program, `/bin/sh -c "a: b"`, "list"}},
+		{Destination{Kind: File, Text: "/var/mail/a:b"}, Hop{Kind: File, Name: "/var/mail/a:b"}},
+		{Destination{Kind: Discard}, Hop{Kind: Discard}},
+		{Destination{Kind: Expanded}, Hop{Kind: Expanded}},
 	} {
-		hop, err := ParseHop(d.String())
-		if err != nil || hop.Kind != d.Kind || hop.Name != d.Account.Address+d.Address.Domain {
-			t.Errorf("%s: %+v %v", d, hop, err)
+		if hop, err := ParseHop(c.to.String()); err != nil || hop != c.want {
+			t.Errorf("%s: %+v %v", c.to, hop, err)
 		}
 	}
 	if _, err := ParseHop("carrier pigeon"); err == nil {

@@ -91,7 +91,7 @@ type Directory struct {
 	shared   inquiries
 
 	mu         sync.RWMutex
-	declared   map[string]bool // canonical names in the settings file
+	declared   map[string]Domain // those of the settings file, by canonical name
 	allowances Allowances
 	kinds      Kinds
 	secret     []byte // what salts follow from; nil: not read yet
@@ -112,18 +112,19 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		shared:   inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
 		kinds:    Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
 	}
-	d.Configure(fileDomains, Allowances{Default: Allowance{Bytes: defaultQuota}})
+	d.Configure(Named(fileDomains...), Allowances{Default: Allowance{Bytes: defaultQuota}})
 	return d
 }
 
 // Configure takes over what the settings file says, at the start and at every
 // reload. Names that are no domains are left out: the file's own check refuses
 // them with a line number.
-func (d *Directory) Configure(fileDomains []string, allowances Allowances) {
-	declared := make(map[string]bool, len(fileDomains))
-	for _, name := range fileDomains {
-		if canonical, err := address.CanonicalDomain(name); err == nil {
-			declared[canonical] = true
+func (d *Directory) Configure(fileDomains []Domain, allowances Allowances) {
+	declared := make(map[string]Domain, len(fileDomains))
+	for _, domain := range fileDomains {
+		if domain, err := domain.canonical(); err == nil {
+			domain.Source = FromFile
+			declared[domain.Name] = domain
 		}
 	}
 	d.mu.Lock()

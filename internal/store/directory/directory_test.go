@@ -342,7 +342,7 @@ func TestDomains(t *testing.T) {
 	}
 	got, err := d.Domains(ctx)
 	must(t, err)
-	if want := "[{example.org file} {xn--mnster-3ya.example database}]"; fmt.Sprint(got) != want {
+	if want := "[{example.org file mailbox  } {xn--mnster-3ya.example database mailbox  }]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	must(t, d.AddAccount(ctx, mailbox(t, "a@münster.example"), "x", 5))
@@ -358,7 +358,7 @@ func TestReloadChangesDomainsAndQuota(t *testing.T) {
 	t.Parallel()
 	d, ctx := open(t), t.Context()
 	wantState(t, d.Account(ctx, mailbox(t, "alice@example.org")), lookup.Found)
-	d.Configure([]string{"example.net"}, Allowances{Default: Allowance{Bytes: 7}})
+	d.Configure(Named("example.net"), Allowances{Default: Allowance{Bytes: 7}})
 	wantState(t, d.Domain(ctx, "example.org"), lookup.NotFound)
 	wantState(t, d.Domain(ctx, "example.net"), lookup.Found)
 	if got := d.Account(ctx, mailbox(t, "alice@example.org")).Value().Quota; got != 7 {
@@ -446,7 +446,7 @@ func TestDomainOfOthersBecomesOurs(t *testing.T) {
 	wantState(t, d.Domain(ctx, "later.example"), lookup.Found)
 	must(t, d.RemoveDomain(ctx, "later.example"))
 	wantState(t, d.Domain(ctx, "later.example"), lookup.NotFound)
-	d.Configure([]string{"later.example"}, Allowances{Default: Allowance{Bytes: quotaOfFile}})
+	d.Configure(Named("later.example"), Allowances{Default: Allowance{Bytes: quotaOfFile}})
 	wantState(t, d.Domain(ctx, "later.example"), lookup.Found)
 }
 

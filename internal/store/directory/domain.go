@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"facteur/internal/base/lookup"
@@ -20,7 +21,29 @@ type Domain struct {
 	Name string `json:"name"`
 	// Source is where it is declared.
 	Source Source `json:"source"`
+	// Class is what its addresses are.
+	Class Class `json:"class"`
+	// AliasOf is the domain whose addresses its addresses are; "" for none.
+	AliasOf string `json:"alias_of,omitempty"`
+	// CatchAll gets what is for nobody else, an address; "" for nobody. "@example.net"
+	// is the same local part there.
+	CatchAll string `json:"catch_all,omitempty"`
 }
+
+// Class is one of Postfix's address classes (ADDRESS_CLASS_README).
+type Class string
+
+// The classes.
+const (
+	// ClassMailbox: accounts (Postfix's virtual_mailbox_domains).
+	ClassMailbox Class = "mailbox"
+	// ClassLocal: accounts, aliases(5) and Unix users (mydestination).
+	ClassLocal Class = "local"
+	// ClassAlias: virtual aliases alone (virtual_alias_domains).
+	ClassAlias Class = "alias"
+	// ClassRelay: mail goes on to another host of the domain (relay_domains).
+	ClassRelay Class = "relay"
+)
 
 // Source is where a domain is declared.
 type Source string
@@ -38,8 +61,8 @@ func (d *Directory) Domain(ctx context.Context, name string) lookup.Answer[Domai
 	if err != nil {
 		return lookup.No[Domain](err)
 	}
-	if d.isDeclared(name) {
-		return lookup.Yes(Domain{name, FromFile})
+	if domain, ok := d.declaredDomain(name); ok {
+		return lookup.Yes(domain)
 	}
 	if domain, ok := d.domains.get(name); ok {
 		return lookup.Yes(domain)
@@ -52,8 +75,7 @@ func (d *Directory) Domain(ctx context.Context, name string) lookup.Answer[Domai
 
 func (d *Directory) domainInDatabase(ctx context.Context, name string) lookup.Answer[Domain] {
 	mark, markForeign := d.domains.mark(), d.foreign.mark()
-	domain := Domain{Source: FromDatabase}
-	err := d.db.Reader().QueryRowContext(ctx, `SELECT name FROM domain WHERE name = ?`, name).Scan(&domain.Name)
+	domain, err := scanDomain(d.db.Reader().QueryRowContext(ctx, selectDomain+` WHERE name = ?`, name))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		d.foreign.put(name, struct{}{}, markForeign)
@@ -65,23 +87,46 @@ func (d *Directory) domainInDatabase(ctx context.Context, name string) lookup.An
 	return lookup.Yes(domain)
 }
 
-func (d *Directory) isDeclared(name string) bool {
+const selectDomain = `SELECT name, class, alias_of, catch_all FROM domain`
+
+// Named are domains of accounts.
+func Named(names ...string) []Domain {
+	out := make([]Domain, len(names))
+	for i, name := range names {
+		out[i].Name = name
+	}
+	return out
+}
+
+func scanDomain(row interface{ Scan(...any) error }) (Domain, error) {
+	domain := Domain{Source: FromDatabase}
+	err := row.Scan(&domain.Name, &domain.Class, &domain.AliasOf, &domain.CatchAll)
+	return domain, err
+}
+
+func (d *Directory) declaredDomain(name string) (Domain, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.declared[name]
+	domain, ok := d.declared[name]
+	return domain, ok
+}
+
+func (d *Directory) isDeclared(name string) bool {
+	_, ok := d.declaredDomain(name)
+	return ok
 }
 
 // Domains lists all domains by name.
 func (d *Directory) Domains(ctx context.Context) ([]Domain, error) {
 	list := d.declaredDomains()
-	rows, err := d.db.Reader().QueryContext(ctx, `SELECT name FROM domain`)
+	rows, err := d.db.Reader().QueryContext(ctx, selectDomain)
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		domain := Domain{Source: FromDatabase}
-		if err := rows.Scan(&domain.Name); err != nil {
+		domain, err := scanDomain(rows)
+		if err != nil {
 			return nil, fmt.Errorf("directory: %w", err)
 		}
 		if !d.isDeclared(domain.Name) {
@@ -96,27 +141,68 @@ func (d *Directory) declaredDomains() []Domain {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var list []Domain
-	for name := range d.declared {
-		list = append(list, Domain{name, FromFile})
+	for _, domain := range d.declared {
+		list = append(list, domain)
 	}
 	return list
 }
 
-// AddDomain declares a domain in the database.
+// AddDomain declares a domain of accounts in the database.
 func (d *Directory) AddDomain(ctx context.Context, name string) error {
-	name, err := address.CanonicalDomain(name)
+	return d.DeclareDomain(ctx, Domain{Name: name})
+}
+
+// DeclareDomain declares a domain in the database.
+func (d *Directory) DeclareDomain(ctx context.Context, n Domain) error {
+	n, err := n.canonical()
 	if err != nil {
 		return err
 	}
-	if name[0] == '[' {
-		return address.ErrDomain // an address literal has no accounts
-	}
-	if d.isDeclared(name) {
+	if d.isDeclared(n.Name) {
 		return ErrDomainExists
 	}
 	return d.change(ctx, func(tx *db.Tx) error {
-		return one(ErrDomainExists)(tx.Exec(`INSERT INTO domain (name, created) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, time.Now().Unix()))
+		return one(ErrDomainExists)(tx.Exec(`INSERT INTO domain (name, class, alias_of, catch_all, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			n.Name, n.Class, n.AliasOf, n.CatchAll, time.Now().Unix()))
 	})
+}
+
+// canonical is a domain with its names in the form that is compared, or what is wrong
+// with it.
+func (n Domain) canonical() (_ Domain, err error) {
+	if n.Name, err = hostedName(n.Name); err != nil {
+		return n, err
+	}
+	n.Class = cmp.Or(n.Class, ClassMailbox)
+	if !slices.Contains([]Class{ClassMailbox, ClassLocal, ClassAlias, ClassRelay}, n.Class) {
+		return n, fmt.Errorf("%q is no class; expected mailbox, local, alias or relay", n.Class)
+	}
+	if n.AliasOf != "" {
+		if n.AliasOf, err = hostedName(n.AliasOf); err != nil {
+			return n, err
+		}
+	}
+	if domain, whole := strings.CutPrefix(n.CatchAll, "@"); whole {
+		domain, err = hostedName(domain)
+		n.CatchAll = "@" + domain
+	} else if n.CatchAll != "" {
+		var a address.Address
+		a, err = address.Parse(n.CatchAll)
+		n.CatchAll = a.String()
+	}
+	return n, err
+}
+
+// hostedName is a domain that can have addresses of ours; a literal has none.
+func hostedName(s string) (string, error) {
+	name, err := address.CanonicalDomain(s)
+	if err == nil && name[0] == '[' {
+		err = address.ErrDomain
+	}
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", s, err)
+	}
+	return name, nil
 }
 
 // RemoveDomain takes a domain out of the database. It must have no accounts left.

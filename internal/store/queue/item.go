@@ -75,6 +75,25 @@ func (it *Item) add(r Recipient) {
 	it.Expired = it.Expired || r.Expired
 }
 
+// SenderOf is the reverse-path for a recipient of the item.
+func (it *Item) SenderOf(r Recipient) address.Address {
+	if r.Sender != nil {
+		return *r.Sender
+	}
+	return it.Sender
+}
+
+// Owned tells that the recipients of the item have a sender who answers for them; see
+// Recipient.Owned.
+func (it *Item) Owned() bool {
+	for i := range it.Recipients {
+		if !it.Recipients[i].Owned {
+			return false
+		}
+	}
+	return len(it.Recipients) > 0
+}
+
 // Start is when the item could first be tried: its lifetime counts from there.
 func (it *Item) Start() time.Time {
 	if it.Release.After(it.Arrived) {
@@ -122,6 +141,13 @@ type Recipient struct {
 	N int
 	// Address is where it goes now, Original what the peer said in RCPT TO.
 	Address, Original address.Address
+	// Sender is the reverse-path for this recipient where it is not the item's: that of
+	// a list's owner, or one that brings bounces back through us; nil for the item's.
+	// See Item.SenderOf.
+	Sender *address.Address
+	// Owned: Sender is somebody here who answers for the list that led to this
+	// recipient, and hears what becomes of it, whoever wrote.
+	Owned bool
 	// Notify and ORcpt are of RFC 3461.
 	Notify smtp.Notify
 	ORcpt  smtp.Original

@@ -25,6 +25,8 @@ import (
 //	recipient  notify    a sum: 1 success, 2 failure, 4 delay, 8 never (RFC 3461 §4.1)
 //	           orcpt     the address of ORCPT, decoded (RFC 3461 §4.2)
 //	           otype     its type
+//	           sender    the reverse-path for this recipient, where it is not the item's
+//	           owned     "1": that is the owner of a list
 //	           expired   "1": a person has given it up
 
 // plain tells whether the item has no options at all.
@@ -72,7 +74,7 @@ var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp
 
 // options is the column of a recipient.
 func (r *Recipient) options() string {
-	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil {
 		return ""
 	}
 	v := url.Values{}
@@ -80,6 +82,10 @@ func (r *Recipient) options() string {
 	set(v, "otype", r.ORcpt.Type)
 	set(v, "orcpt", r.ORcpt.Address)
 	set(v, "expired", when(r.Expired, "1"))
+	if r.Sender != nil {
+		v.Set("sender", mailbox(*r.Sender)) // empty for the null path
+		set(v, "owned", when(r.Owned, "1"))
+	}
 	return v.Encode()
 }
 
@@ -93,6 +99,10 @@ func (r *Recipient) setOptions(column string) {
 	r.Notify = smtp.Notify(notify)
 	r.ORcpt = smtp.Original{Type: v.Get("otype"), Address: v.Get("orcpt")}
 	r.Expired = v.Get("expired") == "1"
+	if v.Has("sender") {
+		sender := parseMailbox(v.Get("sender"))
+		r.Sender, r.Owned = &sender, v.Get("owned") == "1"
+	}
 }
 
 func set(v url.Values, key, value string) {

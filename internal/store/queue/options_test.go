@@ -25,6 +25,8 @@ func full(q *Queue) Draft {
 	it.Binary, it.Ret, it.EnvelopeID, it.RequireTLS, it.TLSOptional, it.Priority = true, smtp.RetHeaders, "QQ=314&159 +%\r\n\xff\x00", true, true, -3
 	it.Release, it.By = at.Add(time.Minute), Deadline{At: at.Add(time.Hour), Return: true, Trace: true}
 	it.Recipients[0].Notify = smtp.NotifySuccess | smtp.NotifyDelay
+	it.Recipients[0].Sender, it.Recipients[0].Owned = &address.Address{Local: "owner-l@=&", Domain: "example.org"}, true
+	it.Recipients[1].Sender = &address.Address{}
 	it.Recipients[0].ORcpt = smtp.Original{Type: "utf-8", Address: "jörg&orcpt=x@example.org"}
 	return d
 }
