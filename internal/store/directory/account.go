@@ -38,6 +38,12 @@ type Account struct {
 	Own Allowance `json:"-"`
 	// Disabled accounts keep their mail and receive, but can not log in.
 	Disabled bool `json:"disabled"`
+	// Source is the name of the directory that it is kept in; "": our own tables.
+	Source string `json:"source,omitempty"`
+	// Forward are the addresses that its mail goes to instead of its mailbox, and Host is
+	// the machine that has its mailbox, if not this one.
+	Forward []address.Address `json:"forward,omitempty"`
+	Host    string            `json:"host,omitempty"`
 }
 
 // Letters is where the Maildir is.
@@ -80,7 +86,7 @@ func (d *Directory) AddAccount(ctx context.Context, a address.Address, password 
 // served is an error unless mail for domain is received here. It asks inside the
 // transaction, so that no account is added to a domain that is being removed.
 func (d *Directory) served(tx *db.Tx, domain string) error {
-	if d.isDeclared(domain) {
+	if _, served := d.servedDomain(domain); served || d.isDeclared(domain) {
 		return nil
 	}
 	var n int
@@ -102,7 +108,7 @@ func (d *Directory) SetPassword(ctx context.Context, a address.Address, password
 		return err
 	}
 	defer d.proofs.drop(a.Key())
-	return d.change(ctx, func(tx *db.Tx) error {
+	return d.changeOwn(ctx, a, func(tx *db.Tx) error {
 		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET password = ?, scram_sha256 = ?, scram_sha1 = ?, cram_md5 = ? WHERE key = ?`,
 			p.password, p.sha256, p.sha1, p.md5, a.Key()))
 	})
@@ -137,7 +143,7 @@ func acceptable(password string) bool {
 // RemoveAccount removes an account. Its mail stays on the disk unless withMail.
 func (d *Directory) RemoveAccount(ctx context.Context, a address.Address, withMail bool) error {
 	defer d.proofs.drop(a.Key())
-	err := d.change(ctx, func(tx *db.Tx) error {
+	err := d.changeOwn(ctx, a, func(tx *db.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM login_network WHERE account = ?`, a.Key()); err != nil {
 			return err
 		}

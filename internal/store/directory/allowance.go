@@ -62,7 +62,7 @@ func (d *Directory) SetAllowance(ctx context.Context, a address.Address, w Allow
 	if w.Keep.Set {
 		keep = int64(w.Keep.For.Seconds())
 	}
-	return d.change(ctx, func(tx *db.Tx) error {
+	return d.changeOwn(ctx, a, func(tx *db.Tx) error {
 		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET quota = ?, messages = ?, keep = ? WHERE key = ?`, w.Bytes, w.Messages, keep, a.Key()))
 	})
 }

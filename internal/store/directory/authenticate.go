@@ -17,7 +17,7 @@ import (
 // others are logging in (454 4.7.0, NO [UNAVAILABLE]).
 func (d *Directory) Authenticate(ctx context.Context, login, password string) lookup.Answer[Account] {
 	password = sasl.Prep(password)
-	who := keyOf(login)
+	who := d.LoginName(login)
 	for {
 		row, err := d.candidate(ctx, login)
 		if err != nil {
@@ -46,7 +46,7 @@ func (d *Directory) Authenticate(ctx context.Context, login, password string) lo
 
 // queueUp waits in the line before the hash.
 func (d *Directory) queueUp(ctx context.Context, who string, r row, password string) lookup.Answer[Account] {
-	leave, err := d.hasher.enter(ctx)
+	leave, err := d.lineOf(r).enter(ctx)
 	if err != nil {
 		return lookup.Later[Account](err)
 	}
@@ -64,44 +64,40 @@ func keyOf(login string) string {
 	return a.Key()
 }
 
-// candidate is the account that login names, or an empty row: strangers take the
-// same way as everybody.
+// candidate is the account that login names, or a row without a key: strangers take
+// the same way as everybody.
 func (d *Directory) candidate(ctx context.Context, login string) (row, error) {
-	a, err := address.Parse(login)
-	if err != nil {
-		return row{}, nil
+	if a, err := address.Parse(login); err == nil {
+		r, err := d.row(ctx, a.Key())
+		switch {
+		case err == nil:
+			return r, nil
+		case !errors.Is(err, sql.ErrNoRows):
+			return row{}, fmt.Errorf("directory: %w", err)
+		}
 	}
-	r, err := d.row(ctx, a.Key())
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return row{}, fmt.Errorf("directory: %w", err)
-	}
-	return r, nil
+	return d.loginElsewhere(ctx, login)
 }
 
-// prove costs one hash, whatever it finds.
+// prove costs one hash, or one question to who checks passwords, whatever it finds.
 func (d *Directory) prove(ctx context.Context, who string, r row, password string) lookup.Answer[Account] {
 	if len(password) > maxPassword {
 		// Nobody has such a password; the time of a look must not tell who exists.
-		r, password = row{}, password[:maxPassword]
-	}
-	if r.key == "" {
-		if _, err := makeHash(password); err != nil {
-			return lookup.Later[Account](err)
-		}
-		d.proofs.refuse(who, "", password)
-		return lookup.No[Account](errAuth)
+		r, password = row{place: r.place, record: Record{Address: r.record.Address}}, password[:maxPassword]
 	}
 	// While this one waited in the line, another log-in may have proved the same.
-	if d.proofs.recall(r.key, r.password, password) != right {
-		ok, err := matches(r.password, password)
+	if d.proofs.recall(who, r.password, password) != right {
+		ok, err := d.check(ctx, r, password)
 		if err != nil {
 			return lookup.Later[Account](err)
 		}
 		if !ok {
-			d.proofs.refuse(who, r.password, password)
+			if r.remembers() {
+				d.proofs.refuse(who, r.password, password)
+			}
 			return lookup.No[Account](errAuth)
 		}
-		d.proofs.add(r.key, r.password, password)
+		d.proofs.add(who, r.password, password)
 		d.complete(ctx, r, password)
 	}
 	return d.Admit(ctx, r.holder()) // the line may be long, and much may change meanwhile
@@ -110,7 +106,7 @@ func (d *Directory) prove(ctx context.Context, who string, r row, password strin
 // admit turns away the disabled only after the password was right, so that
 // guessing passwords does not tell who is disabled.
 func admit(r row) lookup.Answer[Account] {
-	if r.Disabled {
+	if r.key == "" || r.Disabled {
 		return lookup.No[Account](errAuth)
 	}
 	return lookup.Yes(r.Account)

@@ -69,6 +69,7 @@ var (
 	ErrNoDomain      = errors.New("there is no such domain here")
 	ErrDomainInUse   = errors.New("the domain still has accounts")
 	ErrDeclared      = errors.New("the domain is declared in the settings file; remove it there")
+	ErrForeign       = errors.New("the account is not kept here")
 	ErrPassword      = errors.New("a password has 1 to 1024 bytes and no control characters")
 	ErrQuota         = errors.New("a quota is not negative")
 )
@@ -87,13 +88,17 @@ type Directory struct {
 	domains  *cache[Domain]
 	foreign  *cache[struct{}] // domains that are not ours
 	accounts *cache[Account]
-	proofs   *proofs
-	shared   inquiries
+	// What sources said of accounts and of domains.
+	records *answers[Account]
+	realms  *answers[Domain]
+	proofs  *proofs
+	shared  inquiries
 
 	mu         sync.RWMutex
 	declared   map[string]Domain // those of the settings file, by canonical name
 	allowances Allowances
 	kinds      Kinds
+	places     []*place
 	secret     []byte // what salts follow from; nil: not read yet
 }
 
@@ -108,6 +113,8 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		domains:  newCache[Domain](),
 		foreign:  newCache[struct{}](),
 		accounts: newCache[Account](),
+		records:  newAnswers[Account](),
+		realms:   newAnswers[Domain](),
 		proofs:   newProofs(),
 		shared:   inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
 		kinds:    Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
@@ -138,9 +145,12 @@ func (d *Directory) forget() {
 	d.domains.clear()
 	d.foreign.clear()
 	d.accounts.clear()
+	d.records.clear()
+	d.realms.clear()
 }
 
-// Account looks up the account that a's mail belongs to.
+// Account looks up the account that a's mail belongs to: in our own tables, then in the
+// places that are attached, in their order.
 func (d *Directory) Account(ctx context.Context, a address.Address) lookup.Answer[Account] {
 	key := a.Key()
 	if account, ok := d.accounts.get(key); ok {
@@ -150,7 +160,7 @@ func (d *Directory) Account(ctx context.Context, a address.Address) lookup.Answe
 	row, err := d.row(ctx, key)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return lookup.No[Account](ErrNoAccount)
+		return d.elsewhere(ctx, a)
 	case err != nil:
 		return lookup.Later[Account](fmt.Errorf("directory: %w", err))
 	}
@@ -163,6 +173,10 @@ type row struct {
 	Account
 	key string
 	proofTexts
+	// place is where the account is kept that is not in our tables, and record what is
+	// known of it there.
+	place  *place
+	record Record
 }
 
 const selectAccount = `SELECT key, address, quota, messages, keep, disabled, password, scram_sha256, scram_sha1, cram_md5 FROM account`

@@ -20,7 +20,7 @@ type Domain struct {
 	// Name is canonical: lower-case A-labels.
 	Name string `json:"name"`
 	// Source is where it is declared.
-	Source Source `json:"source"`
+	Source Origin `json:"source"`
 	// Class is what its addresses are.
 	Class Class `json:"class"`
 	// AliasOf is the domain whose addresses its addresses are; "" for none.
@@ -45,13 +45,13 @@ const (
 	ClassRelay Class = "relay"
 )
 
-// Source is where a domain is declared.
-type Source string
+// Origin is where a domain is declared: FromFile, FromDatabase, or "directory NAME".
+type Origin string
 
-// The sources. A domain in both counts as the file's.
+// The origins of our own. A domain in both counts as the file's.
 const (
-	FromFile     Source = "file"
-	FromDatabase Source = "database"
+	FromFile     Origin = "file"
+	FromDatabase Origin = "database"
 )
 
 // Domain says whether mail for name is received here. name may be in any case and
@@ -64,11 +64,14 @@ func (d *Directory) Domain(ctx context.Context, name string) lookup.Answer[Domai
 	if domain, ok := d.declaredDomain(name); ok {
 		return lookup.Yes(domain)
 	}
+	if domain, ok := d.servedDomain(name); ok {
+		return lookup.Yes(domain)
+	}
 	if domain, ok := d.domains.get(name); ok {
 		return lookup.Yes(domain)
 	}
 	if _, foreign := d.foreign.get(name); foreign {
-		return lookup.No[Domain](ErrNoDomain)
+		return d.domainElsewhere(ctx, name)
 	}
 	return d.domainInDatabase(ctx, name)
 }
@@ -79,7 +82,7 @@ func (d *Directory) domainInDatabase(ctx context.Context, name string) lookup.An
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		d.foreign.put(name, struct{}{}, markForeign)
-		return lookup.No[Domain](ErrNoDomain)
+		return d.domainElsewhere(ctx, name)
 	case err != nil:
 		return lookup.Later[Domain](fmt.Errorf("directory: %w", err))
 	}
@@ -231,6 +234,16 @@ func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 func (d *Directory) change(ctx context.Context, fn func(*db.Tx) error) error {
 	defer d.forget()
 	return d.db.Write(ctx, fn)
+}
+
+// changeOwn changes an account of our tables. Who means one that is kept elsewhere is
+// told where.
+func (d *Directory) changeOwn(ctx context.Context, a address.Address, fn func(*db.Tx) error) error {
+	err := d.change(ctx, fn)
+	if errors.Is(err, ErrNoAccount) {
+		return d.whereKept(ctx, a)
+	}
+	return err
 }
 
 // one turns a statement that changed no row into the error none.

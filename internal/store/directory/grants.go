@@ -48,12 +48,13 @@ func (d *Directory) Grant(ctx context.Context, account address.Address, granted 
 	if err != nil {
 		return err
 	}
+	elsewhere := d.elsewhere(ctx, account).State() == lookup.Found
 	return d.change(ctx, func(tx *db.Tx) error {
 		var n int
 		if err := tx.QueryRow(`SELECT count(*) FROM account WHERE key = ?`, account.Key()).Scan(&n); err != nil {
 			return err
 		}
-		if n == 0 {
+		if n == 0 && !elsewhere {
 			return ErrNoAccount
 		}
 		return one(ErrGrantExists)(tx.Exec(`INSERT INTO sender_grant (account, address, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,

@@ -176,7 +176,7 @@ func (d *Directory) Vouched(ctx context.Context, login string) lookup.Answer[Acc
 // again.
 func (d *Directory) complete(ctx context.Context, r row, password string) {
 	kinds := d.kept()
-	if !r.lacks(kinds) {
+	if r.place != nil || !r.lacks(kinds) {
 		return
 	}
 	secret, err := d.saltSecret(ctx)

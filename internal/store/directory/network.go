@@ -20,8 +20,8 @@ const networkMax = 50
 func (d *Directory) RememberNetwork(ctx context.Context, account string, network netip.Prefix, now time.Time) error {
 	key := keyOf(account)
 	return d.db.Write(ctx, func(tx *db.Tx) error {
-		if _, err := tx.Exec(`INSERT INTO login_network (account, network, seen) SELECT key, ?, ? FROM account WHERE key = ?
-			ON CONFLICT (account, network) DO UPDATE SET seen = excluded.seen`, network.String(), now.Unix(), key); err != nil {
+		if _, err := tx.Exec(`INSERT INTO login_network (account, network, seen) VALUES (?, ?, ?)
+			ON CONFLICT (account, network) DO UPDATE SET seen = excluded.seen`, key, network.String(), now.Unix()); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`DELETE FROM login_network WHERE account = ? AND network NOT IN
