@@ -23,6 +23,7 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/app/control"
+	"facteur/internal/app/sources"
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
@@ -114,6 +115,11 @@ func (a *App) openStores(c *config.Config) (err error) {
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
 	a.directory.Configure(c.DeclaredDomains(), c.Allowances())
+	places, err := sources.Open(c, a.events)
+	if err != nil {
+		return err
+	}
+	a.directory.Attach(places)
 	if a.queue, err = queue.Open(c.DataDir); err != nil {
 		return err
 	}
@@ -307,6 +313,9 @@ func (a *App) close() {
 	a.settings.Load().dismiss()
 	if a.mailboxes != nil {
 		a.mailboxes.Close()
+	}
+	if a.directory != nil {
+		sources.Close(a.directory.Attach(nil))
 	}
 	if a.queue != nil {
 		a.queue.Close()

@@ -49,7 +49,7 @@ func loginRules(c *config.Config) (*login.Rules, error) {
 		},
 		Certificates: login.Certificates{Owners: make(map[login.Fingerprint]string)},
 	}
-	for _, m := range c.Auth.Mechanisms {
+	for _, m := range c.LoginMechanisms() {
 		r.Mechanisms = append(r.Mechanisms, string(m))
 	}
 	for _, own := range c.ClientCertificates {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"facteur/internal/app/config"
+	"facteur/internal/app/sources"
 	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
 )
@@ -35,8 +36,13 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	places, err := sources.Open(c, a.events)
+	if err != nil {
+		return err
+	}
 	fresh, err := a.bind(c, answers)
 	if err != nil {
+		sources.Close(places)
 		return err
 	}
 	if err = a.govern(next); err == nil {
@@ -45,12 +51,14 @@ func (a *App) Reload(c *config.Config) error {
 		}
 	}
 	if err != nil {
+		sources.Close(places)
 		for _, d := range fresh {
 			d.listener.Close()
 		}
 		return err
 	}
 	a.directory.Configure(c.DeclaredDomains(), c.Allowances())
+	sources.Close(a.directory.Attach(places))
 	old := a.settings.Swap(next)
 	old.dismiss()
 	if !next.sendsAs(old) {

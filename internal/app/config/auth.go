@@ -112,6 +112,16 @@ func (c ClientCertificate) ID() (id [32]byte, err error) {
 	return [32]byte(b), nil
 }
 
+// LoginMechanisms are those that clients may use. Where accounts are kept elsewhere,
+// only those are offered that every account can use, unless the file lists others.
+func (c *Config) LoginMechanisms() []Mechanism {
+	all := c.Auth.Mechanisms
+	if len(c.Directories) == 0 || !slices.Equal(all, defaultAuth().Mechanisms) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(m Mechanism) bool { return strings.HasPrefix(string(m), "SCRAM-") })
+}
+
 // KeyKinds is what has to be kept of passwords for the mechanisms.
 func (c *Config) KeyKinds() directory.Kinds {
 	has := func(m ...Mechanism) bool {

@@ -33,6 +33,7 @@ func (c *Config) Check() []error {
 	k.limits()
 	k.mailbox()
 	k.auth()
+	k.directories()
 	k.journey()
 	k.namespace()
 	k.session()

@@ -95,6 +95,9 @@ type Config struct {
 	PreGreet PreGreet `toml:"pregreet"`
 	// How people log in.
 	Auth Auth `toml:"auth"`
+	// Places outside of our own database where accounts are kept, in the order in which
+	// they are asked.
+	Directories []Directory `toml:"directory"`
 	// Certificates that stand for an account, each by itself.
 	ClientCertificates []ClientCertificate `toml:"client_certificate"`
 	// How the names of mailboxes look to mail programs.

@@ -12,7 +12,7 @@ import (
 // sources are the files that declare settings: their doc comments are the
 // reference.
 //
-//go:embed config.go access.go auth.go submission.go journey.go limits.go list.go listener.go maps.go mailbox.go milter.go namespace.go notices.go session.go pregreet.go outbound.go pop3.go transport.go tlspolicy.go addresses.go
+//go:embed config.go access.go auth.go directory.go submission.go journey.go limits.go list.go listener.go maps.go mailbox.go milter.go namespace.go notices.go session.go pregreet.go outbound.go pop3.go transport.go tlspolicy.go addresses.go
 var sources embed.FS
 
 // WriteDefaults writes every setting with its comment and default, as a file that

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"facteur/internal/app/config"
+	"facteur/internal/app/sources"
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/route"
@@ -67,10 +68,17 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	d := directory.New(database, cfg.DomainNames(), cfg.DataDir, int64(cfg.Mailbox.DefaultQuota))
 	d.Configure(cfg.DeclaredDomains(), cfg.Allowances())
 	d.Keep(cfg.KeyKinds())
+	places, err := sources.Open(cfg, j)
+	if err != nil {
+		j.Close()
+		return nil, nil, errors.Join(err, q.Close(), database.Close())
+	}
+	d.Attach(places)
 	r := route.New(d, cfg.Hostname, cfg.Home)
 	m := mailbox.New(vfs.OS{}, j)
 	closeAll := func() error {
 		err := m.Close()
+		sources.Close(d.Attach(nil))
 		j.Close()
 		return errors.Join(err, q.Close(), database.Close())
 	}

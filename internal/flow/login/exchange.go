@@ -93,7 +93,7 @@ func (x *Exchange) judge() sasl.Judge {
 // enter asks whether this client may try this name now.
 func (x *Exchange) enter(user string) error {
 	x.user = user
-	try, reason := x.gate.house.Logins.Try(x.rules.Limits, x.peer.Addr, compared(user), x.blind())
+	try, reason := x.gate.house.Logins.Try(x.rules.Limits, x.peer.Addr, x.named(user), x.blind())
 	x.try = try
 	return limited(reason)
 }
@@ -111,8 +111,11 @@ func limited(reason string) error {
 	return &Refusal{Reason: Limited, Err: errors.New(reason)}
 }
 
-// compared is a login name in one form for all its spellings.
-func compared(user string) string {
+// named is a login name in one form for all its spellings.
+func (x *Exchange) named(user string) string {
+	if name := x.gate.house.Accounts.Name; name != nil {
+		user = name(user)
+	}
 	if a, err := address.Parse(user); err == nil {
 		return a.Key()
 	}
@@ -159,7 +162,7 @@ func (x *Exchange) token(user, token string) error {
 	case lookup.TryAgain:
 		return unsure(whose.Err())
 	}
-	if x.user = whose.Value(); user != "" && compared(user) != compared(x.user) {
+	if x.user = whose.Value(); user != "" && x.named(user) != x.named(x.user) {
 		return sasl.ErrWrong
 	}
 	return x.take(x.gate.house.Accounts.Vouched(x.ctx, x.user))
@@ -171,7 +174,7 @@ func (x *Exchange) certificate(user string) error {
 	x.user = user
 	err := error(sasl.ErrWrong)
 	for _, name := range names {
-		if user != "" && compared(user) != compared(name) {
+		if user != "" && x.named(user) != x.named(name) {
 			continue
 		}
 		x.user = name

@@ -69,6 +69,9 @@ type Accounts struct {
 	Context  func(ctx context.Context, login string) (sasl.MD5Context, directory.Holder, error)
 	Admit    func(ctx context.Context, h directory.Holder) lookup.Answer[directory.Account]
 	Vouched  func(ctx context.Context, login string) lookup.Answer[directory.Account]
+	// Name is a log-in name in the form in which failures are counted; nil: as an address
+	// is compared.
+	Name     func(login string) string
 	Remember func(ctx context.Context, account string, network netip.Prefix, now time.Time) error
 }
 
@@ -76,7 +79,7 @@ type Accounts struct {
 func AccountsOf(d *directory.Directory) Accounts {
 	return Accounts{
 		Password: d.Authenticate, Keys: d.Keys, Context: d.MD5Context,
-		Admit: d.Admit, Vouched: d.Vouched, Remember: d.RememberNetwork,
+		Admit: d.Admit, Vouched: d.Vouched, Name: d.LoginName, Remember: d.RememberNetwork,
 	}
 }
 
