@@ -29,6 +29,8 @@ func (c *Config) Check() []error {
 	k.transports()
 	k.tlsPolicies()
 	k.schedule()
+	k.rewrite()
+	k.forwarding()
 	k.notices()
 	k.limits()
 	k.mailbox()

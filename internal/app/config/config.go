@@ -81,6 +81,10 @@ type Config struct {
 	// [[preset]] tables of its own has only those; "preset = []" at the top of the file
 	// means none. A [[transport]] of the same name changes what it says, and keeps the rest.
 	Presets []Preset `toml:"preset"`
+	// Addresses that are replaced by others.
+	Rewrite Rewrite `toml:"rewrite"`
+	// Mail that goes on to other machines.
+	Forwarding Forwarding `toml:"forwarding"`
 	// The schedule of retries.
 	Queue Queue `toml:"queue"`
 	// What is told of messages that are late or can't be delivered.
@@ -218,6 +222,8 @@ func Default() *Config {
 			DelayWarningTime:     conf.Duration(4 * time.Hour),
 			MinimumFree:          100 << 20,
 		},
+		Rewrite:          defaultRewrite(),
+		Forwarding:       defaultForwarding(),
 		Limits:           defaultLimits(),
 		Auth:             defaultAuth(),
 		Mailbox:          defaultMailbox(),

@@ -19,6 +19,7 @@ func (c *Config) Warnings() []string {
 	for _, l := range c.Listen {
 		out = append(out, l.warnings()...)
 	}
+	out = append(out, c.Rewrite.warnings()...)
 	return append(append(out, c.tlsWarnings()...), append(c.relayWarnings(), c.programWarnings()...)...)
 }
 
