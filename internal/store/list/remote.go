@@ -93,26 +93,39 @@ func (r *remote) find(ctx context.Context, key string) lookup.Answer[string] {
 	return a
 }
 
-// ask puts one question, within the limit, and learns from it how the server does.
-func (r *remote) ask(caller context.Context, key string) (values []string, found bool, err error) {
+// ask puts the question of a list.
+func (r *remote) ask(ctx context.Context, key string) (values []string, found bool, err error) {
+	err = r.do(ctx, r.limit, func(ctx context.Context, s session) (err error) {
+		values, found, err = s.ask(ctx, key)
+		return err
+	})
+	return values, found, err
+}
+
+// question is put over a session. It may be put twice, if the first session turns out
+// to have been ended by the server.
+type question func(context.Context, session) error
+
+// do puts one question, within the limit, and learns from it how the server does.
+func (r *remote) do(caller context.Context, limit time.Duration, q question) error {
 	if err := r.breaker.refuses(time.Now()); err != nil {
-		return nil, false, err
+		return err
 	}
-	ctx, cancel := context.WithTimeout(caller, r.limit)
+	ctx, cancel := context.WithTimeout(caller, limit)
 	defer cancel()
 	select {
 	case r.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, false, fmt.Errorf("all %d connections are busy: %w", maxSessions, ctx.Err())
+		return fmt.Errorf("all %d connections are busy: %w", maxSessions, ctx.Err())
 	}
 	defer func() { <-r.slots }()
 	probe, err := r.breaker.enter(time.Now())
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	values, found, err = r.exchange(ctx, key)
+	err = r.exchange(ctx, q)
 	r.learn(caller, probe, err)
-	return values, found, err
+	return err
 }
 
 // learn tells the breaker, and now and then the admin, what came of a question.
@@ -153,30 +166,29 @@ func (r *remote) tell(severity slog.Level, format string, args ...any) {
 
 // exchange asks over an idle session, or else over a new one. A session that was
 // idle may have been ended by the server since: that is no failure yet.
-func (r *remote) exchange(ctx context.Context, key string) ([]string, bool, error) {
+func (r *remote) exchange(ctx context.Context, q question) error {
 	if s := r.take(); s != nil {
-		values, found, err := r.over(ctx, s, key)
+		err := r.over(ctx, s, q)
 		if err == nil || isComplaint(err) || expired(ctx) {
-			return values, found, err
+			return err
 		}
 		r.drop()
 	}
 	s, err := r.connect(ctx)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	return r.over(ctx, s, key)
+	return r.over(ctx, s, q)
 }
 
 // over asks over a session and keeps it if all went well.
-func (r *remote) over(ctx context.Context, s session, key string) ([]string, bool, error) {
-	values, found, err := s.ask(ctx, key)
-	if err != nil {
+func (r *remote) over(ctx context.Context, s session, q question) error {
+	if err := q(ctx, s); err != nil {
 		s.close()
-		return nil, false, err
+		return err
 	}
 	r.put(s)
-	return values, found, nil
+	return nil
 }
 
 // connect tries the hosts in their order. None may use up the time of those after it.
