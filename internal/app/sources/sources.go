@@ -11,6 +11,8 @@ import (
 	"facteur/internal/app/config"
 	"facteur/internal/base/event"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/list"
+	"facteur/internal/store/source"
 )
 
 // Open opens all [[directory]] tables in their order. On an error nothing is open.
@@ -39,7 +41,7 @@ func open(c *config.Config, d config.Directory, events event.Sink) (directory.Pl
 		Home: directory.Template(d.Home), Maildir: directory.Template(d.Maildir), UnixUsers: d.UnixUsers, MinUID: d.LeastUID(),
 	}
 	var err error
-	if p.Source, err = source(c, d, events, &p); err != nil {
+	if p.Source, err = opened(c, d, events, &p); err != nil {
 		return p, err
 	}
 	if p.Check == nil {
@@ -48,9 +50,34 @@ func open(c *config.Config, d config.Directory, events event.Sink) (directory.Pl
 	return p, err
 }
 
-// source opens the source of a directory. One that checks passwords itself says so in p.
-func source(c *config.Config, d config.Directory, events event.Sink, p *directory.Place) (directory.Source, error) {
+// server is where a directory is, and how it is reached.
+func server(c *config.Config, d config.Directory) list.Source {
+	return list.Source{Name: d.Name, From: c.Absolute(d.Source), BindDN: d.BindDN, PasswordFile: c.Beside(d.PasswordFile),
+		TLS: string(d.TLS), CAFile: c.Beside(d.CAFile)}
+}
+
+func ldap(c *config.Config, d config.Directory, events event.Sink, p *directory.Place) (directory.Source, error) {
+	s, err := source.OpenLDAP(source.LDAPConfig{Server: server(c, d), Accounts: d.AccountQuery, Logins: d.LoginQuery,
+		Domains: d.DomainQuery, List: d.ListQuery, Attributes: d.Attributes, Scheme: d.PasswordScheme, Binds: d.Password != ""}, events)
+	if err != nil {
+		return nil, err
+	}
+	p.Kind = "LDAP"
+	if d.Password == "bind" {
+		p.Check = s.Check
+	}
+	return s, nil
+}
+
+// opened opens the source of a directory. One that checks passwords itself says so in p.
+func opened(c *config.Config, d config.Directory, events event.Sink, p *directory.Place) (directory.Source, error) {
 	switch d.Kind {
+	case config.DirectoryLDAP:
+		return ldap(c, d, events, p)
+	case config.DirectorySQL:
+		p.Kind = "SQL"
+		return source.OpenSQL(source.SQLConfig{Server: server(c, d), Accounts: d.AccountQuery, Logins: d.LoginQuery,
+			Domains: d.DomainQuery, List: d.ListQuery, Scheme: d.PasswordScheme}, events)
 	}
 	return nil, fmt.Errorf("%q is not built yet", d.Kind)
 }

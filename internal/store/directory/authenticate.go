@@ -15,13 +15,16 @@ import (
 // password. NotFound is the answer to every wrong pair, with one and the same
 // reason; TryAgain means that nobody knows: the database failed, or too many
 // others are logging in (454 4.7.0, NO [UNAVAILABLE]).
-func (d *Directory) Authenticate(ctx context.Context, login, password string) lookup.Answer[Account] {
-	password = sasl.Prep(password)
+func (d *Directory) Authenticate(ctx context.Context, login, written string) lookup.Answer[Account] {
 	who := d.LoginName(login)
 	for {
 		row, err := d.candidate(ctx, login)
 		if err != nil {
 			return lookup.Later[Account](err)
+		}
+		password := written // others made their hashes of the octets as they came
+		if row.place == nil {
+			password = sasl.Prep(written)
 		}
 		switch d.proofs.recall(who, row.password, password) {
 		case right:

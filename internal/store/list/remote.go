@@ -51,6 +51,8 @@ func isComplaint(err error) bool {
 // remote is a list on one of several servers.
 type remote struct {
 	name    string
+	program string   // who tells of it in the log
+	what    string   // what it is called there
 	hosts   []string // in the order in which they are tried
 	service service
 	events  event.Sink
@@ -73,7 +75,13 @@ type rested struct {
 }
 
 func newRemote(s Source, hosts []string, by service, events event.Sink) *remote {
-	return &remote{name: s.Name, hosts: hosts, service: by, events: events, cache: newCache(s.CacheTime), slots: make(chan struct{}, maxSessions), limit: patience}
+	return &remote{name: s.Name, program: "facteur/list", what: "list", hosts: hosts, service: by, events: events, cache: newCache(s.CacheTime), slots: make(chan struct{}, maxSessions), limit: patience}
+}
+
+// ofAccounts lets it be told what the server is of which something is told.
+func (r *remote) ofAccounts() *remote {
+	r.program, r.what = "facteur/directory", "directory"
+	return r
 }
 
 // find asks the cache, then a server.
@@ -161,7 +169,7 @@ func (r *remote) grumble(err error, now time.Time) {
 }
 
 func (r *remote) tell(severity slog.Level, format string, args ...any) {
-	r.events.Emit(event.Note{Severity: severity, Program: "facteur/list", Text: fmt.Sprintf("list %q: ", r.name) + fmt.Sprintf(format, args...)})
+	r.events.Emit(event.Note{Severity: severity, Program: r.program, Text: fmt.Sprintf("%s %q: ", r.what, r.name) + fmt.Sprintf(format, args...)})
 }
 
 // exchange asks over an idle session, or else over a new one. A session that was

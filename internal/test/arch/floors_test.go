@@ -18,6 +18,8 @@ var edges = map[string]string{
 	"mail/message → mail/address":         "addresses are the words of the other languages",
 	"mail/smtp → mail/address":            "addresses are the words of the other languages",
 	"net/smtpc → net/dns":                 "a host is found before it is spoken to",
+	"store/source → store/directory":      "it is where accounts are kept elsewhere",
+	"store/source → store/list":           "servers are asked over the same connections, within the same bounds",
 	"store/directory → store/db":          "the room of the SQL that others keep their rows in",
 	"store/queue → store/db":              "the room of the SQL that others keep their rows in",
 	"store/queue/queuetest → store/db":    "it writes the rows of a queue faster than commits do",
