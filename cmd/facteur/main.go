@@ -15,11 +15,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/sendmail"
+	"facteur/internal/net/helper"
 )
 
 func main() {
 	// Mail, keys and passwords are nobody else's, whatever the admin's shell says.
 	syscall.Umask(0o077)
+	if len(os.Args) > 2 && os.Args[1] == "helper" { // a process of a Unix user's: nothing else happens in it
+		os.Exit(helper.Main(os.Args[2:]))
+	}
 	c := &command{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	os.Exit(c.runAs(context.Background(), os.Args))
 }

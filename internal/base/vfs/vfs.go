@@ -96,8 +96,12 @@ type Info struct {
 
 // MkdirAll makes a directory and its parents, and each new name durable.
 func MkdirAll(f FS, dir string, perm fs.FileMode) error {
-	if info, err := f.Stat(dir); err == nil && info.Mode.IsDir() {
+	info, err := f.Stat(dir)
+	switch {
+	case err == nil && info.Mode.IsDir():
 		return nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
 	}
 	parent := path.Dir(dir)
 	if parent != dir {

@@ -141,8 +141,8 @@ func (p *Program) impossible(err error) Outcome {
 	return o.say("4.3.0", err.Error(), false)
 }
 
-// printable is text on one line, of printable characters.
-func printable(b []byte) string {
+// Printable is text on one line, of printable characters.
+func Printable[T string | []byte](b T) string {
 	text := strings.Map(func(c rune) rune {
 		switch {
 		case c == '\n' || c == '\r' || c == '\t':

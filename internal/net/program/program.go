@@ -73,6 +73,11 @@ type Settings struct {
 	EmptyNullSender bool
 	// EOL ends lines (LF).
 	EOL string
+	// Literal: the arguments stand as they are written, "$" and all.
+	Literal bool
+	// Env is added to the environment, "NAME=value"; Dir is where it runs ("/").
+	Env []string
+	Dir string
 	// Limit is the most time that it gets (1000 s).
 	Limit time.Duration
 	// Strays counts those that can't be ended, for all programs that share it; nil: the
@@ -121,6 +126,10 @@ func (s Settings) arguments() (args []argument, err error) {
 		return nil, fmt.Errorf("unknown flag %q: the flags are %s", s.Flags[i:i+1], knownFlags)
 	}
 	for _, text := range s.Command[1:] {
+		if s.Literal {
+			args = append(args, argument{parts: []part{{text: text}}})
+			continue
+		}
 		a, err := parseArgument(text)
 		if err != nil {
 			return nil, err
@@ -143,6 +152,9 @@ func (p *Program) fillIn() {
 	}
 	if s.Limit <= 0 {
 		s.Limit = 1000 * time.Second
+	}
+	if s.Dir == "" {
+		s.Dir = "/"
 	}
 	if s.Name == "" {
 		s.Name = filepath.Base(s.Command[0])

@@ -61,7 +61,7 @@ type run struct {
 func (r *run) start(args []string) (err error) {
 	p := r.program
 	r.cmd = exec.Command(p.settings.Command[0], args...)
-	r.cmd.Dir = "/"
+	r.cmd.Dir = p.settings.Dir
 	r.cmd.Env = p.environment()
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: p.account.credential()}
 	r.output.full = r.kill
@@ -79,10 +79,13 @@ func (r *run) start(args []string) (err error) {
 // keeps it open.
 const drainTime = time.Second
 
+// searchPath is where programs are looked for.
+const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // environment has nothing of the server's own.
 func (p *Program) environment() []string {
-	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + p.account.home,
-		"USER=" + p.account.name, "LOGNAME=" + p.account.name, "SHELL=/bin/sh", "LANG=C"}
+	return append([]string{"PATH=" + searchPath, "HOME=" + p.account.home,
+		"USER=" + p.account.name, "LOGNAME=" + p.account.name, "SHELL=/bin/sh", "LANG=C"}, p.settings.Env...)
 }
 
 func (a *account) credential() *syscall.Credential {
@@ -203,7 +206,7 @@ type output struct {
 func (o *output) told() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return printable(o.kept)
+	return Printable(o.kept)
 }
 
 // Write implements io.Writer.

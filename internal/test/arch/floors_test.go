@@ -45,6 +45,7 @@ var edges = map[string]string{
 	"flow/deliver → flow/transport":       "the transport says how a recipient's mail leaves",
 	"net/tlspolicy → net/dns":             "a domain's TLS policy stands in the DNS",
 	"net/tlspolicy → net/smtpc":           "a policy says what TLS a connection has to have",
+	"net/helper → net/program":            "a user's program is run by the one way that programs are run",
 	"server/smtpd → server/listen":        "doors share the way they accept, count and drain",
 	"server/pop3d → server/listen":        "doors share the way they accept, count and drain",
 	"server/imapd → server/listen":        "doors share the way they accept, count and drain",

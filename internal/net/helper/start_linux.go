@@ -1,0 +1,116 @@
+package helper
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// kind is what a process of a user is for.
+type kind string
+
+const (
+	forFiles    kind = "files"
+	forCommands kind = "command"
+)
+
+// process is one of a user's.
+type process struct {
+	id     int
+	uid    uint32
+	kind   kind
+	proc   *os.Process
+	killed bool
+}
+
+// ownProgram is how this program is started again, whatever was put in its place meanwhile.
+const ownProgram = "/proc/self/exe"
+
+// start begins a process of a user, with its end of a socket. as is nil for the user that
+// we are.
+func start(k kind, home string, as *identity, theirs *os.File) (*os.Process, error) {
+	attr := &syscall.SysProcAttr{Setsid: true}
+	if as != nil {
+		attr.Credential = &syscall.Credential{Uid: as.UID, Gid: as.gid, Groups: as.groups}
+	}
+	return launch(k == forFiles, attr, theirs, "helper", string(k), home)
+}
+
+// launch starts this program. A thread that may gain no more privileges gives that on, and
+// is not used again.
+func launch(confined bool, attr *syscall.SysProcAttr, theirs *os.File, args ...string) (p *os.Process, err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	// What we were started with is for us.
+	_ = unix.CloseRange(3, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if !confined {
+			defer runtime.UnlockOSThread()
+		} else if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return
+		}
+		p, err = os.StartProcess(ownProgram, append([]string{"facteur"}, args...), &os.ProcAttr{
+			Dir: "/", Env: []string{}, Files: []*os.File{null, null, os.Stderr, theirs}, Sys: attr,
+		})
+	}()
+	<-done
+	return p, err
+}
+
+// harden is the first that each process does. Errors are those of a kernel that knows
+// none of this.
+func harden() {
+	syscall.Umask(0o077)
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	for resource, most := range map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 2*maxHandles + 64} {
+		_ = unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most})
+	}
+}
+
+// Main is the whole of a process: args are what stands behind "helper". It gives the
+// exit status.
+func Main(args []string) int {
+	harden()
+	if len(args) == 3 && args[0] == "append" {
+		return appendMain(args[1], args[2])
+	}
+	conn, err := socket(os.NewFile(3, "server"))
+	if err != nil {
+		os.Stderr.WriteString("facteur helper: this is started by facteur serve, and by nobody else\n")
+		return 64
+	}
+	defer conn.Close()
+	switch {
+	case len(args) == 5 && args[0] == "root":
+		limit, _ := strconv.Atoi(args[4])
+		least, _ := strconv.ParseUint(args[1], 10, 32)
+		return (&porter{conn: conn, rules: Rules{uint32(least), args[2], args[3]}.filled(), limit: limit, running: map[int]*process{}}).serve()
+	case len(args) == 2 && args[0] == string(forFiles):
+		return filesMain(conn, args[1])
+	case len(args) == 2 && args[0] == string(forCommands):
+		return commandMain(conn, args[1])
+	}
+	return 64
+}
+
+// filesMain serves the files of a home. The first packet says whether it could be opened.
+func filesMain(conn packets, home string) int {
+	runtime.GOMAXPROCS(1)
+	f, err := openHome(home)
+	if _, werr := conn.Write(say(make([]byte, 4), err)); err != nil || werr != nil {
+		return 1
+	}
+	if err := f.serve(conn); err != nil {
+		return 1
+	}
+	return 0
+}
