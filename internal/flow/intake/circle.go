@@ -24,8 +24,18 @@ func (h *head) noteMailbox(f message.Field) {
 	}
 }
 
+// place is the address that Delivered-To names when a message has been there: that of a
+// mailbox, or the one from which it was sent on. It is null for others, which are in no
+// list.
+func (r *recipient) place() address.Address {
+	if r.dest.Kind == route.Mailbox {
+		return r.dest.Address
+	}
+	return r.forwarder
+}
+
 // circles refuses a message that says by Delivered-To that it was in the mailbox which
-// it goes to (LOOP-002). Found at delivery, it would be a bounce to whoever wrote it,
+// it goes to, or was forwarded from the address that would forward it (LOOP-002). Found at delivery, it would be a bounce to whoever wrote it,
 // or a letter that is held for nobody. Where one answer serves all recipients, refused
 // is only what would reach no other: delivery sees to the rest.
 func (t *Transaction) circles(h *head) *smtp.Reply {
@@ -38,7 +48,7 @@ func (t *Transaction) circles(h *head) *smtp.Reply {
 		r := &t.recipients[i]
 		switch {
 		case r.removed:
-		case r.added || r.dest.Kind != route.Mailbox || !slices.Contains(h.mailboxes, r.dest.Address.Key()):
+		case r.added || !slices.Contains(h.mailboxes, r.place().Key()):
 			others = true
 		default:
 			reply := smtp.NewReply(554, "5.4.6", "<"+r.original.String()+">: mail forwarding loop: the message has been delivered to this mailbox before")

@@ -30,6 +30,8 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/forward"
+	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/smtp"
@@ -128,6 +130,10 @@ type Rules struct {
 	CheckFrom bool
 	// Pace is what one account may send; nil without limits.
 	Pace *Pace
+	// Rewrite replaces addresses, Forward sees to mail that goes on to other machines; nil
+	// where there is nothing to do.
+	Rewrite *rewrite.Rules
+	Forward *forward.Rules
 }
 
 // trusts tells whose word about where mail may go is taken without a log-in.
@@ -157,6 +163,7 @@ type Desk struct {
 	room      Room
 	events    event.Sink
 	pace      *paceCounters
+	forwarded *forward.Pace
 }
 
 // Room tells how large a letter for an account may be at most, in bytes; 0 if the
@@ -166,7 +173,7 @@ type Room func(ctx context.Context, a directory.Account, need int64) (free int64
 // New makes a Desk. rules is asked at the start of each transaction, so that a
 // reload takes effect for the next one.
 func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.Queue, room Room, events event.Sink) *Desk {
-	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, pace: newPace()}
+	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, pace: newPace(), forwarded: forward.NewPace()}
 }
 
 // Limits are what the door announces: the largest message in bytes, and the most

@@ -44,12 +44,14 @@ func withoutOurs(h message.Header) message.Header {
 // prepend puts a field above the message: into the prefix, while that is not yet
 // written, else by writing it again.
 func (t *Transaction) prepend(name, value string) {
+	t.noteSpam(name, value)
 	t.above = append(t.above, fieldLine(name, value, false)...)
 	t.changed = true
 }
 
 // edit changes the header, now or when it is here.
 func (t *Transaction) edit(e Edit) {
+	t.noteSpam(e.Name, e.Value)
 	if !t.received {
 		t.pending = append(t.pending, e)
 		return

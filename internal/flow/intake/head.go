@@ -2,6 +2,7 @@ package intake
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -73,12 +74,16 @@ func hasHigh(b []byte) bool {
 }
 
 // stamp takes over the header and writes what we put in front of it.
-func (t *Transaction) stamp(h *head) error {
+func (t *Transaction) stamp(ctx context.Context, h *head) error {
 	t.header, t.headCut, t.eightBit, t.tlsOptional = h.header, h.cut, h.eightBit, h.tlsOptional
+	t.written = h.header
 	if t.peer.insider() {
 		t.mend(h)
 	} else if h.forged {
 		t.header = withoutOurs(t.header)
+	}
+	if err := t.rewriteHeader(ctx); err != nil {
+		return err
 	}
 	t.messageID = h.messageID
 	for _, e := range t.pending {

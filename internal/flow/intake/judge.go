@@ -343,8 +343,14 @@ func (t *Transaction) join(r recipient) {
 // resolve finds the way to an address that the admin or one of his programs named.
 func (t *Transaction) resolve(ctx context.Context, to address.Address) (recipient, error) {
 	a := t.desk.router.Resolve(ctx, to)
-	if a.State() != lookup.Found {
+	switch a.State() {
+	case lookup.NotFound:
+		return recipient{}, unknownError{fmt.Errorf("<%s>: %w", to, a.Err())}
+	case lookup.TryAgain:
 		return recipient{}, fmt.Errorf("<%s>: %w", to, a.Err())
 	}
 	return recipient{original: to, dest: a.Value(), added: true}, nil
 }
+
+// unknownError is about an address that is nobody's.
+type unknownError struct{ error }

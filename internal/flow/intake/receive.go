@@ -35,7 +35,7 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 		err = proper(head.header)
 	}
 	if err == nil {
-		err = t.stamp(head)
+		err = t.stamp(ctx, head)
 	}
 	if err == nil {
 		err = t.keep(t.header, rest)
@@ -66,6 +66,9 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 		if reply := t.judge(ctx, rule.End, nil); reply != nil {
 			return reply
 		}
+	}
+	if reply := t.readdressed(ctx); reply != nil {
+		return reply
 	}
 	if reply := t.keepPace(ctx); reply != nil {
 		return reply
@@ -160,6 +163,10 @@ func (t *Transaction) refuse(r io.Reader, err error) *smtp.Reply {
 	io.Copy(io.Discard, r) // the verdict stands; how the rest ends is the door's to see
 	if errors.Is(err, errTooLarge) {
 		return tooLarge(t.rules)
+	}
+	if table, is := errors.AsType[tableError](err); is {
+		t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "rewriting the header", Err: table.err})
+		return later()
 	}
 	var disk storageError
 	if errors.As(err, &disk) {

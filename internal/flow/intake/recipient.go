@@ -12,13 +12,14 @@ import (
 
 // recipientAllowed is the relay decision and the look-up of the user, in this
 // order: a stranger learns nothing about domains that are not ours.
-func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address) (recipient, *smtp.Reply) {
+// to is who was named, meant who that is.
+func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, m meant) (recipient, *smtp.Reply) {
 	if t.peer.Device != nil {
 		if reply := t.peer.Device.recipient(to); reply != nil {
 			return recipient{}, reply
 		}
 	}
-	a := t.desk.router.Resolve(ctx, to)
+	a := t.desk.router.Resolve(ctx, m.Address)
 	switch a.State() {
 	case lookup.TryAgain:
 		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: a.Err()})
@@ -29,10 +30,14 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address) 
 	dest := a.Value()
 	// LMTP hands over mail for our mailboxes; it has no way to say that mail is on its
 	// way to somewhere else (RFC 2033 §1).
-	if dest.Account.Address == "" && (!t.peer.insider() || t.peer.PerRecipient) {
+	if dest.Account.Address == "" && !m.ours && (!t.peer.insider() || t.peer.PerRecipient) || m.foreign && !t.peer.insider() {
 		return recipient{}, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
 	}
-	return recipient{original: to, dest: dest}, nil
+	r := recipient{original: to, dest: dest}
+	if dest.Forwarded {
+		r.forwarder = m.Address
+	}
+	return r, nil
 }
 
 // hasRoom refuses a full mailbox, and one in which a message of the announced

@@ -146,7 +146,7 @@ func (t *Transaction) fromAllowed(ctx context.Context) *smtp.Reply {
 	if !t.rules.CheckFrom || t.peer.Account == "" {
 		return nil
 	}
-	authors := t.header.All("From")
+	authors := t.written.All("From")
 	if len(authors) == 0 {
 		return smtp.NewReply(550, "5.7.1", "The message has no From field, by which its author is known")
 	}

@@ -37,7 +37,11 @@ type Transaction struct {
 	headCut     bool  // header is only the first headMax bytes of it
 	received    bool
 	messageID   string
-	eightBit    bool // the header has bytes above 127
+	eightBit    bool           // the header has bytes above 127
+	written     message.Header // as it came
+	spam        bool           // rules or hooks say so
+
+	meant []address.Address // each RCPT that was taken, after rewriting
 
 	// What rules and hooks want. See judge.go and edit.go.
 	early   bool        // connect, helo and mail were judged
@@ -58,11 +62,12 @@ type wishes struct {
 
 // recipient is a forward-path that was accepted.
 type recipient struct {
-	original address.Address
-	dest     route.Destination
-	free     int64 // the largest letter that its mailbox has room for, in bytes; if the client named it
-	notify   smtp.Notify
-	orcpt    smtp.Original
+	original  address.Address
+	forwarder address.Address // the address of ours that it is forwarded from
+	dest      route.Destination
+	free      int64 // the largest letter that its mailbox has room for, in bytes; if the client named it
+	notify    smtp.Notify
+	orcpt     smtp.Original
 	// added by a rule or a hook; removed by one.
 	added, removed bool
 	// refused at the end, where each has its own answer.
@@ -126,8 +131,15 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if reply := t.judgeEarly(ctx); reply != nil {
 		return reply
 	}
-	r, reply := t.recipientAllowed(ctx, c.To)
+	to, reply := t.meantBy(ctx, c.To)
 	if reply != nil {
+		return reply
+	}
+	r, reply := t.recipientAllowed(ctx, c.To, to)
+	if reply != nil {
+		return reply
+	}
+	if reply := t.forwardsMore(&r); reply != nil {
 		return reply
 	}
 	if i, again := t.seen[r.key()]; again {
@@ -146,6 +158,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 		}
 	}
 	r.notify, r.orcpt, r.removed = c.Notify, c.Original, t.diverted
+	t.meant = append(t.meant, to.Address)
 	t.add(r)
 	return nil
 }
@@ -250,6 +263,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 		return 0, t.notKept("committing", err)
 	}
 	t.visit.messages++
+	t.countForwarded()
 	return t.id, nil
 }
 
@@ -286,7 +300,7 @@ func (t *Transaction) item() *queue.Item {
 
 // entry is a recipient as the queue has it.
 func (t *Transaction) entry(r *recipient) queue.Recipient {
-	q := queue.Recipient{Address: r.dest.Address, Original: r.original, Route: r.dest.String(), Notify: r.notify, ORcpt: r.orcpt}
+	q := queue.Recipient{Address: r.dest.Address, Original: r.original, Forwarder: r.forwarder, Route: r.dest.String(), Notify: r.notify, ORcpt: r.orcpt}
 	if t.hold != "" {
 		q.State, q.LastReply = queue.Held, t.hold
 	}

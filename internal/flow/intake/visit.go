@@ -111,6 +111,7 @@ func (d *Desk) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *s
 func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *smtp.Reply) {
 	rules := v.desk.rules()
 	p.Trusted = rules.trusts(&p)
+	m.Sender = rules.Forward.Bare(ctx, m.Sender)
 	t := &Transaction{desk: v.desk, visit: v, rules: rules, peer: p, mail: m}
 	reply := t.senderAllowed(ctx)
 	if reply == nil {

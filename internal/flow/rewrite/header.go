@@ -35,10 +35,13 @@ func fieldClass(f message.Field) Class {
 	return 0
 }
 
+// Changes tells whether headers may be changed: those of our users, or strangers'.
+func (r *Rules) Changes(own bool) bool { return r != nil && (own && r.Own || !own && r.Others) }
+
 // Header is what a header becomes; own tells that our own user wrote it. The result is the
 // one that was given where nothing changes.
 func (r *Rules) Header(ctx context.Context, h message.Header, own bool) (message.Header, error) {
-	if r == nil || !(own && r.Own || !own && r.Others) {
+	if !r.Changes(own) {
 		return h, nil
 	}
 	return EachAddress(h, func(in Class, a address.Address) lookup.Answer[address.Address] {

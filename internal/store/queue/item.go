@@ -148,6 +148,9 @@ type Recipient struct {
 	// Owned: Sender is somebody here who answers for the list that led to this
 	// recipient, and hears what becomes of it, whoever wrote.
 	Owned bool
+	// Forwarder is the address here from which it goes on to another machine; zero where
+	// it does not.
+	Forwarder address.Address
 	// Notify and ORcpt are of RFC 3461.
 	Notify smtp.Notify
 	ORcpt  smtp.Original

@@ -27,6 +27,7 @@ import (
 //	           otype     its type
 //	           sender    the reverse-path for this recipient, where it is not the item's
 //	           owned     "1": that is the owner of a list
+//	           from      the address here from which it goes on to another machine
 //	           expired   "1": a person has given it up
 
 // plain tells whether the item has no options at all.
@@ -74,7 +75,7 @@ var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp
 
 // options is the column of a recipient.
 func (r *Recipient) options() string {
-	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() {
 		return ""
 	}
 	v := url.Values{}
@@ -82,6 +83,7 @@ func (r *Recipient) options() string {
 	set(v, "otype", r.ORcpt.Type)
 	set(v, "orcpt", r.ORcpt.Address)
 	set(v, "expired", when(r.Expired, "1"))
+	set(v, "from", mailbox(r.Forwarder))
 	if r.Sender != nil {
 		v.Set("sender", mailbox(*r.Sender)) // empty for the null path
 		set(v, "owned", when(r.Owned, "1"))
@@ -99,6 +101,7 @@ func (r *Recipient) setOptions(column string) {
 	r.Notify = smtp.Notify(notify)
 	r.ORcpt = smtp.Original{Type: v.Get("otype"), Address: v.Get("orcpt")}
 	r.Expired = v.Get("expired") == "1"
+	r.Forwarder = parseMailbox(v.Get("from"))
 	if v.Has("sender") {
 		sender := parseMailbox(v.Get("sender"))
 		r.Sender, r.Owned = &sender, v.Get("owned") == "1"
