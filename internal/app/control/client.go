@@ -132,7 +132,20 @@ func (c *client) ask(ctx context.Context, path string, in any) (*http.Response, 
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://facteur"+path, bytes.NewReader(question))
+	return c.send(ctx, path, bytes.NewReader(question))
+}
+
+// stream sends a body as it comes, and gives the bytes of the answer.
+func (c *client) stream(ctx context.Context, path string, body io.Reader) (io.ReadCloser, error) {
+	answer, err := c.send(ctx, path, body)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+func (c *client) send(ctx context.Context, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://facteur"+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -89,6 +89,8 @@ type Office interface {
 	Expire(ctx context.Context, n AccountName) ([]Moved, error)
 	// Expunge removes letters of one mailbox, and tells how many.
 	Expunge(ctx context.Context, e Expunge) ([]Moved, error)
+	// Import opens a mailbox for letters that come from elsewhere.
+	Import(ctx context.Context, t ImportTarget) (Importing, error)
 	// SetAllowance says what an account may keep; Usage what it does.
 	SetAllowance(ctx context.Context, n NewAllowance) error
 	Usage(ctx context.Context, n AccountName) (AccountUsage, error)

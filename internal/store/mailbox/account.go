@@ -62,6 +62,8 @@ type Account struct {
 	founding  bool                // the index is new and has no mailboxes yet
 	left      map[string]lastSeen // by folder, while founding: what facteur-uids says, if it is to be believed
 	validity  uint32              // the last one given
+	first     uint32              // as in state
+	taken     []uint32            // as in state
 	boxes     map[string]*box
 	rootStamp int64
 	todos     []todo
@@ -168,6 +170,7 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	}
 	a.marked, a.boxes, a.todos, a.planned, a.done = false, map[string]*box{}, nil, nil, nil
 	a.founding, a.left = false, a.state.Boxes
+	a.first, a.taken = a.state.First, a.state.Taken
 	a.validity = 0 // what was given is in facteur-uids, or it was not given
 	path := filepath.Join(a.home, "index.db")
 	_, missing := os.Stat(path)
@@ -184,6 +187,9 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	}
 	if known || missing == nil {
 		a.warn("making the index anew", slog.Any("reason", cmpErr(err, missing)))
+	}
+	if !known && missing != nil {
+		a.first = a.now32() // nothing was ever given here
 	}
 	x, err := createIndex(path)
 	if err != nil {
@@ -329,7 +335,7 @@ func (a *Account) mark() error {
 	if a.marked && a.validity < a.state.Validity {
 		return nil
 	}
-	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve}
+	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve, First: a.first, Taken: a.taken}
 	switch {
 	case a.marked:
 		s.Base = a.state.Base
@@ -421,7 +427,7 @@ func (a *Account) allListed() bool {
 
 // lastState is what facteur-uids says at the end of a run.
 func (a *Account) lastState() state {
-	s := state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity, Boxes: map[string]lastSeen{}}
+	s := state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity, First: a.first, Taken: a.taken, Boxes: map[string]lastSeen{}}
 	for _, b := range a.boxes {
 		if b.listed() {
 			s.Boxes[b.folder] = lastSeen{b.validity, b.uidNext, b.modSeq}

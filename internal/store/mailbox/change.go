@@ -315,7 +315,7 @@ func (a *Account) DeletedSize(ctx context.Context, name string) (sum int64, err 
 
 // recents counts the letters that no session has seen yet.
 func (b *box) recents(ctx context.Context) (n uint32, err error) {
-	if b.recent >= b.uidNext {
+	if b.recent >= b.uidNext || b.recent == nobodyLooked {
 		return 0, nil
 	}
 	if b.loaded {

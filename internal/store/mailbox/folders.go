@@ -521,9 +521,7 @@ func (a *Account) Subscriptions(ctx context.Context) ([]string, error) {
 	return a.readSubscriptions()
 }
 
-// readSubscriptions reads the file of Dovecot and Courier: a folder's directory
-// a line, without its first dot. Newer Dovecots write a header "V\t2" and tabs
-// between levels; that is read too.
+// readSubscriptions reads the file of subscriptions, which may be missing.
 func (a *Account) readSubscriptions() ([]string, error) {
 	data, err := vfs.ReadFile(a.fs, filepath.Join(a.root, subscriptionFile), maxSubscribeFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -532,26 +530,7 @@ func (a *Account) readSubscriptions() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []string
-	seen := map[string]bool{}
-	for line := range strings.Lines(string(data)) {
-		line = strings.TrimRight(line, "\r\n")
-		if line == "" || line == "V\t2" {
-			continue
-		}
-		line = strings.TrimPrefix(strings.ReplaceAll(line, "\t", "."), ".")
-		name := "INBOX"
-		if !strings.EqualFold(line, "INBOX") {
-			if name, err = maildir.FolderName("." + line); err != nil {
-				continue
-			}
-		}
-		if !seen[name] {
-			seen[name] = true
-			list = append(list, name)
-		}
-	}
-	return list, nil
+	return parseSubscriptions(string(data)), nil
 }
 
 func (a *Account) writeSubscriptions(list []string) error {

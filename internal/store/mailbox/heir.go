@@ -78,6 +78,9 @@ func (b *box) inherit(floor uint32) error {
 	if l.validity <= maxValidity {
 		b.acct.validity = max(b.acct.validity, l.validity) // believed or not: it was given
 	}
+	if l.ours() && !b.acct.known() {
+		b.acct.first = 0 // the account lived, and nobody knows for how long
+	}
 	bad, none := errors.Is(err, errBadList), errors.Is(err, fs.ErrNotExist)
 	last, known := b.acct.left[b.folder]
 	switch {
@@ -153,6 +156,7 @@ func (b *box) create(tx *sql.Tx) error {
 // changes, which is made again from what facteur-uids and the lists still say.
 func (a *Account) found(ctx context.Context, insert func(*sql.Tx) error) error {
 	a.epoch = a.nextEpoch()
+	a.noteTaken()
 	err := a.idx.write(ctx, func(tx *sql.Tx) error {
 		if err := insert(tx); err != nil {
 			return err

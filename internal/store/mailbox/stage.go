@@ -20,7 +20,16 @@ type Staged struct {
 	tmp  string
 	size maildir.Size
 	o    AppendOptions
+	uid  uint32 // that it is to have; 0: the next one
 	over bool
+}
+
+// uidOr is the letter's UID, or else the next.
+func (s *Staged) uidOr(next uint32) uint32 {
+	if s.uid != 0 {
+		return s.uid
+	}
+	return next
 }
 
 // Size is the message's length with CRLF line ends, in bytes.
@@ -168,7 +177,7 @@ func (a *Account) openCommit(ctx context.Context, name string, list []*Staged) (
 // enrol gives staged messages names, UIDs and flags in the mailbox.
 func (b *box) enrol(ctx context.Context, d *delta, list []*Staged) error {
 	next := d.uidNext()
-	for i, s := range list {
+	for _, s := range list {
 		numbers, err := b.keywordNumbers(ctx, s.o.Flags.Keywords, true)
 		if err != nil {
 			return err
@@ -177,9 +186,10 @@ func (b *box) enrol(ctx context.Context, d *delta, list []*Staged) error {
 		if !x.isNew {
 			x.info = infoFor("", s.o.Flags.System)
 		}
-		x.letter = letter{uid: next + uint32(i), size: s.size.CRLF, flags: s.o.Flags.System,
+		x.letter = letter{uid: s.uidOr(next), size: s.size.CRLF, flags: s.o.Flags.System,
 			received: max(s.o.Received.Unix(), 0), saved: savedFrom(x.base),
 			words: b.set(combineWords(FlagsSet, "", numbers))}
+		next = max(next, x.uid+1)
 		d.added = append(d.added, x)
 	}
 	return nil

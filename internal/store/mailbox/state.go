@@ -29,6 +29,11 @@ type state struct {
 	// stands in it for sure.
 	Base written
 
+	// First is below every UIDVALIDITY that was ever given here, but for those in
+	// Taken, which came from other servers; 0: that is not known. See takeover.go.
+	First uint32
+	Taken []uint32
+
 	// Boxes are the mailboxes whose lists of UIDs were complete at the end of
 	// that run, by folder; none if it has not ended.
 	Boxes map[string]lastSeen
@@ -61,9 +66,13 @@ func readState(f vfs.FS, root string) (s state, found bool, err error) {
 	}
 	head, boxes, _ := strings.Cut(string(data), boxMark)
 	head, base, _ := strings.Cut(head, baseMark)
+	head, origin, _ := strings.Cut(head, firstMark)
 	n, _ := fmt.Sscanf(head, stateFormat, &s.Epoch, &s.Open, &s.Changes, &s.Validity)
 	if m, _ := fmt.Sscanf(baseMark+base, baseFormat, &s.Base.Epoch, &s.Base.Changes); m != 2 || !s.Open {
 		s.Base = written{}
+	}
+	if n == 4 {
+		s.First, s.Taken = readOrigin(origin)
 	}
 	if n == 4 && !s.Open && boxes != "" {
 		s.Boxes = readBoxes(boxMark + boxes)
@@ -75,6 +84,40 @@ const (
 	baseMark   = "base "
 	baseFormat = baseMark + "epoch %d changes %d\n"
 )
+
+const (
+	firstMark = "first "
+	takenMark = "taken "
+)
+
+// readOrigin reads "N" and lines "taken N"; all of them or, if one is bad, none.
+func readOrigin(text string) (first uint32, taken []uint32) {
+	number, rest, _ := strings.Cut(text, "\n")
+	if first = listNumber(number); first == 0 {
+		return 0, nil
+	}
+	for line := range strings.Lines(rest) {
+		digits, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), takenMark)
+		n := listNumber(digits)
+		if !ok || n == 0 {
+			return 0, nil
+		}
+		taken = append(taken, n)
+	}
+	return first, taken
+}
+
+// writeOrigin is the inverse of readOrigin; nothing where nothing is known.
+func writeOrigin(first uint32, taken []uint32) string {
+	if first == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(firstMark+"%d\n", first)
+	for _, v := range taken {
+		text += fmt.Sprintf(takenMark+"%d\n", v)
+	}
+	return text
+}
 
 const (
 	boxMark   = "box "
@@ -97,7 +140,7 @@ func readBoxes(text string) map[string]lastSeen {
 }
 
 func writeState(f vfs.FS, root string, s state) error {
-	text := fmt.Sprintf(stateFormat, s.Epoch, s.Open, s.Changes, s.Validity)
+	text := fmt.Sprintf(stateFormat, s.Epoch, s.Open, s.Changes, s.Validity) + writeOrigin(s.First, s.Taken)
 	if s.Base != (written{}) {
 		text += fmt.Sprintf(baseFormat, s.Base.Epoch, s.Base.Changes)
 	}

@@ -211,7 +211,10 @@ func (a *Account) writeLists(ctx context.Context, most int64) {
 }
 
 // writeList writes the index's UIDs, with what Dovecot had added to its lines.
-func (b *box) writeList(ctx context.Context) error {
+func (b *box) writeList(ctx context.Context) error { return b.writeListWith(ctx, nil) }
+
+// writeListWith is writeList with unique-ids of POP3 for letters that have none.
+func (b *box) writeListWith(ctx context.Context, uidls map[uint32]string) error {
 	entries, err := b.entries(ctx)
 	if err != nil {
 		return err
@@ -230,6 +233,11 @@ func (b *box) writeList(ctx context.Context) error {
 	if err == nil && old.validity == b.validity {
 		for i := range entries {
 			entries[i].fields = fields[i]
+		}
+	}
+	for i := range entries {
+		if id := uidls[entries[i].uid]; id != "" && uidlField([]byte(entries[i].fields)) == nil {
+			entries[i].fields = strings.TrimPrefix(entries[i].fields+" P"+id, " ")
 		}
 	}
 	if l.guid == "" {

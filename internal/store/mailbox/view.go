@@ -81,6 +81,12 @@ func (v *View) take() {
 		v.uids = append(v.uids, l.uid)
 	}
 	v.next = v.box.uidNext
+	if v.box.recent == nobodyLooked {
+		if !v.readOnly {
+			v.box.recent, v.box.unsaved = v.next, true
+		}
+		return
+	}
 	if v.box.recent < v.next {
 		v.addRecent(span{v.box.recent, v.next})
 		if !v.readOnly {

@@ -1,0 +1,7 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (c *command) importCommand() *cobra.Command {
+	return group("import", "Take over what another server has", c.importMaildir(), c.importMbox())
+}
