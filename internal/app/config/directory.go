@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"facteur/internal/mail/password"
 	"facteur/internal/store/directory"
 )
 
@@ -19,8 +20,10 @@ type Directory struct {
 	Kind DirectoryKind `toml:"kind"`
 	// Where it is: for ldap "ldap://host/BASE" (also ldaps:// and ldapi://), for sql
 	// "sqlite:/path", "postgres://user@host/database" or "mysql://user@host/database", for
-	// passwd-file the path, for dovecot the path of its auth-userdb socket. Of servers
-	// several can be named, with commas between; they are tried in order.
+	// passwd-file the path, in which "%d" is the domain of the address, for unix the path
+	// of passwd(5), beside which "shadow" is read (empty: /etc/passwd), for dovecot the path
+	// of its auth-userdb socket, for maps the tables, as virtual_mailbox_maps has them. Of
+	// servers and tables several can be named, with commas between; they are tried in order.
 	Source string `toml:"source"`
 	// The domains whose accounts it has; mail for them is received here by that. Without
 	// any it is asked about all domains that are ours.
@@ -37,6 +40,10 @@ type Directory struct {
 	// The form of passwords that don't say their form themselves, "CRYPT". Dovecot calls
 	// this default_pass_scheme.
 	PasswordScheme string `toml:"password_scheme"`
+	// How names are written in a passwd-file: "%u", whole addresses, or "%n", the part
+	// before the "@", which then counts in each domain. Empty: "%u". Dovecot calls this
+	// username_format.
+	UsernameFormat string `toml:"username_format"`
 	// The home of an account of which the directory tells none, "/home/%u": %u is the
 	// address, %n the part before the "@", %d the domain.
 	Home string `toml:"home"`
@@ -169,6 +176,12 @@ func (k *checker) directoryNames(key string, d Directory) {
 	}
 	if err := directory.Template(d.Maildir).Check(); err != nil {
 		k.failf(key+".maildir", "%v", err)
+	}
+	if !slices.Contains([]string{"", "%u", "%n", "%Lu", "%Ln"}, d.UsernameFormat) {
+		k.failf(key+".username_format", `expected "%%u" or "%%n", found %q`, d.UsernameFormat)
+	}
+	if d.PasswordScheme != "" && !password.Known(d.PasswordScheme) {
+		k.failf(key+".password_scheme", "%q is no scheme that we know; expected one such as \"CRYPT\" or \"SSHA256\"", d.PasswordScheme)
 	}
 	if d.MinUID < 0 {
 		k.failf(key+".min_uid", "expected a number, such as 1000")

@@ -7,6 +7,7 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"hash"
+	"strings"
 
 	"facteur/internal/mail/sasl"
 )
@@ -36,6 +37,14 @@ const (
 	weakMD5Crypt = "MD5, a thousand times only"
 	weakContext  = "it is as good as the password for CRAM-MD5"
 )
+
+// Known tells whether there is a scheme of this name, in any case, perhaps with an
+// encoding behind a dot.
+func Known(name string) bool {
+	name, _, _ = strings.Cut(strings.ToUpper(name), ".")
+	_, ok := schemeOf(name)
+	return ok
+}
 
 // schemeOf gives a scheme by its name in capitals.
 func schemeOf(name string) (scheme, bool) {

@@ -23,7 +23,7 @@ func (d *Directory) Authenticate(ctx context.Context, login, written string) loo
 			return lookup.Later[Account](err)
 		}
 		password := written // others made their hashes of the octets as they came
-		if row.place == nil {
+		if row.place == nil && (row.key == "" || row.ours()) {
 			password = sasl.Prep(written)
 		}
 		switch d.proofs.recall(who, row.password, password) {
@@ -100,8 +100,8 @@ func (d *Directory) prove(ctx context.Context, who string, r row, password strin
 			}
 			return lookup.No[Account](errAuth)
 		}
+		r = d.complete(ctx, r, password)
 		d.proofs.add(who, r.password, password)
-		d.complete(ctx, r, password)
 	}
 	return d.Admit(ctx, r.holder()) // the line may be long, and much may change meanwhile
 }

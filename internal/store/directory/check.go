@@ -37,7 +37,7 @@ func (d *Directory) check(ctx context.Context, r row, password string) (bool, er
 		_, err := makeHash(password)
 		return false, err
 	case r.place == nil:
-		return matches(r.password, password)
+		return Verify(r.password, password)
 	case r.place.Check != nil:
 		return r.checkElsewhere(ctx, password)
 	case r.key == "":

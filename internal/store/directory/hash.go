@@ -72,12 +72,3 @@ func makeHash(password string) (string, error) {
 	}
 	return digest.Encode(), nil
 }
-
-// matches says whether password is the one that hash was made of.
-func matches(hash, password string) (bool, error) {
-	digest, err := argon2.Decode(hash)
-	if err != nil {
-		return false, fmt.Errorf("directory: the stored password can not be read: %w", err)
-	}
-	return digest.MatchAdvanced(password)
-}

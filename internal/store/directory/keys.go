@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/sasl"
@@ -171,27 +172,41 @@ func (d *Directory) Vouched(ctx context.Context, login string) lookup.Answer[Acc
 }
 
 // complete adds the keys that an account lacks, once its password was seen to be
-// right: accounts come from times and places without them. It is done with the
-// password that was proved or not at all, and may fail: the next log-in tries
-// again.
-func (d *Directory) complete(ctx context.Context, r row, password string) {
+// right, and replaces a hash that others made by one of ours: accounts come from times
+// and places without them. It is done with the password that was proved or not at all,
+// and may fail: the next log-in tries again. It gives the account as it is then.
+func (d *Directory) complete(ctx context.Context, r row, password string) row {
 	kinds := d.kept()
-	if r.place != nil || !r.lacks(kinds) {
-		return
+	if r.place != nil || r.ours() && !r.lacks(kinds) {
+		return r
 	}
 	secret, err := d.saltSecret(ctx)
 	if err != nil {
-		return
+		return r
 	}
 	p := r.proofTexts
-	if p.derive(secret, r.key, password, kinds) != nil {
-		return
+	if !r.ours() {
+		if p.password, err = makeHash(sasl.Prep(password)); err != nil {
+			return r
+		}
 	}
-	d.db.Write(ctx, func(tx *db.Tx) error { //nolint:errcheck // see above
-		_, err := tx.Exec(`UPDATE account SET scram_sha256 = ?, scram_sha1 = ?, cram_md5 = ? WHERE key = ? AND password = ?`,
-			p.sha256, p.sha1, p.md5, r.key, r.password)
-		return err
+	if p.derive(secret, r.key, password, kinds) != nil {
+		return r
+	}
+	err = d.db.Write(ctx, func(tx *db.Tx) error {
+		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET password = ?, scram_sha256 = ?, scram_sha1 = ?, cram_md5 = ? WHERE key = ? AND password = ?`,
+			p.password, p.sha256, p.sha1, p.md5, r.key, r.password))
 	})
+	if err == nil {
+		r.proofTexts = p
+	}
+	return r
+}
+
+// ours tells hashes that makeHash makes from those of others, and from its own of times
+// when a hash cost less or more.
+func (p proofTexts) ours() bool {
+	return strings.HasPrefix(p.password, fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$", hashMemory, hashPasses, hashLanes))
 }
 
 // saltName is the secret that salts follow from.
