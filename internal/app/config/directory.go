@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -50,6 +51,9 @@ type Directory struct {
 	// Where the letters are, "/home/vmail/%d/%n" or "~/Maildir" (below the home). Empty:
 	// in the data directory, as for accounts of our own. Dovecot calls this mail_location.
 	Maildir string `toml:"maildir"`
+	// The directory below which the Maildirs are that tables name, "/var/mail/vhosts".
+	// Empty: tables only say who there is. Postfix calls this virtual_mailbox_base.
+	MailboxBase string `toml:"mailbox_base"`
 	// Whether letters belong to the Unix user that the directory names, and are written
 	// as that user. Otherwise they belong to the server's.
 	UnixUsers bool `toml:"unix_users"`
@@ -182,6 +186,12 @@ func (k *checker) directoryNames(key string, d Directory) {
 	}
 	if d.PasswordScheme != "" && !password.Known(d.PasswordScheme) {
 		k.failf(key+".password_scheme", "%q is no scheme that we know; expected one such as \"CRYPT\" or \"SSHA256\"", d.PasswordScheme)
+	}
+	if d.MailboxBase != "" && (d.Kind != DirectoryMaps || !filepath.IsAbs(d.MailboxBase)) {
+		k.failf(key+".mailbox_base", `expected an absolute path, for a directory of the kind "maps"`)
+	}
+	if d.Source == "" && d.Kind != DirectoryUnix && d.Kind != "" {
+		k.failf(key+".source", "is missing")
 	}
 	if d.MinUID < 0 {
 		k.failf(key+".min_uid", "expected a number, such as 1000")

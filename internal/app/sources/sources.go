@@ -78,14 +78,14 @@ func opened(c *config.Config, d config.Directory, events event.Sink, p *director
 		p.Kind = "SQL"
 		return source.OpenSQL(source.SQLConfig{Server: server(c, d), Accounts: d.AccountQuery, Logins: d.LoginQuery,
 			Domains: d.DomainQuery, List: d.ListQuery, Scheme: d.PasswordScheme}, events)
+	case config.DirectoryPasswdFile:
+		return passwdFile(c, d, events, p)
+	case config.DirectoryUnix:
+		return unix(c, d, events, p)
+	case config.DirectoryDovecot:
+		return openDovecot(d, p)
+	case config.DirectoryMaps:
+		return openTables(c, d, events, p)
 	}
-	return nil, fmt.Errorf("%q is not built yet", d.Kind)
-}
-
-// checker is who is asked about passwords; nil: they are compared.
-func checker(password string) (directory.Checker, error) {
-	if password == "" {
-		return nil, nil
-	}
-	return nil, fmt.Errorf("expected \"\", \"bind\" or the socket of another service, found %q", password)
+	return nil, fmt.Errorf("%q is no kind of directory", d.Kind)
 }

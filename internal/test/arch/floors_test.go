@@ -70,8 +70,9 @@ var edges = map[string]string{
 	"app/demo → test/sim":                 "the demo's outside world is the one that tests use, in the same process",
 	"app/demo → app/control":              "the demo makes its accounts as an admin would",
 
-	"server/authd → server/listen": "doors share the way they accept, count and drain",
-	"mail/password → mail/sasl":    "SCRAM keys and CRAM contexts are stored passwords, too",
+	"server/authd → server/listen":     "doors share the way they accept, count and drain",
+	"store/userfile → store/directory": "users in files are accounts in the directory",
+	"mail/password → mail/sasl":        "SCRAM keys and CRAM contexts are stored passwords, too",
 }
 
 func level(floor string) int { return slices.Index(floors, floor) }
