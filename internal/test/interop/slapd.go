@@ -26,6 +26,8 @@ const (
 const slapdConf = `include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
+include /etc/ldap/schema/misc.schema
 pidfile %[1]s/slapd.pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
@@ -35,7 +37,7 @@ database mdb
 suffix "dc=example,dc=org"
 directory %[1]s/db
 dbnosync
-access to attrs=userPassword by anonymous auth by * none
+access to attrs=userPassword by anonymous auth by dn.exact="` + SlapdUser + `" read by * none
 access to * by dn.exact="` + SlapdUser + `" read by * none
 `
 
