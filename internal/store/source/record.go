@@ -106,8 +106,8 @@ func allowance(text string) (w directory.Allowance, err error) {
 
 // limit is one number. Dovecot's "storage" counts in KiB where no unit is named.
 func limit(text, what string) (int64, error) {
-	text = strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(text)), "B")
-	if what == "storage" && text != "" && text[len(text)-1] <= '9' {
+	text, unit := strings.CutSuffix(strings.ToUpper(strings.TrimSpace(text)), "B")
+	if what == "storage" && !unit && text != "" && text[len(text)-1] <= '9' {
 		text += "K"
 	}
 	var n conf.Size

@@ -121,10 +121,12 @@ func (s *SQL) record(row list.Row) (directory.Record, error) {
 	f := fields{}
 	for column, value := range row {
 		column = strings.TrimPrefix(column, "userdb_")
-		switch column {
-		case "user", "username", "email", "mail":
+		switch path, isMaildir := strings.CutPrefix(value, "maildir:"); {
+		case column == "mail" && isMaildir: // a mail_location
+			column, value = "maildir", path
+		case column == "user", column == "username", column == "email", column == "mail":
 			column = "address"
-		case "quota_rule":
+		case column == "quota_rule":
 			column = "quota"
 		}
 		if value != "" {
@@ -133,9 +135,6 @@ func (s *SQL) record(row list.Row) (directory.Record, error) {
 	}
 	if !strings.Contains(f.one("address"), "@") {
 		delete(f, "address") // a name alone, as Dovecot's queries give it
-	}
-	if mail := f.one("mail_location"); mail != "" && f.one("maildir") == "" {
-		f["maildir"] = []string{strings.TrimPrefix(mail, "maildir:")}
 	}
 	r, err := f.record()
 	r.Password = withScheme(r.Password, s.scheme)
