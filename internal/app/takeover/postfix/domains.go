@@ -1,0 +1,227 @@
+package postfix
+
+import (
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"facteur/internal/app/takeover"
+	"facteur/internal/mail/address"
+)
+
+// identity is the name of the machine and the domain of bare names.
+func (i *importer) identity() {
+	host, why := i.value("myhostname"), i.why("myhostname")
+	origin := i.origin()
+	if !strings.Contains(host, ".") {
+		full := host + "." + i.value("mydomain")
+		if strings.HasPrefix(origin, host+".") {
+			full = origin
+		}
+		why += "\nThe world's DNS has to know this name: it was not a full one."
+		i.note("myhostname", takeover.Understood, "hostname", "it is not a full name; "+full+" was taken, which is to be looked at")
+		host = full
+	}
+	if why == "" {
+		why = "myhostname, as this machine calls itself"
+	}
+	i.set("hostname", host, strings.TrimPrefix(why, "\n"))
+	i.took("hostname", "myhostname")
+	if origin != host {
+		i.set("addresses.origin", origin, i.why("myorigin"))
+	}
+	i.took("addresses.origin", "myorigin")
+}
+
+// origin is myorigin; Debian has it in a file.
+func (i *importer) origin() string {
+	origin := i.value("myorigin")
+	if strings.HasPrefix(origin, "/") {
+		text, err := i.file(origin)
+		if err != nil {
+			i.note("myorigin", takeover.NotSupported, "addresses.origin", "the file can't be read; the hostname is used")
+			return i.value("myhostname")
+		}
+		origin, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+		origin = strings.TrimSpace(origin)
+	}
+	return origin
+}
+
+// networks is trusted_networks.
+func (i *importer) networks() {
+	var nets []string
+	if !i.isSet("mynetworks") {
+		nets = i.standardNetworks()
+		i.set("trusted_networks", nets, strings.TrimPrefix(i.why("mynetworks_style")+"\nmynetworks_style = "+i.value("mynetworks_style"), "\n"))
+		i.took("trusted_networks", "mynetworks_style")
+		return
+	}
+	nets = i.prefixes("mynetworks", i.words("mynetworks"))
+	i.set("trusted_networks", nets, i.why("mynetworks"))
+	i.took("trusted_networks", "mynetworks")
+	i.note("mynetworks_style", takeover.NotNeeded, "", "mynetworks is set")
+}
+
+// standardNetworks is mynetworks as mynetworks_style makes it.
+func (i *importer) standardNetworks() (out []string) {
+	out = []string{"127.0.0.0/8", "::1/128"}
+	style := i.value("mynetworks_style")
+	for _, p := range i.o.Networks {
+		switch {
+		case p.Addr().IsLoopback() || p.Addr().IsLinkLocalUnicast():
+			continue
+		case style == "subnet":
+			p = p.Masked()
+		case style == "class":
+			i.note("mynetworks_style", takeover.NotSupported, "trusted_networks", "nobody owns a class A today; only the addresses of this machine are trusted")
+			fallthrough
+		default:
+			p = netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+		}
+		if s := p.String(); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// prefixes are the networks of a list of patterns, which may name files.
+func (i *importer) prefixes(name string, words []string) (out []string) {
+	out = []string{}
+	for _, word := range i.patterns(name, words, 0) {
+		p, err := network(word)
+		if err != nil {
+			i.note(name, takeover.NotSupported, "", word+" is no network; facteur wants addresses and networks here")
+			continue
+		}
+		if s := p.String(); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// network reads "192.0.2.0/24", "[::1]/128", "[::ffff:127.0.0.0]/104" and single addresses.
+func network(word string) (netip.Prefix, error) {
+	word = strings.NewReplacer("[", "", "]", "").Replace(word)
+	if !strings.Contains(word, "/") {
+		a, err := netip.ParseAddr(word)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(word)
+	if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), err
+}
+
+// patterns are the words of a match list: a path stands for the words in that file, a
+// table for its keys. "!" excludes, which has no counterpart.
+func (i *importer) patterns(name string, words []string, depth int) (out []string) {
+	for _, word := range words {
+		word = unbrace(word)
+		switch {
+		case strings.HasPrefix(word, "!"):
+			i.note(name, takeover.NotSupported, "", word+": nothing can be taken out of a list here")
+		case strings.HasPrefix(word, "/") && depth < 10:
+			text, err := i.file(word)
+			if err != nil {
+				i.note(name, takeover.NotSupported, "", "the file can't be read: "+err.Error())
+				continue
+			}
+			i.t.Report.Add(takeover.Line{File: word, Verdict: takeover.Understood, Why: "its entries are in facteur.toml; it is not read again"})
+			for _, l := range Lines(text) {
+				out = append(out, i.patterns(name, Words(l.Text), depth+1)...)
+			}
+		case isTable(word):
+			out = append(out, i.keys(name, word)...)
+		default:
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// isTable tells "hash:/path" from an address.
+func isTable(word string) bool {
+	kind, rest, found := strings.Cut(word, ":")
+	if !found || rest == "" || kind == "" || strings.ContainsAny(kind, ".[]/") {
+		return false
+	}
+	_, err := netip.ParseAddr(word)
+	return err != nil
+}
+
+// domains declares the domains of every class.
+func (i *importer) domains() {
+	home := i.origin()
+	for _, class := range []struct{ name, class, what string }{
+		{"mydestination", "local", "Unix users and /etc/aliases"},
+		{"virtual_mailbox_domains", "mailbox", "mailboxes"},
+		{"virtual_alias_domains", "alias", "only aliases"},
+		{"relay_domains", "relay", "mail for another server"},
+	} {
+		if class.name == "relay_domains" && i.sameAs("relay_domains", "mydestination") {
+			continue // the default up to compatibility_level 2
+		}
+		i.class(class.name, class.class, class.what)
+	}
+	// The first domain is that of the bare postmaster.
+	i.t.Settings.First("domain", "name", home)
+}
+
+func (i *importer) sameAs(name, other string) bool {
+	return !i.isSet(name) && strings.EqualFold(i.value(name), i.value(other))
+}
+
+func (i *importer) class(name, class, what string) {
+	for _, word := range i.patterns(name, i.words(name), 0) {
+		domain, err := address.CanonicalDomain(word)
+		if err != nil || strings.HasPrefix(word, ".") || strings.HasPrefix(domain, "[") {
+			if !strings.HasPrefix(word, "[") { // its own address in brackets is always local
+				i.note(name, takeover.NotSupported, "domain", word+" is no name of a domain")
+			}
+			continue
+		}
+		if slices.Contains(i.ours, domain) {
+			i.note(name, takeover.Understood, "domain", domain+" is named twice; the first class counts")
+			continue
+		}
+		i.ours = append(i.ours, domain)
+		d := i.t.Settings.Append("domain")
+		d.Set("name", domain, "")
+		d.Set("class", class, "")
+		if len(i.ours) == 1 || i.t.Settings.All("domain")[len(i.ours)-2].Get("class") != d.Get("class") {
+			d.About(strings.TrimPrefix(i.why(name)+"\n"+what, "\n"))
+		}
+	}
+	i.took("domain.class", name)
+}
+
+// keys are the domains that a table has as keys, where its text can be read.
+func (i *importer) keys(name, source string) (out []string) {
+	t := i.use(name, source)
+	if t.entries == nil {
+		i.note(name, takeover.NotSupported, "domain", source+" can't be read here as a list of domains; \"facteur domain add\" names them, or domain_query of a [[directory]]")
+		return nil
+	}
+	for _, e := range t.entries {
+		if !strings.Contains(e.Key, "@") && !slices.Contains(out, e.Key) {
+			out = append(out, e.Key)
+		}
+	}
+	return out
+}
+
+// absolute is a path that counts from the directory of main.cf.
+func (i *importer) absolute(path string) string {
+	if filepath.IsAbs(path) || path == "" {
+		return path
+	}
+	return filepath.Join(i.o.Dir, path)
+}
