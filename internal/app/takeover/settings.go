@@ -28,7 +28,10 @@ type Table struct {
 	entries []entry
 }
 
-type entry struct{ key, value, why string }
+type entry struct {
+	key, value, why string
+	given           any
+}
 
 // NewSettings is an empty file; about is the comment at its top.
 func NewSettings(about string) *Settings { return &Settings{about: about} }
@@ -66,7 +69,7 @@ func (t *Table) About(text string) { t.about = text }
 // Set sets a key to text, []string, a bool or an int; why is the comment above it.
 // What was set before goes.
 func (t *Table) Set(key string, value any, why string) {
-	e := entry{key, encode(value), why}
+	e := entry{key, encode(value), why, value}
 	if at := t.index(key); at >= 0 {
 		t.entries[at] = e
 		return
@@ -83,6 +86,15 @@ func (t *Table) Get(key string) string {
 		return t.entries[at].value
 	}
 	return ""
+}
+
+// List is the value of a key that is a list, or nil.
+func (t *Table) List(key string) []string {
+	if at := t.index(key); at >= 0 {
+		items, _ := t.entries[at].given.([]string)
+		return items
+	}
+	return nil
 }
 
 func (t *Table) index(key string) int {
@@ -185,3 +197,32 @@ func comment(b *strings.Builder, text string) {
 		b.WriteString(line + "\n")
 	}
 }
+
+// First puts the table [[name]] whose key has a value before the others of its name.
+func (s *Settings) First(name, key, value string) {
+	first, found := -1, -1
+	for n, t := range s.tables {
+		if t.name != name || !t.several {
+			continue
+		}
+		if first < 0 {
+			first = n
+		}
+		if t.Get(key) == encode(value) {
+			found = n
+		}
+	}
+	if found > first {
+		t := s.tables[found]
+		s.tables = slices.Insert(slices.Delete(s.tables, found, found+1), first, t)
+	}
+}
+
+// Add puts a table that was made by itself, as &Table{}, behind the others [[name]].
+func (s *Settings) Add(name string, t *Table) {
+	t.name, t.several = name, true
+	s.tables = append(s.tables, t)
+}
+
+// Len is how many keys are set.
+func (t *Table) Len() int { return len(t.entries) }

@@ -62,16 +62,16 @@ type importer struct {
 	master   []Service
 	counts   map[string]int // the entry of main that counts, by name
 	defaults map[string]string
-	notes    map[string]note       // what is said of parameters
-	options  map[option]note       // what is said of -o
-	services map[int]note          // what is said of services
-	tables   []*table              // every table that was named, in that order
-	guards   []string              // conditions that spare a mail the restrictions that follow
-	lists    map[string]string     // [[list]] by source
-	names    map[string]bool       // names of rules, lists and directories that are taken
-	named    map[string]string     // transports that something names, with who does
-	classes  map[string]string     // restriction classes that were written
-	ours     []string              // domains that were declared
+	notes    map[string]note   // what is said of parameters
+	options  map[option]note   // what is said of -o
+	services map[int]note      // what is said of services
+	tables   []*table          // every table that was named, in that order
+	guards   []string          // conditions that spare a mail the restrictions that follow
+	lists    map[string]string // [[list]] by source
+	names    map[string]bool   // names of rules, lists and directories that are taken
+	named    map[string]string // transports that something names, with who does
+	classes  map[string]string // restriction classes that were written
+	ours     []string          // domains that were declared
 	errs     []error
 }
 

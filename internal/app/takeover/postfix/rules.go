@@ -1,0 +1,359 @@
+package postfix
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"facteur/internal/app/takeover"
+)
+
+// The stages of rules in their order.
+var stages = []string{"connect", "helo", "mail", "rcpt", "data", "end"}
+
+// restrictionLists are the lists of main.cf with the stage at which each is asked.
+var restrictionLists = []struct{ name, stage string }{
+	{"smtpd_client_restrictions", "connect"},
+	{"smtpd_helo_restrictions", "helo"},
+	{"smtpd_sender_restrictions", "mail"},
+	{"smtpd_relay_restrictions", "rcpt"},
+	{"smtpd_recipient_restrictions", "rcpt"},
+	{"smtpd_data_restrictions", "data"},
+	{"smtpd_end_of_data_restrictions", "end"},
+}
+
+// verdicts on conditions: what a restriction of Postfix is in the words of a rule.
+type restriction struct {
+	stage string // the first at which its facts are known
+	when  string
+	then  string // "" for what permits: it spares mail what follows
+}
+
+// restrictionWords are those without an argument.
+var restrictionWords = map[string]restriction{
+	"permit_mynetworks":                {"connect", `trusted`, ""},
+	"permit_sasl_authenticated":        {"connect", `account != ""`, ""},
+	"permit_tls_all_clientcerts":       {"connect", `tls.cert_name != ""`, ""},
+	"permit_inet_interfaces":           {"connect", `client.in("127.0.0.0/8", "::1/128")`, ""},
+	"permit_auth_destination":          {"rcpt", `hosted(recipient.domain)`, ""},
+	"reject_invalid_helo_hostname":     {"helo", `!valid_hostname(helo)`, "reject 501 5.5.2 Invalid name"},
+	"reject_non_fqdn_helo_hostname":    {"helo", `!fqdn(helo)`, "reject 504 5.5.2 Need fully-qualified hostname"},
+	"reject_unknown_helo_hostname":     {"helo", `!resolves(helo)`, "defer 450 4.7.1 Host not found"},
+	"reject_unknown_client_hostname":   {"connect", `client.name == "unknown"`, "defer 450 4.7.25 Client host rejected: cannot find your hostname"},
+	"reject_unknown_sender_domain":     {"mail", `sender.domain != "" && !hosted(sender.domain) && !resolves(sender.domain)`, "defer 450 4.1.8 Sender address rejected: Domain not found"},
+	"reject_unknown_recipient_domain":  {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !resolves(recipient.domain)`, "defer 450 4.1.2 Recipient address rejected: Domain not found"},
+	"reject_non_fqdn_sender":           {"mail", `sender.address != "" && !fqdn(sender.domain)`, "reject 504 5.5.2 Sender address rejected: need fully-qualified address"},
+	"reject_non_fqdn_recipient":        {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !fqdn(recipient.domain)`, "reject 504 5.5.2 Recipient address rejected: need fully-qualified address"},
+	"reject_unauth_pipelining":         {"connect", `"pipelining" in remarks`, "reject 503 5.5.0 Improper use of SMTP command pipelining"},
+	"reject_multi_recipient_bounce":    {"data", `sender.address == "" && recipients > 1`, "reject 550 5.5.3 Multi-recipient bounce"},
+	"reject_plaintext_session":         {"connect", `!tls.active`, "reject 450 4.7.1 Session encryption is required"},
+	"reject":                           {"connect", ``, "reject 554 5.7.1 Access denied"},
+	"defer":                            {"connect", ``, "defer 450 4.3.2 Try again later"},
+	"reject_sender_login_mismatch":     {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
+	"reject_unauthenticated_sender_login_mismatch": {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
+}
+
+// olderWords are names of before 2.3.
+var olderWords = map[string]string{
+	"reject_invalid_hostname": "reject_invalid_helo_hostname", "reject_non_fqdn_hostname": "reject_non_fqdn_helo_hostname",
+	"reject_unknown_hostname": "reject_unknown_helo_hostname", "reject_unknown_client": "reject_unknown_client_hostname",
+	"permit_tls_clientcerts": "permit_tls_clientcerts", "reject_maps_rbl": "reject_rbl_client", "check_relay_domains": "reject_unauth_destination",
+}
+
+// builtIn are restrictions that the server obeys without being told.
+var builtIn = []string{"reject_unauth_destination", "defer_unauth_destination", "reject_unlisted_recipient", "reject_unlisted_sender",
+	"reject_authenticated_sender_login_mismatch", "reject_known_sender_login_mismatch"}
+
+// tableWords are restrictions that ask a table, with the fact that they ask it for.
+var tableWords = map[string]struct{ stage, fact string }{
+	"check_client_access":    {"connect", "client"},
+	"check_helo_access":      {"helo", "helo"},
+	"check_sender_access":    {"mail", "sender"},
+	"check_recipient_access": {"rcpt", "recipient"},
+	"check_sasl_access":      {"connect", "account"},
+	"check_ccert_access":     {"connect", "tls.fingerprint"},
+}
+
+// waitingWords have an argument and wait for a part of facteur that is not there.
+var waitingWords = []string{"reject_rbl_client", "reject_rhsbl_client", "reject_rhsbl_helo", "reject_rhsbl_sender", "reject_rhsbl_recipient",
+	"reject_rhsbl_reverse_client", "permit_dnswl_client", "permit_rhswl_client"}
+
+// restrictions turns the lists into rules and policy servers.
+func (i *importer) restrictions() {
+	i.senderLogins()
+	for _, l := range restrictionLists {
+		r := &ruling{importer: i, list: l.name, stage: l.stage}
+		words := i.words(l.name)
+		if i.isSet(l.name) {
+			r.about = i.why(l.name)
+		}
+		if i.yes("smtpd_delay_reject") || l.stage >= "rcpt" {
+			r.stage = i.stageFor(words, l.stage)
+		}
+		r.all(words)
+		if r.made == 0 && i.isSet(l.name) {
+			i.note(l.name, takeover.Understood, "", "the server does that by itself")
+		}
+		i.took("rule", l.name)
+	}
+	for _, class := range i.words("smtpd_restriction_classes") {
+		if i.isSet(class) && i.classes[class] == "" {
+			i.class_(class, "rcpt")
+		}
+	}
+	i.took("rule.class", "smtpd_restriction_classes")
+	if i.value("smtpd_etrn_restrictions") != "" {
+		i.note("smtpd_etrn_restrictions", takeover.Replaced, "session.etrn", "who is trusted or has logged in may ask")
+	}
+}
+
+// stageFor is the stage at which all facts of a list are known. Postfix asks the lists
+// of the client, HELO and sender when it knows the recipient.
+func (i *importer) stageFor(words []string, at string) string {
+	latest := slices.Index(stages, at)
+	for _, w := range words {
+		w = i.newer(w)
+		for _, stage := range []string{restrictionWords[w].stage, tableWords[w].stage} {
+			if restrictionWords[w].then == "" && tableWords[w].stage == "" {
+				continue // what permits is a guard
+			}
+			if n := slices.Index(stages, stage); n > latest && (n <= slices.Index(stages, "rcpt") || at != "connect") {
+				latest = n
+			}
+		}
+	}
+	return stages[latest]
+}
+
+func (i *importer) newer(word string) string {
+	if now := olderWords[word]; now != "" {
+		return now
+	}
+	return word
+}
+
+// ruling is one list of restrictions that becomes rules.
+type ruling struct {
+	*importer
+	list, stage string
+	class       string
+	about       string   // the comment above the first rule
+	guards      []string // conditions of what was permitted before
+	warn        bool     // warn_if_reject stands before the next
+	made        int
+}
+
+func (r *ruling) all(words []string) {
+	for n := 0; n < len(words); n++ {
+		word := r.newer(strings.ToLower(words[n]))
+		if isTable(words[n]) { // the old form: a table by itself
+			r.access("check_"+map[string]string{"connect": "client", "helo": "helo", "mail": "sender"}[r.stage]+"_access", words[n])
+			continue
+		}
+		argument := ""
+		if takesArgument(word) && n+1 < len(words) {
+			n++
+			argument = words[n]
+		}
+		if word == "permit" {
+			return
+		}
+		r.one(word, argument, words[n])
+		if word != "warn_if_reject" {
+			r.warn = false
+		}
+		if word == "reject" || word == "defer" {
+			return // nothing behind it is asked
+		}
+	}
+}
+
+func takesArgument(word string) bool {
+	return strings.HasPrefix(word, "check_") || slices.Contains(waitingWords, word) || word == "sleep"
+}
+
+// one makes what a restriction asks for.
+func (r *ruling) one(word, argument, given string) {
+	known, found := restrictionWords[word]
+	switch {
+	case found && known.then == "":
+		r.guards = append(r.guards, known.when)
+	case slices.Contains(builtIn, word):
+		if word == "reject_unlisted_sender" {
+			r.set("access.reject_unlisted_sender", true, r.why(r.list))
+		}
+		r.note(r.list, takeover.Understood, "rule", "")
+	case found:
+		r.rule(word, known.when, known.then)
+	case tableWords[word].fact != "":
+		r.access(word, argument)
+	case word == "check_policy_service":
+		r.policy(argument)
+	case slices.Contains(waitingWords, word):
+		r.note(r.list, takeover.Waits, "", word+" "+argument+": lists in the DNS come with the filter of spam")
+	case word == "warn_if_reject":
+		r.warn = true
+	case word == "sleep":
+		r.rule("sleep", "", "sleep "+strconv.Itoa(min(seconds(argument), 10))+"s")
+	case word == "permit_tls_clientcerts":
+		r.certificates()
+	case word == "reject_unknown_reverse_client_hostname":
+		r.note(r.list, takeover.NotSupported, "rule", word+`: facteur knows only names that lead back to the address (client.name == "unknown" refuses more)`)
+	case slices.Contains(r.words("smtpd_restriction_classes"), given):
+		r.class_(given, r.stage)
+		r.rule("class "+given, "", "class "+given)
+	default:
+		r.note(r.list, takeover.NotSupported, "rule", strings.TrimSpace(word+" "+argument)+" has no counterpart")
+	}
+}
+
+func seconds(s string) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(s, "s"))
+	return n
+}
+
+// rule writes one rule. What was permitted before it is spared.
+func (r *ruling) rule(name, when, then string) {
+	conditions := []string{}
+	for _, g := range r.guards {
+		conditions = append(conditions, not(g))
+	}
+	if when != "" {
+		conditions = append(conditions, when)
+	}
+	if r.warn {
+		then = "warn " + name
+	}
+	t := r.t.Settings.Append("rule")
+	t.About(r.about)
+	r.about = ""
+	t.Set("name", r.unused(name), "")
+	t.Set("stage", r.stage, "")
+	if len(conditions) > 0 {
+		t.Set("when", strings.Join(conditions, " && "), "")
+	}
+	t.Set("then", then, "")
+	if r.class != "" {
+		t.Set("class", r.class, "")
+	}
+	r.made++
+}
+
+// not turns a condition round, as a person would write it.
+func not(condition string) string {
+	if left, right, found := strings.Cut(condition, " != "); found && !strings.Contains(right, " ") {
+		return left + " == " + right
+	}
+	return "!" + condition
+}
+
+// access asks a table and does what it says.
+func (r *ruling) access(word, source string) {
+	fact := tableWords[word].fact
+	if fact == "" {
+		r.note(r.list, takeover.NotSupported, "rule", word+" "+source+" has no counterpart")
+		return
+	}
+	listed, ok := r.importer.list(r.list, unbrace(source))
+	if !ok {
+		return
+	}
+	for _, e := range r.use(r.list, unbrace(source)).entries {
+		for _, class := range Words(e.Value) {
+			if slices.Contains(r.words("smtpd_restriction_classes"), class) {
+				r.class_(class, r.stage)
+			}
+		}
+	}
+	then := "listed"
+	if r.warn {
+		then = "warn " + word
+	}
+	r.rule(word+" "+listed, fmt.Sprintf("in_list(%q, %s)", listed, fact), then)
+}
+
+// class_ writes the rules of a restriction class, once.
+func (i *importer) class_(name, stage string) {
+	if i.classes[name] != "" {
+		return
+	}
+	i.classes[name] = stage
+	c := &ruling{importer: i, list: name, class: name, about: i.why(name)}
+	words := i.words(name)
+	c.stage = i.stageFor(words, "connect")
+	c.all(words)
+	if c.made == 0 { // a class that permits
+		c.rule(name+" permits", "", "accept")
+	}
+	i.took("rule.class", name)
+}
+
+// certificates spares clients whose certificates relay_clientcerts has.
+func (r *ruling) certificates() {
+	for _, word := range r.words("relay_clientcerts") {
+		listed, ok := r.importer.list("relay_clientcerts", word)
+		if ok {
+			r.guards = append(r.guards, fmt.Sprintf("in_list(%q, tls.fingerprint)", listed))
+			r.note("relay_clientcerts", takeover.NotSupported, "client_certificate",
+				"the fingerprints have to be SHA-256; a certificate that may send to anywhere is a [[client_certificate]] with its account")
+		}
+	}
+}
+
+// policy is a policy server.
+func (r *ruling) policy(argument string) {
+	given := unbrace(argument)
+	words := Words(given)
+	if len(words) == 0 {
+		return
+	}
+	socket := r.socket(words[0])
+	if strings.Contains(socket, "policyd-spf") || strings.Contains(socket, "policy-spf") {
+		r.note(r.list, takeover.Waits, "", words[0]+": SPF is to be checked by facteur itself")
+		return
+	}
+	p := r.t.Settings.Append("policy")
+	p.About(r.about)
+	r.about = ""
+	r.made++
+	p.Set("address", socket, "")
+	if r.stage != "rcpt" {
+		p.Set("stages", []string{r.stage}, "")
+	}
+	if v := r.value("smtpd_policy_service_default_action"); r.isSet("smtpd_policy_service_default_action") {
+		p.Set("default_action", v, "")
+	}
+	for _, w := range words[1:] {
+		name, v, _ := strings.Cut(w, "=")
+		switch name = strings.TrimSpace(name); name {
+		case "timeout":
+			if d, err := duration(strings.TrimSpace(v), 's'); err == nil {
+				p.Set("timeout", d, "")
+			}
+		case "default_action":
+			p.Set("default_action", strings.TrimSpace(v), "")
+		case "policy_context":
+			p.Set("context", strings.TrimSpace(v), "")
+		}
+	}
+	r.note(r.list, takeover.Understood, "policy", "policy servers are asked behind the rules")
+}
+
+// senderLogins is who may send as whom.
+func (i *importer) senderLogins() {
+	const name = "smtpd_sender_login_maps"
+	if !i.isSet(name) {
+		return
+	}
+	words := i.words(name)
+	if len(words) > 1 {
+		i.note(name, takeover.NotSupported, "submission.sender_logins", "one list is used; put the entries of the others into it")
+	}
+	if len(words) > 0 {
+		if listed, ok := i.list(name, words[0]); ok {
+			i.set("submission.sender_logins", listed, i.why(name))
+		}
+	}
+	i.note(name, takeover.Understood, "submission.sender_logins", "the sender of a user is always checked")
+}
