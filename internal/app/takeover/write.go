@@ -135,3 +135,9 @@ func replaceBy(path string, mode fs.FileMode, write func(io.Writer) error) error
 	}
 	return os.Rename(f.Name(), path)
 }
+
+// New is a takeover of nothing yet; from is what is read, about the comment at the top of
+// the settings.
+func New(from, about string) *Takeover {
+	return &Takeover{Settings: NewSettings(about), Report: &Report{From: from}}
+}

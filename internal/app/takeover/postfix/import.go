@@ -62,6 +62,7 @@ type importer struct {
 	master   []Service
 	counts   map[string]int // the entry of main that counts, by name
 	defaults map[string]string
+	replaced map[string]string // values of which something else took a part, by name
 	notes    map[string]note   // what is said of parameters
 	options  map[option]note   // what is said of -o
 	services map[int]note      // what is said of services
@@ -87,7 +88,7 @@ type option struct{ service, option int }
 
 func read(t *takeover.Takeover, o Options) (*importer, error) {
 	i := &importer{
-		o: o, t: t, counts: map[string]int{}, defaults: Defaults(), notes: map[string]note{}, options: map[option]note{},
+		o: o, t: t, counts: map[string]int{}, defaults: Defaults(), replaced: map[string]string{}, notes: map[string]note{}, options: map[option]note{},
 		services: map[int]note{}, lists: map[string]string{}, names: map[string]bool{}, named: map[string]string{}, classes: map[string]string{},
 	}
 	text, err := i.file(i.mainFile())
@@ -161,6 +162,9 @@ func (i *importer) isSet(name string) bool {
 
 // raw is the value of a parameter, or its default.
 func (i *importer) raw(name string) string {
+	if v, found := i.replaced[name]; found {
+		return v
+	}
 	if at, found := i.counts[name]; found {
 		return i.main[at].Value
 	}
@@ -244,7 +248,8 @@ func (i *importer) why(names ...string) string {
 	var lines []string
 	for _, name := range names {
 		if i.isSet(name) {
-			lines = append(lines, fmt.Sprintf("main.cf:%d: %s = %s", i.main[i.counts[name]].Line, name, oneLine(i.raw(name))))
+			p := i.main[i.counts[name]]
+			lines = append(lines, fmt.Sprintf("main.cf:%d: %s = %s", p.Line, name, oneLine(p.Value)))
 		}
 	}
 	return strings.Join(lines, "\n")

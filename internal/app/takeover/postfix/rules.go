@@ -32,25 +32,25 @@ type restriction struct {
 
 // restrictionWords are those without an argument.
 var restrictionWords = map[string]restriction{
-	"permit_mynetworks":                {"connect", `trusted`, ""},
-	"permit_sasl_authenticated":        {"connect", `account != ""`, ""},
-	"permit_tls_all_clientcerts":       {"connect", `tls.cert_name != ""`, ""},
-	"permit_inet_interfaces":           {"connect", `client.in("127.0.0.0/8", "::1/128")`, ""},
-	"permit_auth_destination":          {"rcpt", `hosted(recipient.domain)`, ""},
-	"reject_invalid_helo_hostname":     {"helo", `!valid_hostname(helo)`, "reject 501 5.5.2 Invalid name"},
-	"reject_non_fqdn_helo_hostname":    {"helo", `!fqdn(helo)`, "reject 504 5.5.2 Need fully-qualified hostname"},
-	"reject_unknown_helo_hostname":     {"helo", `!resolves(helo)`, "defer 450 4.7.1 Host not found"},
-	"reject_unknown_client_hostname":   {"connect", `client.name == "unknown"`, "defer 450 4.7.25 Client host rejected: cannot find your hostname"},
-	"reject_unknown_sender_domain":     {"mail", `sender.domain != "" && !hosted(sender.domain) && !resolves(sender.domain)`, "defer 450 4.1.8 Sender address rejected: Domain not found"},
-	"reject_unknown_recipient_domain":  {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !resolves(recipient.domain)`, "defer 450 4.1.2 Recipient address rejected: Domain not found"},
-	"reject_non_fqdn_sender":           {"mail", `sender.address != "" && !fqdn(sender.domain)`, "reject 504 5.5.2 Sender address rejected: need fully-qualified address"},
-	"reject_non_fqdn_recipient":        {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !fqdn(recipient.domain)`, "reject 504 5.5.2 Recipient address rejected: need fully-qualified address"},
-	"reject_unauth_pipelining":         {"connect", `"pipelining" in remarks`, "reject 503 5.5.0 Improper use of SMTP command pipelining"},
-	"reject_multi_recipient_bounce":    {"data", `sender.address == "" && recipients > 1`, "reject 550 5.5.3 Multi-recipient bounce"},
-	"reject_plaintext_session":         {"connect", `!tls.active`, "reject 450 4.7.1 Session encryption is required"},
-	"reject":                           {"connect", ``, "reject 554 5.7.1 Access denied"},
-	"defer":                            {"connect", ``, "defer 450 4.3.2 Try again later"},
-	"reject_sender_login_mismatch":     {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
+	"permit_mynetworks":                            {"connect", `trusted`, ""},
+	"permit_sasl_authenticated":                    {"connect", `account != ""`, ""},
+	"permit_tls_all_clientcerts":                   {"connect", `tls.cert_name != ""`, ""},
+	"permit_inet_interfaces":                       {"connect", `client.in("127.0.0.0/8", "::1/128")`, ""},
+	"permit_auth_destination":                      {"rcpt", `hosted(recipient.domain)`, ""},
+	"reject_invalid_helo_hostname":                 {"helo", `!valid_hostname(helo)`, "reject 501 5.5.2 Invalid name"},
+	"reject_non_fqdn_helo_hostname":                {"helo", `!fqdn(helo)`, "reject 504 5.5.2 Need fully-qualified hostname"},
+	"reject_unknown_helo_hostname":                 {"helo", `!resolves(helo)`, "defer 450 4.7.1 Host not found"},
+	"reject_unknown_client_hostname":               {"connect", `client.name == "unknown"`, "defer 450 4.7.25 Client host rejected: cannot find your hostname"},
+	"reject_unknown_sender_domain":                 {"mail", `sender.domain != "" && !hosted(sender.domain) && !resolves(sender.domain)`, "defer 450 4.1.8 Sender address rejected: Domain not found"},
+	"reject_unknown_recipient_domain":              {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !resolves(recipient.domain)`, "defer 450 4.1.2 Recipient address rejected: Domain not found"},
+	"reject_non_fqdn_sender":                       {"mail", `sender.address != "" && !fqdn(sender.domain)`, "reject 504 5.5.2 Sender address rejected: need fully-qualified address"},
+	"reject_non_fqdn_recipient":                    {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !fqdn(recipient.domain)`, "reject 504 5.5.2 Recipient address rejected: need fully-qualified address"},
+	"reject_unauth_pipelining":                     {"connect", `"pipelining" in remarks`, "reject 503 5.5.0 Improper use of SMTP command pipelining"},
+	"reject_multi_recipient_bounce":                {"data", `sender.address == "" && recipients > 1`, "reject 550 5.5.3 Multi-recipient bounce"},
+	"reject_plaintext_session":                     {"connect", `!tls.active`, "reject 450 4.7.1 Session encryption is required"},
+	"reject":                                       {"connect", ``, "reject 554 5.7.1 Access denied"},
+	"defer":                                        {"connect", ``, "defer 450 4.3.2 Try again later"},
+	"reject_sender_login_mismatch":                 {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
 	"reject_unauthenticated_sender_login_mismatch": {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
 }
 
@@ -88,9 +88,7 @@ func (i *importer) restrictions() {
 		if i.isSet(l.name) {
 			r.about = i.why(l.name)
 		}
-		if i.yes("smtpd_delay_reject") || l.stage >= "rcpt" {
-			r.stage = i.stageFor(words, l.stage)
-		}
+		r.stage = i.stageFor(words, l.stage)
 		r.all(words)
 		if r.made == 0 && i.isSet(l.name) {
 			i.note(l.name, takeover.Understood, "", "the server does that by itself")
@@ -99,7 +97,7 @@ func (i *importer) restrictions() {
 	}
 	for _, class := range i.words("smtpd_restriction_classes") {
 		if i.isSet(class) && i.classes[class] == "" {
-			i.class_(class, "rcpt")
+			i.restrictionClass(class, "rcpt")
 		}
 	}
 	i.took("rule.class", "smtpd_restriction_classes")
@@ -108,20 +106,18 @@ func (i *importer) restrictions() {
 	}
 }
 
-// stageFor is the stage at which all facts of a list are known. Postfix asks the lists
-// of the client, HELO and sender when it knows the recipient.
+// stageFor is the first stage, not before at, at which all facts of a list are known.
+// Postfix may ask for a recipient in the list of the client, because it asks that list when
+// it knows the recipient.
 func (i *importer) stageFor(words []string, at string) string {
 	latest := slices.Index(stages, at)
 	for _, w := range words {
 		w = i.newer(w)
-		for _, stage := range []string{restrictionWords[w].stage, tableWords[w].stage} {
-			if restrictionWords[w].then == "" && tableWords[w].stage == "" {
-				continue // what permits is a guard
-			}
-			if n := slices.Index(stages, stage); n > latest && (n <= slices.Index(stages, "rcpt") || at != "connect") {
-				latest = n
-			}
+		known := restrictionWords[w]
+		if known.then == "" { // what permits is a guard of others
+			known.stage = tableWords[w].stage
 		}
+		latest = max(latest, slices.Index(stages, known.stage))
 	}
 	return stages[latest]
 }
@@ -201,7 +197,7 @@ func (r *ruling) one(word, argument, given string) {
 	case word == "reject_unknown_reverse_client_hostname":
 		r.note(r.list, takeover.NotSupported, "rule", word+`: facteur knows only names that lead back to the address (client.name == "unknown" refuses more)`)
 	case slices.Contains(r.words("smtpd_restriction_classes"), given):
-		r.class_(given, r.stage)
+		r.restrictionClass(given, r.stage)
 		r.rule("class "+given, "", "class "+given)
 	default:
 		r.note(r.list, takeover.NotSupported, "rule", strings.TrimSpace(word+" "+argument)+" has no counterpart")
@@ -262,7 +258,7 @@ func (r *ruling) access(word, source string) {
 	for _, e := range r.use(r.list, unbrace(source)).entries {
 		for _, class := range Words(e.Value) {
 			if slices.Contains(r.words("smtpd_restriction_classes"), class) {
-				r.class_(class, r.stage)
+				r.restrictionClass(class, r.stage)
 			}
 		}
 	}
@@ -273,8 +269,8 @@ func (r *ruling) access(word, source string) {
 	r.rule(word+" "+listed, fmt.Sprintf("in_list(%q, %s)", listed, fact), then)
 }
 
-// class_ writes the rules of a restriction class, once.
-func (i *importer) class_(name, stage string) {
+// restrictionClass writes the rules of a restriction class, once.
+func (i *importer) restrictionClass(name, stage string) {
 	if i.classes[name] != "" {
 		return
 	}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"facteur/internal/app/takeover"
+	"facteur/internal/app/takeover/postfix"
+)
+
+func (c *command) importPostfix() *cobra.Command {
+	return c.takeoverCommand("postfix", "Write a facteur.toml of Postfix's main.cf and master.cf, and a report", "/etc/postfix", readPostfix)
+}
+
+// takeoverCommand is an import of a configuration: read fills a Takeover from a
+// directory, for settings that go to the directory settings ("": to the screen).
+func (c *command) takeoverCommand(name, short, usual string, read func(t *takeover.Takeover, dir, settings string) error) *cobra.Command {
+	o := takeover.Output{Stdout: c.out, Stderr: c.err}
+	cmd := &cobra.Command{
+		Use:   name + " [DIRECTORY]",
+		Short: short,
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := usual
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			o.JSON = c.json
+			return takeOver(o, name, dir, read)
+		},
+	}
+	cmd.Flags().StringVarP(&o.Settings, "output", "o", "facteur.toml", "`file` to write the settings to; \"-\": the screen")
+	cmd.Flags().StringVar(&o.Report, "report", "", "`file` to write the report to (default: the screen)")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "replace files that are there")
+	cmd.Flags().BoolVar(&c.json, "json", false, "the report as JSON, one object a line")
+	return cmd
+}
+
+func takeOver(o takeover.Output, name, dir string, read func(t *takeover.Takeover, dir, settings string) error) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if o.Settings != "-" {
+		if o.Settings, err = filepath.Abs(o.Settings); err != nil {
+			return err
+		}
+	}
+	t := takeover.New(dir, fmt.Sprintf("Made by \"facteur import %s\" of %s. The report of that command says what became of each line.\n"+
+		"Everything else is as \"facteur config defaults\" prints it. \"facteur check\" looks for mistakes.", name, dir))
+	if err := read(t, dir, o.Dir()); err != nil {
+		return err
+	}
+	return t.Write(o)
+}
+
+func readPostfix(t *takeover.Takeover, dir, settings string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	return postfix.Import(t, postfix.Options{Dir: dir, Settings: settings, Hostname: host, Networks: ownNetworks()})
+}
+
+// ownNetworks are the addresses of this machine, with the networks that they are in.
+func ownNetworks() (out []netip.Prefix) {
+	addresses, _ := net.InterfaceAddrs() // without them, only loopback is trusted
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}

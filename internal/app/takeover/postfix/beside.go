@@ -1,0 +1,195 @@
+package postfix
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"facteur/internal/app/takeover"
+)
+
+// assignment is a line NAME=value of a file that a shell reads.
+type assignment struct {
+	value string
+	line  int
+}
+
+func (a assignment) where(file string) string {
+	if a.line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", file, a.line)
+}
+
+// shell reads the assignments of /etc/default files.
+func shell(text string) map[string]assignment {
+	out := map[string]assignment{}
+	for n, l := range strings.Split(text, "\n") {
+		l = strings.TrimSpace(l)
+		name, value, found := strings.Cut(l, "=")
+		if !found || strings.HasPrefix(l, "#") || strings.ContainsAny(name, " \t") {
+			continue
+		}
+		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		out[name] = assignment{value, n + 1}
+	}
+	return out
+}
+
+// besideText is a file beside Postfix's; "" if it is not there.
+func (i *importer) besideText(path string) string {
+	text, err := i.file(path)
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// saslauthd is where saslauthd is asked, if it is that which checks passwords.
+func (i *importer) saslauthd() string {
+	file := filepath.Join(i.o.Dir, "sasl", "smtpd.conf")
+	method := ""
+	for _, l := range Lines(i.besideText(file)) {
+		name, value, _ := strings.Cut(l.Text, ":")
+		value = strings.TrimSpace(value)
+		line := takeover.Line{File: file, Line: l.Line, Text: oneLine(l.Text), Verdict: takeover.Understood, Key: "directory.password"}
+		switch strings.TrimSpace(name) {
+		case "pwcheck_method":
+			method = value
+			if !strings.HasPrefix(value, "saslauthd") {
+				line.Verdict, line.Why = takeover.NotSupported, "passwords of "+value+" are to be set anew (facteur account password), or read by a [[directory]]"
+			}
+		case "mech_list":
+			line.Verdict, line.Key, line.Why = takeover.Replaced, "auth.mechanisms", "what can be checked is offered"
+		case "saslauthd_path":
+			line.Why = "the path of its socket"
+		default:
+			line.Verdict, line.Key, line.Why = takeover.NotSupported, "", "facteur asks saslauthd, LDAP and SQL by [[directory]]"
+		}
+		if strings.Contains(name, "passw") {
+			line.Text = name + ": …"
+		}
+		i.t.Report.Add(line)
+	}
+	settings := filepath.Join(filepath.Dir(i.o.Dir), "default", "saslauthd")
+	values := shell(i.besideText(settings))
+	if !strings.HasPrefix(method, "saslauthd") {
+		return ""
+	}
+	dir := "/run/saslauthd"
+	if options := strings.Fields(values["OPTIONS"].value); slices.Contains(options, "-m") {
+		if at := slices.Index(options, "-m"); at+1 < len(options) {
+			dir = options[at+1]
+		}
+	}
+	return "saslauthd:" + filepath.Join(dir, "mux")
+}
+
+// beside is what is said of one setting of another program's file.
+type beside struct {
+	verdict  takeover.Verdict
+	key, why string
+}
+
+// other is a program whose configuration stands in the directory above Postfix's.
+type other struct {
+	files  []string // below that directory; patterns
+	divide string   // what stands between a name and its value
+	known  map[string]beside
+	rest   beside // what is said of any other setting
+}
+
+const (
+	waitsSPF   = "facteur is to check SPF itself; until then run policyd-spf by a systemd socket and name it in [[policy]]"
+	waitsDKIM  = "facteur is to sign and check DKIM itself; until then opendkim goes on as a [[milter]]"
+	waitsDMARC = "facteur is to check DMARC itself; until then opendmarc goes on as a [[milter]]"
+	waitsSpam  = "levels for spam come with facteur's filter"
+)
+
+var others = []other{
+	{[]string{"default/postsrsd"}, "=", map[string]beside{
+		"SRS_DOMAIN": {takeover.Understood, "forwarding.srs_domain", ""}, "SRS_EXCLUDE_DOMAINS": {takeover.Understood, "forwarding.srs_exclude_domains", ""},
+		"SRS_SECRET": {takeover.Understood, "forwarding.srs_secrets", ""}, "SRS_HASHLENGTH": {takeover.NotNeeded, "forwarding.srs_hash_length", "facteur's own length"},
+	}, beside{takeover.NotNeeded, "", "SRS is part of the server"}},
+	{[]string{"default/saslauthd"}, "=", map[string]beside{
+		"OPTIONS":    {takeover.Understood, "directory.password", "the path of its socket"},
+		"MECHANISMS": {takeover.NotNeeded, "", "saslauthd goes on, and knows it"},
+	}, beside{takeover.NotNeeded, "", "saslauthd goes on as it is"}},
+	{[]string{"postfix-policyd-spf-python/policyd-spf.conf"}, "=", nil, beside{takeover.Waits, "", waitsSPF}},
+	{[]string{"opendkim.conf", "opendkim/*.conf"}, " ", map[string]beside{
+		"KeyFile": {takeover.Waits, "", "not yet: a key was found; " + waitsDKIM}, "KeyTable": {takeover.Waits, "", "not yet: keys were found; " + waitsDKIM},
+		"Socket": {takeover.Understood, "milter.address", "it goes on as a milter"},
+	}, beside{takeover.Waits, "", waitsDKIM}},
+	{[]string{"opendmarc.conf"}, " ", map[string]beside{
+		"Socket": {takeover.Understood, "milter.address", "it goes on as a milter"},
+	}, beside{takeover.Waits, "", waitsDMARC}},
+	{[]string{"amavis/conf.d/*"}, "=", map[string]beside{}, beside{takeover.Waits, "", waitsSpam}},
+}
+
+// besides reports what stands beside Postfix.
+func (i *importer) besides() {
+	for _, o := range others {
+		for _, pattern := range o.files {
+			paths, _ := filepath.Glob(filepath.Join(filepath.Dir(i.o.Dir), filepath.FromSlash(pattern)))
+			for _, path := range paths {
+				i.beside(o, path)
+			}
+		}
+	}
+	i.keyFiles()
+}
+
+func (i *importer) beside(o other, path string) {
+	text, err := i.file(path)
+	if err != nil {
+		i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.NotSupported, Why: err.Error()})
+		return
+	}
+	for n, l := range strings.Split(text, "\n") {
+		l = strings.TrimSpace(l)
+		if l == "" || l[0] == '#' || l == "1;" || l == "use strict;" {
+			continue
+		}
+		name, value, found := strings.Cut(oneLine(l), o.divide)
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		said, known := o.known[name]
+		if !known {
+			said = o.rest
+		}
+		line := takeover.Line{File: path, Line: n + 1, Text: oneLine(l), Verdict: said.verdict, Key: said.key, Why: said.why}
+		if lower := strings.ToLower(l); strings.Contains(lower, "passw") || strings.Contains(lower, "dbi:") {
+			line.Text = name + " …"
+		}
+		i.t.Report.Add(line)
+		if found && (name == "KeyTable" || name == "SigningTable") {
+			i.keyTable(strings.TrimPrefix(strings.TrimPrefix(value, "refile:"), "file:"))
+		}
+	}
+}
+
+// keyTable reports the lines of opendkim's tables.
+func (i *importer) keyTable(path string) {
+	text, err := i.file(path)
+	if err != nil {
+		i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.NotSupported, Why: "the table can't be read: " + err.Error()})
+		return
+	}
+	for _, l := range Lines(text) {
+		i.t.Report.Add(takeover.Line{File: path, Line: l.Line, Text: oneLine(l.Text), Verdict: takeover.Waits, Why: waitsDKIM})
+	}
+}
+
+// keyFiles names the keys that lie where opendkim's usually do.
+func (i *importer) keyFiles() {
+	above := filepath.Dir(i.o.Dir)
+	for _, pattern := range []string{"opendkim/keys/*.private", "opendkim/keys/*/*.private", "dkimkeys/*.private", "opendkim/*.private"} {
+		paths, _ := filepath.Glob(filepath.Join(above, filepath.FromSlash(pattern)))
+		for _, path := range paths {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+				i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.Waits, Why: "not yet: keys found at " + path + "; keep the file, the selector is its name"})
+			}
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package postfix
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"facteur/internal/app/takeover"
+	"facteur/internal/mail/address"
+)
+
+// addresses are the tables that need more than their names.
+func (i *importer) addresses() {
+	const name = "local_recipient_maps"
+	switch v := i.words(name); {
+	case i.isSet(name) && len(v) == 0:
+		i.note(name, takeover.Replaced, "addresses.luser_relay", "unknown users are refused, or go to luser_relay, where that is set")
+	case i.isSet(name):
+		var others []string
+		for _, word := range v {
+			known := slices.Contains(i.words("alias_maps"), word)
+			if !known && !strings.HasSuffix(word, "unix:passwd.byname") && !strings.HasPrefix(word, "nis:") && isTable(word) {
+				if t := i.use(name, unbrace(word)); t.trouble != "" {
+					i.note(name, takeover.NotSupported, "addresses."+name, word+" is left out: "+t.trouble)
+				} else {
+					others = append(others, t.source)
+				}
+			}
+		}
+		if others != nil {
+			i.set("addresses."+name, others, i.why(name))
+		}
+		i.note(name, takeover.Understood, "addresses."+name, "users of this machine and aliases are always asked")
+	}
+	const headers = "local_header_rewrite_clients"
+	switch words := i.words(headers); {
+	case !i.isSet(headers):
+	case slices.Contains(words, "static:all"):
+		i.set("rewrite.headers_of", "everybody", i.why(headers))
+		i.took("rewrite.headers_of", headers)
+	case len(words) == 0:
+		i.set("rewrite.headers_of", "nobody", i.why(headers))
+		i.took("rewrite.headers_of", headers)
+	default:
+		i.note(headers, takeover.Understood, "rewrite.headers_of", "our own users and trusted networks")
+	}
+}
+
+// directories are the accounts that are not facteur's own: Unix users, and mailboxes of
+// tables.
+func (i *importer) directories() {
+	password := i.passwordChecker()
+	if local := i.domainsOf("local"); local != nil {
+		i.unixUsers(local, password)
+	}
+	if len(i.words("virtual_mailbox_maps")) > 0 {
+		i.mailboxTables(password)
+	}
+	for _, name := range []string{"mailbox_command", "mailbox_command_maps"} {
+		if v := i.value(name); v != "" {
+			i.note(name, takeover.NotSupported, "", `facteur runs no program for all users; one of them can write "|`+v+`" into ~/.forward`)
+		}
+	}
+	for _, name := range []string{"mailbox_transport", "virtual_transport", "local_transport", "fallback_transport"} {
+		if v := i.value(name); i.isSet(name) && v != "" {
+			i.note(name, takeover.Replaced, "directory", v+": facteur has the mailboxes itself; \"facteur import dovecot\" says where the letters are")
+		}
+	}
+	if !strings.HasSuffix(i.value("home_mailbox"), "/") && i.domainsOf("local") != nil && i.value("mailbox_transport") == "" {
+		v := i.value("home_mailbox")
+		if v == "" {
+			v = i.value("mail_spool_directory")
+		}
+		why := "letters were in mbox files (" + v + "); they are kept in ~/Maildir now, and \"facteur import mbox\" brings the old ones"
+		i.note("home_mailbox", takeover.Replaced, "directory.maildir", why)
+		i.note("mail_spool_directory", takeover.Replaced, "directory.maildir", why)
+	}
+}
+
+func (i *importer) unixUsers(domains []string, password string) {
+	d := i.t.Settings.Append("directory")
+	d.About("The users of this machine: their letters are in their homes.")
+	d.Set("name", i.unused("users"), "")
+	d.Set("kind", "unix", "")
+	d.Set("domains", domains, "")
+	home := i.origin()
+	if !slices.Contains(domains, home) {
+		home = domains[0]
+	}
+	d.Set("default_domain", home, "")
+	maildir := "~/Maildir"
+	if v := i.value("home_mailbox"); strings.HasSuffix(v, "/") {
+		maildir = "~/" + strings.TrimSuffix(v, "/")
+	}
+	d.Set("maildir", maildir, i.why("home_mailbox"))
+	d.Set("unix_users", true, "")
+	if password != "" {
+		d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
+	}
+	i.took("directory.maildir", "home_mailbox")
+}
+
+// mailboxTables are virtual_mailbox_maps.
+func (i *importer) mailboxTables(password string) {
+	maps := i.maps("virtual_mailbox_maps")
+	if maps == nil {
+		return
+	}
+	for _, source := range maps {
+		d := i.t.Settings.Append("directory")
+		d.Set("name", i.unused("virtual"), "")
+		d.Set("kind", "maps", i.why("virtual_mailbox_maps"))
+		d.Set("source", source, "")
+		if domains := i.domainsOf("mailbox"); domains != nil {
+			d.Set("domains", domains, "")
+		}
+		base := i.value("virtual_mailbox_base")
+		if filepath.Clean("/"+base) != "/" {
+			d.Set("home", base, i.why("virtual_mailbox_base"))
+		}
+		if password != "" {
+			d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
+		}
+	}
+	i.took("directory.source", "virtual_mailbox_maps")
+	i.took("directory.home", "virtual_mailbox_base")
+	for _, name := range []string{"virtual_uid_maps", "virtual_gid_maps"} {
+		i.note(name, takeover.Replaced, "directory", "letters that are in nobody's home belong to facteur's user: chown -R them before the start, and back for the way back")
+	}
+}
+
+// passwordChecker is who checks passwords for [[directory]]; "" is what has them.
+func (i *importer) passwordChecker() string {
+	if !i.anybodyLogsIn() {
+		return ""
+	}
+	switch i.value("smtpd_sasl_type") {
+	case "dovecot":
+		path := i.value("smtpd_sasl_path")
+		if strings.HasPrefix(path, "inet:") {
+			i.note("smtpd_sasl_path", takeover.NotSupported, "directory.password", "only a socket on this machine can be asked")
+			return ""
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(i.value("queue_directory"), path)
+		}
+		i.note("smtpd_sasl_path", takeover.Understood, "directory.password", "as long as that Dovecot runs; \"facteur import dovecot\" makes an end of it")
+		return "dovecot:" + path
+	case "cyrus", "":
+		return i.saslauthd()
+	}
+	return ""
+}
+
+// anybodyLogsIn tells that some service offers AUTH.
+func (i *importer) anybodyLogsIn() bool {
+	return i.yes("smtpd_sasl_auth_enable") || slices.ContainsFunc(i.master, func(s Service) bool {
+		v, _ := s.Option("smtpd_sasl_auth_enable")
+		return v == "yes"
+	})
+}
+
+// forwarding is what postsrsd did.
+func (i *importer) forwarding() {
+	file := filepath.Join(filepath.Dir(i.o.Dir), "default", "postsrsd")
+	srs := shell(i.besideText(file))
+	forward, reverse := ":10001", ":10002"
+	if p := srs["SRS_FORWARD_PORT"]; p.value != "" {
+		forward = ":" + p.value
+	}
+	if p := srs["SRS_REVERSE_PORT"]; p.value != "" {
+		reverse = ":" + p.value
+	}
+	used := false
+	for _, m := range []struct{ name, port string }{{"sender_canonical_maps", forward}, {"recipient_canonical_maps", reverse}} {
+		if !i.isSet(m.name) {
+			continue
+		}
+		var rest []string
+		for _, word := range i.words(m.name) {
+			if strings.HasPrefix(word, "tcp:") && strings.HasSuffix(word, m.port) || strings.Contains(word, "srs") && strings.HasPrefix(word, "socketmap:") {
+				used = true
+				i.note(m.name, takeover.Replaced, "forwarding.srs_domain", word+": facteur does SRS itself, and only for mail that it forwards")
+				i.note(strings.Replace(m.name, "_maps", "_classes", 1), takeover.Replaced, "forwarding.srs_domain", "it was for postsrsd")
+				continue
+			}
+			rest = append(rest, word)
+		}
+		i.replaced[m.name] = strings.Join(rest, " ")
+	}
+	if used {
+		i.srs(file, srs)
+	}
+}
+
+func (i *importer) srs(file string, srs map[string]assignment) {
+	domain := srs["SRS_DOMAIN"].value
+	if domain == "" {
+		domain = i.value("mydomain")
+	}
+	if name, err := address.CanonicalDomain(domain); err == nil && !slices.Contains(i.ours, name) {
+		i.ours = append(i.ours, name)
+		d := i.t.Settings.Append("domain")
+		d.About("For the bounces of forwarded mail (SRS): its MX has to point here.")
+		d.Set("name", name, "")
+		d.Set("class", "alias", "")
+	}
+	i.set("forwarding.srs_domain", domain, srs["SRS_DOMAIN"].where(file))
+	if v := srs["SRS_EXCLUDE_DOMAINS"]; v.value != "" {
+		i.set("forwarding.srs_exclude_domains", fields(v.value, ", "), v.where(file))
+	}
+	if v := srs["SRS_SECRET"]; v.value != "" && i.o.Settings != "" {
+		if text, err := i.file(v.value); err == nil {
+			i.t.Secrets = append(i.t.Secrets, takeover.Secret{Name: "srs_secret", Text: []byte(text)})
+			i.set("forwarding.srs_secrets", []string{filepath.Join(i.o.Settings, "srs_secret")}, v.where(file)+", copied, so that bounces on their way find back")
+		}
+	}
+}
+
+// certificates are those that clients see.
+func (i *importer) certificates() {
+	var certs, keys []string
+	pairs := [][2]string{{"smtpd_tls_cert_file", "smtpd_tls_key_file"}, {"smtpd_tls_eccert_file", "smtpd_tls_eckey_file"}, {"smtpd_tls_dcert_file", "smtpd_tls_dkey_file"}}
+	if chain := i.words("smtpd_tls_chain_files"); len(chain) > 0 {
+		for n := 0; n < len(chain); n++ {
+			key := chain[n]
+			if n+1 < len(chain) && strings.Contains(chain[n], "key") {
+				n++
+			}
+			certs, keys = append(certs, chain[n]), append(keys, key)
+		}
+		i.took("tls.certificate", "smtpd_tls_chain_files")
+		pairs = nil
+	}
+	for _, p := range pairs {
+		cert, key := i.absolute(i.value(p[0])), i.absolute(i.value(p[1]))
+		if cert == "" || cert == i.absolute("none") {
+			i.note(p[0], takeover.NotNeeded, "tls.certificate", "without one, facteur makes its own")
+			continue
+		}
+		if key == "" {
+			key = cert
+		}
+		if !i.there(p[0], cert) || !i.there(p[1], key) {
+			continue
+		}
+		certs, keys = append(certs, cert), append(keys, key)
+		i.took("tls.certificate", p[0])
+		i.took("tls.key", p[1])
+	}
+	if certs != nil {
+		i.set("tls.certificate", certs, i.why("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_chain_files"))
+		i.set("tls.key", keys, i.why("smtpd_tls_key_file", "smtpd_tls_eckey_file"))
+	}
+}
