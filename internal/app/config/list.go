@@ -93,16 +93,10 @@ func (c *Config) declaredLists() []list.Source {
 
 // absolute makes the path of a source count from the directory of the file.
 func (c *Config) absolute(source string) string {
-	kind, path, found := strings.Cut(source, ":")
-	if !found || path == "" || filepath.IsAbs(path) || c.path == "" {
+	if c.path == "" {
 		return source
 	}
-	path, query, asked := strings.Cut(path, "?")
-	path = c.beside(path)
-	if asked {
-		path += "?" + query
-	}
-	return kind + ":" + path
+	return list.Absolute(source, filepath.Dir(c.path))
 }
 
 // beside makes a path count from the directory of the file.
@@ -137,18 +131,17 @@ func (k *checker) lists() {
 // server checks the settings of lists on servers.
 func (k *checker) server(key string, l List) {
 	s := l.source()
-	remote := s.IsLDAP() || s.IsPostgres()
-	encrypts := strings.HasPrefix(s.From, "ldap:") || s.IsPostgres()
+	encrypted, plain := s.TakesTLS()
 	for name, wrong := range map[string]bool{
-		"bind_dn": l.BindDN != "" && !s.IsLDAP(), "password_file": l.PasswordFile != "" && !remote,
-		"ca_file": l.CAFile != "" && !remote, "cache_time": l.CacheTime != 0 && !remote,
+		"bind_dn": l.BindDN != "" && !s.IsLDAP(), "password_file": l.PasswordFile != "" && !s.TakesPassword(),
+		"ca_file": l.CAFile != "" && !encrypted, "cache_time": l.CacheTime != 0 && !s.IsRemote(),
 	} {
 		if wrong {
-			k.failf(key+"."+name, "means nothing here; only lists from servers (ldap:, postgres:) have it")
+			k.failf(key+"."+name, "means nothing here; only lists from servers (ldap:, postgres:, mysql:) have it, and a file of Postfix's says who we are itself")
 		}
 	}
-	if l.TLS != "" && !encrypts {
-		k.failf(key+".tls", "means nothing here; ldap: and postgres: can do without TLS, ldaps: can't, and other sources have none")
+	if l.TLS != "" && !plain {
+		k.failf(key+".tls", "means nothing here; ldap:, postgres: and mysql: can do without TLS, ldaps: can't, and other sources have none")
 	}
 	if s.IsLDAP() && (l.BindDN == "") != (l.PasswordFile == "") {
 		k.failf(key+".bind_dn", "bind_dn and password_file belong together; without both we are nobody in the directory")

@@ -45,7 +45,7 @@ func TestListsOnServers(t *testing.T) {
 		strings.Replace(ldap, "(mail={key})", "(mail=a)", 1):  "f:4:8: list[0].source: the filter does not ask for the key",
 		strings.Replace(pg, "$1", "\"$1\"", 1):                "list[0].source: expected $1 once",
 		strings.Replace(pg, "u@", "u:canary@", 1):             "f:4:8: list[0].source: a password does not belong into the settings",
-		"[[list]]\nname='a'\nsource='mysql:x'\n":              `f:4:8: list[0].source: lists in "mysql" can't be asked`,
+		"[[list]]\nname='a'\nsource='mysql:x'\n":              `f:4:8: list[0].source: the parameters of "mysql:x" stand in main.cf`,
 	} {
 		c, err := Parse("f", []byte("hostname='mx.example.org'\n"+in))
 		var got string

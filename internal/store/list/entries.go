@@ -26,7 +26,7 @@ func Entries(s Source) (all []Entry, err error) {
 		}
 		return all, nil
 	}
-	kind, path, _ := strings.Cut(s.From, ":")
+	kind, path, _ := cutKind(s.From)
 	value := values[kind]
 	if value == nil {
 		return nil, nil
@@ -47,7 +47,8 @@ func Entries(s Source) (all []Entry, err error) {
 
 // values cut the value from a line, for each kind of file.
 var values = map[string]func(text string) (value string, there bool, err error){
-	"file": plainValue, "texthash": plainValue, "cidr": plainValue, "regexp": patternValue, "pcre": patternValue,
+	"file": plainValue, "texthash": plainValue, "cidr": networkValue, "regexp": patternValue, "pcre": patternValue,
+	"hash": plainValue, "btree": plainValue, "lmdb": plainValue, "dbm": plainValue, "sdbm": plainValue, "cdb": plainValue,
 }
 
 func plainValue(text string) (string, bool, error) {
@@ -60,8 +61,11 @@ func patternValue(text string) (string, bool, error) {
 	case "if", "endif":
 		return "", false, nil
 	}
-	p, err := parsePattern(text)
-	return p.value, err == nil && !strings.Contains(p.value, "$"), err
+	p, err := perl.pattern(text)
+	if err != nil || p.value.places() {
+		return "", false, err
+	}
+	return p.value[0].text, true, nil
 }
 
 // Whole tells that a list has patterns, which are tried on keys as they are and not

@@ -75,7 +75,7 @@ func searchHosts(scheme, host string) ([]string, error) {
 // complete reads what stands behind the host: base, attributes, scope and filter.
 func (s search) complete(parts []string) (search, error) {
 	var err error
-	if s.base, err = parseName(parts[0]); err != nil {
+	if s.base, err = parseName(cutKeys(parts[0])); err != nil {
 		return s, err
 	}
 	if parts[1] != "" {
@@ -92,7 +92,7 @@ func (s search) complete(parts []string) (search, error) {
 	if parts[3] == "" {
 		parts[3] = "(objectClass=*)"
 	}
-	if s.filter, err = parseFilter(parts[3]); err != nil {
+	if s.filter, err = parseFilter(cutKeys(parts[3])); err != nil {
 		return s, err
 	}
 	if !s.filter.hasKey() && !s.base.hasKey() {
@@ -131,6 +131,8 @@ type directory struct {
 	bindDN, password string
 	trust            *tls.Config
 	startTLS         bool
+	most             int          // entries of one answer
+	follow           *followRules // nil: entries refer to no others
 }
 
 func openDirectory(s Source, events event.Sink) (*remote, error) {
@@ -138,7 +140,7 @@ func openDirectory(s Source, events event.Sink) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{search: search, bindDN: s.BindDN, startTLS: search.scheme == "ldap" && wantsTLS(s.TLS, search.hosts)}
+	d := &directory{search: search, bindDN: s.BindDN, most: maxEntries, startTLS: search.scheme == "ldap" && wantsTLS(s.TLS, search.hosts)}
 	if d.trust, err = trust(s.CAFile); err != nil {
 		return nil, err
 	}
@@ -201,16 +203,13 @@ func (s *dialogue) greet(ctx context.Context, host string) error {
 func (s *dialogue) ask(ctx context.Context, key string) (values []string, found bool, err error) {
 	rest := s.wire.during(ctx)
 	defer rest()
-	attributes := s.attributes
-	if len(attributes) == 0 {
-		attributes = []string{"1.1"} // no attributes: RFC 4511 §4.5.1.8
-	}
-	result, err := s.conn.Search(&ldap.SearchRequest{
-		BaseDN: s.base.fill(key), Scope: s.scope, DerefAliases: ldap.NeverDerefAliases,
-		SizeLimit: maxEntries, EnforceSizeLimit: true, TimeLimit: int(patience.Seconds()),
-		Filter: s.filter.fill(key), Attributes: attributes,
-	})
+	k := cutParts(key)
+	result, err := s.lookFor(s.base.fill(k), s.scope, s.filter.fill(k), s.wanted())
 	switch {
+	case err == nil && s.follow != nil:
+		f := follower{dialogue: s, ctx: ctx}
+		err = f.entries(result.Entries, 0)
+		return f.values, len(f.values) > 0, err
 	case err == nil:
 		values = s.values(result)
 		return values, len(values) > 0 || len(s.attributes) == 0 && len(result.Entries) > 0, nil
@@ -220,10 +219,32 @@ func (s *dialogue) ask(ctx context.Context, key string) (values []string, found 
 	return nil, false, s.judge(ctx, err)
 }
 
-// values are those of the attributes that were asked for, entry by entry. Servers
-// give entries in any order; ours is that of their names.
+// lookFor finds entries, in the order of their names: servers give them in any.
+func (s *dialogue) lookFor(base string, scope int, filter string, attributes []string) (*ldap.SearchResult, error) {
+	result, err := s.conn.Search(&ldap.SearchRequest{
+		BaseDN: base, Scope: scope, DerefAliases: ldap.NeverDerefAliases,
+		SizeLimit: s.most, EnforceSizeLimit: true, TimeLimit: int(patience.Seconds()),
+		Filter: filter, Attributes: attributes,
+	})
+	if err == nil {
+		slices.SortFunc(result.Entries, func(a, b *ldap.Entry) int { return strings.Compare(a.DN, b.DN) })
+	}
+	return result, err
+}
+
+// wanted are the attributes that are asked for.
+func (s *dialogue) wanted() []string {
+	switch {
+	case s.follow != nil:
+		return s.follow.all()
+	case len(s.attributes) == 0:
+		return []string{"1.1"} // no attributes: RFC 4511 §4.5.1.8
+	}
+	return s.attributes
+}
+
+// values are those of the attributes that were asked for, entry by entry.
 func (s *dialogue) values(result *ldap.SearchResult) (out []string) {
-	slices.SortFunc(result.Entries, func(a, b *ldap.Entry) int { return strings.Compare(a.DN, b.DN) })
 	for _, entry := range result.Entries {
 		for _, name := range s.attributes {
 			out = append(out, entry.GetEqualFoldAttributeValues(name)...)
@@ -241,7 +262,7 @@ func (s *dialogue) judge(ctx context.Context, err error) error {
 	case !answered || ldap.IsErrorAnyOf(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultTimeLimitExceeded):
 		return err
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
-		err = fmt.Errorf("more than %d entries match; the filter is wider than a list can be: %w", maxEntries, err)
+		err = fmt.Errorf("more than %d entries match; the filter is wider than a list can be: %w", s.most, err)
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultReferral):
 		err = fmt.Errorf("the server refers to another one, which is not followed; name that one: %w", err)
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject):

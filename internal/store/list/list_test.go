@@ -81,12 +81,28 @@ func TestText(t *testing.T) {
 	t.Parallel()
 	path := write(t, "# comment\n\nBob@Example.org   REJECT no\n  more\n# in between\n\tand more\r\nalice@example.org\n"+
 		"\"with blank\" OK\n192.0.2.0/24 net\n192.0.2.128/25 half\nbob@example.org second\n[2001:db8::]/32 six\n")
-	for _, kind := range []string{"file:", "texthash:"} {
+	for _, kind := range []string{"file:"} {
 		check(t, one(t, kind+path), map[string]string{
 			"bob@example.org": "REJECT no more and more", "BOB@example.ORG": "REJECT no more and more", "alice@example.org": "",
 			"with blank": "OK", "carol": no, "": no, "192.0.2.1": "net", "192.0.2.129": "half", "192.0.3.1": no,
 			"2001:db8::5": "six", "::ffff:192.0.2.1": "net", "# comment": no, strings.Repeat("x", 1<<20): no,
 		})
+	}
+}
+
+// In the files that Postfix compiles, a key without a value is none, and a network is a
+// text.
+func TestCompiledKindsReadTheirText(t *testing.T) {
+	t.Parallel()
+	path := write(t, "bob@example.org one\nalice@example.org\n192.0.2.0/24 net\nBob@example.org two\n")
+	for _, kind := range []string{"hash", "btree", "lmdb", "dbm", "sdbm", "cdb", "texthash", "proxy:hash"} {
+		t.Run("row 59 "+kind, func(t *testing.T) {
+			check(t, one(t, kind+":"+path), map[string]string{"BOB@example.org": "one", "alice@example.org": no, "192.0.2.1": no, "192.0.2.0/24": "net"})
+		})
+	}
+	_, err := Open([]Source{{Name: "l", From: "hash:/nowhere/virtual"}}, event.Discard)
+	if err == nil || !strings.Contains(err.Error(), `"postmap -s hash:/nowhere/virtual > /nowhere/virtual" of Postfix writes it anew`) {
+		t.Error(err)
 	}
 }
 
@@ -110,8 +126,11 @@ func TestInline(t *testing.T) {
 
 func TestCIDR(t *testing.T) {
 	t.Parallel()
-	check(t, one(t, "cidr:"+write(t, "0.0.0.0/0 all\n192.0.2.1 one\n192.0.2.0/24 net\n192.0.2.0/24 second\n2001:db8::/32 six\n")), map[string]string{
-		"192.0.2.1": "one", "192.0.2.2": "net", "198.51.100.1": "all", "2001:db8:1::1": "six", "2001:db9::1": no, "x": no, "192.0.2": no,
+	check(t, one(t, "cidr:"+write(t, "192.0.2.1 one\n192.0.2.0/24 net\n192.0.2.128/25 never\n192.0.2.0/24 second\n0.0.0.0/0 all\n2001:db8::/32 six\n")), map[string]string{
+		"192.0.2.200": "net", "192.0.2.1": "one", "192.0.2.2": "net", "198.51.100.1": "all", "2001:db8:1::1": "six", "2001:db9::1": no, "x": no, "192.0.2": no,
+	})
+	check(t, one(t, "cidr:"+write(t, "if 192.0.2.0/24\n192.0.2.1 one\nif !192.0.2.128/25\n0.0.0.0/0 low\nendif\nendif\n!192.0.2.0/24 else\n2001:db8::/32 six\n")), map[string]string{
+		"192.0.2.1": "one", "192.0.2.2": "low", "192.0.2.129": no, "192.0.3.1": "else", "2001:db8::1": "else",
 	})
 }
 
@@ -157,9 +176,17 @@ func TestMistakes(t *testing.T) {
 		{"regexp:", "endif\n", ":1: endif without if"},
 		{"regexp:", "!/(a)/ $1\n", ":1: a pattern that must not match"},
 		{"regexp:", `/(a)\1/ x`, ":1: pattern"},
-		{"mysql:", "", "can't be asked"},
+		{"cidr:", "if 192.0.2.0/24\n", "an if has no endif"},
+		{"cidr:", "endif\n", ":1: endif without if"},
+		{"pcre:", "/(?=a)b/ x\n", ":1: pattern \"(?=a)b\": RE2, whose patterns are known here, has not look-ahead"},
+		{"pcre:", "/a++b/ x\n", "possessive quantifier"},
+		{"pcre:", "/(a)/ $2\n", ":1: $2 stands in the value, and the pattern has 1 groups"},
+		{"pcre:", "/(a)/ $x\n", `expected $1, ${1} or $(1) in the value`},
+		{"regexp:", "/a/s y\n", ":1: unknown flag \"s\" after the pattern; expected i, m or x"},
+		{"aliases:", "a b\n", `:1: expected "name: address, address"`},
+		{"mysql:", "", "expected a user and a dbname"},
 		{"fil:", "", "is no kind of list"},
-		{"", "", "names no source"},
+		{"", "", "expected a kind before the path"},
 	} {
 		_, err := Open([]Source{{Name: "l", From: test.from + write(t, test.text)}}, event.Discard)
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `list "l": `) {
@@ -343,7 +370,7 @@ func TestDoubling(t *testing.T) {
 		"entries":       {parseText, func(n int) string { return strings.Repeat("a b\n", n) }},
 		"quotes":        {parseText, func(n int) string { return strings.Repeat("\"\\\"\"\n", n) }},
 		"networks":      {parseCIDR, func(n int) string { return strings.Repeat("192.0.2.0/24 x\n", n) }},
-		"pattern":       {parseRegexp, func(n int) string { return "/" + strings.Repeat(`\/`, n/100) + "/ x\n" }},
+		"pattern":       {parsePerl, func(n int) string { return "/" + strings.Repeat(`\/`, n/100) + "/ x\n" }},
 	} {
 		doubling.Check(t, name, 50_000, func(n int) func() {
 			text := []byte(test.text(n))

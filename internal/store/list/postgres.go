@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,12 +20,9 @@ const postgresPort = "5432"
 
 // postgres is a list in a PostgreSQL database.
 type postgres struct {
-	hosts      []string
-	user, name string
-	statement  string
-	password   string
-	trust      *tls.Config // nil: no TLS
-	plain      *pgconn.Config
+	place
+	asking
+	plain *pgconn.Config
 }
 
 const postgresForm = `"postgres://user@host/database?query=SELECT value FROM t WHERE key = $1"`
@@ -41,24 +37,9 @@ func parsePostgres(from string) (d postgres, err error) {
 	if err := checkStatement(strings.TrimSpace(statement)); err != nil {
 		return d, err
 	}
-	d.statement = strings.TrimSpace(statement)
-	_, rest, _ := strings.Cut(address, "://")
-	rest, name, slash := strings.Cut(rest, "/")
-	at := strings.LastIndexByte(rest, '@')
-	if !slash || name == "" || at <= 0 {
-		return d, errors.New("a user, a host and a database have to be named; expected " + postgresForm)
-	}
-	if strings.Contains(rest[:at], ":") {
-		return d, errors.New("a password does not belong into the settings; write it into a file of its own and name that as password_file")
-	}
-	if strings.Contains(name, "?") {
-		return d, errors.New("expected only ?query= after the database; tls, ca_file and password_file are settings of the list")
-	}
-	user, err1 := url.PathUnescape(rest[:at])
-	name, err2 := url.PathUnescape(name)
-	hosts, err3 := splitHosts(rest[at+1:], postgresPort)
-	d.user, d.name, d.hosts = user, name, hosts
-	return d, errors.Join(err1, err2, err3)
+	d.asking = plainly(strings.TrimSpace(statement), 1)
+	d.place, err = parseDatabase(address, postgresPort, postgresForm)
+	return d, err
 }
 
 var (
@@ -116,20 +97,17 @@ func openPostgres(s Source, events event.Sink) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wantsTLS(s.TLS, d.hosts) {
-		if d.trust, err = trust(s.CAFile); err != nil {
-			return nil, err
-		}
-	}
-	if d.password, err = secret(s.PasswordFile); err != nil {
+	if err := d.enlist(s); err != nil {
 		return nil, err
 	}
-	// Everything is named here or in config, so that nothing is taken from the
-	// environment or the files of whoever started us.
-	if d.plain, err = pgconn.ParseConfig("host=localhost port=5432 user=x dbname=x password=x passfile=/dev/null sslmode=disable target_session_attrs=any channel_binding=prefer"); err != nil {
-		return nil, err
-	}
-	return newRemote(s, d.hosts, &d, events), nil
+	return newRemote(s, d.hosts, &d, events), d.prepare()
+}
+
+// prepare makes the settings of all connections. Everything is named here or in config,
+// so that nothing is taken from the environment or the files of whoever started us.
+func (d *postgres) prepare() (err error) {
+	d.plain, err = pgconn.ParseConfig("host=localhost port=5432 user=x dbname=x password=x passfile=/dev/null sslmode=disable target_session_attrs=any channel_binding=prefer")
+	return err
 }
 
 // asked is one connection to a database.
@@ -195,21 +173,31 @@ func hostAndPort(address string) (string, uint16) {
 	return host, uint16(n)
 }
 
-// ask gives the first column of the rows.
+// ask gives the values of all columns of the rows for a table of Postfix's, and of the
+// first one for ours.
 func (s *asked) ask(ctx context.Context, key string) (values []string, found bool, err error) {
 	s.wire.left.Store(maxReply)
-	rows := s.conn.ExecParams(ctx, s.statement, [][]byte{[]byte(key)}, nil, nil, nil)
-	for rows.NextRow() {
+	rows := s.conn.ExecParams(ctx, s.statement, s.parameters(key), nil, nil, nil)
+	for n := 0; rows.NextRow(); n++ {
 		columns := rows.Values()
-		if len(columns) == 0 || len(values) == maxRows {
-			return nil, false, complaint{fmt.Errorf("expected at most %d rows with a column", maxRows)}
+		if len(columns) == 0 || n == s.rows {
+			return nil, false, complaint{fmt.Errorf("expected at most %d rows with a column", s.rows)}
 		}
-		values = append(values, string(columns[0]))
+		for _, c := range columns[:min(len(columns), s.columns)] {
+			values = append(values, string(c))
+		}
 	}
 	if _, err := rows.Close(); err != nil {
 		return nil, false, s.judge(ctx, err)
 	}
 	return values, len(values) > 0, nil
+}
+
+func (s *asked) parameters(key string) (out [][]byte) {
+	for _, v := range s.fill(key) {
+		out = append(out, []byte(v))
+	}
+	return out
 }
 
 // judge tells a server that is in trouble from one that works and complains, by the

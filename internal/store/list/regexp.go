@@ -19,23 +19,27 @@ type patterns []pattern
 type pattern struct {
 	re     *regexp.Regexp
 	negate bool
-	value  string
+	value  substitute
 	// depth is that of the "if" blocks around it; block marks an "if" itself.
 	depth int
 	block bool
 }
 
-// parseRegexp reads lines "/pattern/flags value", "!/pattern/ value", "if /pattern/"
-// and "endif" (regexp_table(5)). Patterns are those of RE2, which has no back
-// references and no time that grows with the square of the key.
-func parseRegexp(path string, b []byte) (matcher, error) {
+// parsePOSIX reads a table of regexp:, parsePerl one of pcre:.
+func parsePOSIX(path string, b []byte) (matcher, error) { return posix.parse(path, b) }
+func parsePerl(path string, b []byte) (matcher, error)  { return perl.parse(path, b) }
+
+// parse reads lines "/pattern/flags value", "!/pattern/ value", "if /pattern/"
+// and "endif" (regexp_table(5), pcre_table(5)). Patterns are those of RE2, which has no
+// back references and no time that grows with the square of the key.
+func (g grammar) parse(path string, b []byte) (matcher, error) {
 	var p patterns
 	depth := 0
 	err := each(path, b, func(l line) error {
 		if len(p) >= maxPatterns {
 			return fmt.Errorf("there are more than %d patterns", maxPatterns)
 		}
-		word, rest, _ := strings.Cut(l.text, " ")
+		word, rest, _ := strings.Cut(strings.ReplaceAll(l.text, "\t", " "), " ")
 		switch strings.ToLower(word) {
 		case "endif":
 			depth--
@@ -44,13 +48,13 @@ func parseRegexp(path string, b []byte) (matcher, error) {
 			}
 			return nil
 		case "if":
-			entry, err := parsePattern(strings.TrimSpace(rest))
+			entry, err := g.pattern(strings.TrimSpace(rest))
 			entry.depth, entry.block = depth, true
 			depth++
 			p = append(p, entry)
 			return err
 		}
-		entry, err := parsePattern(l.text)
+		entry, err := g.pattern(l.text)
 		entry.depth = depth
 		p = append(p, entry)
 		return err
@@ -61,8 +65,8 @@ func parseRegexp(path string, b []byte) (matcher, error) {
 	return p, err
 }
 
-// parsePattern reads [!]/pattern/flags value, with any delimiter.
-func parsePattern(s string) (p pattern, err error) {
+// pattern reads [!]/pattern/flags value, with any delimiter.
+func (g grammar) pattern(s string) (p pattern, err error) {
 	if rest, ok := strings.CutPrefix(s, "!"); ok {
 		p.negate, s = true, strings.TrimSpace(rest)
 	}
@@ -77,18 +81,13 @@ func parsePattern(s string) (p pattern, err error) {
 	if err != nil {
 		return p, err
 	}
-	prefix, err := flagsOf(flags)
-	if err != nil {
+	if p.re, err = g.compile(expression, flags); err != nil {
 		return p, err
 	}
-	p.value = value
-	if p.re, err = regexp.Compile(prefix + expression); err != nil {
-		return p, fmt.Errorf("pattern %q: %w", expression, err)
+	if p.value, err = parseSubstitute(value, p.re.NumSubexp()); err == nil && p.negate && p.value.places() {
+		err = errors.New("a pattern that must not match has nothing to put in place of $1")
 	}
-	if p.negate && strings.Contains(value, "$") {
-		return p, errors.New("a pattern that must not match has nothing to put in place of $1")
-	}
-	return p, nil
+	return p, err
 }
 
 // cutPattern cuts what stands between two delimiters; "\/" is the delimiter itself.
@@ -118,38 +117,6 @@ func isWord(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
 }
 
-// flagsOf turns Postfix's flags into RE2's: patterns disregard case unless "i" is
-// there, which turns that over; "m" makes ^ and $ match at lines, "s" turns over
-// that "." matches a line end.
-func flagsOf(flags string) (string, error) {
-	fold, multi, dot := true, false, true
-	for _, f := range flags {
-		switch f {
-		case 'i':
-			fold = !fold
-		case 'm':
-			multi = !multi
-		case 's':
-			dot = !dot
-		default:
-			return "", fmt.Errorf("unknown flag %q after the pattern; expected i, m or s", string(f))
-		}
-	}
-	set := ""
-	for _, f := range []struct {
-		on   bool
-		name string
-	}{{fold, "i"}, {multi, "m"}, {dot, "s"}} {
-		if f.on {
-			set += f.name
-		}
-	}
-	if set == "" {
-		return "", nil
-	}
-	return "(?" + set + ")", nil
-}
-
 func (p patterns) match(key string) (string, bool) {
 	within := 0 // blocks that we are in
 	for _, entry := range p {
@@ -162,23 +129,9 @@ func (p patterns) match(key string) (string, bool) {
 		case (at != nil) == entry.negate:
 		case entry.block:
 			within++
-		case entry.negate:
-			return entry.value, true
 		default:
-			value := entry.re.ExpandString(nil, references(entry.value), key, at)
-			return string(value[:min(len(value), maxExpanded)]), true
+			return entry.value.fill(key, at), true
 		}
 	}
 	return "", false
 }
-
-// references writes $1 and $(1) as ${1}, so that what follows a number is no part
-// of it.
-func references(value string) string {
-	if !strings.Contains(value, "$") {
-		return value
-	}
-	return reference.ReplaceAllString(value, "$${$1}")
-}
-
-var reference = regexp.MustCompile(`\$[({]?(\d+)[)}]?`)

@@ -56,6 +56,8 @@ type remote struct {
 	hosts   []string // in the order in which they are tried
 	service service
 	events  event.Sink
+	shape   *shape // nil: every key is asked as it is
+	entire  bool   // keys are never asked in parts
 	cache   *cache
 	breaker breaker
 	slots   chan struct{} // one for each session in use
@@ -86,20 +88,41 @@ func (r *remote) ofAccounts() *remote {
 
 // find asks the cache, then a server.
 func (r *remote) find(ctx context.Context, key string) lookup.Answer[string] {
-	if key == "" || strings.ContainsRune(key, 0) || !utf8.ValidString(key) {
+	if key == "" || strings.ContainsFunc(key, isControl) || !utf8.ValidString(key) {
 		return lookup.No[string](nil) // no server keeps such a key, and some fail at it
+	}
+	key, ok, err := r.shape.admit(ctx, key)
+	switch {
+	case err != nil:
+		return lookup.Later[string](err)
+	case !ok:
+		return lookup.No[string](nil)
 	}
 	if a, known := r.cache.get(key, time.Now()); known {
 		return a
 	}
-	values, found, err := r.ask(ctx, key)
+	a, err := r.fetch(ctx, key)
 	if err != nil {
 		return lookup.Later[string](err)
 	}
-	a := answer(strings.Join(values, ","), found)
 	r.cache.put(key, a, time.Now())
 	return a
 }
+
+// fetch asks a server.
+func (r *remote) fetch(ctx context.Context, key string) (a lookup.Answer[string], err error) {
+	values, found, err := r.ask(ctx, key)
+	if err != nil || !found {
+		return lookup.No[string](nil), err
+	}
+	value, found, err := r.shape.join(key, values)
+	r.grumble(err, time.Now())
+	return answer(value, found), err
+}
+
+// isControl tells what no key has, and no line of a protocol: NUL, line ends and their
+// kin (MAP-006).
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // ask puts the question of a list.
 func (r *remote) ask(ctx context.Context, key string) (values []string, found bool, err error) {
@@ -286,7 +309,7 @@ func (r *remote) drop() {
 	}
 }
 
-func (*remote) whole() bool { return false }
+func (r *remote) whole() bool { return r.entire }
 
 func (r *remote) close() error {
 	r.mu.Lock()
@@ -296,5 +319,5 @@ func (r *remote) close() error {
 	}
 	r.mu.Unlock()
 	r.drop()
-	return nil
+	return r.shape.close()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"facteur/internal/base/event"
@@ -41,37 +40,6 @@ type Source struct {
 	CacheTime time.Duration
 }
 
-// IsLDAP tells whether the list is in a directory.
-func (s Source) IsLDAP() bool {
-	kind, _, _ := strings.Cut(s.From, ":")
-	return kind == "ldap" || kind == "ldaps" || kind == "ldapi"
-}
-
-// IsPostgres tells whether the list is in PostgreSQL.
-func (s Source) IsPostgres() bool {
-	kind, _, _ := strings.Cut(s.From, ":")
-	return kind == "postgres" || kind == "postgresql"
-}
-
-// Check tells what is wrong with From as far as it can be seen without opening
-// anything; nil if nothing is.
-func (s Source) Check() (err error) {
-	switch {
-	case s.From == "":
-	case s.IsLDAP():
-		_, err = parseSearch(s.From)
-	case s.IsPostgres():
-		_, err = parsePostgres(s.From)
-	default:
-		kind, _, found := strings.Cut(s.From, ":")
-		if !found {
-			return fmt.Errorf("expected a kind before the path, such as \"file:%s\"", s.From)
-		}
-		err = Unsupported(kind)
-	}
-	return err
-}
-
 // table is a list that can be asked.
 type table interface {
 	find(ctx context.Context, key string) lookup.Answer[string]
@@ -104,52 +72,6 @@ func Open(sources []Source, events event.Sink) (*Set, error) {
 		return nil, errors.Join(errs...)
 	}
 	return s, nil
-}
-
-func open(s Source, events event.Sink) (table, error) {
-	switch {
-	case s.From == "":
-		return inline(s.Entries)
-	case s.IsLDAP():
-		return openDirectory(s, events)
-	case s.IsPostgres():
-		return openPostgres(s, events)
-	}
-	kind, path, found := strings.Cut(s.From, ":")
-	parse := parsers[kind]
-	switch {
-	case !found || path == "":
-		return nil, fmt.Errorf("%q names no source; expected one such as \"file:/etc/facteur/senders\"", s.From)
-	case parse != nil:
-		return openFile(s.Name, path, parse, events)
-	case kind == "sqlite":
-		return openQuery(path)
-	}
-	return nil, Unsupported(kind)
-}
-
-// parsers are of the kinds of files.
-var parsers = map[string]parser{
-	"file": parseText, "texthash": parseText, "cidr": parseCIDR, "regexp": parseRegexp, "pcre": parseRegexp,
-	// Of a compiled table, the text that it was made of is read.
-	"hash": parseText, "btree": parseText, "lmdb": parseText, "dbm": parseText, "sdbm": parseText, "cdb": parseText,
-}
-
-// kinds are all that Source.From can begin with.
-const kinds = "file, cidr, regexp, pcre, sqlite, ldap, ldaps, ldapi or postgres"
-
-// Unsupported tells why a kind of source can not be used; nil if it can.
-func Unsupported(kind string) error {
-	s := Source{From: kind + ":"}
-	switch {
-	case parsers[kind] != nil || kind == "sqlite" || s.IsLDAP() || s.IsPostgres():
-		return nil
-	case kind == "pgsql":
-		return errors.New("expected \"postgres:\"")
-	case kind == "mysql":
-		return fmt.Errorf("lists in %q can't be asked; expected %s", kind, kinds)
-	}
-	return fmt.Errorf("%q is no kind of list; expected %s", kind, kinds)
 }
 
 // Has tells whether there is a list of that name.

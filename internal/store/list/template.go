@@ -20,18 +20,51 @@ const sample = "sAmPlEkEy"
 // way to make a filter of one (MAP-001). Whatever the key is, the filter is the same
 // but for the values in these places.
 type filterTemplate struct {
-	parts []string // the text around the places
-	inDN  []bool   // for each place: the value is a distinguished name
+	template
+	inDN []bool // for each place: the value is a distinguished name
 }
+
+// template is text around places for parts of a key.
+type template struct {
+	parts []string
+	slots []byte // for each place: which part, see phrase
+}
+
+// cutKeys cuts a text of ours, where the key is written {key}.
+func cutKeys(s string) (t template) {
+	t.parts = strings.Split(s, placeholder)
+	for range t.parts[1:] {
+		t.slots = append(t.slots, 's')
+	}
+	return t
+}
+
+// cutPlaces cuts a text of Postfix's, where the key is written %s, %u, %d, %1 …
+func cutPlaces(s string) (t template, err error) {
+	p, err := parsePhrase(s)
+	t.parts = []string{""}
+	for _, x := range p {
+		t.parts[len(t.parts)-1] += x.text
+		if x.slot != 0 {
+			t.parts, t.slots = append(t.parts, ""), append(t.slots, x.slot)
+		}
+	}
+	return t, err
+}
+
+func (t template) hasKey() bool { return len(t.slots) > 0 }
+
+// sampled is the text with samples in the places.
+func (t template) sampled() string { return strings.Join(t.parts, sample) }
 
 // parseFilter refuses a template that is no filter, or in which a key could be
 // anything but (a part of) an assertion value.
-func parseFilter(s string) (t filterTemplate, err error) {
-	t.parts = strings.Split(s, placeholder)
+func parseFilter(text template) (t filterTemplate, err error) {
+	t.template = text
 	for _, before := range t.parts[:len(t.parts)-1] {
 		t.inDN = append(t.inDN, valueIsDN(before))
 	}
-	tree, err := ldap.CompileFilter(strings.Join(t.parts, sample))
+	tree, err := ldap.CompileFilter(t.sampled())
 	if err != nil {
 		return t, fmt.Errorf("the filter can't be read: %w; expected one such as \"(mail={key})\" (RFC 4515)", err)
 	}
@@ -82,35 +115,30 @@ func eachLeaf(p *ber.Packet, visit func(text string, isValue bool)) {
 
 func leaf(p *ber.Packet) string { return p.Data.String() }
 
-func (t filterTemplate) hasKey() bool { return len(t.inDN) > 0 }
-
 // fill makes the filter for a key.
-func (t filterTemplate) fill(key string) string {
-	plain, name := ldap.EscapeFilter(key), ""
+func (t filterTemplate) fill(k keyed) string {
 	var b strings.Builder
 	for i, part := range t.parts {
 		b.WriteString(part)
-		switch {
-		case i == len(t.inDN):
-		case t.inDN[i]:
-			if name == "" {
-				name = ldap.EscapeFilter(ldap.EscapeDN(key))
-			}
-			b.WriteString(name)
-		default:
-			b.WriteString(plain)
+		if i == len(t.slots) {
+			break
 		}
+		value, _ := k.part(t.slots[i])
+		if t.inDN[i] {
+			value = ldap.EscapeDN(value)
+		}
+		b.WriteString(ldap.EscapeFilter(value))
 	}
 	return b.String()
 }
 
 // nameTemplate is a distinguished name (RFC 4514) with places for the key.
-type nameTemplate struct{ parts []string }
+type nameTemplate struct{ template }
 
 // parseName refuses a template in which a key could be anything but a value.
-func parseName(s string) (t nameTemplate, err error) {
-	t.parts = strings.Split(s, placeholder)
-	name, err := ldap.ParseDN(t.fill(sample))
+func parseName(text template) (t nameTemplate, err error) {
+	t.template = text
+	name, err := ldap.ParseDN(t.sampled())
 	if err != nil {
 		return t, fmt.Errorf("the base can't be read: %w; expected a name such as \"ou=people,dc=example,dc=org\" (RFC 4514)", err)
 	}
@@ -129,7 +157,15 @@ func parseName(s string) (t nameTemplate, err error) {
 	return t, nil
 }
 
-func (t nameTemplate) hasKey() bool { return len(t.parts) > 1 }
-
 // fill makes the name for a key.
-func (t nameTemplate) fill(key string) string { return strings.Join(t.parts, ldap.EscapeDN(key)) }
+func (t nameTemplate) fill(k keyed) string {
+	var b strings.Builder
+	for i, part := range t.parts {
+		b.WriteString(part)
+		if i < len(t.slots) {
+			value, _ := k.part(t.slots[i])
+			b.WriteString(ldap.EscapeDN(value))
+		}
+	}
+	return b.String()
+}

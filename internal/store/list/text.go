@@ -53,22 +53,18 @@ func parseText(path string, b []byte) (matcher, error) {
 	return t, each(path, b, t.take)
 }
 
-// parseCIDR reads lines "network value".
-func parseCIDR(path string, b []byte) (matcher, error) {
-	var n networks
-	err := each(path, b, func(l line) error {
+// parsePairs is parseText for Postfix's own kinds: a key without a value is none, as
+// with postmap, and a network is a text like any other.
+func parsePairs(path string, b []byte) (matcher, error) {
+	t := newText()
+	return t, each(path, b, func(l line) error {
 		key, value, err := cutKey(l.text)
-		if err != nil {
-			return err
+		key = strings.ToLower(key)
+		if _, known := t.values[key]; err == nil && !known && value != "" {
+			t.values[key] = value
 		}
-		p, err := parseNet(key)
-		if err != nil {
-			return err
-		}
-		n.add(p, value)
-		return nil
+		return err
 	})
-	return &n, err
 }
 
 // parseNet reads "192.0.2.0/24", "2001:db8::/32" or one address.

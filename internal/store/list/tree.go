@@ -44,7 +44,7 @@ func ParseFilter(text, letters string) (f Filter, err error) {
 	if strings.Contains(text, placeholder) {
 		return f, fmt.Errorf("expected %%%c where the key belongs, found %s", letters[0], placeholder)
 	}
-	f.template, err = parseFilter(b.String())
+	f.template, err = parseFilter(cutKeys(b.String()))
 	if err != nil {
 		err = errors.New(strings.ReplaceAll(err.Error(), placeholder, "%"+letters[:1]))
 	}
