@@ -39,6 +39,10 @@ func (a *App) govern(s *settings) error {
 			return lists.Lookup(ctx, name, key)
 		}
 	}
+	if err := a.readdress(s); err != nil {
+		lists.Close()
+		return err
+	}
 	a.hire(s)
 	return nil
 }

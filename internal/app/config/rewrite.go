@@ -138,3 +138,16 @@ func (w Rewrite) warnings() []string {
 	}
 	return nil
 }
+
+// OriginDomain is the domain of addresses without one, in canonical form: addresses.origin,
+// else the home domain.
+func (c *Config) OriginDomain() string {
+	origin := c.Addresses.Origin
+	if origin == "" {
+		origin = c.Home()
+	}
+	if name, err := canonicalName(origin); err == nil {
+		return name
+	}
+	return origin
+}

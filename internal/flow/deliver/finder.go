@@ -15,6 +15,8 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/forward"
+	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/dns"
@@ -57,6 +59,10 @@ type Outbound struct {
 	TLS *tlspolicy.Rules
 	// TLSLog tells of the TLS of each connection (Postfix's smtp_tls_loglevel = 1).
 	TLSLog bool
+	// Rewrite replaces addresses in mail that leaves, Forward sees to its senders; nil: they
+	// are what they are.
+	Rewrite *rewrite.Rules
+	Forward *forward.Rules
 	// Self is what we are called and reached at, to know a loop.
 	Self dns.Self
 	// Dial opens connections, as smtpc.Config has it; nil: the system.

@@ -24,11 +24,20 @@ func (w *worker) send(ctx context.Context, a *attempt, s site) ([]result, error)
 		return nil, err
 	}
 	defer r.Close()
-	env, err := w.conn.Fit(envelope(a.item, time.Now()), r)
+	if looped, err := a.loops(r); err != nil || looped != nil {
+		return looped, err
+	}
+	now := time.Now()
+	leaving, err := w.remote.outbound().departs(ctx, a, r, now)
 	if err != nil {
+		return a.notNow(err), nil
+	}
+	env := envelope(a.item, now)
+	text := leaving.apply(&env, r)
+	if env, err = w.conn.Fit(env, text); err != nil {
 		return nil, err
 	}
-	sent := w.conn.Send(ctx, env, r)
+	sent := w.conn.Send(ctx, env, text)
 	if sent.Stale {
 		// The peer gave up a connection that we had kept: that says nothing about
 		// this message. The same attempt goes on over a new one.

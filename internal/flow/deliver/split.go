@@ -15,11 +15,12 @@ type fork struct {
 	via                          *transport.Transport
 	port                         uint16
 	named, fixed                 bool
-	sender                       address.Address
+	sender, forwarder            address.Address
 }
 
 // split makes attempts of the recipients of an item that go the same way, from the same
-// sender: the item of an attempt has the sender that its recipients have. The way is
+// sender, forwarded from the same address or not at all: the item of an attempt has the
+// sender that its recipients have. The way is
 // chosen now, and not when the item came: a reload applies to what waits.
 func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 	if len(it.Recipients) == 1 {
@@ -33,7 +34,7 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 		hop := hopOf(r)
 		c := o.choose(it, r, hop)
 		f := forkOf(r, c)
-		f.sender = it.SenderOf(r)
+		f.sender, f.forwarder = it.SenderOf(r), r.Forwarder
 		a := open[f]
 		if a == nil || c.Transport.Kind != transport.Mailbox && len(a.item.Recipients) >= o.paceOf(c.Transport).Recipients {
 			part := *it

@@ -16,6 +16,8 @@ package forward
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"time"
@@ -43,6 +45,18 @@ type Rules struct {
 	PerHour int
 	// Spam is forwarded, too.
 	Spam bool
+}
+
+// MarkKeys are keys for marks, made of those for SRS: what one of them signed tells nothing
+// about the other.
+func MarkKeys(keys [][]byte) batv.Keys {
+	out := make(batv.Keys, len(keys))
+	for i, key := range keys {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte("batv"))
+		out[i] = mac.Sum(nil)
+	}
+	return out
 }
 
 // Sender is the reverse-path of a message that goes on, and why it is the old one where it

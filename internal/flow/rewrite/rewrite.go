@@ -61,7 +61,7 @@ type Rules struct {
 	// without a dot.
 	Origin, Parent string
 	// IsLocal tells a domain whose users tables may name without it.
-	IsLocal func(domain string) bool
+	IsLocal func(ctx context.Context, domain string) bool
 	// Delimiters begin an extension.
 	Delimiters string
 }
@@ -143,7 +143,7 @@ func (r *Rules) find(ctx context.Context, maps list.Maps, a address.Address) loo
 // was not asked for, with its delimiter.
 func (r *Rules) search(ctx context.Context, maps list.Maps, a address.Address) (text, ext string, err error) {
 	bare, extension := r.split(a)
-	for _, try := range r.forms(a, bare, extension) {
+	for _, try := range r.forms(ctx, a, bare, extension) {
 		ask := maps.FindPart
 		if try.whole {
 			ask = maps.Find
@@ -165,12 +165,12 @@ type form struct {
 	whole bool   // it is the whole address
 }
 
-func (r *Rules) forms(a, bare address.Address, ext string) []form {
+func (r *Rules) forms(ctx context.Context, a, bare address.Address, ext string) []form {
 	out := append(make([]form, 0, 5), form{key: a.Key(), whole: true})
 	if ext != "" {
 		out = append(out, form{key: bare.Key(), ext: ext})
 	}
-	if r.IsLocal != nil && r.IsLocal(a.Domain) {
+	if r.IsLocal != nil && r.IsLocal(ctx, a.Domain) {
 		out = append(out, form{key: address.Address{Local: a.Local}.Key()})
 		if ext != "" {
 			out = append(out, form{key: address.Address{Local: bare.Local}.Key(), ext: ext})

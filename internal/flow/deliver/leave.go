@@ -1,0 +1,160 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/flow/transport"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/net/smtpc"
+)
+
+// headerMax is how much of a message is looked at as its header, in bytes, where addresses
+// in it are replaced. A longer header stays as it is.
+const headerMax = 256 << 10
+
+// departure is a message as it leaves this server, where that is not how it is kept.
+type departure struct {
+	sender     address.Address
+	recipients []address.Address // nil: as they are
+	head       []byte            // instead of the first bytes
+	instead    int64             // so many
+	utf8       bool              // it is internationalised by now
+}
+
+// departs makes of the message of an attempt what leaves: the sender whom bounces reach us
+// by, addresses that mean something elsewhere, and a trace of whom it was forwarded from.
+// Letters that stay on our own machines (LMTP, programs, Maildirs) are not asked about.
+func (o *Outbound) departs(ctx context.Context, a *attempt, r io.ReadSeeker, now time.Time) (departure, error) {
+	d := departure{sender: a.item.Sender}
+	if a.choice.Transport.Kind != transport.SMTP {
+		return d, nil
+	}
+	if err := o.readdress(ctx, a, &d, r); err != nil {
+		return d, err
+	}
+	from, to := a.item.Recipients[0].Forwarder, a.item.Recipients[0]
+	if !from.IsNull() {
+		d.sender, _ = o.Forward.Sender(ctx, d.sender, now)
+		d.head = append([]byte("Delivered-To: "+from.String()+"\r\n"), d.head...)
+		d.utf8 = !from.IsASCII()
+	}
+	if a.item.Origin.Account != "" || a.item.Origin.Local || to.Owned {
+		d.sender = o.Forward.Mark(ctx, d.sender, now)
+	}
+	return d, nil
+}
+
+// readdress replaces addresses by the generic tables.
+func (o *Outbound) readdress(ctx context.Context, a *attempt, d *departure, r io.ReadSeeker) error {
+	if o.Rewrite == nil || o.Rewrite.Generic.Empty() {
+		return nil
+	}
+	become := func(from address.Address) (address.Address, error) {
+		to := o.Rewrite.Leaving(ctx, from)
+		if to.State() != lookup.Found {
+			return from, to.Err()
+		}
+		return to.Value(), nil
+	}
+	var err error
+	if d.sender, err = become(d.sender); err != nil {
+		return err
+	}
+	d.recipients = make([]address.Address, len(a.item.Recipients))
+	for i, to := range a.item.Recipients {
+		if d.recipients[i], err = become(to.Address); err != nil {
+			return err
+		}
+	}
+	return o.readdressHeader(ctx, d, r)
+}
+
+func (o *Outbound) readdressHeader(ctx context.Context, d *departure, r io.ReadSeeker) error {
+	h, _, err := message.ReadHeader(r, headerMax)
+	if _, serr := r.Seek(0, io.SeekStart); serr != nil {
+		return serr
+	}
+	if err != nil {
+		return nil // not whole
+	}
+	changed, err := o.Rewrite.HeaderLeaving(ctx, h)
+	if err != nil || len(h) == 0 || &changed[0] == &h[0] {
+		return err
+	}
+	d.head, d.instead = changed, int64(len(h))
+	return nil
+}
+
+// apply puts the departure into the envelope, and gives the bytes.
+func (d *departure) apply(e *smtpc.Envelope, r io.ReadSeeker) io.ReadSeeker {
+	e.Sender = d.sender
+	e.UTF8 = e.UTF8 || d.utf8
+	for i, to := range d.recipients {
+		e.Recipients[i].To = to
+	}
+	if d.head == nil {
+		return r
+	}
+	e.Size += int64(len(d.head)) - d.instead
+	return &reheaded{head: d.head, instead: d.instead, body: r}
+}
+
+// reheaded reads a message with other first bytes.
+type reheaded struct {
+	head    []byte
+	instead int64 // bytes of the body
+	body    io.ReadSeeker
+	at      int // in head
+	begun   bool
+}
+
+// Read implements io.Reader.
+func (h *reheaded) Read(p []byte) (int, error) {
+	if h.at < len(h.head) {
+		n := copy(p, h.head[h.at:])
+		h.at += n
+		return n, nil
+	}
+	if !h.begun {
+		if _, err := h.body.Seek(h.instead, io.SeekStart); err != nil {
+			return 0, err
+		}
+		h.begun = true
+	}
+	return h.body.Read(p)
+}
+
+// Seek goes back to the start, which is the only place that anybody wants.
+func (h *reheaded) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekStart {
+		return 0, fmt.Errorf("a message that leaves is read from its start, not from %d (%d)", offset, whence)
+	}
+	h.at, h.begun = 0, false
+	return 0, nil
+}
+
+// loops refuses a message that has been forwarded from the same address before (LOOP-002).
+func (a *attempt) loops(r io.ReadSeeker) ([]result, error) {
+	from := a.item.Recipients[0].Forwarder
+	if from.IsNull() {
+		return nil, nil
+	}
+	arrived, err := hasArrived(r, from)
+	if err != nil || !arrived {
+		return nil, err
+	}
+	reply := smtp.NewReply(554, "5.4.6", "mail forwarding loop for "+from.String())
+	return a.all(reply, reply.Text()), nil
+}
+
+// notNow is for a table that did not answer: the mail waits.
+func (a *attempt) notNow(err error) []result {
+	reply := smtp.NewReply(451, "4.3.0", "address rewriting: "+err.Error())
+	return a.all(reply, reply.Text())
+}
