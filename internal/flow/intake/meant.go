@@ -21,6 +21,8 @@ type meant struct {
 	// ours: strangers may write there, wherever it leads, for they named an address of
 	// ours. foreign: they may not, wherever it leads, for they did not.
 	ours, foreign bool
+	// rewritten: a table gave another address for the one that was named.
+	rewritten bool
 }
 
 // meantBy takes off what we once put to an address, and rewrites it. What was no address
@@ -47,7 +49,7 @@ func (t *Transaction) meantBy(ctx context.Context, to address.Address) (meant, *
 		return m, later()
 	}
 	m.Address, m.ours = answer.Value(), hosts.State() == lookup.Found
-	m.foreign = !m.ours
+	m.foreign, m.rewritten = !m.ours, true
 	return m, nil
 }
 

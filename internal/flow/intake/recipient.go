@@ -34,8 +34,11 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 		return recipient{}, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
 	}
 	r := recipient{original: to, dest: dest}
-	if dest.Forwarded {
+	switch {
+	case dest.Forwarded:
 		r.forwarder = m.Address
+	case dest.Kind == route.Remote && m.rewritten && m.ours: // a canonical address elsewhere
+		r.forwarder = to
 	}
 	return r, nil
 }
