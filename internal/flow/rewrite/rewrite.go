@@ -8,8 +8,8 @@
 //	on the way out: generic
 //
 // Each table is asked for user+ext@domain, user@domain, user+ext and user (where the
-// domain is local), and @domain; an extension that was not asked for is put to what was
-// found. Tables of canonical are asked again with what they gave, until nothing changes,
+// domain is local), and @domain; an extension that was not asked for is put to what a user
+// was found to be. Tables of canonical are asked again with what they gave, until nothing changes,
 // up to ten times.
 //
 // A table that does not answer makes the mail wait. Nothing is asked where no table is.
@@ -176,7 +176,7 @@ func (r *Rules) forms(ctx context.Context, a, bare address.Address, ext string) 
 			out = append(out, form{key: address.Address{Local: bare.Local}.Key(), ext: ext})
 		}
 	}
-	return append(out, form{key: "@" + a.Domain, ext: ext})
+	return append(out, form{key: "@" + a.Domain})
 }
 
 // split takes the extension off, with its delimiter.
