@@ -22,6 +22,7 @@ import (
 	"facteur/internal/flow/intake"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/certs"
+	"facteur/internal/server/authd"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
 	"facteur/internal/server/pop3d"
@@ -167,12 +168,30 @@ func (a *App) bind(c *config.Config, answers map[conf.Socket]answer) (map[conf.S
 // open binds one listener.
 func open(l config.Listener) (listener net.Listener, err error) {
 	if path := l.Address.Path; path != "" {
-		listener, err = listen.OpenUnix(context.Background(), path, l.SocketMode())
+		listener, err = openSocket(l)
 	} else {
 		listener, err = listen.Open(context.Background(), l.Address.String())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("can't listen for %s on %s: %s", l.Service, l.Address, whyNot(err))
+	}
+	return listener, nil
+}
+
+// openSocket binds a Unix socket and gives it to whom the settings say. Until then only
+// our own user can connect.
+func openSocket(l config.Listener) (net.Listener, error) {
+	uid, gid, err := l.Owners()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listen.OpenUnix(context.Background(), l.Address.Path, l.SocketMode())
+	if err != nil || uid < 0 && gid < 0 {
+		return listener, err
+	}
+	if err := os.Chown(l.Address.Path, uid, gid); err != nil {
+		listener.Close()
+		return nil, err
 	}
 	return listener, nil
 }
@@ -219,12 +238,28 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 		}).Serve
 		return x, nil
 	}
+	if l.Service.Counter() {
+		return a.counter(l, x)
+	}
 	x.options.Busy = func(why string) []byte {
 		return smtp.NewReply(421, "4.7.0", c.Hostname+" Error: "+why).AppendTo(nil)
 	}
 	var err error
 	x.handler, err = a.smtpd(c, l, tls)
 	return x, err
+}
+
+// counter is what answers programs that ask about log-ins.
+func (a *App) counter(l config.Listener, x answer) (answer, error) {
+	uid, gid, err := l.Owners()
+	if err != nil {
+		return x, err
+	}
+	s := authd.New(authd.Config{Gate: a.gate, UID: uid, GID: gid, Events: a.events})
+	if x.handler = s.Dovecot; l.Service == config.Saslauthd {
+		x.handler = s.Saslauthd
+	}
+	return x, nil
 }
 
 // smtpd is what answers where SMTP or LMTP is spoken.

@@ -19,7 +19,9 @@ type Listener struct {
 	// from the first byte), "lmtp" (mail for mailboxes here, from another server of
 	// yours), "local" (mail from programs of this machine, by the command sendmail),
 	// "imap" (STARTTLS), "imaps" (TLS from the first byte), "pop3" (STLS), "pop3s" (TLS
-	// from the first byte). Who connects over loopback may log in without TLS.
+	// from the first byte), "auth" (other programs of this machine ask about log-ins in
+	// Dovecot's language: smtpd_sasl_type = dovecot), "saslauthd" (the same in that of
+	// saslauthd). Who connects over loopback may log in without TLS.
 	Service Service `toml:"service"`
 	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
 	// addresses. Without a port, the usual one of the service. Or a Unix socket,
@@ -28,6 +30,10 @@ type Listener struct {
 	// Who may connect to a Unix socket, as a file mode; empty: "0660", and
 	// "0666" for the service "local".
 	Mode conf.Mode `toml:"mode"`
+	// The user and the group that a Unix socket is given to, by name or number, "postfix".
+	// At the services "auth" and "saslauthd" they may ask, beside root.
+	SocketUser  string `toml:"socket_user"`
+	SocketGroup string `toml:"socket_group"`
 	// Whether a proxy (haproxy, nginx) stands before this listener and says in a PROXY
 	// header, version 1 or 2, for whom it connects. Then nobody else may connect.
 	// Postfix calls this smtpd_upstream_proxy_protocol.
@@ -105,6 +111,7 @@ func (k *checker) listeners() {
 		}
 		seen[address] = true
 		k.local(key, l)
+		k.counters(key, l)
 		k.proxies(key, l)
 		k.devices(key, l)
 	}

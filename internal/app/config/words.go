@@ -21,6 +21,8 @@ const (
 	POP3S       Service = "pop3s"
 	LMTP        Service = "lmtp"
 	Local       Service = "local"
+	AuthService Service = "auth"
+	Saslauthd   Service = "saslauthd"
 )
 
 // planned are services that the settings file will know; naming one is no typing
@@ -29,7 +31,7 @@ var planned = []string{"sieve", "http", "https"}
 
 // Form says what a service may be.
 func (Service) Form() string {
-	return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S)
+	return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S, AuthService, Saslauthd)
 }
 
 // UnmarshalText takes the name of a service.
@@ -37,7 +39,7 @@ func (s *Service) UnmarshalText(text []byte) error {
 	if slices.Contains(planned, string(text)) {
 		return fmt.Errorf("the service %q is not built yet; expected %s", text, s.Form())
 	}
-	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S)
+	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S, AuthService, Saslauthd)
 }
 
 // Port is the usual port of the service.

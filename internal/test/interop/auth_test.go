@@ -1,0 +1,191 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// authDoor is a server that other programs ask about log-ins, and its socket.
+func authDoor(t *testing.T, service, owner string) (f *Facteur, socket string) {
+	t.Helper()
+	socket = filepath.Join(Room(t), "ask")
+	f = NewFacteur(t, Setup{Accounts: []string{alice}, Services: []string{"imap"}, Config: fmt.Sprintf(
+		"[auth]\nfailure_delay = \"0s\"\n[[listen]]\nservice = %q\naddress = \"unix:%s\"\nsocket_user = %q\n", service, socket, owner)})
+	f.Start()
+	return f, socket
+}
+
+// Rows 67 to 69: a real Postfix lets in whom we know (smtpd_sasl_type = dovecot), by the
+// mechanisms that its smtpd_sasl_security_options leave.
+func TestPostfixAsksUs(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	swaks := Need(t, "swaks")
+	f, socket := authDoor(t, "auth", "postfix")
+	p := NewPostfix(t, PostfixSetup{Main: map[string]string{
+		"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": socket,
+		"smtpd_sasl_security_options": "noanonymous", "smtpd_tls_auth_only": "no",
+	}})
+	p.Start()
+	try := func(mechanism, user, password string) (string, error) {
+		return TryRun(t, "", swaks, "--server", p.Addr(), "--auth", mechanism, "--auth-user", user, "--auth-password", password, "--quit-after", "AUTH")
+	}
+	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+		if out, err := try(mechanism, alice, Password); err != nil || !strings.Contains(out, "235 2.7.0") {
+			t.Errorf("%s: %v\n%s", mechanism, err, out)
+		}
+		for _, who := range [][2]string{{alice, "wrong"}, {"nobody@example.org", Password}} {
+			if out, err := try(mechanism, who[0], who[1]); err == nil || !strings.Contains(out, "535 5.7.8") {
+				t.Errorf("%s %s: %v\n%s", mechanism, who[0], err, out)
+			}
+		}
+	}
+	out, _ := try("PLAIN", alice, Password)
+	if !strings.Contains(out, "SCRAM-SHA-256") || strings.Contains(out, "PLUS") {
+		t.Errorf("what is offered:\n%s", out)
+	}
+	if log := f.Log(); !strings.Contains(log, "auth-login: Login: user=<"+alice+">, method=PLAIN, rip=127.0.0.1") { // row 77
+		t.Error(log)
+	}
+	f.Stop()
+	if out, err := try("PLAIN", alice, Password); err == nil || !strings.Contains(out, "454 4.7.0") && !strings.Contains(out, "421") && !strings.Contains(out, "no authentication") && !strings.Contains(out, "503") {
+		t.Errorf("we are away: %v\n%s", err, out)
+	}
+}
+
+// Row 74: Cyrus's own testsaslauthd finds in us a saslauthd.
+func TestTestsaslauthdAsksUs(t *testing.T) {
+	t.Parallel()
+	test := Need(t, "testsaslauthd")
+	_, socket := authDoor(t, "saslauthd", "root")
+	for password, want := range map[string]string{Password: `0: OK "Success."`, "wrong": `0: NO "authentication failed"`} {
+		out, err := TryRun(t, "", test, "-u", "alice", "-r", "example.org", "-p", password, "-f", socket)
+		if !strings.Contains(out, want) || (err == nil) != (password == Password) {
+			t.Errorf("%s: %v\n%s", password, err, out)
+		}
+	}
+}
+
+// Rows 70 to 73 and 80: a real saslauthd tells whether passwords are right, here by asking
+// a real Dovecot over IMAP (rimap). When it is away, nobody's password is wrong.
+func TestSaslauthdChecks(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	program, swaks := Need(t, "saslauthd"), Need(t, "swaks")
+	d := NewDovecot(t, Room(t))
+	d.Start()
+	mux := Room(t)
+	sasl := Spawn(t, nil, program, "-a", "rimap", "-O", strings.Replace(d.Addr(), ":", "/", 1), "-r", "-m", mux, "-n", "1", "-d")
+	waitSocket(t, filepath.Join(mux, "mux"))
+	users := WriteFile(t, filepath.Join(mux, "users"), "alice@example.org:\n")
+	if err := os.Chmod(users, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := NewFacteur(t, Setup{Services: []string{"submission"}, Config: fmt.Sprintf("[auth]\nfailure_delay = \"0s\"\n"+
+		"[[directory]]\nname = \"users\"\nkind = \"passwd-file\"\nsource = %q\npassword = \"saslauthd:%s/mux\"\n", users, mux)})
+	f.Start()
+	f.expectLogins(t, swaks, map[string]string{
+		alice + " " + Password: "235 2.7.0", alice + " wrong": "535 5.7.8", "bob@example.org " + Password: "535 5.7.8",
+	})
+	sasl.Kill()
+	f.expectLogins(t, swaks, map[string]string{alice + " " + Password + "2": "454 4.7.0"})
+}
+
+// expectLogins logs in as "user password", and expects the reply.
+func (f *Facteur) expectLogins(t *testing.T, swaks string, want map[string]string) {
+	t.Helper()
+	for who, reply := range want {
+		user, password, _ := strings.Cut(who, " ")
+		out, _ := TryRun(t, "", swaks, "--server", f.Addr("submission"), "--tls", "--auth", "PLAIN", "--auth-user", user,
+			"--auth-password", password, "--quit-after", "AUTH")
+		if !strings.Contains(out, reply) {
+			t.Errorf("%s: expected %s\n%s\n%s", user, reply, out, f.Log())
+		}
+	}
+}
+
+func waitSocket(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(LongWait); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+	}
+	t.Fatal("nobody listens on " + path)
+}
+
+// Row 70: a running Dovecot knows the users and their passwords; we ask it for both.
+func TestDovecotKnowsUsers(t *testing.T) {
+	t.Parallel()
+	swaks := Need(t, "swaks")
+	d := NewDovecot(t, Room(t))
+	users := WriteFile(t, filepath.Join(d.dir, "users"), "alice@example.org:{PLAIN}"+Password+":8:8::/nowhere::userdb_quota_rule=*:storage=10M\n")
+	text, err := os.ReadFile(d.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(text), "passdb {")
+	_, after, _ := strings.Cut(rest, "service imap-login")
+	WriteFile(t, d.Config(), before+fmt.Sprintf("passdb {\n driver = passwd-file\n args = %s\n}\nuserdb {\n driver = passwd-file\n args = %s\n}\nservice imap-login", users, users)+after)
+	d.Start()
+	f := NewFacteur(t, Setup{Services: []string{"submission", "smtp"}, Config: "[auth]\nfailure_delay = \"0s\"\n" +
+		"[[directory]]\nname = \"old\"\nkind = \"dovecot\"\nsource = \"" + filepath.Join(d.dir, "run", "auth-userdb") + "\"\n"})
+	f.Start()
+	f.expectLogins(t, swaks, map[string]string{
+		alice + " " + Password: "235 2.7.0", alice + " wrong": "535 5.7.8", "bob@example.org " + Password: "535 5.7.8",
+	})
+	rcpt := func(to string) string {
+		out, _ := TryRun(t, "", swaks, "--server", f.Addr("smtp"), "--from", "x@example.net", "--to", to, "--quit-after", "RCPT")
+		return out
+	}
+	for to, want := range map[string]string{alice: "<-  250 2.1.5", "bob@example.org": "<** 550 5.1.1"} {
+		if out := rcpt(to); !strings.Contains(out, want) {
+			t.Errorf("%s:\n%s", to, out)
+		}
+	}
+	if out := f.Command("", "account", "list"); !strings.Contains(out, alice) || !strings.Contains(out, "10") {
+		t.Error(out)
+	}
+	d.Stop()
+	time.Sleep(time.Second)
+	if out := rcpt("carol@example.org"); !strings.Contains(out, "<** 451 4.") { // MAP-004
+		t.Error(out)
+	}
+	f.expectLogins(t, swaks, map[string]string{alice + " " + Password + "2": "454 4.7.0"})
+}
+
+// Rows 70, 75 and 76: the users of a machine log in with their names alone or with the
+// domain; root, system users and locked ones do not (LOC-010, LOC-016).
+func TestUnixUsersLogIn(t *testing.T) {
+	t.Parallel()
+	swaks, perl := Need(t, "swaks"), Need(t, "perl")
+	dir := Room(t)
+	hash := func(setting string) string { return Run(t, "", perl, "-e", "print crypt(shift, shift)", Password, setting) }
+	WriteFile(t, dir+"/passwd", "root:x:0:0::/root:/bin/sh\nbin:x:2:2::/bin:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"+
+		"bob:x:1001:1001::/home/bob:/bin/false\ncarol:x:1002:1002::/home/carol:/bin/sh\n")
+	yes := hash("$y$j9T$abcdefghijkl")
+	shadow := WriteFile(t, dir+"/shadow", "root:"+yes+":19000::::::\nbin:"+yes+":19000::::::\nalice:"+yes+":19000::::::\nbob:"+
+		hash("$6$abcdefgh")+":19000::::::\ncarol:!"+yes+":19000::::::\n")
+	if err := os.Chmod(shadow, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := NewFacteur(t, Setup{Services: []string{"submission", "smtp"}, Config: "[auth]\nfailure_delay = \"0s\"\n" +
+		"[[directory]]\nname = \"machine\"\nkind = \"unix\"\nsource = \"" + dir + "/passwd\"\n"})
+	f.Edit("name = \"example.org\"", "name = \"example.org\"\nclass = \"local\"")
+	f.Start()
+	f.expectLogins(t, swaks, map[string]string{
+		"alice " + Password: "235 2.7.0", alice + " " + Password: "235 2.7.0", "bob " + Password: "235 2.7.0",
+		"alice wrong": "535 5.7.8", "carol " + Password: "535 5.7.8", "root " + Password: "535 5.7.8",
+		"root@example.org " + Password: "535 5.7.8", "bin " + Password: "535 5.7.8", "nobody " + Password: "535 5.7.8",
+	})
+	if log := f.Log(); strings.Contains(log, yes) || strings.Contains(log, "="+Password) { // MAP-010
+		t.Error(log)
+	}
+	if out := f.Command("", "account", "list"); !strings.Contains(out, "carol@example.org") || strings.Contains(out, "root@") {
+		t.Error(out)
+	}
+}
