@@ -63,10 +63,14 @@ func (c *command) accountList() *cobra.Command {
 }
 
 func state(a directory.Account) string {
+	state := "active"
 	if a.Disabled {
-		return "disabled"
+		state = "disabled"
 	}
-	return "active"
+	if a.Source != "" {
+		state += " in " + a.Source
+	}
+	return state
 }
 
 func (c *command) accountPasswd() *cobra.Command {

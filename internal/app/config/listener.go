@@ -30,9 +30,10 @@ type Listener struct {
 	// Who may connect to a Unix socket, as a file mode; empty: "0660", and
 	// "0666" for the service "local".
 	Mode conf.Mode `toml:"mode"`
-	// The user and the group that a Unix socket is given to, by name or number, "postfix".
-	// At the services "auth" and "saslauthd" they may ask, beside root.
-	SocketUser  string `toml:"socket_user"`
+	// The user that a Unix socket is given to, by name or number, "postfix". At the services
+	// "auth" and "saslauthd" it may ask, beside root.
+	SocketUser string `toml:"socket_user"`
+	// The group that a Unix socket is given to. Its members may ask at those services.
 	SocketGroup string `toml:"socket_group"`
 	// Whether a proxy (haproxy, nginx) stands before this listener and says in a PROXY
 	// header, version 1 or 2, for whom it connects. Then nobody else may connect.

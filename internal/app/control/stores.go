@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"facteur/internal/app/config"
@@ -100,9 +101,22 @@ func (s *Stores) TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, erro
 	return s.tls.Report(ctx, d.Day)
 }
 
-// Accounts implements Office.
+// Accounts implements Office. Of directories that can't be listed the log is told, and
+// the list has the others.
 func (s *Stores) Accounts(ctx context.Context) ([]directory.Account, error) {
-	return s.directory.Accounts(ctx)
+	accounts, err := s.directory.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := accounts
+	err = s.directory.Elsewhere(ctx, own, func(a directory.Account) error {
+		accounts = append(accounts, a)
+		return nil
+	})
+	if err != nil {
+		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/directory", Text: "the list of accounts has a gap: " + err.Error()})
+	}
+	return accounts, nil
 }
 
 // AddAccount implements Office.

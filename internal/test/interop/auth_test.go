@@ -164,7 +164,9 @@ func TestUnixUsersLogIn(t *testing.T) {
 	t.Parallel()
 	swaks, perl := Need(t, "swaks"), Need(t, "perl")
 	dir := Room(t)
-	hash := func(setting string) string { return Run(t, "", perl, "-e", "print crypt(shift, shift)", Password, setting) }
+	hash := func(setting string) string {
+		return Run(t, "", perl, "-e", "print crypt(shift, shift)", Password, setting)
+	}
 	WriteFile(t, dir+"/passwd", "root:x:0:0::/root:/bin/sh\nbin:x:2:2::/bin:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"+
 		"bob:x:1001:1001::/home/bob:/bin/false\ncarol:x:1002:1002::/home/carol:/bin/sh\n")
 	yes := hash("$y$j9T$abcdefghijkl")
