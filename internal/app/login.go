@@ -8,10 +8,12 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/limit"
+	"facteur/internal/base/lookup"
 	"facteur/internal/flow/login"
 	"facteur/internal/mail/sasl"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/introspect"
+	"facteur/internal/net/oidc"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 )
@@ -72,7 +74,22 @@ func loginRules(c *config.Config) (*login.Rules, error) {
 			Scope: c.Auth.OAuth2Scope,
 		}).Account
 	}
+	r.Token = tokens(c, r.Token)
 	return r, nil
+}
+
+// tokens adds tokens that are checked here to those that another is asked about.
+func tokens(c *config.Config, other func(context.Context, string) lookup.Answer[string]) func(context.Context, string) lookup.Answer[string] {
+	if c.Auth.OIDCIssuer == "" {
+		return other
+	}
+	v := oidc.New(oidc.Config{Issuer: c.Auth.OIDCIssuer, Audience: c.Auth.OIDCAudience, Claim: c.Auth.OIDCClaim, Scope: c.Auth.OIDCScope})
+	return func(ctx context.Context, token string) lookup.Answer[string] {
+		if other != nil && !oidc.Looks(token) {
+			return other(ctx, token)
+		}
+		return v.Account(ctx, token)
+	}
 }
 
 // endPoints are the channel bindings by the certificates in use.

@@ -15,6 +15,7 @@ import (
 	"facteur/internal/base/conf"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/sasl"
+	"facteur/internal/net/oidc"
 	"facteur/internal/store/directory"
 )
 
@@ -24,7 +25,7 @@ type Auth struct {
 	// Those with -PLUS, which notice somebody in between, are offered under TLS 1.3;
 	// EXTERNAL to clients with a certificate that says who they are (client_ca,
 	// [[client_certificate]]); OAUTHBEARER and XOAUTH2 with
-	// oauth2_introspection_url. CRAM-MD5 is used only when it is listed: it keeps
+	// oidc_issuer or oauth2_introspection_url. CRAM-MD5 is used only when it is listed: it keeps
 	// something beside the password's hash that is as good as the password, made when
 	// the password is set the next time or used by PLAIN. Without TLS nothing is
 	// offered, except to clients on this machine.
@@ -61,6 +62,16 @@ type Auth struct {
 	// server opens the mail, also one that its owner gave to somebody's game or calendar;
 	// set it where others than your mail programs get tokens there.
 	OAuth2Scope string `toml:"oauth2_scope"`
+	// The OpenID Connect issuer whose tokens (JWTs) are taken, "https://id.example.org",
+	// as they have it in "iss". They are checked here with the keys that it publishes.
+	// Tokens of another form go to oauth2_introspection_url, if there is one.
+	OIDCIssuer string `toml:"oidc_issuer"`
+	// What has to stand in "aud" of such a token: the name that mail has at the issuer.
+	OIDCAudience string `toml:"oidc_audience"`
+	// The claim that names the account. Empty: "email".
+	OIDCClaim string `toml:"oidc_claim"`
+	// A word that has to stand in "scope" or "scp". Empty: none has to.
+	OIDCScope string `toml:"oidc_scope"`
 }
 
 // ClientCertificate is one certificate that stands for an account.
@@ -192,6 +203,7 @@ func (k *checker) auth() {
 		k.failf("auth.client_ca", "%v; expected a PEM file of the certificates that sign those of clients", err)
 	}
 	k.oauth2(a)
+	k.oidc(a)
 	k.clientCertificates()
 }
 
@@ -216,6 +228,24 @@ func (k *checker) oauth2(a *Auth) {
 		k.failf("auth.oauth2_client_secret_file", "%v", err)
 	} else if info, err := os.Stat(a.OAuth2ClientSecretFile); err == nil && info.Mode().Perm()&0o037 != 0 {
 		k.failf("auth.oauth2_client_secret_file", "%s is open to others (mode %04o); chmod 600 it", a.OAuth2ClientSecretFile, info.Mode().Perm())
+	}
+}
+
+func (k *checker) oidc(a *Auth) {
+	if a.OIDCIssuer == "" {
+		if a.OIDCAudience != "" || a.OIDCClaim != "" || a.OIDCScope != "" {
+			k.failf("auth.oidc_issuer", "is missing; without it the other oidc settings have no use")
+		}
+		return
+	}
+	if err := oidc.CheckURL(a.OIDCIssuer); err != nil {
+		k.failf("auth.oidc_issuer", "%v", err)
+	}
+	if a.OIDCAudience == "" {
+		k.failf("auth.oidc_audience", "is missing; without it a token that somebody gave to a game would open his mail")
+	}
+	if strings.ContainsFunc(a.OIDCScope, unicode.IsSpace) {
+		k.failf("auth.oidc_scope", "expected one word, found %q", a.OIDCScope)
 	}
 }
 
