@@ -181,7 +181,9 @@ func (i *importer) forwarding() {
 			if strings.HasPrefix(word, "tcp:") && strings.HasSuffix(word, m.port) || strings.Contains(word, "srs") && strings.HasPrefix(word, "socketmap:") {
 				used = true
 				i.note(m.name, takeover.Replaced, "forwarding.srs_domain", word+": facteur does SRS itself, and only for mail that it forwards")
-				i.note(strings.Replace(m.name, "_maps", "_classes", 1), takeover.Replaced, "forwarding.srs_domain", "it was for postsrsd")
+				classes := strings.Replace(m.name, "_maps", "_classes", 1)
+				i.replaced[classes] = ""
+				i.note(classes, takeover.Replaced, "forwarding.srs_domain", "it was for postsrsd")
 				continue
 			}
 			rest = append(rest, word)

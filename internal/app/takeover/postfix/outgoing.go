@@ -98,8 +98,13 @@ func (i *importer) passwords() {
 		default:
 			maps = append(maps, t.source)
 			for _, e := range t.entries {
-				fmt.Fprintf(&b, "%s %s\n", e.Key, e.Value)
-				i.t.Report.Add(takeover.Line{File: t.path, Line: e.Line, Text: e.Key + " …", Verdict: takeover.Understood, Key: "outbound.password_maps"})
+				line := takeover.Line{File: t.path, Line: e.Line, Text: e.Key + " …", Verdict: takeover.Understood, Key: "outbound.password_maps"}
+				if strings.Contains(e.Value, ":") {
+					fmt.Fprintf(&b, "%s %s\n", e.Key, e.Value)
+				} else {
+					line.Verdict, line.Key, line.Why = takeover.NotSupported, "", "there is no password: nobody can log in with that"
+				}
+				i.t.Report.Add(line)
 			}
 		}
 	}

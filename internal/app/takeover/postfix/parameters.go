@@ -22,6 +22,7 @@ const (
 	asWords               // a list
 	asMaps                // tables, in their order
 	asNetwork             // networks
+	asAddress             // an address; a bare name gets the origin
 )
 
 // parameter is what a name of main.cf means here.
@@ -66,7 +67,7 @@ var parameters = []parameter{
 	{"masquerade_exceptions", "rewrite.masquerade_exceptions", asWords, ""},
 	{"masquerade_classes", "rewrite.masquerade_classes", asWords, ""},
 	{"smtp_generic_maps", "rewrite.generic_maps", asMaps, ""},
-	{"always_bcc", "rewrite.always_bcc", asText, ""},
+	{"always_bcc", "rewrite.always_bcc", asAddress, ""},
 	{"sender_bcc_maps", "rewrite.sender_bcc_maps", asMaps, ""},
 	{"recipient_bcc_maps", "rewrite.recipient_bcc_maps", asMaps, ""},
 	{"append_dot_mydomain", "rewrite.append_dot_mydomain", asSwitch, ""},
@@ -111,10 +112,10 @@ var parameters = []parameter{
 	{"bounce_template_file", "notices.template_file", asText, ""},
 	{"bounce_size_limit", "notices.size_limit", asSize, ""},
 	{"notify_classes", "notices.classes", asWords, ""},
-	{"bounce_notice_recipient", "notices.bounce_recipient", asText, ""},
-	{"2bounce_notice_recipient", "notices.double_bounce_recipient", asText, ""},
-	{"delay_notice_recipient", "notices.delay_recipient", asText, ""},
-	{"error_notice_recipient", "notices.error_recipient", asText, ""},
+	{"bounce_notice_recipient", "notices.bounce_recipient", asAddress, ""},
+	{"2bounce_notice_recipient", "notices.double_bounce_recipient", asAddress, ""},
+	{"delay_notice_recipient", "notices.delay_recipient", asAddress, ""},
+	{"error_notice_recipient", "notices.error_recipient", asAddress, ""},
 
 	{"smtpd_client_event_limit_exceptions", "limits.exempt", asNetwork, ""},
 	{"smtpd_client_connection_count_limit", "limits.connections_per_client", inParts, ""},

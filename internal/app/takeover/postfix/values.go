@@ -19,6 +19,7 @@ func (i *importer) simple() {
 		switch {
 		case err != nil:
 			i.note(p.name, takeover.NotSupported, p.key, err.Error())
+		case value == nil && i.notes[p.name].verdict != "": // it was said why
 		case value == nil:
 			i.note(p.name, takeover.NotNeeded, p.key, "it is empty")
 		default:
@@ -82,6 +83,10 @@ func (i *importer) convert(p parameter) (any, error) {
 			return maps, nil
 		}
 		return nil, nil
+	case asAddress:
+		if !strings.Contains(v, "@") {
+			v += "@" + i.origin()
+		}
 	case asNetwork:
 		return i.prefixes(p.name, Words(v)), nil
 	}
