@@ -15,6 +15,9 @@ func verdict(a *attempt) (results []result, ok bool) {
 	switch a.hop.Kind {
 	case route.Discard:
 		return a.all(smtp.NewReply(250, "2.0.0", "discarded"), "delivered to file: /dev/null"), true
+	case route.Refused:
+		reply := errorReply(a.hop.Name)
+		return a.all(reply, reply.Text()), true
 	case route.Program, route.File:
 		reply := smtp.NewReply(451, "4.3.0", "programs and files are not served yet")
 		return a.all(reply, reply.Text()), true

@@ -14,7 +14,12 @@ var prefixes = map[Kind]string{
 	File:     "file:",     // and the user, ":", the path
 	Discard:  "discard:",  // and nothing
 	Expanded: "expanded:", // and nothing
+	Refused:  "error:",    // and why, "5.1.1 no such user"
 }
+
+// plain stands before an account whose ~/.forward has no say. No account begins so: a
+// local part with a backslash stands in quotes.
+const plain = `\`
 
 // Prefix is how the routes of the kind begin in the queue.
 func (k Kind) Prefix() string { return prefixes[k] }
@@ -23,11 +28,16 @@ func (k Kind) Prefix() string { return prefixes[k] }
 func (d Destination) String() string {
 	switch d.Kind {
 	case Mailbox:
+		if d.Plain {
+			return d.Kind.Prefix() + plain + d.Account.Address
+		}
 		return d.Kind.Prefix() + d.Account.Address
 	case Remote:
 		return d.Kind.Prefix() + d.Address.Domain
 	case Program, File:
 		return d.Kind.Prefix() + d.User + ":" + d.Text
+	case Refused:
+		return d.Kind.Prefix() + d.Text
 	}
 	return d.Kind.Prefix()
 }
@@ -39,6 +49,8 @@ type Hop struct {
 	Name string
 	// User is who runs the command or owns the file; "" is default_user.
 	User string
+	// Plain: an account whose ~/.forward has no say.
+	Plain bool
 }
 
 // ParseHop reads what Destination.String wrote.
@@ -50,7 +62,10 @@ func ParseHop(s string) (Hop, error) {
 			continue
 		case kind == Program || kind == File:
 			user, text, _ := strings.Cut(name, ":")
-			return Hop{kind, text, user}, nil
+			return Hop{Kind: kind, Name: text, User: user}, nil
+		case kind == Mailbox:
+			name, is := strings.CutPrefix(name, plain)
+			return Hop{Kind: kind, Name: name, Plain: is}, nil
 		}
 		return Hop{Kind: kind, Name: name}, nil
 	}

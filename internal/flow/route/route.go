@@ -10,7 +10,7 @@ package route
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
 
 	"facteur/internal/base/lookup"
@@ -36,6 +36,9 @@ const (
 	// Expanded is an address that led to several others: nothing is delivered there, but
 	// a sender who asked to hear of success hears that (RFC 3461 §5.2.7.3).
 	Expanded
+	// Refused: an alias names somebody who is not there, or what is not allowed. Delivery
+	// fails, with Text, and who answers for the alias hears of it.
+	Refused
 )
 
 // postmaster is the mailbox that every domain has (RFC 5321 §4.5.1). What the machine
@@ -44,9 +47,6 @@ const (
 	postmaster = "postmaster"
 	root       = "root"
 )
-
-// ErrUnknownUser is why an address in a domain of ours is not found.
-var ErrUnknownUser = errors.New("User unknown in virtual mailbox table")
 
 // Destination is where an address leads.
 type Destination struct {
@@ -58,6 +58,8 @@ type Destination struct {
 	// Text is the command of a Program, the path of a File; User is who runs it or owns
 	// it, "" for default_user.
 	Text, User string
+	// Plain: the user's ~/.forward has no say ("\\user" in aliases(5)).
+	Plain bool
 	// Sender is the reverse-path on the way there, where it is not the message's; Owned
 	// tells that it is the owner of a list. See queue.Recipient.
 	Sender *address.Address
@@ -73,57 +75,63 @@ type Router struct {
 	directory *directory.Directory
 	hostname  string
 	// home is the domain that the bare "postmaster" belongs to, and hostname, too.
-	home func() string
+	home  func() string
+	rules func() *Rules
 }
 
 // New makes a Router. hostname is the server's own name, in A-labels; home tells the
 // domain of addresses at it, and of the bare postmaster.
 func New(d *directory.Directory, hostname string, home func() string) *Router {
-	return &Router{directory: d, hostname: hostname, home: home}
+	return &Router{directory: d, hostname: hostname, home: home, rules: func() *Rules { return &standard }}
 }
 
-// Resolve follows an address to its destination. Not found means that the domain
-// is ours and has no such user.
+// Configure says where to ask for the rules, at each look-up.
+func (r *Router) Configure(rules func() *Rules) { r.rules = rules }
+
+// Resolve finds whether an address is known, and whose it is: of several destinations,
+// the first mailbox, else the first. Not found means that the domain is ours and has no
+// such address.
 func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[Destination] {
-	own := r.isOwn(ctx, a.Domain)
-	if own {
-		a.Domain = r.home()
-	}
-	domain := r.directory.Domain(ctx, a.Domain)
-	switch domain.State() {
+	answer := r.Expand(ctx, Question{Recipient: a})
+	switch answer.State() {
 	case lookup.TryAgain:
-		return lookup.Later[Destination](domain.Err())
+		return lookup.Later[Destination](answer.Err())
 	case lookup.NotFound:
-		return lookup.Yes(Destination{Kind: Remote, Address: a})
+		return lookup.No[Destination](answer.Err())
 	}
-	account := r.directory.Account(ctx, a)
-	if account.State() == lookup.NotFound && (strings.EqualFold(a.Local, postmaster) || own && a.Local == root) {
-		// RFC 5321 §4.5.1: it is never unknown. One of them serves all domains.
-		account = r.directory.Account(ctx, address.Address{Local: postmaster, Domain: r.home()})
+	to := answer.Value().Destinations
+	if i := slices.IndexFunc(to, func(d Destination) bool { return d.Kind == Mailbox }); i > 0 {
+		return lookup.Yes(to[i])
 	}
-	switch account.State() {
-	case lookup.TryAgain:
-		return lookup.Later[Destination](account.Err())
-	case lookup.NotFound:
-		return lookup.No[Destination](ErrUnknownUser)
-	}
-	return lookup.Yes(Destination{Kind: Mailbox, Address: a, Account: account.Value(), Ours: true})
+	return lookup.Yes(to[0])
 }
 
 // isOwn tells that a domain stands for the home domain: none at all, or the server's
-// name where that is no domain of its own. While the directory does not answer, it is
-// not; nor does the next look-up get an answer then.
-func (r *Router) isOwn(ctx context.Context, domain string) bool {
+// name where that is no domain of its own.
+func (r *Router) isOwn(ctx context.Context, domain string) (bool, error) {
 	if domain == "" {
-		return true
+		return true, nil
 	}
-	return strings.EqualFold(strings.TrimSuffix(domain, "."), r.hostname) && r.directory.Domain(ctx, domain).State() == lookup.NotFound
+	if !strings.EqualFold(strings.TrimSuffix(domain, "."), r.hostname) {
+		return false, nil
+	}
+	hosted := r.directory.Domain(ctx, domain)
+	if hosted.State() == lookup.TryAgain {
+		return false, hosted.Err()
+	}
+	return hosted.State() == lookup.NotFound, nil
 }
 
 // Hosts tells whether mail for a domain is ours to receive.
 func (r *Router) Hosts(ctx context.Context, domain string) lookup.Answer[directory.Domain] {
-	if domain != "" && r.isOwn(ctx, domain) {
-		domain = r.home()
+	if domain != "" {
+		own, err := r.isOwn(ctx, domain)
+		if err != nil {
+			return lookup.Later[directory.Domain](err)
+		}
+		if own {
+			domain = r.home()
+		}
 	}
 	return r.directory.Domain(ctx, domain)
 }

@@ -84,8 +84,9 @@ func TestHopsAreReadBack(t *testing.T) {
 	}{
 		{Destination{Kind: Mailbox, Account: directory.Account{Address: "a:b@example.org"}}, Hop{Kind: Mailbox, Name: "a:b@example.org"}},
 		{Destination{Kind: Remote, Address: address.Address{Local: "x", Domain: "[IPv6:::1]"}}, Hop{Kind: Remote, Name: "[IPv6:::1]"}},
-		{Destination{Kind: Program, Text: `/bin/sh -c "a: b"`, User: "list"}, Hop{Program, `/bin/sh -c "a: b"`, "list"}},
+		{Destination{Kind: Program, Text: `/bin/sh -c "a: b"`, User: "list"}, Hop{Kind: Program, Name: `/bin/sh -c "a: b"`, User: "list"}},
 		{Destination{Kind: File, Text: "/var/mail/a:b"}, Hop{Kind: File, Name: "/var/mail/a:b"}},
+		{Destination{Kind: Mailbox, Plain: true, Account: directory.Account{Address: "a@example.org"}}, Hop{Kind: Mailbox, Name: "a@example.org", Plain: true}},
 		{Destination{Kind: Discard}, Hop{Kind: Discard}},
 		{Destination{Kind: Expanded}, Hop{Kind: Expanded}},
 	} {

@@ -88,6 +88,10 @@ type Directory struct {
 	domains  *cache[Domain]
 	foreign  *cache[struct{}] // domains that are not ours
 	accounts *cache[Account]
+	aliases  *cache[Alias]
+	// noAliases are keys that no alias has; someAliases tells under "" that there is one.
+	noAliases   *cache[struct{}]
+	someAliases *cache[bool]
 	// What sources said of accounts and of domains.
 	records *answers[Account]
 	realms  *answers[Domain]
@@ -113,11 +117,12 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		domains:  newCache[Domain](),
 		foreign:  newCache[struct{}](),
 		accounts: newCache[Account](),
-		records:  newAnswers[Account](),
-		realms:   newAnswers[Domain](),
-		proofs:   newProofs(),
-		shared:   inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
-		kinds:    Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
+		aliases:  newCache[Alias](), noAliases: newCache[struct{}](), someAliases: newCache[bool](),
+		records: newAnswers[Account](),
+		realms:  newAnswers[Domain](),
+		proofs:  newProofs(),
+		shared:  inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
+		kinds:   Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
 	}
 	d.Configure(Named(fileDomains...), Allowances{Default: Allowance{Bytes: defaultQuota}})
 	return d
@@ -145,6 +150,9 @@ func (d *Directory) forget() {
 	d.domains.clear()
 	d.foreign.clear()
 	d.accounts.clear()
+	d.aliases.clear()
+	d.noAliases.clear()
+	d.someAliases.clear()
 	d.records.clear()
 	d.realms.clear()
 }

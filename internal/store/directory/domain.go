@@ -208,7 +208,8 @@ func hostedName(s string) (string, error) {
 	return name, nil
 }
 
-// RemoveDomain takes a domain out of the database. It must have no accounts left.
+// RemoveDomain takes a domain out of the database. It must have no accounts and no
+// aliases left.
 func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 	name, err := address.CanonicalDomain(name)
 	if err != nil {
@@ -224,6 +225,13 @@ func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 		}
 		if accounts > 0 {
 			return fmt.Errorf("%w (%d)", ErrDomainInUse, accounts)
+		}
+		var aliases int
+		if err := tx.QueryRow(`SELECT count(*) FROM alias WHERE domain = ?`, name).Scan(&aliases); err != nil {
+			return err
+		}
+		if aliases > 0 {
+			return fmt.Errorf("%w (%d)", ErrDomainHasAliases, aliases)
 		}
 		return one(ErrNoDomain)(tx.Exec(`DELETE FROM domain WHERE name = ?`, name))
 	})

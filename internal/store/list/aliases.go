@@ -1,42 +1,32 @@
 package list
 
 import (
-	"errors"
-	"strings"
+	"fmt"
+
+	"facteur/internal/mail/aliases"
 )
 
-// parseAliases reads lines "name: value, value" (aliases(5)). What the values mean is
-// for who asks; here they are one text.
+// parseAliases reads a file of aliases(5). A value is the text behind the colon, which
+// has been read once, so that a mistake in it is told with its line and not when
+// somebody writes. The first of several entries for a name counts, as with postalias.
 func parseAliases(path string, b []byte) (matcher, error) {
 	t := newText()
 	return t, each(path, b, func(l line) error {
-		name, value, err := cutAlias(l.text)
-		if err == nil && value != "" {
-			if _, known := t.values[name]; !known {
-				t.values[name] = value
-			}
+		name, text, err := aliases.Cut(l.text)
+		if err != nil {
+			return err
 		}
-		return err
+		if _, err := aliases.Parse(text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if _, known := t.values[name]; !known {
+			t.values[name] = text
+		}
+		return nil
 	})
 }
 
-// cutAlias cuts the name, which may stand in quotes, from the value.
-func cutAlias(s string) (name, value string, err error) {
-	if strings.HasPrefix(s, `"`) {
-		if name, value, err = cutQuoted(s); err != nil {
-			return "", "", err
-		}
-		value, found := strings.CutPrefix(value, ":")
-		if !found {
-			return "", "", errAlias
-		}
-		return strings.ToLower(name), strings.TrimSpace(value), nil
-	}
-	name, value, found := strings.Cut(s, ":")
-	if name = strings.TrimSpace(name); !found || name == "" || strings.ContainsAny(name, " \t") {
-		return "", "", errAlias
-	}
-	return strings.ToLower(name), strings.TrimSpace(value), nil
+func aliasValue(text string) (string, bool, error) {
+	_, value, err := aliases.Cut(text)
+	return value, err == nil, err
 }
-
-var errAlias = errors.New(`expected "name: address, address"`)

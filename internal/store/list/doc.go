@@ -3,6 +3,7 @@
 //
 //	(inline)                     keys and values in the settings
 //	file:/path                   lines "key value", as in Postfix's access(5)
+//	aliases:/path                lines "name: values" of aliases(5)
 //	cidr:/path                   lines "network value"; the narrowest network is found
 //	regexp:/path, pcre:/path     lines "/pattern/flags value"; the first that matches
 //	sqlite:/path?query=SELECT …  one statement with "?" for the key

@@ -47,7 +47,7 @@ func Entries(s Source) (all []Entry, err error) {
 
 // values cut the value from a line, for each kind of file.
 var values = map[string]func(text string) (value string, there bool, err error){
-	"file": plainValue, "texthash": plainValue, "cidr": networkValue, "regexp": patternValue, "pcre": patternValue,
+	"file": plainValue, "aliases": aliasValue, "texthash": plainValue, "cidr": networkValue, "regexp": patternValue, "pcre": patternValue,
 	"hash": plainValue, "btree": plainValue, "lmdb": plainValue, "dbm": plainValue, "sdbm": plainValue, "cdb": plainValue,
 }
 

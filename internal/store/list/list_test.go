@@ -183,7 +183,7 @@ func TestMistakes(t *testing.T) {
 		{"pcre:", "/(a)/ $2\n", ":1: $2 stands in the value, and the pattern has 1 groups"},
 		{"pcre:", "/(a)/ $x\n", `expected $1, ${1} or $(1) in the value`},
 		{"regexp:", "/a/s y\n", ":1: unknown flag \"s\" after the pattern; expected i, m or x"},
-		{"aliases:", "a b\n", `:1: expected "name: address, address"`},
+		{"aliases:", "a b\n", `:1: expected "name: value, value"`},
 		{"mysql:", "", "expected a user and a dbname"},
 		{"fil:", "", "is no kind of list"},
 		{"", "", "expected a kind before the path"},
