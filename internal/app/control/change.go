@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/route"
 	"facteur/internal/store/queue"
 )
 
@@ -134,16 +136,24 @@ func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.To
 	return queue.Count{}, fmt.Errorf("%q is nothing that can be done to the queue", a)
 }
 
-// reroute finds anew where a recipient goes, from the address that the peer gave.
-// One that is unknown by now stays as it is: its delivery fails, and its sender
+// reroute finds anew where a recipient goes, from the address that the peer gave. Where
+// that leads to several now, this one stays the one that it is, and the others have
+// theirs. One that is unknown by now stays as it is: its delivery fails, and its sender
 // hears of it.
-func (s *Stores) reroute(ctx context.Context, _ *queue.Item, r queue.Recipient) (queue.Recipient, error) {
-	a := s.router.Resolve(ctx, r.Original)
+func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient) (queue.Recipient, error) {
+	a := s.router.Expand(ctx, route.Question{Recipient: r.Original, Sender: it.Sender})
 	switch a.State() {
 	case lookup.TryAgain:
 		return r, fmt.Errorf("where <%s> leads can't be told now: %w", r.Original, a.Err())
 	case lookup.Found:
-		r.Address, r.Route = a.Value().Address, a.Value().String()
+		to := a.Value().Destinations
+		at := slices.IndexFunc(to, func(d route.Destination) bool { return d.Address.Key() == r.Address.Key() })
+		if len(to) == 1 {
+			at = 0
+		}
+		if at >= 0 {
+			r.Address, r.Route = to[at].Address, to[at].String()
+		}
 	}
 	return r, nil
 }

@@ -147,12 +147,14 @@ func (w *Writer) Notice(ctx context.Context, it *queue.Item, told []Recipient, n
 	if w.readers.add(it.Sender.Key(), now) >= perReader {
 		report.Full = false
 	}
-	d, err := w.draft(report, dest, fromHouse, it.RequireTLS, now)
+	d, err := w.draft(report, dest[0], fromHouse, it.RequireTLS, now)
 	if err != nil {
 		return queue.Draft{}, err
 	}
-	to := &d.Item.Recipients[0]
-	to.Address, to.Original = dest.Address, it.Sender
+	d.Item.Recipients = d.Item.Recipients[:0]
+	for _, to := range dest {
+		d.Item.Recipients = append(d.Item.Recipients, queue.Recipient{Address: to.Address, Original: it.Sender, Route: to.String()})
+	}
 	d.Item.UTF8 = !it.Sender.IsASCII()
 	return d, nil
 }
@@ -194,23 +196,23 @@ func (w *Writer) item(dest route.Destination, protocol string, now time.Time) *q
 // user without a mailbox (www-data) is the postmaster's to hear of. Another sender here
 // who is unknown by now gets it all the same queued for his domain, where it ends as
 // undeliverable in the open: a letter of a deleted account is nobody else's to read.
-func (w *Writer) destination(ctx context.Context, it *queue.Item) (route.Destination, error) {
+func (w *Writer) destination(ctx context.Context, it *queue.Item) ([]route.Destination, error) {
 	sender := it.Sender
-	a := w.router.Resolve(ctx, sender)
+	a := w.router.Expand(ctx, route.Question{Recipient: sender})
 	if a.State() == lookup.NotFound && it.Origin.Local {
-		if p := w.router.Resolve(ctx, address.Address{Local: "postmaster", Domain: sender.Domain}); p.State() != lookup.NotFound {
+		if p := w.router.Expand(ctx, route.Question{Recipient: address.Address{Local: "postmaster", Domain: sender.Domain}}); p.State() != lookup.NotFound {
 			a = p
 		}
 	}
 	switch a.State() {
 	case lookup.Found:
-		return a.Value(), nil
+		return a.Value().Destinations, nil
 	case lookup.NotFound:
 		d := route.Destination{Kind: route.Mailbox, Address: sender}
 		d.Account.Address = sender.Key()
-		return d, nil
+		return []route.Destination{d}, nil
 	}
-	return route.Destination{}, fmt.Errorf("routing a notice: %w", a.Err())
+	return nil, fmt.Errorf("routing a notice: %w", a.Err())
 }
 
 // beginning is as much of the message as a notice can return.

@@ -7,6 +7,7 @@ import (
 
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
@@ -77,6 +78,9 @@ type result struct {
 	// again is when it is tried again, if that is not for the schedule to say;
 	// notBefore is for the schedule to keep. Zero without.
 	again, notBefore time.Time
+	// ended is what it is called when it was no mailbox and no other host: expanded, or
+	// delivered; "" otherwise.
+	ended dsn.Action
 	// copied: the postmaster gets a copy of the notice that this was.
 	copied bool
 	// aside: it is held on purpose, and not because nobody may be told.

@@ -176,6 +176,10 @@ func (c *clerk) action(it *queue.Item, r *result, o queue.Outcome) dsn.Action {
 		return dsn.Failed
 	case o.Result == queue.Deferred && o.Delayed:
 		return dsn.Delayed
+	case o.Result == queue.Delivered && r.ended != "":
+		if c.notices.Wants(it, r.recipient, r.ended) {
+			return r.ended
+		}
 	case o.Result == queue.Delivered && c.tellsRelayed(it, r):
 		return dsn.Relayed
 	}

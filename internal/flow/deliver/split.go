@@ -6,6 +6,7 @@ import (
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
 )
 
@@ -14,7 +15,7 @@ type fork struct {
 	route, nexthop, relays, text string
 	via                          *transport.Transport
 	port                         uint16
-	named, fixed                 bool
+	named, fixed, owned          bool
 	sender, forwarder            address.Address
 }
 
@@ -26,7 +27,7 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 	if len(it.Recipients) == 1 {
 		hop := hopOf(it.Recipients[0])
 		c := o.choose(it, it.Recipients[0], hop)
-		return []*attempt{{item: sentBy(it, it.SenderOf(it.Recipients[0])), hop: hop, choice: c, claimed: now}}
+		return []*attempt{{item: sentFor(it, it.Recipients[0]), hop: hop, choice: c, claimed: now}}
 	}
 	var out []*attempt
 	open := make(map[fork]*attempt)
@@ -34,11 +35,11 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 		hop := hopOf(r)
 		c := o.choose(it, r, hop)
 		f := forkOf(r, c)
-		f.sender, f.forwarder = it.SenderOf(r), r.Forwarder
+		f.sender, f.owned, f.forwarder = it.SenderOf(r), r.Owned, r.Forwarder
 		a := open[f]
 		if a == nil || c.Transport.Kind != transport.Mailbox && len(a.item.Recipients) >= o.paceOf(c.Transport).Recipients {
-			part := *it
-			part.Sender, part.Recipients = f.sender, nil
+			part := *sentFor(it, r)
+			part.Recipients = nil
 			a = &attempt{item: &part, hop: hop, route: r.Route, choice: c, claimed: now}
 			open[f] = a
 			out = append(out, a)
@@ -51,13 +52,17 @@ func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
 // nowhere is the way of what ends here and in no mailbox; see verdict.
 var nowhere = &transport.Transport{Name: "local", Kind: transport.Discard}
 
-// sentBy is an item with another sender.
-func sentBy(it *queue.Item, sender address.Address) *queue.Item {
-	if it.Sender == sender {
+// sentFor is an item as it leaves for one of its recipients. What the owner of a list
+// sends on is his: the sender's wishes about notices were kept when it came to the list
+// (RFC 3461 §5.2.7.1).
+func sentFor(it *queue.Item, r queue.Recipient) *queue.Item {
+	if r.Sender == nil {
 		return it
 	}
 	other := *it
-	other.Sender = sender
+	if other.Sender = *r.Sender; r.Owned {
+		other.EnvelopeID, other.Ret = "", smtp.RetUnset
+	}
 	return &other
 }
 

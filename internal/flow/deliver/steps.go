@@ -47,6 +47,8 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		switch e.Agent {
 		case agentVirtual:
 			return "The message was put into the mailbox of <" + to + ">."
+		case agentLocal:
+			return "The way of the message for <" + to + "> ended here: " + e.Text + "."
 		case agentDiscard:
 			return "The message for <" + to + "> was thrown away, as the settings want it: " + e.Text + "."
 		}

@@ -5,6 +5,7 @@ import (
 
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/smtp"
 )
 
@@ -14,7 +15,9 @@ func verdict(a *attempt) (results []result, ok bool) {
 	c := a.choice
 	switch a.hop.Kind {
 	case route.Discard:
-		return a.all(smtp.NewReply(250, "2.0.0", "discarded"), "delivered to file: /dev/null"), true
+		return a.ended(dsn.Delivered, "delivered to file: /dev/null"), true
+	case route.Expanded:
+		return a.ended(dsn.Expanded, "the address leads to several others, to which the message goes"), true
 	case route.Refused:
 		reply := errorReply(a.hop.Name)
 		return a.all(reply, reply.Text()), true
@@ -34,6 +37,16 @@ func verdict(a *attempt) (results []result, ok bool) {
 		return nil, false
 	}
 	return results, true
+}
+
+// ended gives every recipient the same good end, which is neither a mailbox nor another
+// host.
+func (a *attempt) ended(action dsn.Action, text string) []result {
+	out := a.all(smtp.NewReply(250, "2.0.0", text), text)
+	for i := range out {
+		out[i].ended, out[i].agent = action, agentLocal
+	}
+	return out
 }
 
 func textOr(c transport.Choice, otherwise string) string {
@@ -80,6 +93,7 @@ func digits(s string) bool {
 // The programs of Postfix that write down what becomes of mail, for those who read the
 // log.
 const (
+	agentLocal   = "local"
 	agentError   = "error"
 	agentDiscard = "discard"
 	agentVirtual = "virtual"

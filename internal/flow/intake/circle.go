@@ -58,6 +58,9 @@ func (t *Transaction) circles(h *head) *smtp.Reply {
 			first = cmp.Or(first, reply)
 		}
 	}
+	if t.peer.PerRecipient {
+		t.spare()
+	}
 	if others || t.peer.PerRecipient {
 		return nil
 	}

@@ -37,10 +37,24 @@ func (p *Peer) client() string {
 	return p.Name + "[" + addressText(p.Addr) + "]"
 }
 
+// named are the recipients of an item as they were named: one for all whom an address
+// leads to.
+func named(it *queue.Item) (out []string) {
+	for _, r := range it.Recipients {
+		if text := r.Original.String(); len(out) == 0 || out[len(out)-1] != text {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
 // announce tells of a message that is ours now, in the three lines of which
 // Postfix's smtpd, cleanup and qmgr each write one.
 func (t *Transaction) announce(it *queue.Item) {
 	t.desk.events.Emit(Accepted{Item: it, Peer: t.peer, MessageID: t.messageID})
+	for _, e := range t.led {
+		t.desk.events.Emit(e)
+	}
 	t.desk.events.Emit(queue.Cleaned{ID: it.ID, MessageID: t.messageID})
 	if t.hold == "" {
 		t.desk.events.Emit(queue.Active{Item: it})
@@ -59,10 +73,7 @@ func (Accepted) Level() slog.Level { return slog.LevelInfo }
 
 // Record implements event.Event.
 func (e Accepted) Record() (string, []slog.Attr) {
-	to := make([]string, len(e.Item.Recipients))
-	for i, r := range e.Item.Recipients {
-		to[i] = r.Original.String()
-	}
+	to := named(e.Item)
 	attrs := []slog.Attr{
 		slog.String("id", e.Item.ID.String()),
 		slog.String("client", addressText(e.Peer.Addr)), slog.String("client_name", e.Peer.Name),

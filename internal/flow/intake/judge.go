@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
@@ -283,11 +284,11 @@ func (t *Transaction) act(ctx context.Context, by string, a rule.Action) error {
 
 // redirect makes an address the only recipient.
 func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
-	r, err := t.resolve(ctx, to)
+	people, err := t.resolve(ctx, to)
 	if err != nil {
 		return err
 	}
-	if t.diverted && t.isFor(r.key()) {
+	if t.diverted && t.isFor(people) {
 		return nil // again, for another of a thousand recipients
 	}
 	t.recipients = slices.Clone(t.recipients) // see judgeRecipient
@@ -295,61 +296,72 @@ func (t *Transaction) redirect(ctx context.Context, to address.Address) error {
 		t.recipients[i].removed = true
 	}
 	t.diverted = true
-	t.join(r)
+	t.join(people)
 	return nil
 }
 
-// isFor tells that a recipient is the only one left.
-func (t *Transaction) isFor(key string) bool {
-	found := false
+// isFor tells that these are the only ones left.
+func (t *Transaction) isFor(people []recipient) bool {
+	wanted := make(map[string]bool)
+	for i := range people {
+		wanted[people[i].key()] = true
+	}
+	left := 0
 	for i := range t.recipients {
 		if r := &t.recipients[i]; !r.removed {
-			if r.key() != key {
+			if !wanted[r.key()] {
 				return false
 			}
-			found = true
+			left++
 		}
 	}
-	return found
+	return left == len(wanted)
 }
 
 // addRecipient adds one whom the client did not name. The sender hears nothing of what
 // becomes of the copy, here or at the next host: whoever keeps it has not told him.
 func (t *Transaction) addRecipient(ctx context.Context, to address.Address) error {
-	r, err := t.resolve(ctx, to)
+	people, err := t.resolve(ctx, to)
 	if err != nil {
 		return err
 	}
-	r.notify = smtp.NotifyNever
-	t.join(r)
+	for i := range people {
+		people[i].notify = smtp.NotifyNever
+	}
+	t.join(people)
 	return nil
 }
 
-// join adds a recipient unless he is there; a rule at RCPT names the same one again
+// join adds recipients unless they are there; a rule at RCPT names the same ones again
 // and again.
-func (t *Transaction) join(r recipient) {
-	if i, there := t.seen[r.key()]; there {
-		if !t.recipients[i].removed {
-			return
+func (t *Transaction) join(people []recipient) {
+	for _, r := range people {
+		i, there := t.seen[r.key()]
+		switch {
+		case !there:
+			t.note(&r)
+			t.recipients = append(t.recipients, r)
+		case t.recipients[i].removed:
+			t.recipients = slices.Clone(t.recipients) // see judgeRecipient
+			t.recipients[i].removed = false
 		}
-		t.recipients = slices.Clone(t.recipients) // see judgeRecipient
-		t.recipients[i].removed = false
-		return
 	}
-	t.note(&r)
-	t.recipients = append(t.recipients, r)
 }
 
 // resolve finds the way to an address that the admin or one of his programs named.
-func (t *Transaction) resolve(ctx context.Context, to address.Address) (recipient, error) {
-	a := t.desk.router.Resolve(ctx, to)
+func (t *Transaction) resolve(ctx context.Context, to address.Address) ([]recipient, error) {
+	a := t.desk.router.Expand(ctx, route.Question{Recipient: to, Sender: t.mail.Sender})
 	switch a.State() {
 	case lookup.NotFound:
-		return recipient{}, unknownError{fmt.Errorf("<%s>: %w", to, a.Err())}
+		return nil, unknownError{fmt.Errorf("<%s>: %w", to, a.Err())}
 	case lookup.TryAgain:
-		return recipient{}, fmt.Errorf("<%s>: %w", to, a.Err())
+		return nil, fmt.Errorf("<%s>: %w", to, a.Err())
 	}
-	return recipient{original: to, dest: a.Value(), added: true}, nil
+	var people []recipient
+	for _, dest := range a.Value().Destinations {
+		people = append(people, recipient{original: to, dest: dest, added: true})
+	}
+	return people, nil
 }
 
 // unknownError is about an address that is nobody's.

@@ -207,6 +207,9 @@ func (t *Transaction) weigh() *smtp.Reply {
 		}
 		first = cmp.Or(first, reply)
 	}
+	if t.peer.PerRecipient {
+		t.spare()
+	}
 	if fits || t.peer.PerRecipient {
 		return nil
 	}

@@ -1,7 +1,9 @@
 package intake
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"facteur/internal/base/lookup"
@@ -11,36 +13,75 @@ import (
 )
 
 // recipientAllowed is the relay decision and the look-up of the user, in this
-// order: a stranger learns nothing about domains that are not ours.
-// to is who was named, meant who that is.
-func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, m meant) (recipient, *smtp.Reply) {
+// order: a stranger learns nothing about domains that are not ours. to is who was named,
+// meant who that is. An alias leads to several recipients.
+func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, m meant) ([]recipient, *smtp.Reply) {
 	if t.peer.Device != nil {
 		if reply := t.peer.Device.recipient(to); reply != nil {
-			return recipient{}, reply
+			return nil, reply
 		}
 	}
-	a := t.desk.router.Resolve(ctx, m.Address)
+	a := t.desk.router.Expand(ctx, route.Question{Recipient: m.Address, Sender: t.mail.Sender})
 	switch a.State() {
 	case lookup.TryAgain:
 		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: a.Err()})
-		return recipient{}, later()
+		return nil, later()
 	case lookup.NotFound:
-		return recipient{}, smtp.NewReply(550, "5.1.1", fmt.Sprintf("<%s>: Recipient address rejected: %s", to, a.Err()))
+		return nil, unknownTo(to, a.Err())
 	}
-	dest := a.Value()
 	// LMTP hands over mail for our mailboxes; it has no way to say that mail is on its
 	// way to somewhere else (RFC 2033 §1).
-	if dest.Account.Address == "" && !m.ours && (!t.peer.insider() || t.peer.PerRecipient) || m.foreign && !t.peer.insider() {
-		return recipient{}, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
+	if !a.Value().Ours && !m.ours && (!t.peer.insider() || t.peer.PerRecipient) || m.foreign && !t.peer.insider() {
+		return nil, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
 	}
-	r := recipient{original: to, dest: dest}
-	switch {
-	case dest.Forwarded:
-		r.forwarder = m.Address
-	case dest.Kind == route.Remote && m.rewritten && m.ours: // a canonical address elsewhere
-		r.forwarder = to
+	people := make([]recipient, 0, len(a.Value().Destinations))
+	for _, dest := range a.Value().Destinations {
+		r := recipient{original: to, dest: dest}
+		switch {
+		case dest.Forwarded:
+			r.forwarder = m.Address
+		case dest.Kind == route.Remote && m.rewritten && m.ours: // a canonical address elsewhere
+			r.forwarder = to
+		}
+		people = append(people, r)
 	}
-	return r, nil
+	return people, nil
+}
+
+// unknownTo is the refusal of an address that leads nowhere.
+func unknownTo(to address.Address, why error) *smtp.Reply {
+	var r *route.Refusal
+	if errors.As(why, &r) {
+		return r.Reply(to.String())
+	}
+	return smtp.NewReply(550, "5.1.1", fmt.Sprintf("<%s>: Recipient address rejected: %s", to, why))
+}
+
+// haveRoom refuses full mailboxes. Of several that an alias leads to, the full ones do
+// not keep the others from their mail: who answers for the alias hears of them.
+func (t *Transaction) haveRoom(ctx context.Context, people []recipient) *smtp.Reply {
+	var refused []*recipient
+	var first *smtp.Reply
+	for i := range people {
+		r := &people[i]
+		reply := t.hasRoom(ctx, r)
+		switch {
+		case reply == nil:
+		case reply.Code == 451 || len(people) == 1:
+			return reply
+		default:
+			refused, first = append(refused, r), cmp.Or(first, reply)
+		}
+	}
+	if len(refused) == len(people) {
+		return first
+	}
+	for _, r := range refused {
+		if !t.rules.FullLater {
+			r.dest = t.desk.router.Refuse(r.dest, t.mail.Sender, "5.2.2 mailbox is full")
+		}
+	}
+	return nil
 }
 
 // hasRoom refuses a full mailbox, and one in which a message of the announced
@@ -48,7 +89,7 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 // end is weighed in Receive. A figure that can't be had in time is no refusal for
 // good.
 func (t *Transaction) hasRoom(ctx context.Context, r *recipient) *smtp.Reply {
-	if r.dest.Kind != route.Mailbox {
+	if _, seen := t.seen[r.key()]; seen || r.dest.Kind != route.Mailbox {
 		return nil
 	}
 	free, err := t.desk.room(ctx, r.dest.Account, t.mail.Size)

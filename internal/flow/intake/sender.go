@@ -76,8 +76,10 @@ func (d *Desk) owns(ctx context.Context, rules *Rules, account string, a address
 	if a.Key() == self.Key() {
 		return lookup.Yes(true)
 	}
-	if withoutExtension(a).Key() == self.Key() {
-		return d.isNobody(ctx, a)
+	for _, stem := range d.router.Stems(a) {
+		if stem.Key() == self.Key() {
+			return d.isNobody(ctx, a)
+		}
 	}
 	if granted := d.directory.Granted(ctx, self, a); granted.State() != lookup.Found || granted.Value() {
 		return granted
@@ -85,7 +87,7 @@ func (d *Desk) owns(ctx context.Context, rules *Rules, account string, a address
 	if rules.SenderLogins == nil {
 		return lookup.Yes(false)
 	}
-	return inLogins(ctx, rules, self.Key(), a)
+	return d.inLogins(ctx, rules, self.Key(), a)
 }
 
 // isNobody tells that an address with an extension is not an account of its own.
@@ -102,8 +104,12 @@ func (d *Desk) isNobody(ctx context.Context, a address.Address) lookup.Answer[bo
 
 // inLogins looks a sender up in the list of logins: as it is, without its
 // extension, by its domain.
-func inLogins(ctx context.Context, rules *Rules, account string, a address.Address) lookup.Answer[bool] {
-	for _, key := range []string{a.Key(), withoutExtension(a).Key(), "@" + a.Domain} {
+func (d *Desk) inLogins(ctx context.Context, rules *Rules, account string, a address.Address) lookup.Answer[bool] {
+	keys := []string{a.Key()}
+	for _, stem := range d.router.Stems(a) {
+		keys = append(keys, stem.Key())
+	}
+	for _, key := range append(keys, "@"+a.Domain) {
 		answer := rules.SenderLogins(ctx, key)
 		switch answer.State() {
 		case lookup.TryAgain:
@@ -114,13 +120,6 @@ func inLogins(ctx context.Context, rules *Rules, account string, a address.Addre
 		}
 	}
 	return lookup.Yes(false)
-}
-
-func withoutExtension(a address.Address) address.Address {
-	if local, _, found := strings.Cut(a.Local, "+"); found && local != "" {
-		a.Local = local
-	}
-	return a
 }
 
 // senderListed refuses a sender in a domain of ours whom nobody is: a forgery, or a

@@ -36,10 +36,7 @@ func (p Peer) who() string {
 func (e Accepted) Step() event.Step {
 	s := e.Peer.step(event.Accepted, e.Item.ID)
 	s.Sender, s.MessageID = e.Item.Sender.String(), e.MessageID
-	s.Recipients = make([]string, len(e.Item.Recipients))
-	for i, r := range e.Item.Recipients {
-		s.Recipients[i] = r.Original.String()
-	}
+	s.Recipients = named(e.Item)
 	s.Sentence = fmt.Sprintf("%s handed over a message of %d bytes from <%s> to %s%s; it was accepted and is in the queue as %s.",
 		e.Peer.who(), e.Item.Size, s.Sender, event.Addresses(s.Recipients), e.Peer.Forwarded.whence(), s.Item)
 	return s

@@ -26,7 +26,8 @@ type Transaction struct {
 	recipients []recipient
 	named      int            // how many of them the client named
 	seen       map[string]int // index in recipients
-	order      []int          // of each RCPT that was taken; only with PerRecipient
+	order      [][]int        // of each RCPT that was taken; only with PerRecipient
+	led        []Led          // what RCPTs led to
 	arrived    time.Time
 
 	// What is kept: the spool has prefix, header and body until changed.
@@ -78,12 +79,16 @@ type recipient struct {
 func (r *recipient) gets() bool { return !r.removed && r.refused == nil }
 
 // key is equal for recipients that are the same place: a mailbox of ours, whatever
-// the spelling, or a foreign address, whose local part only its host understands.
+// the spelling, a foreign address, whose local part only its host understands, or what
+// else an alias leads to.
 func (r *recipient) key() string {
-	if r.dest.Kind == route.Mailbox {
+	switch r.dest.Kind {
+	case route.Mailbox:
 		return r.dest.Account.Address
+	case route.Remote:
+		return r.dest.Address.String()
 	}
-	return r.dest.Address.String()
+	return r.dest.String() + " " + r.dest.Address.Key()
 }
 
 // ID is the queue ID that the message will have.
@@ -100,7 +105,7 @@ func (t *Transaction) only() (one *recipient) {
 		if r.added {
 			continue
 		}
-		if one != nil {
+		if one != nil && one.original != r.original {
 			return nil
 		}
 		one = r
@@ -108,11 +113,13 @@ func (t *Transaction) only() (one *recipient) {
 	return one
 }
 
-// addresses are those accepted until now.
+// addresses are those accepted until now, as they were named.
 func (t *Transaction) addresses() []address.Address {
 	out := make([]address.Address, 0, len(t.recipients))
 	for i := range t.recipients {
-		if r := &t.recipients[i]; r.gets() {
+		r := &t.recipients[i]
+		again := len(out) > 0 && out[len(out)-1] == r.original // of those that an alias leads to
+		if r.gets() && !again {
 			out = append(out, r.original)
 		}
 	}
@@ -135,18 +142,15 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if reply != nil {
 		return reply
 	}
-	r, reply := t.recipientAllowed(ctx, c.To, to)
+	people, reply := t.recipientAllowed(ctx, c.To, to)
 	if reply != nil {
 		return reply
 	}
-	if reply := t.forwardsMore(&r); reply != nil {
-		return reply
-	}
-	if i, again := t.seen[r.key()]; again {
-		t.again(i, c)
+	if t.areSeen(people) {
+		t.again(people, c)
 		return nil // one copy is enough
 	}
-	if reply := t.hasRoom(ctx, &r); reply != nil {
+	if reply := t.mayTake(ctx, people); reply != nil {
 		return reply
 	}
 	if reply := t.inPace(); reply != nil {
@@ -157,32 +161,72 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 			return reply
 		}
 	}
-	r.notify, r.orcpt, r.removed = c.Notify, c.Original, t.diverted
 	t.meant = append(t.meant, to.Address)
-	t.add(r)
+	t.add(people, c)
 	return nil
 }
 
-func (t *Transaction) add(r recipient) {
-	t.named++
-	if i, there := t.seen[r.key()]; there { // a rule sent it to him a moment ago
-		r.removed = false
-		t.recipients[i] = r
-		t.took(i)
-		return
+// expandedMax bounds the recipients of one message, with all that aliases lead to.
+const expandedMax = 10_000
+
+// mayTake refuses what there is no room for, here or on the way on.
+func (t *Transaction) mayTake(ctx context.Context, people []recipient) *smtp.Reply {
+	if len(t.recipients) > 0 && len(t.recipients)+len(people) > max(expandedMax, t.rules.Recipients) {
+		return smtp.NewReply(452, "4.5.3", "Error: too many recipients")
 	}
-	t.note(&r)
-	t.took(len(t.recipients))
-	t.recipients = append(t.recipients, r)
+	for i := range people {
+		if reply := t.forwardsMore(&people[i]); reply != nil {
+			return reply
+		}
+	}
+	return t.haveRoom(ctx, people)
+}
+
+// areSeen tells that all whom an address leads to are recipients already.
+func (t *Transaction) areSeen(people []recipient) bool {
+	return !slices.ContainsFunc(people, func(r recipient) bool { _, there := t.seen[r.key()]; return !there })
+}
+
+// add takes whom a RCPT leads to. Who is there already gets no second copy.
+func (t *Transaction) add(people []recipient, c smtp.Rcpt) {
+	t.named++
+	wishes, places := wishesOf(people, c), make([]int, 0, len(people))
+	for _, r := range people {
+		r.notify, r.orcpt, r.removed = wishes.notify, wishes.orcpt, t.diverted
+		i, there := t.seen[r.key()]
+		switch {
+		case !there:
+			i = len(t.recipients)
+			t.note(&r)
+			t.recipients = append(t.recipients, r)
+		case t.recipients[i].added: // a rule sent it to him a moment ago
+			r.removed = false
+			t.recipients[i] = r
+		}
+		places = append(places, i)
+	}
+	t.took(places)
+	if wishes.expanded {
+		t.recipients = append(t.recipients, recipient{original: c.To, notify: smtp.NotifySuccess, orcpt: c.Original, removed: t.diverted,
+			dest: route.Destination{Kind: route.Expanded, Address: c.To}})
+	}
+	t.noteLed(c.To, people)
 }
 
 // again notes that the client named somebody who is there already.
-func (t *Transaction) again(i int, c smtp.Rcpt) {
-	if r := &t.recipients[i]; r.added {
-		r.added, r.notify, r.orcpt = false, c.Notify, c.Original
+func (t *Transaction) again(people []recipient, c smtp.Rcpt) {
+	places, fresh := make([]int, 0, len(people)), false
+	for i := range people {
+		at := t.seen[people[i].key()]
+		if r := &t.recipients[at]; r.added {
+			r.added, r.notify, r.orcpt, fresh = false, c.Notify, c.Original, true
+		}
+		places = append(places, at)
+	}
+	if fresh {
 		t.named++
 	}
-	t.took(i)
+	t.took(places)
 }
 
 // note remembers the place of the recipient that is appended next.
@@ -193,10 +237,10 @@ func (t *Transaction) note(r *recipient) {
 	t.seen[r.key()] = len(t.recipients)
 }
 
-// took notes which recipient a RCPT was about, for Answers.
-func (t *Transaction) took(i int) {
+// took notes which recipients a RCPT was about, for Answers.
+func (t *Transaction) took(places []int) {
 	if t.peer.PerRecipient {
-		t.order = append(t.order, i)
+		t.order = append(t.order, places)
 	}
 }
 
@@ -300,7 +344,8 @@ func (t *Transaction) item() *queue.Item {
 
 // entry is a recipient as the queue has it.
 func (t *Transaction) entry(r *recipient) queue.Recipient {
-	q := queue.Recipient{Address: r.dest.Address, Original: r.original, Forwarder: r.forwarder, Route: r.dest.String(), Notify: r.notify, ORcpt: r.orcpt}
+	q := queue.Recipient{Address: r.dest.Address, Original: r.original, Forwarder: r.forwarder, Route: r.dest.String(), Notify: r.notify, ORcpt: r.orcpt,
+		Sender: r.dest.Sender, Owned: r.dest.Owned}
 	if t.hold != "" {
 		q.State, q.LastReply = queue.Held, t.hold
 	}
@@ -331,8 +376,8 @@ func (t *Transaction) Answers() []*smtp.Reply {
 		return make([]*smtp.Reply, t.Recipients())
 	}
 	out := make([]*smtp.Reply, len(t.order))
-	for i, n := range t.order {
-		out[i] = t.rules.soften(t.recipients[n].refused)
+	for i, places := range t.order {
+		out[i] = t.rules.soften(t.recipients[places[0]].refused) // see spare
 	}
 	return out
 }

@@ -143,7 +143,7 @@ func (w *walk) included(p *point, name, path string, trusted bool) error {
 // end takes a command or a file.
 func (w *walk) end(p *point, v aliases.Value, trusted bool) error {
 	if v.Kind == aliases.File && v.Text == aliases.DevNull {
-		return w.arrive(p, Destination{Kind: Discard, Address: p.at})
+		return w.reach(p, Destination{Kind: Discard, Address: p.at})
 	}
 	d, where, what := Destination{Kind: File, Address: p.at, Text: v.Text, User: p.user}, w.rules.Files, "file"
 	if v.Kind == aliases.Program {
@@ -152,5 +152,5 @@ func (w *walk) end(p *point, v aliases.Value, trusted bool) error {
 	if !trusted || !(where.Alias && !p.include || where.Include && p.include) {
 		return &Refusal{550, "5.7.1", "mail to " + what + " is restricted"}
 	}
-	return w.arrive(p, d)
+	return w.reach(p, d)
 }

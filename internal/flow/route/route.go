@@ -135,3 +135,33 @@ func (r *Router) Hosts(ctx context.Context, domain string) lookup.Answer[directo
 	}
 	return r.directory.Domain(ctx, domain)
 }
+
+// Refuse is a destination that an alias names and that can't have the letter: delivery
+// fails, and who answers for the alias hears why (RFC 3463 and text). sender is the
+// envelope's: of a notice nobody hears.
+func (r *Router) Refuse(d Destination, sender address.Address, why string) Destination {
+	d.Kind, d.Text = Refused, why
+	if d.Sender == nil && !sender.IsNull() {
+		d.Sender, d.Owned = &address.Address{Local: postmaster, Domain: r.home()}, true
+	}
+	return d
+}
+
+// Name is the destination for people.
+func (d Destination) Name() string {
+	switch d.Kind {
+	case Program:
+		return "the command \"" + d.Text + "\""
+	case File:
+		return "the file " + d.Text
+	case Discard:
+		return "/dev/null"
+	case Refused:
+		return "<" + d.Address.String() + "> (" + d.Text + ")"
+	case Mailbox:
+		if d.Account.Address != d.Address.String() {
+			return "the mailbox of <" + d.Account.Address + ">"
+		}
+	}
+	return "<" + d.Address.String() + ">"
+}

@@ -195,7 +195,7 @@ func (w *walk) relay(p *point) error {
 		}
 		w.step("relay_recipient_maps", table, key.key, "known")
 	}
-	return w.arrive(p, Destination{Kind: Remote, Address: p.at, Forwarded: w.ours && p.up != nil})
+	return w.reach(p, Destination{Kind: Remote, Address: p.at, Forwarded: w.ours && p.up != nil})
 }
 
 // elsewhere finds a user of a local domain who is known to a table and lives elsewhere,
@@ -211,7 +211,7 @@ func (w *walk) elsewhere(p *point, domain directory.Domain) (bool, error) {
 		}
 		if found {
 			w.step("local_recipient_maps", table, key.key, "known")
-			return true, w.arrive(p, Destination{Kind: Remote, Address: p.at})
+			return true, w.reach(p, Destination{Kind: Remote, Address: p.at})
 		}
 	}
 	if w.rules.LuserRelay == "" {

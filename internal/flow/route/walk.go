@@ -126,7 +126,7 @@ func (w *walk) lead(p *point) error {
 	case err != nil:
 		return err
 	case domain.Name == "":
-		return w.arrive(p, Destination{Kind: Remote, Address: p.at, Forwarded: w.ours})
+		return w.reach(p, Destination{Kind: Remote, Address: p.at, Forwarded: w.ours})
 	case domain.Class == directory.ClassRelay:
 		return w.relay(p)
 	}
@@ -146,9 +146,14 @@ func (w *walk) domain(name string) (directory.Domain, error) {
 	return directory.Domain{}, a.Err()
 }
 
-// arrive takes a destination, unless it is there already.
-func (w *walk) arrive(p *point, d Destination) error {
+// reach is a destination of a point.
+func (w *walk) reach(p *point, d Destination) error {
 	d.Sender, d.Owned = p.sender, p.owned
+	return w.arrive(d)
+}
+
+// arrive takes a destination, unless it is there already.
+func (w *walk) arrive(d Destination) error {
 	key := d.key()
 	if w.known[key] {
 		return nil
@@ -160,7 +165,7 @@ func (w *walk) arrive(p *point, d Destination) error {
 	if w.out = append(w.out, d); len(w.out) > w.rules.ExpansionLimit {
 		return errTooMany
 	}
-	w.step("destination", "", p.at.String(), d.String())
+	w.step("destination", "", d.Address.String(), d.String())
 	return nil
 }
 
@@ -220,11 +225,8 @@ type way struct {
 // ghost takes somebody who is not there: delivery fails, and who answers for the alias
 // hears of it. Of a notice nobody does.
 func (w *walk) ghost(p *point, why *Refusal) error {
-	q := *p
-	if q.sender == nil && !w.question.Sender.IsNull() {
-		q.sender, q.owned = &address.Address{Local: postmaster, Domain: w.home}, true
-	}
-	return w.arrive(&q, Destination{Kind: Refused, Address: p.at, Text: why.Enhanced + " " + why.Text})
+	d := Destination{Address: p.at, Sender: p.sender, Owned: p.owned}
+	return w.arrive(w.router.Refuse(d, w.question.Sender, why.Enhanced+" "+why.Text))
 }
 
 // hosted finds an address in a domain that is ours, behind its virtual aliases.
@@ -283,7 +285,7 @@ func (w *walk) accountOf(p *point, a address.Address) (bool, error) {
 	}
 	account := answer.Value()
 	w.step("account", "", a.String(), account.Address)
-	return true, w.arrive(p, Destination{Kind: Mailbox, Address: p.at, Account: account, Plain: p.plain})
+	return true, w.reach(p, Destination{Kind: Mailbox, Address: p.at, Account: account, Plain: p.plain})
 }
 
 // twin follows a domain whose addresses are those of another.
