@@ -27,7 +27,7 @@ func (a *App) govern(s *settings) error {
 		lists.Close()
 		return errs[0] // config.Check has told them all, with their places
 	}
-	s.lists = lists
+	s.lists, s.routes = lists, c.RouteRules(lists)
 	if set.Any() {
 		s.rules.Access = set
 	}

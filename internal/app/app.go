@@ -180,6 +180,7 @@ func (a *App) tellWarnings(c *config.Config) {
 // them, so that a reload is one store of a pointer.
 func (a *App) connect(c *config.Config) error {
 	a.router = route.New(a.directory, c.Hostname, func() string { return a.settings.Load().config.Home() })
+	a.router.Configure(func() *route.Rules { return a.settings.Load().routes })
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.room, a.events)
 	a.dispatch = deliver.New(deliver.House{

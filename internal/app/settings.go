@@ -12,6 +12,7 @@ import (
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
+	"facteur/internal/flow/route"
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
@@ -31,6 +32,8 @@ type settings struct {
 	outbound *deliver.Outbound
 	notices  bounce.Settings
 	pop3     *pop3d.Rules
+	// routes are how addresses find their mailboxes; nil until the tables are open.
+	routes *route.Rules
 	// lists are what the rules ask, policies the servers beside them; see govern.
 	lists    *list.Set
 	policies *advice.Policies
@@ -112,7 +115,7 @@ func outbound(c *config.Config, ways *transport.Table) *deliver.Outbound {
 		ReuseTime:  c.Outbound.ConnectionReuseTime.Std(), IdleTime: c.Outbound.ConnectionIdleTime.Std(),
 		DestinationConcurrency: c.Outbound.DestinationConcurrency, Concurrency: c.Outbound.Concurrency,
 		NoChunking: !c.Outbound.Chunking, NoResumption: !c.Outbound.TLSSessionResumption,
-		Self: dns.Self{Names: []string{c.Hostname}},
+		Self: dns.Self{Names: []string{c.Hostname}, Addrs: c.OwnAddresses()},
 	}
 	for _, a := range c.Outbound.BindAddress {
 		o.Bind = append(o.Bind, a.Addr)

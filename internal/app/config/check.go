@@ -89,6 +89,10 @@ func (k *checker) domains() {
 			k.failf(key, "%v", err)
 		case seen[name]:
 			k.failf(key, "the domain %q is declared twice", d.Name)
+		default:
+			if err := k.c.declared(d).Check(); err != nil {
+				k.failf(fmt.Sprintf("domain[%d]", i), "%v", err)
+			}
 		}
 		seen[name] = true
 	}

@@ -52,6 +52,12 @@ func (c *Config) mapSources() (out []list.Source) {
 			}
 		}
 	})
+	for _, entry := range c.aliasTables() {
+		if !slices.Contains(seen, entry) {
+			seen = append(seen, entry)
+			out = append(out, list.Source{Name: entry, From: entry})
+		}
+	}
 	return out
 }
 

@@ -20,7 +20,7 @@ func (c *Config) Warnings() []string {
 		out = append(out, l.warnings()...)
 	}
 	out = append(out, c.Rewrite.warnings()...)
-	return append(append(out, c.tlsWarnings()...), append(c.relayWarnings(), c.programWarnings()...)...)
+	return append(append(out, append(c.tlsWarnings(), c.aliasWarnings()...)...), append(c.relayWarnings(), c.programWarnings()...)...)
 }
 
 func (l Listener) warnings() (out []string) {

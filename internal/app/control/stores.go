@@ -16,6 +16,7 @@ import (
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
+	"facteur/internal/store/list"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
 	"facteur/internal/store/queue"
@@ -77,9 +78,16 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	}
 	d.Attach(places)
 	r := route.New(d, cfg.Hostname, cfg.Home)
+	// Where a table can't be opened, what it is needed for waits, and the rest is done.
+	tables, _ := list.Open(cfg.ListSources(), j)
+	rules := cfg.RouteRules(tables)
+	r.Configure(func() *route.Rules { return rules })
 	m := mailbox.New(vfs.OS{}, j)
 	closeAll := func() error {
 		err := m.Close()
+		if tables != nil {
+			tables.Close()
+		}
 		sources.Close(d.Attach(nil))
 		j.Close()
 		return errors.Join(err, q.Close(), database.Close())

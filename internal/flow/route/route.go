@@ -85,8 +85,16 @@ func New(d *directory.Directory, hostname string, home func() string) *Router {
 	return &Router{directory: d, hostname: hostname, home: home, rules: func() *Rules { return &standard }}
 }
 
-// Configure says where to ask for the rules, at each look-up.
-func (r *Router) Configure(rules func() *Rules) { r.rules = rules }
+// Configure says where to ask for the rules, at each look-up; nil are those of a server
+// whose admin set none.
+func (r *Router) Configure(rules func() *Rules) {
+	r.rules = func() *Rules {
+		if r := rules(); r != nil {
+			return r
+		}
+		return &standard
+	}
+}
 
 // Resolve finds whether an address is known, and whose it is: of several destinations,
 // the first mailbox, else the first. Not found means that the domain is ours and has no

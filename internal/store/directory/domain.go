@@ -157,6 +157,9 @@ func (d *Directory) AddDomain(ctx context.Context, name string) error {
 
 // DeclareDomain declares a domain in the database.
 func (d *Directory) DeclareDomain(ctx context.Context, n Domain) error {
+	if err := n.Check(); err != nil {
+		return err
+	}
 	n, err := n.canonical()
 	if err != nil {
 		return err
@@ -265,4 +268,18 @@ func one(none error) func(sql.Result, error) error {
 		}
 		return none
 	}
+}
+
+// Check tells what is wrong with a domain, for whoever wrote it; nil if nothing is.
+func (n Domain) Check() error {
+	c, err := n.canonical()
+	switch {
+	case err != nil:
+		return err
+	case c.AliasOf == c.Name:
+		return fmt.Errorf("%s is an alias of itself", c.Name)
+	case c.Class == ClassRelay && (c.AliasOf != "" || c.CatchAll != ""):
+		return fmt.Errorf("%s: mail for a domain of class relay goes on to its other mail hosts; it has no alias_of and no catch_all", c.Name)
+	}
+	return nil
 }
