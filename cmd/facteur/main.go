@@ -71,7 +71,7 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
 		c.accountCommand(), c.mailboxCommand(), c.domainCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
-		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(), c.importCommand(),
+		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
 	)
 	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape"} {
 		root.AddCommand(c.toolCommand(name))

@@ -33,7 +33,7 @@ type ImportTarget struct {
 	ACL string `json:"acl,omitempty"`
 }
 
-// ImportLetter is what comes with the bytes of a letter.
+// ImportLetter is what goes with the bytes of a letter that comes or leaves.
 type ImportLetter struct {
 	Key      mailbox.Key         `json:"key"`
 	UID      uint32              `json:"uid,omitempty"`

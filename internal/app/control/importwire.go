@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -327,25 +328,10 @@ func (i *remoteImport) Add(_ context.Context, l ImportLetter, r io.Reader) error
 
 // send writes a letter's bytes; failed is what its source said, err the server's end.
 func (i *remoteImport) send(l ImportLetter, r io.Reader) (failed, err error) {
-	buf := make([]byte, pieceSize/2)
-	for l.File == "" {
-		n, rerr := r.Read(buf)
-		if n > 0 {
-			i.out.Write(binary.AppendUvarint(nil, uint64(n)))
-			if _, err := i.out.Write(buf[:n]); err != nil {
-				return nil, err
-			}
-		}
-		if rerr == io.EOF {
-			break
-		}
-		if rerr != nil {
-			_, err := i.out.Write(binary.AppendUvarint(nil, lengthTorn))
-			return rerr, err
-		}
+	if l.File != "" {
+		r = bytes.NewReader(nil)
 	}
-	_, err = i.out.Write(binary.AppendUvarint(nil, 0))
-	return nil, err
+	return sendPieces(i.out, r)
 }
 
 // Commit implements Importing.

@@ -101,6 +101,8 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /mailboxes/undelete", ask(func(ctx context.Context, u Undelete) (any, error) { return o.Undelete(ctx, u) }))
 	mux.Handle("POST /mailboxes/expire", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Expire(ctx, n) }))
 	mux.Handle("POST /mailboxes/expunge", ask(func(ctx context.Context, e Expunge) (any, error) { return o.Expunge(ctx, e) }))
+	mux.Handle("POST /cut", streamed(true, o.Cut))
+	mux.Handle("POST /export", exportHandler(o))
 	mux.Handle("POST /import", importHandler(o, events))
 	mux.Handle("POST /accounts/quota", change(events, "quota changed", o.SetAllowance, func(n NewAllowance) string { return n.Address }))
 	mux.Handle("POST /accounts/usage", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Usage(ctx, n) }))

@@ -35,6 +35,36 @@ type Maildir struct {
 	// mailboxes here and belong to the user that these belong to. Move removes them
 	// there when they are safe.
 	Link, Move bool
+	// Except are the bases of letters that are left out.
+	Except map[string]bool
+}
+
+// Bases are those of all letters in a Maildir++; none if it is missing.
+func Bases(dir string) (map[string]bool, error) {
+	all := map[string]bool{}
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &Maildir{root: root}
+	defer m.Close()
+	var list []Box
+	if err := m.find(".", "", 0, &list); err != nil {
+		return nil, err
+	}
+	for i := range list {
+		files, err := m.files(&list[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			all[f.base] = true
+		}
+	}
+	return all, nil
 }
 
 // OpenMaildir opens one.
@@ -250,7 +280,7 @@ func (m *Maildir) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bo
 		}
 		again := false
 		for _, f := range files {
-			if have(keyOf(f.base)) {
+			if m.Except[f.base] || have(keyOf(f.base)) {
 				continue
 			}
 			err := m.letter(ctx, b, f, words, give)

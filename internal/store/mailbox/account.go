@@ -215,9 +215,10 @@ func (a *Account) leap() {
 	if !a.state.Open {
 		return
 	}
+	gap := max(uncleanGap, a.state.Gap)
 	for _, b := range a.boxes {
-		if b.uidNext > 1 && b.uidNext < maxUID-uncleanGap {
-			b.uidNext, b.modSeq, b.unsaved = b.uidNext+uncleanGap, b.modSeq+uncleanGap, true
+		if b.uidNext > 1 && b.uidNext < maxUID-gap {
+			b.uidNext, b.modSeq, b.unsaved = b.uidNext+gap, b.modSeq+uint64(gap), true
 		}
 	}
 }
@@ -335,7 +336,7 @@ func (a *Account) mark() error {
 	if a.marked && a.validity < a.state.Validity {
 		return nil
 	}
-	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve, First: a.first, Taken: a.taken}
+	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve, First: a.first, Taken: a.taken, Gap: a.state.Gap}
 	switch {
 	case a.marked:
 		s.Base = a.state.Base

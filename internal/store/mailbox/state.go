@@ -29,6 +29,10 @@ type state struct {
 	// stands in it for sure.
 	Base written
 
+	// Gap is how many UIDs are passed over at the next start, if it is more than after
+	// any run that did not end: see Restored.
+	Gap uint32
+
 	// First is below every UIDVALIDITY that was ever given here, but for those in
 	// Taken, which came from other servers; 0: that is not known. See takeover.go.
 	First uint32
@@ -67,11 +71,13 @@ func readState(f vfs.FS, root string) (s state, found bool, err error) {
 	head, boxes, _ := strings.Cut(string(data), boxMark)
 	head, base, _ := strings.Cut(head, baseMark)
 	head, origin, _ := strings.Cut(head, firstMark)
+	head, gap, _ := strings.Cut(head, gapMark)
 	n, _ := fmt.Sscanf(head, stateFormat, &s.Epoch, &s.Open, &s.Changes, &s.Validity)
 	if m, _ := fmt.Sscanf(baseMark+base, baseFormat, &s.Base.Epoch, &s.Base.Changes); m != 2 || !s.Open {
 		s.Base = written{}
 	}
 	if n == 4 {
+		s.Gap = min(listNumber(strings.TrimSuffix(gap, "\n")), restoredGap)
 		s.First, s.Taken = readOrigin(origin)
 	}
 	if n == 4 && !s.Open && boxes != "" {
@@ -84,6 +90,8 @@ const (
 	baseMark   = "base "
 	baseFormat = baseMark + "epoch %d changes %d\n"
 )
+
+const gapMark = "gap "
 
 const (
 	firstMark = "first "
@@ -140,7 +148,11 @@ func readBoxes(text string) map[string]lastSeen {
 }
 
 func writeState(f vfs.FS, root string, s state) error {
-	text := fmt.Sprintf(stateFormat, s.Epoch, s.Open, s.Changes, s.Validity) + writeOrigin(s.First, s.Taken)
+	text := fmt.Sprintf(stateFormat, s.Epoch, s.Open, s.Changes, s.Validity)
+	if s.Gap > 0 {
+		text += fmt.Sprintf(gapMark+"%d\n", s.Gap)
+	}
+	text += writeOrigin(s.First, s.Taken)
 	if s.Base != (written{}) {
 		text += fmt.Sprintf(baseFormat, s.Base.Epoch, s.Base.Changes)
 	}

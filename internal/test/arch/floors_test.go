@@ -65,6 +65,8 @@ var edges = map[string]string{
 	"app/takeover/postfix → app/takeover": "importers fill the same report and the same file",
 	"app/takeover/postfix → app/config":   "what Postfix has by default is set beside what we have",
 	"app/moving → app/control":            "mail comes in by the counter, whether or not the server runs",
+	"app/backup → app/config":             "the settings say where the data is, and which keys belong to it",
+	"app/backup → app/control":            "the counter cuts the data at one moment, whether or not the server runs",
 	"app/demo → app":                      "the demo is a house like any other",
 	"app/demo → app/config":               "the demo is a house like any other",
 	"app/demo → test/sim":                 "the demo's outside world is the one that tests use, in the same process",
