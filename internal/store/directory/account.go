@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/password"
 	"facteur/internal/mail/sasl"
 	"facteur/internal/store/db"
 )
@@ -65,12 +66,44 @@ type Unix struct {
 // AddAccount makes an account in a domain of this server. quota is in bytes; 0
 // takes the default of the settings.
 func (d *Directory) AddAccount(ctx context.Context, a address.Address, password string, quota int64) error {
-	if quota < 0 {
-		return ErrQuota
-	}
 	p, err := d.newProofTexts(ctx, a.Key(), password)
 	if err != nil {
 		return err
+	}
+	return d.insert(ctx, a, p, quota)
+}
+
+// AddHashed is AddAccount with a hash that others made of the password, in a form of
+// package password. The first log-in replaces it by one of ours and adds the keys that
+// SCRAM needs.
+func (d *Directory) AddHashed(ctx context.Context, a address.Address, hash string, quota int64) error {
+	p, err := foreign(hash)
+	if err != nil {
+		return err
+	}
+	return d.insert(ctx, a, p, quota)
+}
+
+// SetHash is SetPassword with such a hash.
+func (d *Directory) SetHash(ctx context.Context, a address.Address, hash string) error {
+	p, err := foreign(hash)
+	if err != nil {
+		return err
+	}
+	return d.setProofs(ctx, a, p)
+}
+
+// foreign is what is kept of a hash that others made.
+func foreign(hash string) (proofTexts, error) {
+	if _, err := password.Parse(hash, ""); err != nil {
+		return proofTexts{}, err
+	}
+	return proofTexts{password: hash}, nil
+}
+
+func (d *Directory) insert(ctx context.Context, a address.Address, p proofTexts, quota int64) error {
+	if quota < 0 {
+		return ErrQuota
 	}
 	return d.change(ctx, func(tx *db.Tx) error {
 		if err := d.served(tx, a.Domain); err != nil {
@@ -107,6 +140,10 @@ func (d *Directory) SetPassword(ctx context.Context, a address.Address, password
 	if err != nil {
 		return err
 	}
+	return d.setProofs(ctx, a, p)
+}
+
+func (d *Directory) setProofs(ctx context.Context, a address.Address, p proofTexts) error {
 	defer d.proofs.drop(a.Key())
 	return d.changeOwn(ctx, a, func(tx *db.Tx) error {
 		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET password = ?, scram_sha256 = ?, scram_sha1 = ?, cram_md5 = ? WHERE key = ?`,
@@ -148,6 +185,12 @@ func (d *Directory) RemoveAccount(ctx context.Context, a address.Address, withMa
 			return err
 		}
 		// Whoever gets the address next does not inherit what this one might do.
+		if _, err := tx.Exec(`DELETE FROM app_password WHERE account = ?`, a.Key()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM last_login WHERE account = ?`, a.Key()); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(`DELETE FROM sender_grant WHERE account = ?`, a.Key()); err != nil {
 			return err
 		}

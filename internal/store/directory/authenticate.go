@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
@@ -15,7 +16,13 @@ import (
 // password. NotFound is the answer to every wrong pair, with one and the same
 // reason; TryAgain means that nobody knows: the database failed, or too many
 // others are logging in (454 4.7.0, NO [UNAVAILABLE]).
-func (d *Directory) Authenticate(ctx context.Context, login, written string) lookup.Answer[Account] {
+func (d *Directory) Authenticate(ctx context.Context, login, password string) lookup.Answer[Account] {
+	return d.AuthenticateAt(ctx, "", login, password)
+}
+
+// AuthenticateAt is Authenticate at a service ("imap", "pop3", "smtp"), where app
+// passwords may count, too.
+func (d *Directory) AuthenticateAt(ctx context.Context, service, login, written string) lookup.Answer[Account] {
 	who := d.LoginName(login)
 	for {
 		row, err := d.candidate(ctx, login)
@@ -26,9 +33,14 @@ func (d *Directory) Authenticate(ctx context.Context, login, written string) loo
 		if row.place == nil && (row.key == "" || row.ours()) {
 			password = sasl.Prep(written)
 		}
+		if name, ok, err := d.byApp(ctx, row.key, service, written); err != nil {
+			return lookup.Later[Account](err)
+		} else if ok {
+			return d.admit(row, name)
+		}
 		switch d.proofs.recall(who, row.password, password) {
 		case right:
-			return admit(row)
+			return d.admit(row, "")
 		case wrong:
 			return lookup.No[Account](errAuth)
 		}
@@ -108,9 +120,11 @@ func (d *Directory) prove(ctx context.Context, who string, r row, password strin
 
 // admit turns away the disabled only after the password was right, so that
 // guessing passwords does not tell who is disabled.
-func admit(r row) lookup.Answer[Account] {
+// app is the name of the app password that it was, or "".
+func (d *Directory) admit(r row, app string) lookup.Answer[Account] {
 	if r.key == "" || r.Disabled {
 		return lookup.No[Account](errAuth)
 	}
+	d.seen.note(r.key, app, time.Now())
 	return lookup.Yes(r.Account)
 }

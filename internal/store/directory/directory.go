@@ -3,15 +3,17 @@
 //
 // # On disk
 //
-// Five tables in DATA/facteur.db. sender_grant: what accounts may send as beside
+// These tables are in DATA/facteur.db. sender_grant: what accounts may send as beside
 // their own address; it goes with the account. domain and account: domains may also stand in
 // the settings file; both count, listings say where each is from, and what the
 // file declares only the file takes away. Passwords are kept as argon2id hashes,
 // and beside them what SCRAM needs (RFC 5803), so that clients can log in without
 // showing the password; the contexts of CRAM-MD5 only where the settings ask for
 // it. All of it is made with the password and ends with it, in one transaction.
-// secret: random octets that salts follow from; without them SCRAM keys go on to
-// work, but strangers get other salts. login_network: where accounts logged in from.
+// secret: random octets that salts follow from, without which SCRAM keys go on to
+// work, but strangers get other salts, and those that app passwords are hashed with,
+// which are worth nothing without them. app_password, last_login: of accounts wherever
+// they are kept; log-ins are written down once a minute. login_network: where accounts logged in from.
 // An account's mail is below Home, DATA/mail/<domain>/<local>, a path that
 // follows from the address alone and is never stored.
 //
@@ -103,7 +105,8 @@ type Directory struct {
 	allowances Allowances
 	kinds      Kinds
 	places     []*place
-	secret     []byte // what salts follow from; nil: not read yet
+	secrets    map[string][]byte // by name, what salts and app passwords follow from
+	seen       sightings
 }
 
 // New is the directory over a database that was opened with Migrations.
@@ -123,6 +126,7 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		proofs:  newProofs(),
 		shared:  inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
 		kinds:   Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
+		secrets: make(map[string][]byte),
 	}
 	d.Configure(Named(fileDomains...), Allowances{Default: Allowance{Bytes: defaultQuota}})
 	return d

@@ -155,7 +155,7 @@ func (d *Directory) Admit(ctx context.Context, h Holder) lookup.Answer[Account] 
 	case r.holder() != h:
 		return lookup.No[Account](errAuth)
 	}
-	return admit(r)
+	return d.admit(r, "")
 }
 
 // Vouched is the account of a login name that somebody else vouches for: a
@@ -168,7 +168,7 @@ func (d *Directory) Vouched(ctx context.Context, login string) lookup.Answer[Acc
 	case r.key == "":
 		return lookup.No[Account](errAuth)
 	}
-	return admit(r)
+	return d.admit(r, "")
 }
 
 // complete adds the keys that an account lacks, once its password was seen to be
@@ -212,10 +212,14 @@ func (p proofTexts) ours() bool {
 // saltName is the secret that salts follow from.
 const saltName = "scram"
 
-// saltSecret gives random octets of this server; they are made when first asked for.
 func (d *Directory) saltSecret(ctx context.Context) ([]byte, error) {
+	return d.namedSecret(ctx, saltName)
+}
+
+// namedSecret gives random octets of this server; they are made when first asked for.
+func (d *Directory) namedSecret(ctx context.Context, name string) ([]byte, error) {
 	d.mu.RLock()
-	known := d.secret
+	known := d.secrets[name]
 	d.mu.RUnlock()
 	if known != nil {
 		return known, nil
@@ -224,16 +228,16 @@ func (d *Directory) saltSecret(ctx context.Context) ([]byte, error) {
 	rand.Read(fresh) // never fails (crypto/rand)
 	var value []byte
 	err := d.db.Write(ctx, func(tx *db.Tx) error {
-		if _, err := tx.Exec(`INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, saltName, fresh); err != nil {
+		if _, err := tx.Exec(`INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh); err != nil {
 			return err
 		}
-		return tx.QueryRow(`SELECT value FROM secret WHERE name = ?`, saltName).Scan(&value)
+		return tx.QueryRow(`SELECT value FROM secret WHERE name = ?`, name).Scan(&value)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.secret = value
+	d.secrets[name] = value
 	return value, nil
 }
