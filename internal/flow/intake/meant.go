@@ -34,7 +34,7 @@ func (t *Transaction) meantBy(ctx context.Context, to address.Address) (meant, *
 	if reply := t.markAllowed(ctx, to); reply != nil {
 		return meant{}, reply
 	}
-	m := meant{Address: t.rules.Forward.Bare(ctx, to)}
+	m := meant{Address: t.complete(t.rules.Forward.Bare(ctx, to))}
 	answer := t.rules.Rewrite.Address(ctx, rewrite.EnvelopeRecipient, m.Address)
 	if answer.State() != lookup.Found {
 		t.desk.events.Emit(Trouble{Peer: t.peer, What: "rewriting the recipient", Err: answer.Err()})
@@ -51,6 +51,14 @@ func (t *Transaction) meantBy(ctx context.Context, to address.Address) (meant, *
 	m.Address, m.ours = answer.Value(), hosts.State() == lookup.Found
 	m.foreign, m.rewritten = !m.ours, true
 	return m, nil
+}
+
+// complete adds to the domain of an address that our own user named.
+func (t *Transaction) complete(a address.Address) address.Address {
+	if a.Domain == "" || !t.peer.insider() {
+		return a // the bare postmaster is known to everybody
+	}
+	return t.rules.Rewrite.Complete(a)
 }
 
 // backTo brings a bounce of a forwarded message to its sender. Nothing else may take this

@@ -113,6 +113,7 @@ func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *
 	p.Trusted = rules.trusts(&p)
 	m.Sender = rules.Forward.Bare(ctx, m.Sender)
 	t := &Transaction{desk: v.desk, visit: v, rules: rules, peer: p, mail: m}
+	t.mail.Sender = t.complete(t.mail.Sender)
 	reply := t.senderAllowed(ctx)
 	if reply == nil {
 		t.id = v.desk.queue.NextID()
