@@ -3,6 +3,7 @@ package intake
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +23,18 @@ func (t *Transaction) forwardsMore(r *recipient) *smtp.Reply {
 	return smtp.NewReply(450, "4.7.1", fmt.Sprintf("<%s>: Recipient address rejected: too many messages are forwarded from this address now; try again later", r.original))
 }
 
-// countForwarded counts what is sent on, when it is ours.
+// countForwarded counts what is sent on, when it is ours: a message is one, to however
+// many an address leads.
 func (t *Transaction) countForwarded() {
 	if t.rules.Forward == nil || t.peer.insider() {
 		return
 	}
+	var counted []string
 	for i := range t.recipients {
-		if r := &t.recipients[i]; r.gets() && !r.forwarder.IsNull() {
-			t.desk.forwarded.Add(r.forwarder.Key(), t.arrived)
+		r := &t.recipients[i]
+		if key := r.forwarder.Key(); r.gets() && key != "" && !slices.Contains(counted, key) {
+			counted = append(counted, key)
+			t.desk.forwarded.Add(key, t.arrived)
 		}
 	}
 }

@@ -359,7 +359,11 @@ func (t *Transaction) resolve(ctx context.Context, to address.Address) ([]recipi
 	}
 	var people []recipient
 	for _, dest := range a.Value().Destinations {
-		people = append(people, recipient{original: to, dest: dest, added: true})
+		r := recipient{original: to, dest: dest, added: true}
+		if dest.Forwarded {
+			r.forwarder = to
+		}
+		people = append(people, r)
 	}
 	return people, nil
 }

@@ -48,6 +48,11 @@ func forwarder(t *testing.T, config string) (*Facteur, *sim.Sink) {
 [[list]]
 name = "elsewhere"
 entries = ["bob@example.org bob@remote.test"]
+[[list]]
+name = "both"
+entries = ["both@example.org alice@example.org, carl@remote.test"]
+[addresses]
+virtual_alias_maps = ["both"]
 [rewrite]
 recipient_canonical_maps = "elsewhere"
 [forwarding]
@@ -112,6 +117,20 @@ func TestForwardingUnderSRS(t *testing.T) {
 		t.Errorf("row 210:\n%s", stored)
 	}
 
+	// Rows 207 and 210 in one message: an alias with a copy for here.
+	expectReply(t, "both", converse(t, f, note("both"), "MAIL FROM:<stranger@sender.example>", "RCPT TO:<both@example.org>"), "250")
+	if from, to, text := mailFrom(t, sink, "both"); !strings.HasPrefix(from, "SRS0=") || to != "carl@remote.test" || !strings.HasPrefix(text, "Delivered-To: both@example.org\r\n") {
+		t.Errorf("row 207: from %s to %s\n%s", from, to, text)
+	}
+	if stored := waitFile(t, f.Maildir(alice), "Subject: both"); !strings.HasPrefix(stored, "Return-Path: <stranger@sender.example>") {
+		t.Errorf("row 210:\n%s", stored)
+	}
+	// LOOP-002: what comes back to an alias goes out no second time, though it has a copy
+	// for here. The sender, whom nobody knows, hears nothing of it.
+	expectReply(t, "LOOP-002", converse(t, f, "Delivered-To: both@example.org\r\n"+note("again"), "MAIL FROM:<stranger@sender.example>", "RCPT TO:<both@example.org>"), "250")
+	waitFile(t, f.Maildir(alice), "Subject: again")
+	WaitUntil(t, "the loop is seen", func() bool { return strings.Contains(f.Log(), "mail forwarding loop for both@example.org") })
+
 	// Row 208, and our own senders.
 	for subject, from := range map[string]string{"three": "x@excluded.example", "four": "x@a.partner.example", "five": "alice@example.org", "six": ""} {
 		expectReply(t, subject, converse(t, f, note(subject), "MAIL FROM:<"+from+">", "RCPT TO:<bob@example.org>"), "250")
@@ -138,8 +157,8 @@ func TestForwardingUnderSRS(t *testing.T) {
 
 	// LOOP-002: bob@remote.test sends all back to us.
 	expectReply(t, "LOOP-002", converse(t, f, text, "MAIL FROM:<"+sender+">", "RCPT TO:<bob@example.org>"), "554 5.4.6")
-	if n := len(sink.Taken()); n != 8 {
-		t.Errorf("%d messages left, want 8", n)
+	if n := len(sink.Taken()); n != 9 {
+		t.Errorf("%d messages left, want 9", n)
 	}
 }
 
