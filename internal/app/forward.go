@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"facteur/internal/app/config"
+	"facteur/internal/base/lookup"
 	"facteur/internal/flow/forward"
 	"facteur/internal/flow/rewrite"
 	"facteur/internal/mail/address"
@@ -58,6 +59,13 @@ func (a *App) rewriteRules(c *config.Config, lists *list.Set) *rewrite.Rules {
 		r.Parent = c.OriginDomain()
 	}
 	return r
+}
+
+// meant is whom a forward-path means: without what we put to it when it left, and as the
+// tables of canonical addresses have it.
+func (a *App) meant(ctx context.Context, to address.Address) lookup.Answer[address.Address] {
+	rules := a.settings.Load().rules
+	return rules.Rewrite.Address(ctx, rewrite.EnvelopeRecipient, rules.Forward.Original(ctx, to, time.Now()))
 }
 
 func classes(names []config.AddressClass) (c rewrite.Class) {

@@ -141,7 +141,14 @@ func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.To
 // theirs. One that is unknown by now stays as it is: its delivery fails, and its sender
 // hears of it.
 func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient) (queue.Recipient, error) {
-	a := s.router.Expand(ctx, route.Question{Recipient: r.Original, Sender: it.Sender})
+	meant := lookup.Yes(r.Original)
+	if s.meant != nil {
+		meant = s.meant(ctx, r.Original)
+	}
+	if meant.State() != lookup.Found {
+		return r, fmt.Errorf("who <%s> is can't be told now: %w", r.Original, meant.Err())
+	}
+	a := s.router.Expand(ctx, route.Question{Recipient: meant.Value(), Sender: it.Sender})
 	switch a.State() {
 	case lookup.TryAgain:
 		return r, fmt.Errorf("where <%s> leads can't be told now: %w", r.Original, a.Err())

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"facteur/internal/base/lookup"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -38,6 +39,8 @@ type Stores struct {
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
 	lift func(domain string)
+	// meant tells who a forward-path means; nil: who it names.
+	meant func(context.Context, address.Address) lookup.Answer[address.Address]
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
@@ -50,6 +53,13 @@ func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsre
 // for any. It is for the server, where destinations may be suspended.
 func (s *Stores) Lifting(lift func(domain string)) *Stores {
 	s.lift = lift
+	return s
+}
+
+// Meaning says who tells whom a forward-path means, which tables may rewrite. It is for the
+// server, which has them open.
+func (s *Stores) Meaning(meant func(context.Context, address.Address) lookup.Answer[address.Address]) *Stores {
+	s.meant = meant
 	return s
 }
 

@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
+	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/smtpc"
+	"facteur/internal/store/queue"
 )
 
 // headerMax is how much of a message is looked at as its header, in bytes, where addresses
@@ -25,6 +28,7 @@ type departure struct {
 	head       []byte            // instead of the first bytes
 	instead    int64             // so many
 	utf8       bool              // it is internationalised by now
+	trouble    error             // why the sender stays as he is
 }
 
 // departs makes of the message of an attempt what leaves: the sender whom bounces reach us
@@ -40,7 +44,7 @@ func (o *Outbound) departs(ctx context.Context, a *attempt, r io.ReadSeeker, now
 	}
 	from, to := a.item.Recipients[0].Forwarder, a.item.Recipients[0]
 	if !from.IsNull() {
-		d.sender, _ = o.Forward.Sender(ctx, d.sender, now)
+		d.sender, d.trouble = o.Forward.Sender(ctx, d.sender, now)
 		d.head = append([]byte("Delivered-To: "+from.String()+"\r\n"), d.head...)
 		d.utf8 = !from.IsASCII()
 	}
@@ -104,6 +108,49 @@ func (d *departure) apply(e *smtpc.Envelope, r io.ReadSeeker) io.ReadSeeker {
 	e.Size += int64(len(d.head)) - d.instead
 	return &reheaded{head: d.head, instead: d.instead, body: r}
 }
+
+// tell says under which sender a message leaves, where that is another than we know it by.
+func (d *departure) tell(events event.Sink, a *attempt) {
+	if d.sender != a.item.Sender || d.trouble != nil {
+		events.Emit(Departed{ID: a.item.ID, Sender: a.item.Sender, As: d.sender, Forwarder: a.item.Recipients[0].Forwarder, Trouble: d.trouble})
+	}
+}
+
+// Departed: a message is handed over with another sender than we know it by, or could not
+// be.
+type Departed struct {
+	ID         queue.ID
+	Sender, As address.Address
+	// Forwarder is the address here that it was for; zero where it was for none.
+	Forwarder address.Address
+	// Trouble is why a forwarded message leaves with its sender as he is.
+	Trouble error
+}
+
+// Level implements event.Event.
+func (Departed) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e Departed) Record() (string, []slog.Attr) {
+	attrs := []slog.Attr{slog.String("id", e.ID.String()), slog.String("from", e.Sender.String()), slog.String("as", e.As.String())}
+	if !e.Forwarder.IsNull() {
+		attrs = append(attrs, slog.String("forwarder", e.Forwarder.String()))
+	}
+	if e.Trouble != nil {
+		attrs = append(attrs, slog.String("error", e.Trouble.Error()))
+	}
+	return "departed", attrs
+}
+
+// Line implements event.Event.
+func (e Departed) Line() (string, string) {
+	if e.Trouble != nil {
+		return "postfix/smtp", fmt.Sprintf("warning: %s: from=<%s> is forwarded without SRS: %v", e.ID, e.Sender, e.Trouble)
+	}
+	return "postfix/smtp", fmt.Sprintf("%s: from=<%s> leaves as from=<%s>", e.ID, e.Sender, e.As)
+}
+
+var _ event.Event = Departed{}
 
 // reheaded reads a message with other first bytes.
 type reheaded struct {

@@ -34,6 +34,7 @@ func (w *worker) send(ctx context.Context, a *attempt, s site) ([]result, error)
 	}
 	env := envelope(a.item, now)
 	text := leaving.apply(&env, r)
+	leaving.tell(w.remote.clerk.events, a)
 	if env, err = w.conn.Fit(env, text); err != nil {
 		return nil, err
 	}
