@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"facteur/internal/base/lookup"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"facteur/internal/app/config"
 	"facteur/internal/app/sources"
 	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
