@@ -73,7 +73,7 @@ func (c *command) root() *cobra.Command {
 		c.accountCommand(), c.mailboxCommand(), c.domainCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
 	)
-	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape"} {
+	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf"} {
 		root.AddCommand(c.toolCommand(name))
 	}
 	return root

@@ -28,6 +28,7 @@ var tools = map[string]tool{
 	"postqueue": {"List the queue, or try it again, as postqueue(1) does", (*command).postqueue, 69},
 	"postsuper": {"Delete, hold, release, requeue and expire, as postsuper(1) does", (*command).postsuper, 1},
 	"postcat":   {"Show a message of the queue, as postcat(1) does", (*command).postcat, 1},
+	"postconf":  {"Tell settings by the names of main.cf, as postconf(1) does", (*command).postconf, 1},
 	"qshape":    {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
 }
 
