@@ -171,6 +171,9 @@ func (i *importer) domains() {
 		}
 		i.class(class.name, class.class, class.what)
 	}
+	if i.value("relay_domains") != "" && slices.Contains(i.words("parent_domain_matches_subdomains"), "relay_domains") {
+		i.note("relay_domains", takeover.Understood, "domain.class", "Postfix takes mail for their subdomains, too; name those that there are")
+	}
 	// The first domain is that of the bare postmaster.
 	i.t.Settings.First("domain", "name", home)
 }
