@@ -10,7 +10,8 @@
 // domain, and is compared without regard to case. Values are divided by commas, as RFC
 // 822 divides addresses: quoted strings, comments in parentheses and "Name <address>"
 // are understood. Words without a comma between are one value with a blank in it, as
-// local(8) has it: a command and its arguments.
+// local(8) has it: a command and its arguments. Only behind a domain does the next word
+// begin another address: "a@example.org b@example.org".
 //
 // The package only reads: it neither expands nor opens anything. Sizes are bounded by
 // whoever reads the files.
@@ -99,12 +100,33 @@ func Parse(text string) ([]Value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if v.Kind == Address && t.domain && !t.quoted && !t.mailbox {
+			out = append(out, v.apart()...)
+			continue
+		}
 		out = append(out, v)
 	}
 	if len(out) == 0 {
 		return nil, ErrNoValue
 	}
 	return out, nil
+}
+
+// apart divides "a@x b@y": where a domain has ended, the next word begins an address.
+func (v Value) apart() (out []Value) {
+	words := strings.Fields(v.Text)
+	from, domain := 0, false
+	for n, word := range words {
+		if n > from && domain && word[0] != '@' && word[0] != '.' {
+			out = append(out, Value{Kind: Address, Text: strings.Join(words[from:n], " "), Plain: v.Plain && from == 0})
+			from = n
+		}
+		domain = (domain && n > from || strings.Contains(word, "@")) && !strings.HasSuffix(word, "@") && !strings.HasSuffix(word, ".")
+	}
+	if from == 0 {
+		return []Value{v}
+	}
+	return append(out, Value{Kind: Address, Text: strings.Join(words[from:], " ")})
 }
 
 // ParseLines reads an :include: file or a ~/.forward: each line is values. What it

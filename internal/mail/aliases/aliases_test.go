@@ -32,6 +32,8 @@ func TestValues(t *testing.T) {
 		{`Bob Smith <bob@example.org>, "Doe, J." <j@example.org>`, "address bob@example.org; address j@example.org"},
 		{"alice (at home), bob", "address alice; address bob"},
 		{"alice bob", "address alice bob"}, // one address with a blank, as local(8) has it
+		{"a@x.example b@y.example, c@z.example", "address a@x.example; address b@y.example; address c@z.example"},
+		{"a @x.example b @ y.example", "address a @x.example; address b @ y.example"},
 		{"  alice  ", "address alice"},
 		{`a\,b@example.org`, `address a\,b@example.org`},
 	} {
@@ -118,7 +120,7 @@ func FuzzAliases(f *testing.F) {
 }
 
 func TestDoubling(t *testing.T) {
-	for name, unit := range map[string]string{"names": "alice, ", "blanks": " ", "comments": "(", "closed": "(a)", "quotes": `"a" `, "escapes": `\`, "brackets": "<", "words": "a b "} {
+	for name, unit := range map[string]string{"names": "alice, ", "blanks": " ", "comments": "(", "closed": "(a)", "quotes": `"a" `, "escapes": `\`, "brackets": "<", "words": "a b ", "addresses": "a@b "} {
 		doubling.Check(t, name, 20_000, func(n int) func() {
 			text := strings.Repeat(unit, n)
 			return func() {

@@ -356,7 +356,7 @@ var unixUsers = imported{
 		"recipient_delimiter":  "+",
 	},
 	files: map[string]string{
-		"aliases": "postmaster: root\nroot: admin@elsewhere.example\nstaff: one@elsewhere.example,\n two@elsewhere.example\nnested: staff, three@elsewhere.example\nlist: one@elsewhere.example\nowner-list: boss@elsewhere.example\nnull: /dev/null\n",
+		"aliases": "postmaster: root\nroot: admin@elsewhere.example\nstaff: one@elsewhere.example,\n two@elsewhere.example\nnested: staff, three@elsewhere.example\nlist: one@elsewhere.example\nowner-list: boss@elsewhere.example\nnull: /dev/null\npair: one@elsewhere.example two@elsewhere.example\n",
 	},
 	asks: []question{
 		{rcpt: "root@example.org"}, {rcpt: "postmaster@example.org"}, {rcpt: "postmaster"}, {rcpt: "staff+x@example.org"}, {rcpt: "nested@mail.example.org"},
@@ -367,6 +367,7 @@ var unixUsers = imported{
 		{rcpt: "root@example.org", to: []string{"admin@elsewhere.example"}},
 		{rcpt: "postmaster@example.org", to: []string{"admin@elsewhere.example"}},
 		{rcpt: "nested@example.org", to: []string{"one@elsewhere.example", "three@elsewhere.example", "two@elsewhere.example"}},
+		{rcpt: "pair@example.org", to: []string{"one@elsewhere.example", "two@elsewhere.example"}},
 		{rcpt: "list@example.org", to: []string{"one@elsewhere.example"}},
 		{rcpt: "staff+any@mail.example.org", to: []string{"one@elsewhere.example", "two@elsewhere.example"}},
 	},
