@@ -154,6 +154,9 @@ type Recipient struct {
 	// Notify and ORcpt are of RFC 3461.
 	Notify smtp.Notify
 	ORcpt  smtp.Original
+	// Passed are the accounts here whose owners have sent it on, the first one first: it
+	// must not come to them again. See Outcome.Forward.
+	Passed []string
 	// Route says how: see flow/route. The queue only groups by it.
 	Route    string
 	State    State

@@ -29,6 +29,7 @@ import (
 //	           owned     "1": that is the owner of a list
 //	           from      the address here from which it goes on to another machine
 //	           expired   "1": a person has given it up
+//	           passed    an account whose owner has sent it on; any number of them
 
 // plain tells whether the item has no options at all.
 func (it *Item) plain() bool {
@@ -75,7 +76,7 @@ var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp
 
 // options is the column of a recipient.
 func (r *Recipient) options() string {
-	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() && len(r.Passed) == 0 {
 		return ""
 	}
 	v := url.Values{}
@@ -87,6 +88,9 @@ func (r *Recipient) options() string {
 	if r.Sender != nil {
 		v.Set("sender", mailbox(*r.Sender)) // empty for the null path
 		set(v, "owned", when(r.Owned, "1"))
+	}
+	if len(r.Passed) > 0 {
+		v["passed"] = r.Passed
 	}
 	return v.Encode()
 }
@@ -101,6 +105,7 @@ func (r *Recipient) setOptions(column string) {
 	r.Notify = smtp.Notify(notify)
 	r.ORcpt = smtp.Original{Type: v.Get("otype"), Address: v.Get("orcpt")}
 	r.Expired = v.Get("expired") == "1"
+	r.Passed = v["passed"]
 	r.Forwarder = parseMailbox(v.Get("from"))
 	if v.Has("sender") {
 		sender := parseMailbox(v.Get("sender"))

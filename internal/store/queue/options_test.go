@@ -76,7 +76,7 @@ func FuzzOptions(f *testing.F) {
 		var r2 Recipient
 		it2.setOptions(it.options())
 		r2.setOptions(r.options())
-		if !reflect.DeepEqual(it, it2) || r != r2 {
+		if !reflect.DeepEqual(it, it2) || !reflect.DeepEqual(r, r2) {
 			t.Errorf("%+v %+v\nwant %+v %+v", it2, r2, it, r)
 		}
 		it2.setOptions(column)

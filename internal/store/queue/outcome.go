@@ -47,10 +47,17 @@ type Outcome struct {
 	Due time.Time
 	// Delayed: the sender is being told of the delay with this settlement.
 	Delayed bool
+	// Forward are recipients of the same item who take this one's place; only with
+	// Delivered. Their numbers are given in Settle.
+	Forward []Recipient
 }
 
 // terminal tells the outcomes that end a recipient.
 func (o Outcome) terminal() bool { return o.Result == Delivered || o.Result == Failed }
+
+// final tells the outcomes that nobody can change any more: where others take the place
+// of a recipient, he has not got his letter, and what a person says of him counts.
+func (o Outcome) final() bool { return o.terminal() && len(o.Forward) == 0 || o.Result == Staged }
 
 // Settlement is the outcomes of one item, and the new items that they cause:
 // all are committed together or not at all.

@@ -75,6 +75,9 @@ func (q *Queue) settle(tx *db.Tx, s Settlement, cleared *[]lease) error {
 		if removed {
 			*cleared = append(*cleared, lease{s.Item, o.N})
 		}
+		if err := q.replace(tx, s.Item, o); err != nil {
+			return err
+		}
 	}
 	for _, d := range s.Offspring {
 		if err := q.insert(tx, d); err != nil {
@@ -109,7 +112,7 @@ func affected(res sql.Result, err error) (int64, error) {
 // attempt began goes before what the attempt says, unless it has ended it; removed
 // tells that he had deleted it.
 func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (removed bool, err error) {
-	if !o.terminal() && o.Result != Staged {
+	if !o.final() {
 		if order, overruled := q.overruling(lease{id, o.N}); overruled {
 			return order.obey(tx, lease{id, o.N})
 		}
@@ -148,6 +151,7 @@ func (q *Queue) afterSettle(settlements []Settlement, ended []ID) (files []ID) {
 			case Undeliverable:
 				q.cool(s.Item)
 			}
+			q.appeared(o.Forward...)
 		}
 	}
 	q.mu.Unlock()
