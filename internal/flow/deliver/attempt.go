@@ -85,6 +85,8 @@ type result struct {
 	copied bool
 	// aside: it is held on purpose, and not because nobody may be told.
 	aside bool
+	// forward are those who get it in this one's place.
+	forward []queue.Recipient
 	// agent is which of Postfix's programs would have written it down; "" for that of
 	// the way.
 	agent string

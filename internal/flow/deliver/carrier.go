@@ -27,6 +27,9 @@ type carrier struct {
 	// aside: it has been replaced, and keeps others from these volumes.
 	aside bool
 	keeps []string
+	// home: it is that of a Unix user, and carries only his letters. Nobody takes over
+	// from it: his process is what is replaced.
+	home bool
 }
 
 const (

@@ -36,10 +36,13 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/bounce"
+	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/dns"
+	"facteur/internal/net/helper"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
@@ -61,6 +64,12 @@ type House struct {
 	Notices *bounce.Writer
 	// Notify is told each account that got a letter, and its size.
 	Notify func(to directory.Account, bytes int64)
+	// Homes are the files and programs of Unix users, Users how their mail is delivered,
+	// and Expand where the addresses of a ~/.forward lead to. Without Homes there is no
+	// mail for such users.
+	Homes  *helper.Staff
+	Users  func() Users
+	Expand func(context.Context, route.Question) lookup.Answer[route.Expansion]
 	// Schedule and Outbound are asked at each use, so that a reload takes effect.
 	Schedule func() Schedule
 	Outbound func() *Outbound
@@ -191,7 +200,11 @@ func (d *Dispatcher) send(ctx context.Context, a *attempt) {
 		d.remote.desk.conclude(a, results)
 		return
 	}
-	if !a.here() {
+	switch {
+	case a.hop.Kind == route.Program || a.hop.Kind == route.File:
+		d.local.users.addErrands(ctx, a)
+		return
+	case !a.here():
 		d.remote.add(a)
 		return
 	}

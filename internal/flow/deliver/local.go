@@ -41,6 +41,7 @@ type local struct {
 	// landing renames again what could not be, finishing ends what has landed.
 	landing, finishing *lanes
 
+	users    *users
 	roster   roster
 	volumes  *volumes
 	device   uint64 // of the queue
@@ -76,6 +77,7 @@ func newLocal(h House, c *clerk, done func(*attempt, int)) *local {
 		l.device = info.Device
 	}
 	l.landing, l.finishing = newLanes(l.landAll), newLanes(l.remove)
+	l.users = newUsers(l, h)
 	return l
 }
 
@@ -91,6 +93,7 @@ func (l *local) run(ctx context.Context) {
 	go func() {
 		defer close(ended)
 		l.roster.wg.Wait()
+		l.users.close()
 		l.landing.close()
 		l.finishing.close()
 	}()
@@ -174,7 +177,11 @@ func (l *local) stageAll(ctx context.Context, c *carrier, load []*letter) []*let
 		if !c.leave(l.volumes) {
 			return nil
 		}
-		if failure == nil {
+		if x.account.Unix != nil && !c.home {
+			if c.end(x) {
+				l.users.add(ctx, x)
+			}
+		} else if failure == nil {
 			x.attempt.connected = time.Now()
 			staged = append(staged, x)
 		} else if c.end(x) {
@@ -232,14 +239,17 @@ func (l *local) stage(ctx context.Context, c *carrier, x *letter, dirs map[strin
 		return failure
 	}
 	x.account = account
-	if !l.volumes.answers(account.Home) {
+	switch {
+	case account.Unix != nil && !c.home:
+		return nil // what is a Unix user's goes its own way
+	case account.Unix == nil && !l.volumes.answers(account.Home):
 		return unreachableMailbox(x.recipient)
 	}
 	c.enter(0, x)
 	dir, found := dirs[account.Home]
 	if !found {
 		var err error
-		if dir, err = maildir.Create(l.fs, account.Letters()); err != nil {
+		if dir, err = maildir.Create(l.files(account), account.Letters()); err != nil {
 			return mailboxTrouble(x.recipient, err)
 		}
 		dirs[account.Home] = dir
@@ -281,7 +291,18 @@ func (l *local) account(ctx context.Context, a *attempt, r queue.Recipient) (dir
 	return directory.Account{}, &result{recipient: r, reply: ours("directory look-up failed"), text: "directory look-up failed"}
 }
 
+// files are how an account's letters are reached.
+func (l *local) files(a directory.Account) vfs.FS {
+	if a.Unix != nil {
+		return l.users.files(a)
+	}
+	return l.fs
+}
+
 func mailboxTrouble(r queue.Recipient, err error) *result {
+	if reply := homeTrouble(err); reply != nil {
+		return &result{recipient: r, reply: reply, text: reply.Text() + ": " + err.Error()}
+	}
 	return &result{recipient: r, reply: smtp.NewReply(451, "4.2.0", "mailbox can't be written"), text: "mailbox can't be written: " + err.Error()}
 }
 
@@ -432,7 +453,7 @@ func (l *local) landAt(ctx context.Context, x *letter) {
 	switch {
 	case failure == nil:
 		x.account = account
-		x.delivery.Dir = maildir.Dir{FS: l.fs, Path: account.Letters()}
+		x.delivery.Dir = maildir.Dir{FS: l.files(account), Path: account.Letters()}
 		l.landing.add(ctx, l.laneOf(x), x)
 	case failure.kind == queue.Failed:
 		l.giveBack(ctx, x.attempt, *failure)
@@ -443,6 +464,9 @@ func (l *local) landAt(ctx context.Context, x *letter) {
 
 // laneOf is where a letter waits for its file system.
 func (l *local) laneOf(x *letter) lane {
+	if u := x.account.Unix; u != nil {
+		return laneOfUser(u)
+	}
 	if d := x.delivery.Dir.Device(); d != 0 {
 		return lane{device: d}
 	}

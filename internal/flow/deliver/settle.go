@@ -131,7 +131,7 @@ func (c *clerk) outcome(s Schedule, a *attempt, r *result, now time.Time) queue.
 		// Somebody's letter, and nobody whom we may tell that it failed.
 		r.kind = queue.Undeliverable
 	}
-	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text}
+	o := queue.Outcome{N: r.recipient.N, Result: r.kind, Reply: r.text, Forward: r.forward}
 	if r.kind == queue.Deferred {
 		if o.Due = r.again; o.Due.IsZero() {
 			o.Due = later(s.Next(now, attempts, rand.Float64()), r.notBefore)
@@ -172,6 +172,8 @@ func (c *clerk) tellsDelay(s Schedule, it *queue.Item, r queue.Recipient, now ti
 // action is what the sender is told of an outcome; "" for nothing.
 func (c *clerk) action(it *queue.Item, r *result, o queue.Outcome) dsn.Action {
 	switch {
+	case len(o.Forward) > 0:
+		return "" // what the sender wants to hear goes along
 	case o.Result == queue.Failed && c.notices.Wants(it, r.recipient, dsn.Failed):
 		return dsn.Failed
 	case o.Result == queue.Deferred && o.Delayed:
@@ -181,6 +183,9 @@ func (c *clerk) action(it *queue.Item, r *result, o queue.Outcome) dsn.Action {
 			return r.ended
 		}
 	case o.Result == queue.Delivered && c.tellsRelayed(it, r):
+		if r.agent == agentLocal {
+			return dsn.Delivered
+		}
 		return dsn.Relayed
 	}
 	return ""

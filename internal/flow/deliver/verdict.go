@@ -22,8 +22,7 @@ func verdict(a *attempt) (results []result, ok bool) {
 		reply := errorReply(a.hop.Name)
 		return a.all(reply, reply.Text()), true
 	case route.Program, route.File:
-		reply := smtp.NewReply(451, "4.3.0", "programs and files are not served yet")
-		return a.all(reply, reply.Text()), true
+		return nil, false
 	}
 	switch c.Transport.Kind {
 	case transport.Discard:
@@ -97,6 +96,7 @@ const (
 	agentError   = "error"
 	agentDiscard = "discard"
 	agentVirtual = "virtual"
+	agentLocal   = "local"
 )
 
 // agentOf is the program that a result is written down by.

@@ -193,7 +193,13 @@ func SyncLanded(batch []Delivery) error {
 // syncWhole syncs each file system once on which a batch has letters.
 func syncWhole(batch []Delivery) error {
 	seen := map[string]bool{}
-	devices := map[uint64]bool{}
+	// A file system that is reached as somebody else is another one: what his process says
+	// of it is good for his letters only.
+	type disk struct {
+		fs     vfs.FS
+		device uint64
+	}
+	done := map[disk]bool{}
 	for _, b := range batch {
 		if seen[b.Dir.Path] {
 			continue
@@ -203,10 +209,10 @@ func syncWhole(batch []Delivery) error {
 		if err != nil {
 			return err
 		}
-		if devices[device] {
+		if done[disk{b.Dir.FS, device}] {
 			continue
 		}
-		devices[device] = true
+		done[disk{b.Dir.FS, device}] = true
 		if err := b.Dir.FS.SyncFS(b.Dir.Path); err != nil {
 			return err
 		}
