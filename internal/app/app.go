@@ -35,6 +35,7 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
+	"facteur/internal/net/helper"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
@@ -68,6 +69,7 @@ type App struct {
 	mailboxes  *mailbox.Store
 	names      *names
 	spaces     *namespace.House
+	homes      *helper.Staff
 	certs      *certs.Store
 	resolver   *dns.Resolver
 	router     *route.Router
@@ -123,6 +125,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if a.queue, err = queue.Open(c.DataDir); err != nil {
 		return err
 	}
+	a.homes = helper.New(c.Homes())
 	a.mailboxes = mailbox.New(vfs.OS{}, a.events)
 	a.mailboxes.KeepSpare(c.DataDir)
 	if err = a.openNamespaces(c); err != nil {
@@ -185,8 +188,10 @@ func (a *App) connect(c *config.Config) error {
 		a.directory, a.router, a.queue, a.room, a.events)
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
-		Notices:  a.notices(c),
-		Notify:   a.delivered,
+		Notices: a.notices(c),
+		Notify:  a.delivered,
+		Homes:   a.homes, Expand: a.router.Expand,
+		Users:    func() deliver.Users { return unixUsers(a.settings.Load().config) },
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
 		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },
 		Events:   a.events,
@@ -210,14 +215,9 @@ func (a *App) room(ctx context.Context, account directory.Account, need int64) (
 	return a.mailboxes.Free(ctx, a.owner(account), need)
 }
 
-// delivered tells the store of mailboxes of a letter in an INBOX.
-func (a *App) delivered(to directory.Account, bytes int64) {
-	a.mailboxes.Delivered(mailbox.Owner{Home: to.Home, Maildir: to.Maildir}, bytes)
-}
-
 // owner is an account as the store of mailboxes knows it.
 func (a *App) owner(account directory.Account) mailbox.Owner {
-	return a.settings.Load().config.Owner(account)
+	return a.settings.Load().config.OwnerIn(a.homes)(account)
 }
 
 // warnWithoutPostmaster tells of a mailbox that the world may rely on.
@@ -264,6 +264,7 @@ func (a *App) Run(ctx context.Context) error {
 	go a.learnShares(ctx)
 	a.warnWithoutPostmaster(ctx)
 	a.tellWarnings(a.settings.Load().config)
+	a.tellUnserved(a.settings.Load().config)
 	dismiss := a.attend(ctx)
 	a.doors.serve(stop)
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "daemon started -- " + a.settings.Load().config.Hostname})
@@ -314,6 +315,7 @@ func (a *App) close() {
 	a.settings.Load().dismiss()
 	if a.mailboxes != nil {
 		a.mailboxes.Close()
+		a.homes.Close()
 	}
 	if a.directory != nil {
 		sources.Close(a.directory.Attach(nil))

@@ -31,6 +31,7 @@ func (c *Config) Check() []error {
 	k.schedule()
 	k.rewrite()
 	k.forwarding()
+	k.unix()
 	k.notices()
 	k.limits()
 	k.mailbox()

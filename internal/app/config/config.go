@@ -85,6 +85,10 @@ type Config struct {
 	Rewrite Rewrite `toml:"rewrite"`
 	// Mail that goes on to other machines.
 	Forwarding Forwarding `toml:"forwarding"`
+	// How mail is delivered to the Unix users of this machine, those of [[directory]] tables
+	// with unix_users. The server has to run as root, or as the only such user. See
+	// docs/DIRECTORIES.md.
+	Unix Unix `toml:"unix"`
 	// The schedule of retries.
 	Queue Queue `toml:"queue"`
 	// What is told of messages that are late or can't be delivered.
@@ -224,6 +228,7 @@ func Default() *Config {
 		},
 		Rewrite:          defaultRewrite(),
 		Forwarding:       defaultForwarding(),
+		Unix:             defaultUnix(),
 		Limits:           defaultLimits(),
 		Auth:             defaultAuth(),
 		Mailbox:          defaultMailbox(),

@@ -14,6 +14,7 @@ import (
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
+	"facteur/internal/net/helper"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/journey"
@@ -92,9 +93,10 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	tables, _ := list.Open(cfg.ListSources(), j)
 	rules := cfg.RouteRules(tables)
 	r.Configure(func() *route.Rules { return rules })
-	m := mailbox.New(vfs.OS{}, j)
+	m, homes := mailbox.New(vfs.OS{}, j), helper.New(cfg.Homes())
 	closeAll := func() error {
 		err := m.Close()
+		homes.Close()
 		if tables != nil {
 			tables.Close()
 		}
@@ -103,7 +105,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return errors.Join(err, q.Close(), database.Close())
 	}
 	m.SetDefaults(cfg.NewMailboxes())
-	s := NewStores(d, q, r, tlsreport.New(database, j), m, cfg.Owner, j)
+	s := NewStores(d, q, r, tlsreport.New(database, j), m, cfg.OwnerIn(homes), j)
 	h, err := namespace.NewHouse(vfs.OS{}, cfg.DataDir, m, s.findOwner, cfg.Namespaces())
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())

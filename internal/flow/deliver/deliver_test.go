@@ -45,6 +45,7 @@ type corridor struct {
 	peers    int        // that have been started
 	roots    *x509.CertPool
 	tune     func(*Outbound)
+	extend   func(*House)
 }
 
 func newCorridor(t testing.TB) *corridor {
@@ -77,7 +78,7 @@ func newCorridor(t testing.TB) *corridor {
 
 // dispatcher makes one that does not run yet.
 func (c *corridor) dispatcher() *Dispatcher {
-	return New(House{
+	h := House{
 		Hostname: c.hostname, FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
 		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(directory.Account, int64) {},
 		Schedule: func() Schedule { return c.schedule },
@@ -89,7 +90,11 @@ func (c *corridor) dispatcher() *Dispatcher {
 			return out
 		},
 		Events: c.events,
-	})
+	}
+	if c.extend != nil {
+		c.extend(&h)
+	}
+	return New(h)
 }
 
 // port is where the mail hosts of its world listen.

@@ -156,7 +156,13 @@ type expander struct {
 }
 
 func (e *expander) add(ctx context.Context, v aliases.Value) error {
-	account := e.x.account.Address
+	account, settings := e.x.account.Address, e.users.settings()
+	switch {
+	case v.Kind == aliases.Program && !settings.Commands, v.Kind == aliases.File && !settings.Files && v.Text != aliases.DevNull:
+		e.users.distrust(e.x, fmt.Sprintf("%.100q in ~/.forward", v.Text), errors.New("not allowed by the settings"))
+		e.own()
+		return nil
+	}
 	switch v.Kind {
 	case aliases.Program:
 		e.put(route.Destination{Kind: route.Program, Address: e.x.recipient.Address, User: account, Text: v.Text})

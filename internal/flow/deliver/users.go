@@ -35,6 +35,9 @@ type Users struct {
 	Delimiters string
 	// DefaultUser runs the programs of aliases and owns their files (default_privs).
 	DefaultUser string
+	// Commands and Files: they may stand in a ~/.forward (allow_mail_to_commands,
+	// allow_mail_to_files).
+	Commands, Files bool
 	// Most is how many recipients one letter may lead to (1000).
 	Most int
 }

@@ -65,6 +65,9 @@ func (s *Staff) Able(u User) error {
 	return nil
 }
 
+// AsRoot tells that this process may become other users.
+func AsRoot() bool { return os.Geteuid() == 0 }
+
 // Home is the files of a user: the same Home as long as he is the same.
 func (s *Staff) Home(u User) *Home {
 	s.mu.Lock()
