@@ -16,7 +16,6 @@ import (
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/helper"
 	"facteur/internal/net/program"
-	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
 )
 
@@ -183,19 +182,20 @@ func (e *expander) add(ctx context.Context, v aliases.Value) error {
 
 // address follows an address. What names the user himself is his mailbox.
 func (e *expander) address(ctx context.Context, v aliases.Value) error {
-	to, err := address.Parse(v.Text)
+	bare, text := !strings.Contains(v.Text, "@"), v.Text
+	if bare {
+		text += "@" + e.x.recipient.Address.Domain
+	}
+	to, err := address.Parse(text)
 	if err != nil {
 		e.users.distrust(e.x, fmt.Sprintf("%.100q in ~/.forward", v.Text), err)
 		e.own()
 		return nil
 	}
 	unix := e.x.account.Unix
-	if to.Domain == "" && to.Local == unix.Name || to.Key() == e.x.account.Address {
+	if bare && to.Local == unix.Name || to.Key() == e.x.account.Address {
 		e.own()
 		return nil
-	}
-	if to.Domain == "" {
-		to.Domain = e.x.recipient.Address.Domain
 	}
 	answer := e.users.expand(ctx, route.Question{Recipient: to, Sender: e.x.attempt.item.Sender})
 	switch answer.State() {
@@ -203,7 +203,7 @@ func (e *expander) address(ctx context.Context, v aliases.Value) error {
 		return answer.Err()
 	case lookup.NotFound:
 		// Nobody has that mailbox: the sender hears of it.
-		e.put(route.Destination{Kind: route.Mailbox, Address: to, Account: directory.Account{Address: to.String()}})
+		e.put(route.Destination{Kind: route.Refused, Address: to, Text: "5.1.1 unknown user: " + to.String()})
 		return nil
 	}
 	for _, d := range answer.Value().Destinations {

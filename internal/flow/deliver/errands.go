@@ -10,6 +10,7 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/net/helper"
 	"facteur/internal/net/program"
@@ -141,6 +142,7 @@ func (u *users) start(ctx context.Context, x *letter, unix *directory.Unix, comm
 	}
 	r := &result{recipient: x.recipient, kind: judge(o.Reply), reply: o.Reply, text: o.Reply.Text(), relay: agentLocal}
 	if o.Delivered() {
+		r.ended = dsn.Delivered
 		if r.text = "delivered to " + to; o.Output != "" {
 			r.text += " (" + o.Output + ")"
 		}

@@ -19,6 +19,7 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/smtp"
+	"facteur/internal/net/helper"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
@@ -424,6 +425,10 @@ func (x *letter) rename() error { return x.delivery.Dir.Land(x.delivery.Name, x.
 func (l *local) renamed(ctx context.Context, x *letter, err error) {
 	if err != nil {
 		l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "moving a letter to new/", Err: err})
+		if errors.Is(err, helper.ErrBroken) {
+			l.laterBy(ctx, x, landAnew)
+			return
+		}
 		l.later(ctx, x)
 		return
 	}
@@ -437,8 +442,10 @@ func (l *local) renamed(ctx context.Context, x *letter, err error) {
 }
 
 // later lands a letter after a while, if its account is still there.
-func (l *local) later(ctx context.Context, x *letter) {
-	time.AfterFunc(landAgain, func() {
+func (l *local) later(ctx context.Context, x *letter) { l.laterBy(ctx, x, landAgain) }
+
+func (l *local) laterBy(ctx context.Context, x *letter, wait time.Duration) {
+	time.AfterFunc(wait, func() {
 		if ctx.Err() == nil {
 			l.landAt(ctx, x)
 		}
@@ -486,6 +493,9 @@ func (l *local) landAll(ctx context.Context, letters []*letter) {
 // landAgain is how long a letter waits whose Maildir refuses a rename.
 const landAgain = 10 * time.Second
 
+// landAnew is how long it waits where only the user's helper has ended.
+const landAnew = 200 * time.Millisecond
+
 // finish removes the rows of letters whose renames are durable. Nobody waits for
 // it, so it lets some gather.
 func (l *local) finish(ctx context.Context) {
@@ -532,7 +542,7 @@ func drain[T any](in <-chan T, limit int) (out []T) {
 func (l *local) remove(ctx context.Context, batch []*letter) {
 	if err := maildir.SyncLanded(deliveries(batch)); err != nil {
 		l.events.Emit(Trouble{What: "making deliveries durable", Err: err})
-		l.removeSingly(ctx, batch)
+		l.removeSingly(ctx, batch, err)
 		return
 	}
 	batch, asked := l.sortOut(batch)
@@ -618,9 +628,13 @@ const deliveredText = "delivered to maildir"
 
 // removeSingly keeps one Maildir's trouble from the letters in others. The row of a
 // letter whose landing is not durable stays Landing, and it is landed again.
-func (l *local) removeSingly(ctx context.Context, batch []*letter) {
+func (l *local) removeSingly(ctx context.Context, batch []*letter, err error) {
 	if len(batch) == 1 {
-		l.later(ctx, batch[0])
+		wait := landAgain
+		if errors.Is(err, helper.ErrBroken) {
+			wait = landAnew
+		}
+		l.laterBy(ctx, batch[0], wait)
 		return
 	}
 	for _, x := range batch {

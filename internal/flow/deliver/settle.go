@@ -183,9 +183,6 @@ func (c *clerk) action(it *queue.Item, r *result, o queue.Outcome) dsn.Action {
 			return r.ended
 		}
 	case o.Result == queue.Delivered && c.tellsRelayed(it, r):
-		if r.agent == agentLocal {
-			return dsn.Delivered
-		}
 		return dsn.Relayed
 	}
 	return ""

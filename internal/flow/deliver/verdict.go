@@ -96,7 +96,6 @@ const (
 	agentError   = "error"
 	agentDiscard = "discard"
 	agentVirtual = "virtual"
-	agentLocal   = "local"
 )
 
 // agentOf is the program that a result is written down by.

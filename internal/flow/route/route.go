@@ -55,8 +55,6 @@ type Destination struct {
 	Address address.Address
 	// Account is whose mailbox it is; only for Mailbox.
 	Account directory.Account
-	// Plain: the user's ~/.forward has no say ("\\user" in aliases(5)).
-	Plain bool
 	// Text is the command of a Program, the path of a File; User is who runs it or owns
 	// it, "" for default_user.
 	Text, User string

@@ -83,7 +83,6 @@ func TestHopsAreReadBack(t *testing.T) {
 		want Hop
 	}{
 		{Destination{Kind: Mailbox, Account: directory.Account{Address: "a:b@example.org"}}, Hop{Kind: Mailbox, Name: "a:b@example.org"}},
-		{Destination{Kind: Mailbox, Plain: true, Account: directory.Account{Address: "a@example.org"}}, Hop{Kind: Mailbox, Name: "a@example.org", Plain: true}},
 		{Destination{Kind: Remote, Address: address.Address{Local: "x", Domain: "[IPv6:::1]"}}, Hop{Kind: Remote, Name: "[IPv6:::1]"}},
 		{Destination{Kind: Program, Text: `/bin/sh -c "a: b"`, User: "list"}, Hop{Kind: Program, Name: `/bin/sh -c "a: b"`, User: "list"}},
 		{Destination{Kind: File, Text: "/var/mail/a:b"}, Hop{Kind: File, Name: "/var/mail/a:b"}},
