@@ -13,7 +13,7 @@ import (
 
 func (c *command) accountCommand() *cobra.Command {
 	return group("account", "Accounts: who has a mailbox here",
-		c.accountAdd(), c.accountList(), c.accountGrant(), c.accountGrants(), c.accountRevoke(), c.accountPasswd(), c.accountQuota(), c.accountRemove())
+		c.accountAdd(), c.accountList(), c.accountGrant(), c.accountGrants(), c.accountRevoke(), c.accountPasswd(), c.accountAppPassword(), c.accountDisable(), c.accountEnable(), c.accountAudit(), c.accountQuota(), c.accountRemove())
 }
 
 func (c *command) accountAdd() *cobra.Command {
@@ -23,7 +23,7 @@ func (c *command) accountAdd() *cobra.Command {
 		Example: "  echo secret | facteur account add alice@example.org --password-stdin",
 		Args:    takes("ADDRESS"),
 	}
-	stdin := passwordFlag(cmd)
+	stdin, hashed := passwordFlag(cmd), hashFlag(cmd)
 	quota := cmd.Flags().String("quota", "", "most bytes of its mail, such as 5G (default: mailbox.default_quota)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var limit conf.Size
@@ -37,7 +37,7 @@ func (c *command) accountAdd() *cobra.Command {
 			return err
 		}
 		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-			return o.AddAccount(ctx, control.NewAccount{Address: args[0], Password: password, Quota: int64(limit)})
+			return o.AddAccount(ctx, control.NewAccount{Address: args[0], Password: password, Hashed: *hashed, Quota: int64(limit)})
 		})
 	}
 	return cmd
@@ -74,15 +74,15 @@ func state(a directory.Account) string {
 }
 
 func (c *command) accountPasswd() *cobra.Command {
-	cmd := &cobra.Command{Use: "passwd ADDRESS", Short: "Change a password", Args: takes("ADDRESS")}
-	stdin := passwordFlag(cmd)
+	cmd := &cobra.Command{Use: "passwd ADDRESS", Aliases: []string{"password"}, Short: "Change a password", Args: takes("ADDRESS")}
+	stdin, hashed := passwordFlag(cmd), hashFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		password, err := c.password(*stdin)
 		if err != nil {
 			return err
 		}
 		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-			return o.SetPassword(ctx, control.NewPassword{Address: args[0], Password: password})
+			return o.SetPassword(ctx, control.NewPassword{Address: args[0], Password: password, Hashed: *hashed})
 		})
 	}
 	return cmd

@@ -70,10 +70,10 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
-		c.accountCommand(), c.mailboxCommand(), c.domainCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
+		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
 	)
-	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf"} {
+	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf", "testsaslauthd"} {
 		root.AddCommand(c.toolCommand(name))
 	}
 	return root

@@ -20,6 +20,11 @@ func passwordFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("password-stdin", false, "read the password from the first line of the standard input")
 }
 
+// hashFlag adds --password-hash.
+func hashFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("password-hash", false, "what is read is a hash that another program made, such as \"{SSHA}…\" or \"$6$…\"")
+}
+
 // password reads a password from the standard input, or asks for it twice without
 // showing it.
 func (c *command) password(fromStdin bool) (string, error) {

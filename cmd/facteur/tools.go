@@ -25,11 +25,12 @@ type tool struct {
 }
 
 var tools = map[string]tool{
-	"postqueue": {"List the queue, or try it again, as postqueue(1) does", (*command).postqueue, 69},
-	"postsuper": {"Delete, hold, release, requeue and expire, as postsuper(1) does", (*command).postsuper, 1},
-	"postcat":   {"Show a message of the queue, as postcat(1) does", (*command).postcat, 1},
-	"postconf":  {"Tell settings by the names of main.cf, as postconf(1) does", (*command).postconf, 1},
-	"qshape":    {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
+	"postqueue":     {"List the queue, or try it again, as postqueue(1) does", (*command).postqueue, 69},
+	"postsuper":     {"Delete, hold, release, requeue and expire, as postsuper(1) does", (*command).postsuper, 1},
+	"postcat":       {"Show a message of the queue, as postcat(1) does", (*command).postcat, 1},
+	"postconf":      {"Tell settings by the names of main.cf, as postconf(1) does", (*command).postconf, 1},
+	"qshape":        {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
+	"testsaslauthd": {"Ask whether a password is right, as testsaslauthd(8) does", (*command).testsaslauthd, saslFailed},
 }
 
 // runTool runs a tool and gives its exit code.
@@ -38,6 +39,9 @@ func (c *command) runTool(ctx context.Context, name string, args []string) int {
 	err := t.run(c, ctx, args)
 	if err == nil {
 		return 0
+	}
+	if told := (*toolError)(nil); errors.As(err, &told) {
+		return told.status
 	}
 	var u *usageError
 	if errors.As(err, &u) && u.said != "" {

@@ -289,6 +289,8 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
 	busy.Go(func() { a.reputation.Run(ctx) })
 	busy.Go(func() { a.expire(ctx) })
+	busy.Go(func() { a.expel(ctx) })
+	busy.Go(func() { a.directory.Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

@@ -83,7 +83,7 @@ func testOffice(t *testing.T, o Office, stores *Stores) {
 	ctx := t.Context()
 	must(t, o.AddAccount(ctx, NewAccount{Address: "alice@example.org", Password: "secret", Quota: 5 << 20}))
 	must(t, o.AddDomain(ctx, DomainName{"example.net"}))
-	must(t, o.SetPassword(ctx, NewPassword{"ALICE@example.org", "other"}))
+	must(t, o.SetPassword(ctx, NewPassword{Address: "ALICE@example.org", Password: "other"}))
 	accounts, err := o.Accounts(ctx)
 	must(t, err)
 	if len(accounts) != 1 || accounts[0].Address != "alice@example.org" || accounts[0].Quota != 5<<20 {
@@ -108,7 +108,7 @@ func testOffice(t *testing.T, o Office, stores *Stores) {
 		`bob@example.com: there is no such domain here: "example.com"`:              o.AddAccount(ctx, NewAccount{Address: "bob@example.com", Password: "x"}),
 		`"bob" is not an address: bad address syntax: no domain`:                    o.AddAccount(ctx, NewAccount{Address: "bob", Password: "x"}),
 		"bob@example.org: a password has 1 to 1024 bytes and no control characters": o.AddAccount(ctx, NewAccount{Address: "bob@example.org"}),
-		"bob@example.org: there is no such account":                                 o.SetPassword(ctx, NewPassword{"bob@example.org", "x"}),
+		"bob@example.org: there is no such account":                                 o.SetPassword(ctx, NewPassword{Address: "bob@example.org", Password: "x"}),
 		"example.org: the domain is declared in the settings file; remove it there": o.RemoveDomain(ctx, DomainName{"example.org"}),
 		"carol@example.org: there is no such account":                               o.RemoveAccount(ctx, Removal{Address: "carol@example.org"}),
 		`"x" is not a queue ID (hexadecimal digits are expected)`:                   second(o.Entry(ctx, ItemID{"x"})),

@@ -41,6 +41,17 @@ type Office interface {
 	AddAccount(ctx context.Context, a NewAccount) error
 	// SetPassword replaces a password.
 	SetPassword(ctx context.Context, p NewPassword) error
+	// SetDisabled suspends an account, or ends that.
+	SetDisabled(ctx context.Context, n Suspension) error
+	// AppPasswords lists the app passwords of an account; AddAppPassword makes one, which
+	// nobody learns again; RemoveAppPassword takes one back.
+	AppPasswords(ctx context.Context, n AccountName) ([]directory.AppPassword, error)
+	AddAppPassword(ctx context.Context, n AppName) (AppSecret, error)
+	RemoveAppPassword(ctx context.Context, n AppName) error
+	// Audit calls fn for every account that there is something to say of.
+	Audit(ctx context.Context, how directory.Auditing, fn func(directory.Review) error) error
+	// TryLogin logs in as anybody would, and tells more.
+	TryLogin(ctx context.Context, a Attempt) (directory.Trial, error)
 	// RemoveAccount removes an account; its mail only when told.
 	RemoveAccount(ctx context.Context, r Removal) error
 	// Grants lists what an account, or all accounts, may send as.
@@ -112,6 +123,8 @@ type Day struct {
 type NewAccount struct {
 	Address  string `json:"address"`
 	Password string `json:"password"`
+	// Hashed: Password is a hash that others made of it.
+	Hashed bool `json:"hashed,omitempty"`
 	// Quota is in bytes; 0: the default of the settings.
 	Quota int64 `json:"quota"`
 }
@@ -120,6 +133,8 @@ type NewAccount struct {
 type NewPassword struct {
 	Address  string `json:"address"`
 	Password string `json:"password"`
+	// Hashed: Password is a hash that others made of it.
+	Hashed bool `json:"hashed,omitempty"`
 }
 
 // Removal says which account goes, and whether its mail goes with it.

@@ -85,6 +85,18 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /accounts/add", change(events, "account added", o.AddAccount, func(a NewAccount) string { return a.Address }))
 	mux.Handle("POST /accounts/passwd", change(events, "password changed", o.SetPassword, func(p NewPassword) string { return p.Address }))
 	mux.Handle("POST /accounts/remove", change(events, "account removed", o.RemoveAccount, func(r Removal) string { return r.Address }))
+	mux.Handle("POST /accounts/disable", change(events, "account disabled or enabled", o.SetDisabled, func(n Suspension) string { return n.Address }))
+	mux.Handle("POST /accounts/apps", ask(func(ctx context.Context, n AccountName) (any, error) { return o.AppPasswords(ctx, n) }))
+	mux.Handle("POST /accounts/apps/add", ask(func(ctx context.Context, n AppName) (any, error) {
+		secret, err := o.AddAppPassword(ctx, n)
+		if err == nil {
+			events.Emit(event.Note{Program: "facteur/control", Text: "app password added", Attrs: []slog.Attr{slog.String("name", n.what())}})
+		}
+		return secret, err
+	}))
+	mux.Handle("POST /accounts/apps/remove", change(events, "app password removed", o.RemoveAppPassword, AppName.what))
+	mux.Handle("POST /accounts/audit", streamed(false, o.Audit))
+	mux.Handle("POST /logins/try", ask(func(ctx context.Context, a Attempt) (any, error) { return o.TryLogin(ctx, a) }))
 	mux.Handle("POST /grants", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Grants(ctx, n) }))
 	mux.Handle("POST /grants/add", change(events, "sender address granted", o.Grant, Permission.what))
 	mux.Handle("POST /grants/remove", change(events, "sender address revoked", o.Revoke, Permission.what))

@@ -145,6 +145,9 @@ func (s *Stores) AddAccount(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
+	if n.Hashed {
+		return about(n.Address, s.directory.AddHashed(ctx, a, n.Password, n.Quota))
+	}
 	return about(n.Address, s.directory.AddAccount(ctx, a, n.Password, n.Quota))
 }
 
@@ -153,6 +156,9 @@ func (s *Stores) SetPassword(ctx context.Context, p NewPassword) error {
 	a, err := accountAddress(p.Address)
 	if err != nil {
 		return err
+	}
+	if p.Hashed {
+		return about(p.Address, s.directory.SetHash(ctx, a, p.Password))
 	}
 	return about(p.Address, s.directory.SetPassword(ctx, a, p.Password))
 }

@@ -127,7 +127,7 @@ func (x *Exchange) password(c sasl.Credentials) error {
 		return err
 	}
 	x.secret = c.Password
-	return x.take(x.gate.house.Accounts.Password(x.ctx, c.User, c.Password))
+	return x.take(x.gate.house.Accounts.Password(x.ctx, x.peer.Service, c.User, c.Password))
 }
 
 func (x *Exchange) keys(user string, h sasl.Hash) (sasl.Keys, error) {

@@ -37,6 +37,8 @@ import (
 // Peer is who wants to come in.
 type Peer struct {
 	Addr netip.Addr
+	// Service is the door: "imap", "pop3" or "smtp". Some passwords count at some doors only.
+	Service string
 	// TLS is the state of the encryption, nil without.
 	TLS *tls.ConnectionState
 	// Loopback: both ends are this machine.
@@ -64,7 +66,7 @@ type Rules struct {
 
 // Accounts is what the gate asks of store/directory.
 type Accounts struct {
-	Password func(ctx context.Context, login, password string) lookup.Answer[directory.Account]
+	Password func(ctx context.Context, service, login, password string) lookup.Answer[directory.Account]
 	Keys     func(ctx context.Context, login string, h sasl.Hash) (sasl.Keys, directory.Holder, error)
 	Context  func(ctx context.Context, login string) (sasl.MD5Context, directory.Holder, error)
 	Admit    func(ctx context.Context, h directory.Holder) lookup.Answer[directory.Account]
@@ -78,7 +80,7 @@ type Accounts struct {
 // AccountsOf are those of a directory.
 func AccountsOf(d *directory.Directory) Accounts {
 	return Accounts{
-		Password: d.Authenticate, Keys: d.Keys, Context: d.MD5Context,
+		Password: d.AuthenticateAt, Keys: d.Keys, Context: d.MD5Context,
 		Admit: d.Admit, Vouched: d.Vouched, Name: d.LoginName, Remember: d.RememberNetwork,
 	}
 }

@@ -193,9 +193,9 @@ func TestLimited(t *testing.T) {
 		looked := 0
 		accounts := people.Accounts(map[string]string{alice: secret})
 		check := accounts.Password
-		accounts.Password = func(ctx context.Context, user, password string) lookup.Answer[directory.Account] {
+		accounts.Password = func(ctx context.Context, service, user, password string) lookup.Answer[directory.Account] {
 			looked++
-			return check(ctx, user, password)
+			return check(ctx, service, user, password)
 		}
 		g := login.New(login.House{Accounts: accounts, Logins: limit.NewLogins(time.Hour), Rules: func() *login.Rules {
 			return &login.Rules{Mechanisms: sasl.Mechanisms(), Delay: 2 * time.Second, Limits: limit.LoginRules{PerClient: 3, PerAccount: 9}}

@@ -98,9 +98,8 @@ func (s *Server) session(c *listen.Conn) *session {
 
 // applicant is a client that a program speaks for.
 type applicant struct {
-	peer    login.Peer
-	service string
-	who     listen.Who
+	peer login.Peer
+	who  listen.Who
 }
 
 // applicant names the client by its address. The way between the program and us is this
@@ -116,7 +115,7 @@ func (s *session) applicant(service, rip, lip string) applicant {
 		local = netip.IPv6Unspecified()
 	}
 	return applicant{
-		peer: login.Peer{Addr: addr, Loopback: true}, service: service,
+		peer: login.Peer{Addr: addr, Service: service, Loopback: true},
 		who: listen.Who{Service: "auth", Guest: listen.Guest{
 			Remote: addr.String(), Local: local.String(), Loopback: true, Session: s.id,
 		}},

@@ -40,7 +40,7 @@ func (s *session) canStartTLS() bool {
 // applicant is how the gate sees the session.
 func (s *session) applicant() login.Peer {
 	c := s.wire.conn
-	return login.Peer{Addr: c.Remote.Addr(), TLS: c.TLS(), Loopback: c.Loopback()}
+	return login.Peer{Addr: c.Remote.Addr(), Service: "imap", TLS: c.TLS(), Loopback: c.Loopback()}
 }
 
 // startTLS ends the session if the client, or somebody in between, sent more

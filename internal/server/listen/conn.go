@@ -41,6 +41,7 @@ type Conn struct {
 	known    bool
 	counted  bool   // as a client, at the gate
 	account  string // counted under it, at the gate
+	owner    string // who has logged in
 	draining bool
 }
 
@@ -132,7 +133,7 @@ func (c *Conn) Known(account string) error {
 	}
 	c.mu.Lock()
 	counted := c.counted
-	c.known, c.counted = true, false
+	c.known, c.counted, c.owner = true, false, account
 	c.mu.Unlock()
 	if counted {
 		c.gate.leave(c.service, c.Remote.Addr())
@@ -178,6 +179,13 @@ func (c *Conn) discountAccount() {
 		c.gate.accounts.Leave(holder{c.service, c.account})
 		c.account = ""
 	}
+}
+
+// loggedInAs is the account that the client has logged in to; "" for none.
+func (c *Conn) loggedInAs() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owner
 }
 
 // Draining tells that the server wants to end.

@@ -52,7 +52,7 @@ func (s *session) canStartTLS() bool {
 // applicant is how the gate sees the session.
 func (s *session) applicant() login.Peer {
 	c := s.wire.conn
-	return login.Peer{Addr: c.Remote.Addr(), TLS: c.TLS(), Loopback: c.Loopback()}
+	return login.Peer{Addr: c.Remote.Addr(), Service: "pop3", TLS: c.TLS(), Loopback: c.Loopback()}
 }
 
 // capa lists what is true at this moment of the session (RFC 2449 §5).

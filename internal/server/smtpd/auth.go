@@ -54,7 +54,7 @@ func (s *session) mayAuth() bool {
 
 // applicant is how the gate sees the session.
 func (s *session) applicant() login.Peer {
-	return login.Peer{Addr: s.addr, TLS: s.conn.TLS(), Loopback: s.conn.Loopback()}
+	return login.Peer{Addr: s.addr, Service: "smtp", TLS: s.conn.TLS(), Loopback: s.conn.Loopback()}
 }
 
 // mechanisms are those offered in this session.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/db"
 )
@@ -113,7 +114,11 @@ func (d *Directory) SetDisabled(ctx context.Context, a address.Address, disabled
 
 // Gone tells that nobody may be logged in to an account any more: it was removed or
 // disabled. What can't be found out is no.
-func (d *Directory) Gone(ctx context.Context, login string) bool {
-	r, err := d.candidate(ctx, login)
-	return err == nil && (r.key == "" || r.Disabled)
+func (d *Directory) Gone(ctx context.Context, account string) bool {
+	a, err := address.Parse(account)
+	if err != nil {
+		return false
+	}
+	found := d.Account(ctx, a)
+	return found.State() == lookup.NotFound || found.State() == lookup.Found && found.Value().Disabled
 }

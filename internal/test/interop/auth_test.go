@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -189,5 +190,53 @@ func TestUnixUsersLogIn(t *testing.T) {
 	}
 	if out := f.Command("", "account", "list"); !strings.Contains(out, "carol@example.org") || strings.Contains(out, "root@") {
 		t.Error(out)
+	}
+}
+
+// The life of an account: a hash of another server is upgraded at the first log-in, an app
+// password opens what it is for, and a disabled account's sessions end.
+func TestLifeOfAnAccount(t *testing.T) {
+	t.Parallel()
+	swaks := Need(t, "swaks")
+	f := NewFacteur(t, Setup{Services: []string{"submission", "imap"}, Config: "[auth]\nfailure_delay = \"0s\"\n"})
+	f.Command("{SSHA}tLYFectZxoRSFco7DS2qk9+GUanMju0T\n", "account", "add", alice, "--password-stdin", "--password-hash")
+	f.Start()
+	const password = "sécret 1"
+	trial := func(want string, args ...string) {
+		t.Helper()
+		out, _ := f.TryCommand(password+"\n", append([]string{"auth", "test", "--password-stdin"}, args...)...)
+		if !strings.Contains(out, want) {
+			t.Errorf("%v: expected %q in\n%s", args, want, out)
+		}
+	}
+	trial("SSHA (a fast hash", alice)
+	trial("ARGON2ID", alice)
+	trial("refused: there is no such account", "nobody@example.org")
+	app := strings.TrimSpace(f.Command("", "account", "app-password", "add", alice, "telephone", "--for", "imap"))
+	f.expectLogins(t, swaks, map[string]string{alice + " " + app: "535 5.7.8"})
+	c := ConnectIMAP(t, f.Addr("imap"))
+	c.Do("LOGIN %s %s", alice, app)
+	if out := f.Command("", "account", "app-password", "list", alice); !strings.Contains(out, "telephone") || strings.Contains(out, "never") || strings.Contains(out, app) {
+		t.Error(out)
+	}
+	// Row 74: what fingers know.
+	for p, want := range map[string]string{password: `0: OK "Success."`, "wrong": `0: NO "authentication failed"`} {
+		if out, _ := f.TryCommand("", "testsaslauthd", "-u", "alice", "-r", "example.org", "-p", p); !strings.Contains(out, want) {
+			t.Error(out)
+		}
+	}
+	f.Command("", "account", "disable", alice)
+	trial("refused: the account is disabled", alice)
+	c.conn.SetDeadline(time.Now().Add(LongWait)) //nolint:errcheck // the read tells
+	if line, err := c.line(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the session of a disabled account goes on: %q %v", line, err)
+	}
+	f.Command("", "account", "enable", alice)
+	trial("logged in", alice)
+	log := f.Log()
+	for _, secret := range []string{password, app, "tLYFectZxoRSFco7DS2qk9"} { // MAP-010
+		if strings.Contains(log, secret) {
+			t.Errorf("%q is in the log:\n%s", secret, log)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func Accounts(passwords map[string]string) login.Accounts {
 		return lookup.Yes(directory.Account{Address: name})
 	}
 	return login.Accounts{
-		Password: func(_ context.Context, name, password string) lookup.Answer[directory.Account] {
+		Password: func(_ context.Context, _, name, password string) lookup.Answer[directory.Account] {
 			if a := of(name); a.State() != lookup.Found || passwords[name] == password {
 				return a
 			}
