@@ -202,6 +202,13 @@ func (i *importer) nameTransports() {
 
 // client is a service that speaks SMTP or LMTP to others.
 func (i *importer) client(n int, s Service) {
+	if i.named[s.Name] == "content_filter" {
+		i.services[n] = note{takeover.Waits, "milter", "it is the way to a content filter, of which facteur is to have its own"}
+		for m := range s.Options {
+			i.options[option{n, m}] = i.services[n]
+		}
+		return
+	}
 	t := &takeover.Table{}
 	t.Set("name", s.Name, "")
 	if s.Command == "lmtp" {

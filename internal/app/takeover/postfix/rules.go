@@ -47,7 +47,7 @@ var restrictionWords = map[string]restriction{
 	"reject_non_fqdn_recipient":                    {"rcpt", `recipient.domain != "" && !hosted(recipient.domain) && !fqdn(recipient.domain)`, "reject 504 5.5.2 Recipient address rejected: need fully-qualified address"},
 	"reject_unauth_pipelining":                     {"connect", `"pipelining" in remarks`, "reject 503 5.5.0 Improper use of SMTP command pipelining"},
 	"reject_multi_recipient_bounce":                {"data", `sender.address == "" && recipients > 1`, "reject 550 5.5.3 Multi-recipient bounce"},
-	"reject_plaintext_session":                     {"connect", `!tls.active`, "reject 450 4.7.1 Session encryption is required"},
+	"reject_plaintext_session":                     {"connect", `!tls.active`, "defer 450 4.7.1 Session encryption is required"},
 	"reject":                                       {"connect", ``, "reject 554 5.7.1 Access denied"},
 	"defer":                                        {"connect", ``, "defer 450 4.3.2 Try again later"},
 	"reject_sender_login_mismatch":                 {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},

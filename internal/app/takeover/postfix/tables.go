@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
+	"facteur/internal/app/config"
 	"facteur/internal/app/takeover"
+	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
 	"facteur/internal/store/list"
 )
@@ -149,13 +152,23 @@ func (i *importer) maps(name string) (out []string) {
 			continue
 		}
 		t := i.use(name, unbrace(word))
-		if t.trouble != "" {
+		switch {
+		case t.trouble != "":
 			i.note(name, takeover.NotSupported, "", word+" is left out: "+t.trouble)
-			continue
+		case (t.entries == nil || !slices.Contains(compiled, strings.SplitN(t.source, ":", 2)[0])) && onlyTexts(name):
+			i.note(name, takeover.NotSupported, "", word+" is left out: only tables that are made of a text of keys are read here; [[transport_map]] and [[tls_policy]] can say the same")
+		default:
+			out = append(out, t.source)
 		}
-		out = append(out, t.source)
 	}
 	return out
+}
+
+// onlyTexts tells that a parameter's setting takes files of lines, and no other tables.
+func onlyTexts(name string) bool {
+	p, found := parameterOf(name)
+	v, known := lookUp(reflect.ValueOf(config.Config{}), p.key)
+	return found && known && v.Type() == reflect.TypeFor[conf.Strings]()
 }
 
 // list is the name of a [[list]] for a table, which is declared at first use.

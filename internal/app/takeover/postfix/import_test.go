@@ -1,0 +1,218 @@
+package postfix
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"facteur/internal/app/takeover"
+)
+
+// of imports a main.cf and a master.cf, with other files, and wants valid settings.
+func of(t *testing.T, main, master string, files map[string]string) (*takeover.Takeover, string) {
+	t.Helper()
+	dir := t.TempDir()
+	all := map[string]string{"postfix/main.cf": "myhostname = mail.example.org\nmynetworks = 127.0.0.0/8\nmydestination =\n" + main, "postfix/master.cf": master}
+	for name, text := range files {
+		all[name] = text
+	}
+	for name, text := range all {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := imported(t, dir)
+	if errs := took.Check(filepath.Join(dir, "out", "facteur.toml")); len(errs) > 0 {
+		t.Errorf("%v\n%s", errs, took.Settings.Text())
+	}
+	return took, bare(took.Settings.Text())
+}
+
+// line is what the report says of the line with text in it.
+func line(t *testing.T, took *takeover.Takeover, text string) takeover.Line {
+	t.Helper()
+	for _, l := range took.Report.Lines {
+		if strings.Contains(l.Text, text) || strings.HasSuffix(l.File, text) {
+			return l
+		}
+	}
+	t.Errorf("no line %q in the report", text)
+	return takeover.Line{}
+}
+
+// TestEveryRestriction: each word makes a rule that compiles, at a stage at which its
+// facts are known, or says why not.
+func TestEveryRestriction(t *testing.T) {
+	t.Parallel()
+	words := []string{"warn_if_reject reject_unknown_helo_hostname", "sleep 3", "check_policy_service {inet:127.0.0.1:10023, timeout=10s, default_action=DUNNO, policy_context=x}",
+		"reject_rbl_client zen.spamhaus.org", "reject_unverified_sender", "defer_if_permit", "check_sender_mx_access hash:/x", "check_client_access cidr:{192.0.2.0/24=REJECT}"}
+	for word := range restrictionWords {
+		words = append(words, word)
+	}
+	for word := range olderWords {
+		words = append(words, word)
+	}
+	for word := range tableWords {
+		words = append(words, word+" hash:$config_directory/table")
+	}
+	slices.Sort(words)
+	files := map[string]string{"postfix/table": "x.example REJECT\ny.example house\n"}
+	for _, list := range restrictionLists {
+		for _, word := range words {
+			took, _ := of(t, list.name+" = permit_mynetworks, "+word+"\nsmtpd_restriction_classes = house\nhouse = permit_sasl_authenticated, reject\n", "", files)
+			if l := line(t, took, list.name); l.Verdict == takeover.Unknown || l.Verdict == "" {
+				t.Errorf("%s %s: %+v", list.name, word, l)
+			}
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	_, got := of(t, `smtpd_helo_restrictions = permit_mynetworks, warn_if_reject reject_unknown_hostname, reject_non_fqdn_hostname, permit, reject_invalid_hostname
+smtpd_client_restrictions = check_recipient_access hash:$config_directory/to, permit_sasl_authenticated, reject
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+`, "", map[string]string{"postfix/to": "x@example.org REJECT\n"})
+	for _, want := range []string{
+		// The client's list asks about recipients: its rules wait until there is one.
+		"name = \"check_recipient_access_to\"\nstage = \"rcpt\"\nwhen = 'in_list(\"to\", recipient)'\nthen = \"listed\"",
+		"name = \"reject\"\nstage = \"rcpt\"\nwhen = 'account == \"\"'\nthen = \"reject 554 5.7.1 Access denied\"",
+		"stage = \"helo\"\nwhen = \"!trusted && !resolves(helo)\"\nthen = \"warn reject_unknown_helo_hostname\"",
+		"when = \"!trusted && !fqdn(helo)\"\nthen = \"reject 504",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no\n%s\nin\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "valid_hostname") || strings.Count(got, "[[rule]]") != 4 {
+		t.Errorf("what stands behind permit is never asked:\n%s", got)
+	}
+}
+
+func TestHeaderChecks(t *testing.T) {
+	t.Parallel()
+	took, got := of(t, "header_checks = regexp:$config_directory/headers\n", "", map[string]string{"postfix/headers": `/^Subject: .*hot "offer"/ REJECT no offers
+/^X-Mailer:/ IGNORE
+/^Received:/ IGNORE
+/(one|two)/ DISCARD
+/^From:.*(?=x)/ HOLD
+if /^To:/
+/^To: list@/i PREPEND X-List: yes
+`})
+	for _, want := range []string{
+		`when = 'any(headers("Subject"), ("Subject: " + #) matches "(?i)^Subject: .*hot \"offer\"")'`, `then = "reject 550 5.7.1 no offers"`,
+		`then = "remove header X-Mailer"`, `when = 'any(headers("To"), ("To: " + #) matches "^To: list@")'`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	for _, text := range []string{"/^Received:/", "/(one|two)/", "/^From:", "if /^To:/"} {
+		if l := line(t, took, text); l.Verdict != takeover.NotSupported || l.Why == "" {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// TestMaster (rows 261, 262, 263): the table of services, what single ones override, their
+// chroots, and the processes that are none here.
+func TestMaster(t *testing.T) {
+	t.Parallel()
+	took, got := of(t, "inet_interfaces = loopback-only\ncontent_filter = smtp-amavis:[127.0.0.1]:10024\ntransport_maps = inline:{x.example=maildrop:}, hash:$config_directory/transport\n"+
+		"virtual_transport = lmtp:unix:private/dovecot-lmtp\nslow_destination_rate_delay = 2s\nsmtp_destination_concurrency_limit = 0\n", `
+smtp      inet  n       -       y       -       1       postscreen
+smtpd     pass  -       -       y       -       -       smtpd
+submission inet n       -       y       -       -       smtpd
+  -o { smtpd_recipient_restrictions = permit_sasl_authenticated, reject }
+  -o smtpd_upstream_proxy_protocol=haproxy
+192.0.2.1:2525 inet n   -       y       -       -       smtpd
+  -o smtpd_foo=bar
+127.0.0.1:10025 inet n  -       n       -       -       smtpd -o content_filter=
+smtp-amavis unix -      -       n       -       2       smtp
+slow      unix  -       -       n       -       5       smtp -o smtp_bind_address=192.0.2.9 -o smtp_helo_name=slow.example.org -o syslog_name=postfix/slow
+smtp      unix  -       -       n       -       -       smtp
+qmgr      unix  n       -       n       300     1       qmgr
+maildrop  unix  -       n       n       -       -       pipe
+  flags=DRXhu user=vmail:vmail argv=/usr/bin/maildrop -d ${recipient} $sender
+uucp      unix  -       n       n       -       -       pipe flags=F user=uucp argv=uux
+greylist  unix  -       n       n       -       0       spawn user=nobody argv=/usr/bin/greylist
+`, map[string]string{"postfix/transport": "y.example slow:\nz.example maildrop:\n"})
+	for _, want := range []string{
+		"service = \"smtp\"\naddress = \"127.0.0.1:25\"", "service = \"smtp\"\naddress = \"[::1]:25\"", "service = \"submission\"\naddress = \"127.0.0.1:587\"\nproxy_protocol = true",
+		"address = \"192.0.2.1:2525\"", "name = \"slow\"\ndestination_rate_delay = \"2s\"\nprocess_limit = 5\nbind_address = [\"192.0.2.9\"]\nhelo = \"slow.example.org\"\nlog_name = \"postfix-slow\"",
+		"name = \"maildrop\"\nkind = \"pipe\"\nflags = \"DRhu\"\nuser = \"vmail\"\ncommand = [\"/usr/bin/maildrop\", \"-d\", \"${recipient}\", \"${sender}\"]",
+		"name = \"smtp\"\ndestination_concurrency_limit = 10000",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no\n%s\nin\n%s", want, got)
+		}
+	}
+	for text, want := range map[string]takeover.Verdict{
+		"qmgr unix": takeover.NotNeeded, "127.0.0.1:10025 inet": takeover.NotNeeded, "uucp unix": takeover.NotNeeded, "greylist unix": takeover.NotSupported,
+		"-o smtpd_foo=bar": takeover.Unknown, "-o smtpd_recipient_restrictions": takeover.Understood, "content_filter = ": takeover.Waits, "virtual_transport": takeover.Replaced,
+		"smtpd pass": takeover.Understood,
+	} {
+		if l := line(t, took, text); l.Verdict != want {
+			t.Errorf("%s: %+v, want %s", text, l, want)
+		}
+	}
+	if l := line(t, took, "192.0.2.1:2525 inet"); !strings.Contains(l.Why, "chroot") {
+		t.Errorf("%+v", l)
+	}
+	if strings.Contains(got, "10025") || strings.Contains(got, "uux") {
+		t.Error(got)
+	}
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	took, _ := of(t, "relayhost = one\nrelayhost = [two.example]\nrelayhots = x\nno sign\nmy_nets = 192.0.2.0/24\nsmtpd_authorized_xforward_hosts = $my_nets\nmail_acl = x\nalias_maps = hash:/nonexistent/aliases\n"+
+		"slow_destination_rate_delay = 1s\nx_bind_pw = secret\nsmtp_tls_wrappermode = yes\n", "", nil)
+	for text, want := range map[string]struct {
+		verdict takeover.Verdict
+		why     string
+		line    int
+	}{
+		"relayhost = one":      {takeover.NotNeeded, "line 5 says it again", 4},
+		"relayhost = [two":     {takeover.Understood, "", 5},
+		"relayhots":            {takeover.Unknown, "did you mean relayhost", 6},
+		"no sign":              {takeover.Unknown, `"=" is missing`, 7},
+		"my_nets":              {takeover.Understood, "other values refer to it", 8},
+		"mail_acl":             {takeover.Unknown, "no such parameter", 10},
+		"alias_maps":           {takeover.NotSupported, "can't be read", 11},
+		"slow_destination":     {takeover.NotNeeded, "no service slow", 12},
+		"x_bind_pw = …":        {takeover.Unknown, "", 13},
+		"smtp_tls_wrappermode": {takeover.NotNeeded, "", 14},
+	} {
+		if l := line(t, took, text); l.Verdict != want.verdict || !strings.Contains(l.Why, want.why) || l.Line != want.line {
+			t.Errorf("%+v, want %+v", l, want)
+		}
+	}
+}
+
+// TestEveryParameter: each parameter that Postfix has gets a verdict with a reason, whatever
+// it is set to.
+func TestEveryParameter(t *testing.T) {
+	t.Parallel()
+	var main strings.Builder
+	skip := []string{"config_directory", "myhostname", "mydestination", "mynetworks", "mydomain"}
+	for name := range Defaults() {
+		if !slices.Contains(skip, name) {
+			main.WriteString(name + " = 77\n")
+		}
+	}
+	dir := t.TempDir()
+	os.MkdirAll(filepath.Join(dir, "postfix"), 0o755)
+	os.WriteFile(filepath.Join(dir, "postfix", "main.cf"), []byte(main.String()), 0o600)
+	for _, l := range imported(t, dir).Report.Lines {
+		if l.Verdict == "" || l.Verdict == takeover.Unknown || l.Verdict == takeover.NotSupported && l.Why == "" {
+			t.Errorf("%+v", l)
+		}
+	}
+}
