@@ -1,0 +1,74 @@
+package sources
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"facteur/internal/app/config"
+	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
+	"facteur/internal/net/authclient"
+	"facteur/internal/store/directory"
+)
+
+func at(t *testing.T, s string) address.Address {
+	t.Helper()
+	a, err := address.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// virtual_mailbox_maps and virtual_mailbox_base.
+func TestTables(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vmailbox")
+	text := "alice@example.org example.org/alice/\nbob@example.org example.org/bob\neve@example.org ../../etc/\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := config.Directory{Name: "v", Kind: config.DirectoryMaps, Source: "hash:" + file, MailboxBase: "/var/mail/vhosts/"}
+	var p directory.Place
+	s, err := openTables(config.Default(), d, event.Discard, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if r := s.Account(t.Context(), at(t, "Alice@example.org")); r.Value().Maildir != "/var/mail/vhosts/example.org/alice" {
+		t.Error(r)
+	}
+	for name, want := range map[string]lookup.State{"bob": lookup.TryAgain, "carol": lookup.NotFound} {
+		if r := s.Account(t.Context(), at(t, name+"@example.org")); r.State() != want {
+			t.Errorf("%s: %v", name, r.State())
+		}
+	}
+	// LOC-001: what leads out of the base is refused where places make paths of records.
+	if r := s.Account(t.Context(), at(t, "eve@example.org")); r.Value().Maildir != "/var/mail/vhosts/../../etc" {
+		t.Errorf("%q was cleaned before it could be refused", r.Value().Maildir)
+	}
+}
+
+// What a Dovecot says of its users.
+func TestRecordOf(t *testing.T) {
+	r, err := recordOf(authclient.User{Name: "alice@example.org", Fields: map[string]string{
+		"home": "/var/vmail/alice", "uid": "1000", "gid": "1001", "mail": "maildir:~/Maildir:INDEX=/x", "quota_rule": "*:storage=1G",
+	}})
+	if err != nil || r.Maildir != "~/Maildir" || r.Own.Bytes != 1<<30 || r.Unix == nil || r.Unix.UID != 1000 || r.Unix.GID != 1001 || r.Address.Local != "alice" {
+		t.Errorf("%+v %v", r, err)
+	}
+	for _, bad := range []map[string]string{{"mail": "mbox:~/mail"}, {"quota_rule": "x"}} {
+		if _, err := recordOf(authclient.User{Name: "alice", Fields: bad}); err == nil {
+			t.Error(bad)
+		}
+	}
+}
+
+func TestChecker(t *testing.T) {
+	for name, good := range map[string]bool{"": true, "saslauthd:/run/x": true, "dovecot:/run/x": true, "saslauthd:x": false, "pam": false} {
+		if _, err := checker(name); (err == nil) != good {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
