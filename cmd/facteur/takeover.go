@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/takeover"
+	"facteur/internal/app/takeover/dovecot"
 	"facteur/internal/app/takeover/postfix"
 )
 
@@ -65,6 +67,28 @@ func readPostfix(t *takeover.Takeover, dir, settings string) error {
 		return err
 	}
 	return postfix.Import(t, postfix.Options{Dir: dir, Settings: settings, Hostname: host, Networks: ownNetworks()})
+}
+
+func (c *command) importDovecot() *cobra.Command {
+	cmd := c.takeoverCommand("dovecot", "Write a facteur.toml of Dovecot's configuration, and a report", "/etc/dovecot", readDovecot)
+	cmd.Use = "dovecot [DIRECTORY|FILE|-]"
+	cmd.Example = "  facteur import dovecot\n  doveconf -nP | facteur import dovecot -"
+	return cmd
+}
+
+// readDovecot reads a directory, a file, or for "-" what stands on the standard input.
+func readDovecot(t *takeover.Takeover, path, settings string) (err error) {
+	o := dovecot.Options{Path: path, Settings: settings}
+	if o.Hostname, err = os.Hostname(); err != nil {
+		return err
+	}
+	if filepath.Base(path) == "-" {
+		o.Path = "/etc/dovecot/dovecot.conf" // what it is told of counts from there
+		if o.Text, err = io.ReadAll(io.LimitReader(os.Stdin, 16<<20)); err != nil {
+			return err
+		}
+	}
+	return dovecot.Import(t, o)
 }
 
 // ownNetworks are the addresses of this machine, with the networks that they are in.
