@@ -8,6 +8,7 @@ import (
 
 	"facteur/internal/mail/password"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/list"
 )
 
 // Directory is a place outside of our own database where accounts are kept. See
@@ -200,4 +201,35 @@ func (k *checker) directoryNames(key string, d Directory) {
 		k.failf(key+".password", `only an LDAP server can be asked by "bind"`)
 	}
 	k.secretFile(key+".password_file", k.c.beside(d.PasswordFile))
+	k.directoryQueries(key, d)
+}
+
+// directoryQueries tells what can be seen of filters and statements without asking
+// anybody.
+func (k *checker) directoryQueries(key string, d Directory) {
+	var parse func(text, letters string) error
+	switch d.Kind {
+	case DirectoryLDAP:
+		parse = func(text, letters string) error { _, err := list.ParseFilter(text, letters); return err }
+	case DirectorySQL:
+		parse = func(text, letters string) error {
+			_, err := list.ParseStatement(text, letters, func(int) string { return "?" })
+			return err
+		}
+		if d.AccountQuery == "" {
+			k.failf(key+".account_query", "is missing; expected a SELECT such as in docs/DIRECTORIES.md")
+		}
+	default:
+		return
+	}
+	for _, q := range []struct{ name, text, letters string }{
+		{"account_query", d.AccountQuery, "und"}, {"login_query", d.LoginQuery, "und"}, {"domain_query", d.DomainQuery, "d"}, {"list_query", d.ListQuery, "und"},
+	} {
+		if q.text == "" {
+			continue
+		}
+		if err := parse(q.text, q.letters); err != nil {
+			k.failf(key+"."+q.name, "%v", err)
+		}
+	}
 }

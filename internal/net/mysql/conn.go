@@ -30,6 +30,7 @@ type Statement struct {
 	conn   *Conn
 	id     uint32
 	params int
+	names  []string
 }
 
 // Value is a value of a row, as text.
@@ -131,6 +132,9 @@ func (c *Conn) end() error {
 // Params is how many values the statement wants.
 func (s *Statement) Params() int { return s.params }
 
+// Names are those of the columns of the last answer.
+func (s *Statement) Names() []string { return s.names }
+
 // Query asks with these values and gives at most so many rows. More are ErrTooMany, and
 // the Conn is of no use then.
 func (s *Statement) Query(rows int, values ...string) ([][]Value, error) {
@@ -149,6 +153,10 @@ func (s *Statement) query(limit int, values []string) (out [][]Value, err error)
 	columns, err := s.conn.columns(b)
 	if err != nil {
 		return nil, err
+	}
+	s.names = s.names[:0]
+	for _, c := range columns {
+		s.names = append(s.names, c.name)
 	}
 	for {
 		b, err := s.conn.read()

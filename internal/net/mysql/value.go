@@ -29,6 +29,7 @@ const isUnsigned = 0x20
 
 // column says how the values of a column are written.
 type column struct {
+	name     string
 	kind     byte
 	unsigned bool
 	decimals byte
@@ -36,9 +37,11 @@ type column struct {
 
 func parseColumn(b []byte) (c column, err error) {
 	r := reader{rest: b}
-	for range 6 { // catalog, schema, table twice, name twice
+	for range 4 { // catalog, schema, table twice
 		r.counted()
 	}
+	c.name = string(r.counted())
+	r.counted() // its name in the table
 	r.length()
 	r.take(2 + 4) // character set, length
 	c.kind = byte(r.number(1))

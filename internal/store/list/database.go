@@ -13,13 +13,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"facteur/internal/base/event"
+	"facteur/internal/net/mysql"
 )
 
 // Row is one row of an answer by the names of its columns, in small letters; NULL is
 // not in it.
 type Row map[string]string
 
-// Database answers SELECTs: a file of SQLite, or PostgreSQL. What the package says of
+// Database answers SELECTs: a file of SQLite, PostgreSQL, or MySQL and MariaDB. What the package says of
 // lists on servers is true of it, but nothing is cached.
 type Database struct {
 	remote *remote // nil for a file
@@ -32,19 +33,25 @@ const (
 	maxListing = 256 << 20
 	// listingTime is how long one may take.
 	listingTime = 2 * time.Minute
+	// listingRows is how many rows of MySQL, which come all at once, it may have.
+	listingRows = 100_000
 )
 
-// OpenDatabase opens "sqlite:/path" or "postgres://user@host/database". A server is not
+// OpenDatabase opens "sqlite:/path", "postgres://user@host/database" or
+// "mysql://user@host/database". A server is not
 // asked anything yet, and a file may be missing until it is asked.
 func OpenDatabase(s Source, events event.Sink) (*Database, error) {
 	if path, ok := strings.CutPrefix(s.From, "sqlite:"); ok {
 		return openDatabaseFile(path)
 	}
-	if !s.IsPostgres() {
-		return nil, errors.New(`expected a database, such as "sqlite:/path" or "postgres://user@host/database"`)
-	}
 	if strings.Contains(s.From, "?") {
 		return nil, errors.New("expected only the database here; queries are settings of their own")
+	}
+	if strings.HasPrefix(s.From, "mysql://") {
+		return openMySQLDatabase(s, events)
+	}
+	if !s.IsPostgres() {
+		return nil, errors.New(`expected a database, such as "sqlite:/path", "postgres://user@host/database" or "mysql://user@host/database"`)
 	}
 	s.From += "?query=SELECT $1"
 	r, err := openPostgres(s, events)
@@ -52,6 +59,18 @@ func OpenDatabase(s Source, events event.Sink) (*Database, error) {
 		return nil, err
 	}
 	return &Database{remote: r.ofAccounts(), mark: func(n int) string { return "$" + strconv.Itoa(n) }}, nil
+}
+
+func openMySQLDatabase(s Source, events event.Sink) (*Database, error) {
+	place, err := parseDatabase(s.From, mysqlPort, `"mysql://user@host/database"`)
+	if err != nil {
+		return nil, err
+	}
+	d := &mysqlServer{place: place}
+	if err := d.enlist(s); err != nil {
+		return nil, err
+	}
+	return &Database{remote: newRemote(s, d.hosts, d, events).ofAccounts(), mark: func(int) string { return "?" }}, nil
 }
 
 func openDatabaseFile(path string) (*Database, error) {
@@ -104,6 +123,9 @@ func (d *Database) run(ctx context.Context, s Statement, args []string, limit ti
 	}
 	return d.remote.do(ctx, limit, func(ctx context.Context, session session) error {
 		again()
+		if s2, ok := session.(*queried); ok {
+			return s2.each(ctx, s.text, args, size, each)
+		}
 		return session.(*asked).each(ctx, s.text, args, size, each)
 	})
 }
@@ -141,6 +163,48 @@ func (d *Database) runFile(ctx context.Context, s Statement, args []string, each
 		}
 	}
 	return rows.Err()
+}
+
+// each gives the rows of any statement; it is prepared once.
+func (s *queried) each(ctx context.Context, text string, args []string, size int64, each func(Row) error) error {
+	rest := s.wire.during(ctx)
+	defer rest()
+	s.wire.left.Store(size)
+	statement, err := s.prepare(text)
+	if err != nil {
+		return s.judge(ctx, err)
+	}
+	rows, err := statement.Query(listingRows, args...)
+	if err != nil {
+		return s.judge(ctx, err)
+	}
+	for _, values := range rows {
+		row := Row{}
+		for i, name := range statement.Names() {
+			if !values[i].Null {
+				row[strings.ToLower(name)] = values[i].Text
+			}
+		}
+		if err := each(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *queried) prepare(text string) (*mysql.Statement, error) {
+	if known := s.prepared[text]; known != nil {
+		return known, nil
+	}
+	statement, err := s.conn.Prepare(text)
+	if err != nil {
+		return nil, err
+	}
+	if s.prepared == nil {
+		s.prepared = map[string]*mysql.Statement{}
+	}
+	s.prepared[text] = statement
+	return statement, nil
 }
 
 // each gives the rows of any statement.

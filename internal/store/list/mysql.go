@@ -102,7 +102,9 @@ func openMySQL(s Source, events event.Sink) (*remote, error) {
 // queried is one connection to a MySQL server.
 type queried struct {
 	wire      *wire
+	conn      *mysql.Conn
 	statement *mysql.Statement
+	prepared  map[string]*mysql.Statement // of a Database, by their text
 	server    *mysqlServer
 }
 
@@ -119,7 +121,7 @@ func (d *mysqlServer) dial(ctx context.Context, host string) (session, error) {
 		config.TLS = forHost(d.trust, host)
 	}
 	conn, err := mysql.Connect(s.wire, config)
-	if err == nil {
+	if s.conn = conn; err == nil && d.statement != "" {
 		s.statement, err = conn.Prepare(d.statement)
 	}
 	if err != nil {

@@ -21,8 +21,8 @@ func ParseStatement(text, letters string, mark func(n int) string) (s Statement,
 	switch {
 	case word != "SELECT" && word != "WITH":
 		return s, errors.New("expected a query that begins with SELECT")
-	case strings.ContainsAny(text, ";\\\x00") || strings.Contains(text, "--") || strings.Contains(text, "/*") || strings.Contains(text, "$$"):
-		return s, errors.New(`expected one statement, without ";", "\", "$$" and comments`)
+	case strings.ContainsAny(text, ";\\#\x00") || strings.Contains(text, "--") || strings.Contains(text, "/*") || strings.Contains(text, "$$"):
+		return s, errors.New(`expected one statement, without ";", "\", "#", "$$" and comments`)
 	}
 	var b strings.Builder
 	var quote byte

@@ -131,7 +131,7 @@ func (s *LDAP) Account(ctx context.Context, a address.Address) lookup.Answer[dir
 
 // Login implements directory.Source.
 func (s *LDAP) Login(ctx context.Context, a address.Address) lookup.Answer[directory.Record] {
-	return s.find(ctx, s.logins, a)
+	return s.find(ctx, s.logins, a) // the same entry, with the same attributes
 }
 
 var errTwice = errors.New("several accounts have this address")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"facteur/internal/base/conf"
+	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/directory"
 )
@@ -139,3 +140,22 @@ func parts(a address.Address) func(letter byte) string {
 
 // letters of queries: the address, its local part, its domain.
 const letters = "und"
+
+// login finds an account by a log-in name. Where that is a question of its own (two), its
+// answer has the password and maybe no more; the account is what mail for it finds.
+func login(a address.Address, two bool, find func(byLogin bool, a address.Address) lookup.Answer[directory.Record]) lookup.Answer[directory.Record] {
+	who := find(true, a)
+	if !two || who.State() != lookup.Found {
+		return who
+	}
+	account := find(false, who.Value().Address)
+	if account.State() != lookup.Found {
+		return account
+	}
+	r := account.Value()
+	if who.Value().Password != "" {
+		r.Password = who.Value().Password
+	}
+	r.Disabled = r.Disabled || who.Value().Disabled
+	return lookup.Yes(r)
+}

@@ -27,6 +27,7 @@ type SQLConfig struct {
 type SQL struct {
 	database         *list.Database
 	accounts, logins list.Statement
+	two              bool // logins is another query than accounts
 	domains, lists   *list.Statement
 	scheme           string
 }
@@ -46,7 +47,7 @@ func OpenSQL(c SQLConfig, events event.Sink) (*SQL, error) {
 }
 
 func (s *SQL) read(c SQLConfig) (err error) {
-	if c.Logins == "" {
+	if s.two = c.Logins != ""; !s.two {
 		c.Logins = c.Accounts
 	}
 	if s.accounts, err = s.asking("account_query", c.Accounts, letters); err != nil {
@@ -94,7 +95,12 @@ func (s *SQL) Account(ctx context.Context, a address.Address) lookup.Answer[dire
 
 // Login implements directory.Source.
 func (s *SQL) Login(ctx context.Context, a address.Address) lookup.Answer[directory.Record] {
-	return s.find(ctx, s.logins, a)
+	return login(a, s.two, func(q bool, a address.Address) lookup.Answer[directory.Record] {
+		if q {
+			return s.find(ctx, s.logins, a)
+		}
+		return s.find(ctx, s.accounts, a)
+	})
 }
 
 func (s *SQL) find(ctx context.Context, q list.Statement, a address.Address) lookup.Answer[directory.Record] {

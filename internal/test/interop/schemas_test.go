@@ -145,6 +145,27 @@ func TestRow235Postfixadmin(t *testing.T) {
 		}
 		expectPostfixadmin(t, documented(t, "postfixadmin, SQLite", "/var/lib/postfixadmin/postfixadmin.db", path))
 	})
+	t.Run("MariaDB", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("MariaDB takes long to be made; SQLite has the same tables")
+		}
+		db := NewMariaDB(t)
+		db.Start()
+		db.Do("USE mail;" + postfixadmin(t, "tinyint(1)", "1", "0"))
+		expectPostfixadmin(t, documented(t, "postfixadmin, MariaDB", "mysql://postfix@localhost/postfix", db.URL("127.0.0.1"), "postfixadmin.password", secretFile(t, MariaDBPassword)))
+		db.Do("USE mail;" + ispconfig(t))
+		expectISPConfig(t, documented(t, "ISPConfig", "mysql://ispconfig@localhost/dbispconfig", db.URL(""), "ispconfig.password", secretFile(t, MariaDBPassword)))
+		d, _ := attach(t, documented(t, "ISPConfig", "mysql://ispconfig@localhost/dbispconfig", db.URL("127.0.0.1"), "ispconfig.password", secretFile(t, MariaDBPassword)))
+		for _, key := range hostileKeys {
+			if got := d.Authenticate(t.Context(), key+"@example.com", "sesame"); got.State() != lookup.NotFound {
+				t.Errorf("MAP-002 %.40q: %v %v", key, got.State(), got.Err())
+			}
+		}
+		db.Kill()
+		if got := d.Account(t.Context(), mailbox(t, "nobody@example.com")); got.State() != lookup.TryAgain {
+			t.Errorf("MAP-004 down: %v", got.State())
+		}
+	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		pg := NewPostgreSQL(t)
 		pg.Start()
@@ -165,4 +186,46 @@ func TestRow235Postfixadmin(t *testing.T) {
 		}
 		expectLogins(t, d, map[string]lookup.State{"alice@example.org sesame": lookup.TryAgain})
 	})
+}
+
+// ispconfig is the tables and columns of ISPConfig 3 that mail servers read, with
+// another family.
+func ispconfig(t *testing.T) string {
+	return strings.NewReplacer("'SHA512CRYPT'", "'"+cryptOf(t, "-6", "sesame")+"'", "'MD5CRYPT'", "'"+cryptOf(t, "-1", "sesame")+"'").Replace(`
+CREATE TABLE mail_domain (domain_id int PRIMARY KEY AUTO_INCREMENT, server_id int, domain varchar(255), active enum('n','y'));
+CREATE TABLE mail_user (mailuser_id int PRIMARY KEY AUTO_INCREMENT, server_id int, email varchar(255), login varchar(255), password varchar(255), name varchar(255),
+  uid int, gid int, maildir varchar(255), maildir_format varchar(255), quota bigint, cc text, homedir varchar(255), autoresponder enum('n','y'),
+  postfix enum('y','n'), disableimap enum('n','y'), disablepop3 enum('n','y'), disablesmtp enum('n','y'));
+CREATE TABLE mail_forwarding (forwarding_id int PRIMARY KEY AUTO_INCREMENT, server_id int, source varchar(255), destination text,
+  type enum('alias','aliasdomain','forward','catchall'), active enum('n','y'));
+INSERT INTO mail_domain (server_id, domain, active) VALUES (1, 'example.com', 'y'), (1, 'alias.example', 'y'), (1, 'off.example', 'n');
+INSERT INTO mail_user (server_id, email, login, password, uid, gid, maildir, maildir_format, quota, homedir, postfix, disableimap, disablepop3, disablesmtp) VALUES
+  (1, 'alice@example.com', 'alice@example.com', 'SHA512CRYPT', 5000, 5000, '/var/vmail/example.com/alice', 'maildir', 1073741824, '/var/vmail', 'y', 'n', 'n', 'n'),
+  (1, 'bob@example.com', 'robert@example.com', 'MD5CRYPT', 5000, 5000, '/var/vmail/example.com/bob', 'maildir', 0, '/var/vmail', 'y', 'n', 'n', 'n'),
+  (1, 'off@example.com', 'off@example.com', 'MD5CRYPT', 5000, 5000, '/var/vmail/example.com/off', 'maildir', -1, '/var/vmail', 'y', 'y', 'y', 'y');
+INSERT INTO mail_forwarding (server_id, source, destination, type, active) VALUES (1, 'sales@example.com', 'alice@example.com, bob@example.com', 'alias', 'y'),
+  (1, 'out@example.com', 'somebody@elsewhere.example', 'forward', 'y'), (1, '@example.com', 'bob@example.com', 'catchall', 'y'),
+  (1, '@alias.example', '@example.com', 'aliasdomain', 'y'), (1, 'old@example.com', 'alice@example.com', 'alias', 'n');
+`)
+}
+
+func expectISPConfig(t *testing.T, text string) {
+	t.Helper()
+	d, _ := attach(t, text)
+	expectLogins(t, d, map[string]lookup.State{"alice@example.com sesame": lookup.Found, "alice@example.com wrong": lookup.NotFound, "robert@example.com sesame": lookup.Found,
+		"bob@example.com sesame": lookup.Found, "off@example.com sesame": lookup.NotFound, "nobody@example.com sesame": lookup.NotFound})
+	a := d.Account(t.Context(), mailbox(t, "Alice@Example.com")).Value()
+	if a.Maildir != "/var/vmail/example.com/alice/Maildir" || a.Quota != 1<<30 {
+		t.Errorf("%+v", a)
+	}
+	if got := d.Authenticate(t.Context(), "robert@example.com", "sesame").Value(); got.Address != "bob@example.com" {
+		t.Errorf("robert is %+v", got)
+	}
+	for name, want := range map[string]lookup.State{"example.com": lookup.Found, "off.example": lookup.NotFound, "elsewhere.example": lookup.NotFound} {
+		if got := d.Domain(t.Context(), name); got.State() != want {
+			t.Errorf("%s: %v (%v)", name, got.State(), got.Err())
+		}
+	}
+	expectAliases(t, text, map[string]string{"sales@example.com": "alice@example.com, bob@example.com", "out@example.com": "somebody@elsewhere.example", "old@example.com": "",
+		"@example.com": "bob@example.com", "alice@alias.example": "alice@example.com", "@alias.example": "", "alice@elsewhere.example": ""})
 }

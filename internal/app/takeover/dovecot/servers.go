@@ -49,9 +49,10 @@ func (i *importer) sql(t *takeover.Table, pass, user *database) bool {
 // queries are the statements. Of one that asks for all in one row, the other is not
 // needed.
 func (i *importer) queries(t *takeover.Table, settings map[string]Setting, known map[string]note) bool {
-	login, okLogin := query(settings["password_query"].Value)
-	account, okAccount := query(settings["user_query"].Value)
-	list, okList := query(settings["iterate_query"].Value)
+	driver := settings["driver"].Value
+	login, okLogin := query(driver, settings["password_query"].Value)
+	account, okAccount := query(driver, settings["user_query"].Value)
+	list, okList := query(driver, settings["iterate_query"].Value)
 	for name, ok := range map[string]bool{"password_query": okLogin, "user_query": okAccount, "iterate_query": okList} {
 		if settings[name].Name != "" && !ok {
 			known[name] = note{missing, "directory.account_query", "only %u, %n and %d can be asked for, and each as a whole value"}
@@ -75,7 +76,7 @@ func (i *importer) queries(t *takeover.Table, settings map[string]Setting, known
 }
 
 // query is a statement in our words: places without quotes.
-func query(text string) (string, bool) {
+func query(driver, text string) (string, bool) {
 	text = strings.Join(strings.Fields(text), " ")
 	text = strings.NewReplacer("%Lu", "%u", "%Ln", "%n", "%Ld", "%d", "%{user}", "%u", "%{username}", "%n", "%{domain}", "%d").Replace(text)
 	for _, place := range []string{"%u", "%n", "%d"} {
@@ -84,8 +85,45 @@ func query(text string) (string, bool) {
 		}
 	}
 	text = strings.TrimSuffix(strings.TrimSpace(text), ";")
-	_, ok := template(text)
-	return text, ok && text != ""
+	if _, ok := template(text); !ok || text == "" {
+		return "", false
+	}
+	return joined(driver, text), true
+}
+
+// joined writes literals with places in them, '/var/vmail/%d/%n', as what they are: texts
+// and values, put together by the database.
+func joined(driver, text string) string {
+	pieces := strings.Split(text, "'")
+	for n := 1; n < len(pieces)-1; n += 2 {
+		if strings.ContainsAny(pieces[n], "%") {
+			pieces[n] = join(driver, pieces[n])
+		} else {
+			pieces[n] = "'" + pieces[n] + "'"
+		}
+	}
+	return strings.Join(pieces, "")
+}
+
+func join(driver, literal string) string {
+	var parts []string
+	for literal != "" {
+		at := strings.IndexByte(literal, '%')
+		switch {
+		case at < 0:
+			parts, literal = append(parts, "'"+literal+"'"), ""
+		case at > 0:
+			parts, literal = append(parts, "'"+literal[:at]+"'"), literal[at:]
+		case literal[1] == '%':
+			parts, literal = append(parts, "'%%'"), literal[2:]
+		default:
+			parts, literal = append(parts, literal[:2]), literal[2:]
+		}
+	}
+	if driver == "mysql" {
+		return "concat(" + strings.Join(parts, ", ") + ")"
+	}
+	return "(" + strings.Join(parts, " || ") + ")"
 }
 
 // connection reads "host=localhost dbname=mail user=mail password=x" of a driver.
@@ -110,7 +148,7 @@ func connection(driver, connect string) (source, password, reason string) {
 		return "sqlite:" + v["path"], "", ""
 	}
 	if v["host"] == "" {
-		v["host"] = map[string]string{"mysql": "/run/mysqld/mysqld.sock", "postgres": "/run/postgresql/.s.PGSQL.5432"}[scheme]
+		v["host"] = map[string]string{"mysql": "/run/mysqld/mysqld.sock", "postgres": "/run/postgresql"}[scheme]
 	}
 	var hosts []string
 	for host := range strings.SplitSeq(v["host"], ",") {
