@@ -1,0 +1,65 @@
+package directory
+
+import (
+	"testing"
+	"time"
+
+	"facteur/internal/base/lookup"
+)
+
+func TestAliases(t *testing.T) {
+	d, ctx := open(t), t.Context()
+	found := func(key string) bool { return d.Alias(ctx, key).State() == lookup.Found }
+	if found("sales@example.org") {
+		t.Error("an alias of nobody's")
+	}
+	must(t, d.AddAlias(ctx, Alias{Address: "Sales@EXAMPLE.org", Targets: []string{"a@example.org", "b@example.net", "a@EXAMPLE.org"}, Owner: "c@example.org"}))
+	if a := d.Alias(ctx, "sales@example.org").Value(); len(a.Targets) != 2 || a.Owner != "c@example.org" {
+		t.Errorf("%+v", a)
+	}
+	wantErr(t, d.AddAlias(ctx, Alias{Address: "sales@example.org", Targets: []string{"a@example.org"}}), ErrAliasExists)
+	wantErr(t, d.AddAlias(ctx, Alias{Address: "x@example.org"}), ErrNoTarget)
+	wantErr(t, d.AddAlias(ctx, Alias{Address: "x@far.example", Targets: []string{"a@example.org"}}), ErrNoDomain)
+	for _, bad := range []Alias{{Address: "x", Targets: []string{"a@example.org"}}, {Address: "x@example.org", Targets: []string{"|/bin/sh"}},
+		{Address: "x@example.org", Targets: []string{"a@example.org"}, Owner: "x y"}, {Address: "@", Targets: []string{"a@example.org"}}} {
+		if d.AddAlias(ctx, bad) == nil {
+			t.Errorf("%+v was added", bad)
+		}
+	}
+	must(t, d.AddAlias(ctx, Alias{Address: "@example.org", Targets: []string{"a@example.org"}}))
+	must(t, d.AddAlias(ctx, Alias{Address: "old@example.org", Targets: []string{"a@example.org"}, Until: time.Now().Add(-time.Minute)}))
+	if found("old@example.org") || !found("@example.org") {
+		t.Error("a temporary address outlives its time, or a catch-all is not found")
+	}
+	must(t, d.AddAlias(ctx, Alias{Address: "old@example.org", Targets: []string{"b@example.org"}})) // its name is free again
+	if list, err := d.Aliases(ctx); err != nil || len(list) != 3 {
+		t.Errorf("%v %v", list, err)
+	}
+	must(t, d.RemoveAlias(ctx, "SALES@example.org"))
+	wantErr(t, d.RemoveAlias(ctx, "sales@example.org"), ErrNoAlias)
+	if found("sales@example.org") {
+		t.Error("an alias is there after its removal")
+	}
+	must(t, d.AddDomain(ctx, "later.example"))
+	must(t, d.AddAlias(ctx, Alias{Address: "x@later.example", Targets: []string{"a@example.org"}}))
+	wantErr(t, d.RemoveDomain(ctx, "later.example"), ErrDomainHasAliases)
+}
+
+// Domains of every class in the database only.
+func TestClassesOfDomains(t *testing.T) {
+	d, ctx := open(t), t.Context()
+	must(t, d.DeclareDomain(ctx, Domain{Name: "Relay.example", Class: ClassRelay}))
+	must(t, d.DeclareDomain(ctx, Domain{Name: "twin.example", AliasOf: "EXAMPLE.org", CatchAll: "@Example.net"}))
+	if got := d.Domain(ctx, "relay.example").Value(); got != (Domain{Name: "relay.example", Source: FromDatabase, Class: ClassRelay}) {
+		t.Errorf("%+v", got)
+	}
+	if got := d.Domain(ctx, "twin.example").Value(); got.AliasOf != "example.org" || got.CatchAll != "@example.net" || got.Class != ClassMailbox {
+		t.Errorf("%+v", got)
+	}
+	for _, bad := range []Domain{{Name: "x.example", Class: "big"}, {Name: "x.example", AliasOf: "x.example"}, {Name: "x.example", CatchAll: "nobody"},
+		{Name: "x.example", Class: ClassRelay, CatchAll: "a@example.org"}} {
+		if d.DeclareDomain(ctx, bad) == nil {
+			t.Errorf("%+v was declared", bad)
+		}
+	}
+}
