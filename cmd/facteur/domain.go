@@ -14,16 +14,16 @@ func (c *command) domainCommand() *cobra.Command {
 }
 
 func (c *command) domainAdd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "add DOMAIN",
-		Short: "Receive mail for a domain",
-		Args:  takes("DOMAIN"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-				return o.AddDomain(ctx, control.DomainName{Name: args[0]})
-			})
-		},
+	cmd := &cobra.Command{Use: "add DOMAIN", Short: "Receive mail for a domain", Args: takes("DOMAIN")}
+	var n control.NewDomain
+	cmd.Flags().StringVar(&n.Class, "class", "", "what its addresses are: mailbox (the default), local, alias or relay")
+	cmd.Flags().StringVar(&n.AliasOf, "alias-of", "", "the `domain` whose addresses are meant by its own")
+	cmd.Flags().StringVar(&n.CatchAll, "catch-all", "", "the `address` that gets what is for nobody else, or @DOMAIN")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		n.Name = args[0]
+		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error { return o.AddDomain(ctx, n) })
 	}
+	return cmd
 }
 
 func (c *command) domainList() *cobra.Command {
@@ -37,7 +37,7 @@ func (c *command) domainList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(c, domains, "DOMAIN SOURCE", func(d directory.Domain) []any { return []any{d.Name, d.Source} })
+				return list(c, domains, "DOMAIN SOURCE CLASS", func(d directory.Domain) []any { return []any{d.Name, d.Source, d.Class} })
 			})
 		},
 	})

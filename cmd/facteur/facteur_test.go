@@ -58,7 +58,7 @@ func TestAccountsAndDomains(t *testing.T) {
 	if got := good(t, "", "account", "list", "-c", file); !strings.Contains(got, "alice@example.org  1G     active") {
 		t.Error(got)
 	}
-	if got, want := good(t, "", "domain", "list", "-c", file), "DOMAIN       SOURCE\nexample.net  database\nexample.org  file\n"; got != want {
+	if got, want := good(t, "", "domain", "list", "-c", file), "DOMAIN       SOURCE    CLASS\nexample.net  database  mailbox\nexample.org  file      mailbox\n"; got != want {
 		t.Errorf("got\n%s", got)
 	}
 	good(t, "", "domain", "remove", "example.net", "-c", file)

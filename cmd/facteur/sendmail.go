@@ -66,6 +66,7 @@ func (c *command) sendmailCommand() *cobra.Command {
 			"  -B        7BIT or 8BITMIME\n" +
 			"  -bs       speak SMTP on standard input and output\n" +
 			"  -bp       list the queue, as mailq does;  -bi  as newaliases does\n" +
+			"  -bv       show where addresses lead, and send nothing (Postfix mails a report)\n" +
 			"  -q        one more attempt for all that waits; -qI ID: for that message;\n" +
 			"            -qR DOMAIN: for that domain\n" +
 			"  -v        show what the server says\n\n" +
@@ -114,6 +115,8 @@ func (c *command) sendmail(ctx context.Context, mode sendmail.Mode, args []strin
 	case sendmail.Aliases:
 		fmt.Fprintln(c.out, "Aliases need no compilation here: a change takes effect at once.")
 		return nil
+	case sendmail.Verify:
+		return c.verify(ctx, o)
 	case sendmail.Speak:
 		return sendmail.Relay(ctx, c.sendmailSocket(), c.in, c.out)
 	}
@@ -178,4 +181,26 @@ func (c *command) flush(ctx context.Context, o sendmail.Options) error {
 		what = option{'s', o.QueueSite}
 	}
 	return asStatus(c.withOffice(ctx, func(ctx context.Context, o control.Office) error { return c.doPostqueue(ctx, o, what) }))
+}
+
+// verify shows where addresses lead. Postfix mails a report of what a delivery would
+// bring; here the answer is printed, and nothing is sent.
+func (c *command) verify(ctx context.Context, o sendmail.Options) error {
+	refused := 0
+	for _, to := range o.Recipients {
+		r, err := c.roadOf(ctx, control.AddressQuestion{Address: to, Sender: o.Sender})
+		if err != nil {
+			return asStatus(err)
+		}
+		if err := r.write(c.out); err != nil {
+			return err
+		}
+		if r.Reply != "" {
+			refused++
+		}
+	}
+	if refused > 0 {
+		return &sendmail.Error{Status: sendmail.NoUser, Text: fmt.Sprintf("%d of %d addresses would be refused", refused, len(o.Recipients))}
+	}
+	return nil
 }

@@ -58,7 +58,7 @@ func (c *client) Domains(ctx context.Context) (list []directory.Domain, err erro
 }
 
 // AddDomain implements Office.
-func (c *client) AddDomain(ctx context.Context, d DomainName) error {
+func (c *client) AddDomain(ctx context.Context, d NewDomain) error {
 	return c.call(ctx, "/domains/add", d, nil)
 }
 

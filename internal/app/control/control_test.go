@@ -82,7 +82,7 @@ func TestOffice(t *testing.T) {
 func testOffice(t *testing.T, o Office, stores *Stores) {
 	ctx := t.Context()
 	must(t, o.AddAccount(ctx, NewAccount{Address: "alice@example.org", Password: "secret", Quota: 5 << 20}))
-	must(t, o.AddDomain(ctx, DomainName{"example.net"}))
+	must(t, o.AddDomain(ctx, NewDomain{Name: "example.net"}))
 	must(t, o.SetPassword(ctx, NewPassword{Address: "ALICE@example.org", Password: "other"}))
 	accounts, err := o.Accounts(ctx)
 	must(t, err)

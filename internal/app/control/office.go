@@ -59,10 +59,17 @@ type Office interface {
 	// Grant lets an account send as an address; Revoke takes that back.
 	Grant(ctx context.Context, p Permission) error
 	Revoke(ctx context.Context, p Permission) error
+	// Address tells where an address leads.
+	Address(ctx context.Context, q AddressQuestion) (AddressAnswer, error)
+	// Aliases lists those of the database by domain and address.
+	Aliases(ctx context.Context) ([]directory.Alias, error)
+	// AddAlias makes an alias, RemoveAlias takes one away.
+	AddAlias(ctx context.Context, n NewAlias) error
+	RemoveAlias(ctx context.Context, n AliasName) error
 	// Domains lists all domains by name.
 	Domains(ctx context.Context) ([]directory.Domain, error)
 	// AddDomain declares a domain in the database.
-	AddDomain(ctx context.Context, d DomainName) error
+	AddDomain(ctx context.Context, d NewDomain) error
 	// RemoveDomain takes a domain out of the database.
 	RemoveDomain(ctx context.Context, d DomainName) error
 	// Queue calls fn for every item that is picked, until fn fails.
@@ -141,6 +148,14 @@ type NewPassword struct {
 type Removal struct {
 	Address string `json:"address"`
 	Mail    bool   `json:"mail"`
+}
+
+// NewDomain is a domain to be: what the settings file says of one, too.
+type NewDomain struct {
+	Name     string `json:"name"`
+	Class    string `json:"class,omitempty"` // "mailbox" where it is empty
+	AliasOf  string `json:"alias_of,omitempty"`
+	CatchAll string `json:"catch_all,omitempty"`
 }
 
 // DomainName is a domain in any case and script.

@@ -36,7 +36,7 @@ type Stores struct {
 	owner     func(directory.Account) mailbox.Owner
 	events    event.Sink
 	spaces    *namespace.House
-	imports   imports
+	imports imports
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
 	lift func(domain string)
@@ -191,8 +191,8 @@ func (s *Stores) Domains(ctx context.Context) ([]directory.Domain, error) {
 }
 
 // AddDomain implements Office.
-func (s *Stores) AddDomain(ctx context.Context, d DomainName) error {
-	return about(d.Name, s.directory.AddDomain(ctx, d.Name))
+func (s *Stores) AddDomain(ctx context.Context, d NewDomain) error {
+	return about(d.Name, s.directory.DeclareDomain(ctx, directory.Domain{Name: d.Name, Class: directory.Class(d.Class), AliasOf: d.AliasOf, CatchAll: d.CatchAll}))
 }
 
 // RemoveDomain implements Office.

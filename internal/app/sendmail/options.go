@@ -15,6 +15,7 @@ const (
 	Speak                  // SMTP on the standard input and output (-bs)
 	ListQueue              // -bp, mailq
 	Aliases                // -bi, -I, newaliases
+	Verify                 // -bv: tell where addresses lead
 	FlushQueue             // -q, -qI, -qR
 )
 
@@ -160,9 +161,9 @@ func (o *Options) become(mode string) error {
 	case "d", "D", "l":
 		return failf(Usage, "-b%s starts no server here; \"facteur serve\" does", mode)
 	case "v":
-		return failf(Usage, "-bv (tell where an address leads) is not built yet")
+		o.Mode = Verify
 	default:
-		return failf(Usage, "-b%s is not known; -bm, -bs, -bp and -bi are", mode)
+		return failf(Usage, "-b%s is not known; -bm, -bs, -bp, -bi and -bv are", mode)
 	}
 	return nil
 }

@@ -243,3 +243,9 @@ func (w *walk) luser(p *point) string {
 	}
 	return strings.NewReplacer(pairs...).Replace(w.rules.LuserRelay)
 }
+
+// IsBare tells a local part without a domain: a user of this machine.
+func IsBare(s string) bool {
+	_, err := address.Parse(s + "@x")
+	return err == nil && !strings.Contains(s, "@")
+}
