@@ -36,7 +36,7 @@ type Stores struct {
 	owner     func(directory.Account) mailbox.Owner
 	events    event.Sink
 	spaces    *namespace.House
-	imports imports
+	imports   imports
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
 	lift func(domain string)
