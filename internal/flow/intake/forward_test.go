@@ -158,6 +158,13 @@ func TestRewrittenOnTheWayIn(t *testing.T) {
 	if !strings.Contains(stored, "From: Alice <Alice.A@example.org>\r\nTo: pal@example.org, Pal <friend@remote.example>\r\n") {
 		t.Errorf("row 50, row 5: %s", stored)
 	}
+	c.rewriting(t, "postmaster@example.org alice@example.org", "alice@example.org Alice.A@example.org", "postmaster o'hara@example.org", "pal@remote.example friend@remote.example")
+	if tx, reply := c.Begin(t.Context(), stranger, smtp.Mail{}); reply != nil || tx.Recipient(t.Context(), smtp.Rcpt{To: address.Address{Local: "Postmaster"}}) != nil {
+		t.Error("a stranger can't write to the rewritten postmaster")
+	}
+	if tx, reply := c.Begin(t.Context(), insider("alice@example.org"), smtp.Mail{Sender: address.Address{Local: "alice"}}); reply != nil || tx.mail.Sender.String() != "alice@example.org" {
+		t.Errorf("row 5: %v", reply)
+	}
 	// A stranger's header is his own, and may be signed.
 	where, answer, id = c.talk(t, stranger, smtp.Mail{Sender: addr(t, "pal@remote.example")}, letter, "o'hara@example.org")
 	if where != "" {

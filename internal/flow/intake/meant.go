@@ -43,20 +43,23 @@ func (t *Transaction) meantBy(ctx context.Context, to address.Address) (meant, *
 	if answer.Value() == m.Address {
 		return m, nil
 	}
-	hosts := t.desk.router.Hosts(ctx, to.Domain)
-	if hosts.State() == lookup.TryAgain {
-		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: hosts.Err()})
-		return m, later()
+	ours := m.Domain == "" // the bare postmaster
+	if !ours {
+		hosts := t.desk.router.Hosts(ctx, m.Domain)
+		if hosts.State() == lookup.TryAgain {
+			t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: hosts.Err()})
+			return m, later()
+		}
+		ours = hosts.State() == lookup.Found
 	}
-	m.Address, m.ours = answer.Value(), hosts.State() == lookup.Found
-	m.foreign, m.rewritten = !m.ours, true
-	return m, nil
+	return meant{Address: answer.Value(), ours: ours, foreign: !ours, rewritten: true}, nil
 }
 
-// complete adds to the domain of an address that our own user named.
+// complete adds the domain, or the end of it, to an address that our own user named. The
+// bare postmaster is known to everybody.
 func (t *Transaction) complete(a address.Address) address.Address {
-	if a.Domain == "" || !t.peer.insider() {
-		return a // the bare postmaster is known to everybody
+	if !t.peer.insider() || a.Domain == "" && strings.EqualFold(a.Local, "postmaster") {
+		return a
 	}
 	return t.rules.Rewrite.Complete(a)
 }

@@ -50,6 +50,9 @@ const (
 	Null Extra = iota + 1
 	// Postmaster is "<postmaster>", any case, as a forward-path (RFC 5321 §4.5.1).
 	Postmaster
+	// Bare is "<user>", without a domain: no form of RFC 5321, but programs and machines of
+	// a house write it, and whoever takes it says which domain is meant.
+	Bare
 )
 
 // ParsePath reads a path "<...>" at the start of s and returns what follows it
@@ -87,6 +90,12 @@ func (e Extra) cut(s string) (a Address, rest string, ok bool) {
 	case e == Postmaster && len(s) > len(postmaster) && s[len(postmaster)] == '>' &&
 		strings.EqualFold(s[:len(postmaster)], postmaster):
 		return Address{Local: s[:len(postmaster)]}, s[len(postmaster)+1:], true
+	case e == Bare:
+		local, written, err := parseLocal(s)
+		if err != nil || local == "" || written == len(s) || s[written] != '>' {
+			break
+		}
+		return Address{Local: local}, s[written+1:], true
 	}
 	return Address{}, s, false
 }

@@ -29,6 +29,7 @@ type Extensions struct {
 	Burl         bool // BURL imap: URLs with rights of their own are taken (RFC 4468)
 	RequireTLS   bool // RFC 8689
 	Priority     bool // MT-PRIORITY, RFC 6710
+	Bare         bool // not announced: addresses without a domain are taken
 	ETRN         bool // RFC 1985
 	// DeliverBy is RFC 2852; LeastBy the shortest time taken with "R", 0 when the
 	// server does not say.

@@ -65,7 +65,7 @@ func ParseMail(args string, x *Extensions) (m Mail, bad *Reply) {
 	if !ok {
 		return m, replyMailSyntax
 	}
-	sender, params, err := address.ParsePath(path, address.Null)
+	sender, params, err := address.ParsePath(path, x.bare(address.Null)...)
 	if err != nil {
 		return m, NewReply(501, "5.1.7", "Sender: "+err.Error())
 	}
@@ -86,7 +86,7 @@ func ParseRcpt(args string, utf8 bool, x *Extensions) (r Rcpt, bad *Reply) {
 	if !ok {
 		return r, replyRcptSyntax
 	}
-	to, params, err := address.ParsePath(path, address.Postmaster)
+	to, params, err := address.ParsePath(path, x.bare(address.Postmaster)...)
 	if err != nil {
 		return r, NewReply(501, "5.1.3", "Recipient: "+err.Error())
 	}
@@ -98,6 +98,14 @@ func ParseRcpt(args string, utf8 bool, x *Extensions) (r Rcpt, bad *Reply) {
 		return Rcpt{}, bad
 	}
 	return r, nil
+}
+
+// bare are the forms of a path that are taken beside the usual one.
+func (x *Extensions) bare(form address.Extra) []address.Extra {
+	if x.Bare {
+		return []address.Extra{form, address.Bare}
+	}
+	return []address.Extra{form}
 }
 
 // cutKeyword cuts "FROM:" or "TO:" and the blanks after it.

@@ -120,7 +120,7 @@ func (s *session) offer() smtp.Extensions {
 		Host: s.srv.Hostname, Pipelining: true, SizeOffered: true, Size: size, StartTLS: s.srv.TLS != nil && !encrypted,
 		Enhanced: true, EightBitMIME: true, DSN: tells, UTF8: true, Chunking: true, BinaryMIME: true,
 		RequireTLS: encrypted, ETRN: s.offersEtrn(),
-		DeliverBy: tells, Priority: insider, Burl: s.mayBurl(),
+		DeliverBy: tells, Priority: insider, Bare: insider, Burl: s.mayBurl(),
 		Limits: smtp.Limits{Mails: s.rules.MaxMessages, Recipients: most},
 	}
 	if s.mayAuth() && s.secure() {

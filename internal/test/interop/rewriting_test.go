@@ -52,6 +52,7 @@ var rewritingCases = []struct {
 	{"generic", "alice@lan.example", []string{"alice@lan.example"}, "From: Alice <alice@lan.example>\r\nTo: b+c@lan2.example\r\n"},
 	{"bcc", "a@copied.example", []string{"target@remote.test", "jdoe@example.org"}, "From: a@copied.example\r\n"},
 	{"bcc of a notice", "", []string{"target@remote.test"}, "From: mailer-daemon@remote.test\r\n"},
+	{"row 5 in the envelope", "wrong", []string{"jdoe", "chain1"}, "From: wrong\r\nTo: jdoe\r\n"},
 	{"row 5 without a domain", "a@remote.test", []string{"a@remote.test"}, "From: root\r\nTo: Charlie Root <root>, friends: al, bo@remote.test;\r\n"},
 }
 
