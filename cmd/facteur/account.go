@@ -67,6 +67,9 @@ func state(a directory.Account) string {
 	if a.Disabled {
 		state = "disabled"
 	}
+	if a.Refuses {
+		state = "closed"
+	}
 	if a.Source != "" {
 		state += " in " + a.Source
 	}

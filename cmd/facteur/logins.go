@@ -24,9 +24,13 @@ func (c *command) accountEnable() *cobra.Command {
 
 func (c *command) suspension(use, short string, disabled bool) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: takes("ADDRESS")}
+	refuse := new(bool)
+	if disabled {
+		refuse = cmd.Flags().Bool("refuse-mail", false, "refuse mail for it, too")
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
-			return o.SetDisabled(ctx, control.Suspension{Address: args[0], Disabled: disabled})
+			return o.SetDisabled(ctx, control.Suspension{Address: args[0], Disabled: disabled, Refuse: *refuse})
 		})
 	}
 	return cmd

@@ -11,6 +11,8 @@ import (
 type Suspension struct {
 	Address  string `json:"address"`
 	Disabled bool   `json:"disabled"`
+	// Refuse: mail for the account is refused, too.
+	Refuse bool `json:"refuse,omitempty"`
 }
 
 // AppName is an app password of an account; Services are where a new one counts.
@@ -40,7 +42,7 @@ func (s *Stores) SetDisabled(ctx context.Context, n Suspension) error {
 	if err != nil {
 		return err
 	}
-	return about(n.Address, s.directory.SetDisabled(ctx, a, n.Disabled))
+	return about(n.Address, s.directory.SetDisabled(ctx, a, n.Disabled, n.Refuse))
 }
 
 // AppPasswords implements Office.

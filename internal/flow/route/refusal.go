@@ -46,6 +46,9 @@ var (
 	errTooMany = &Refusal{554, "5.4.6", "the alias leads to too many addresses"}
 )
 
+// errDisabled is of an account that the admin has closed (RFC 3463 §3.3).
+var errDisabled = &Refusal{550, "5.2.1", "the mailbox is disabled"}
+
 // errEmpty is of a list without members.
 var errEmpty = &Refusal{550, "5.1.1", "the list has no members"}
 

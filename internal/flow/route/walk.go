@@ -285,6 +285,9 @@ func (w *walk) accountOf(p *point, a address.Address) (bool, error) {
 	}
 	account := answer.Value()
 	w.step("account", "", a.String(), account.Address)
+	if account.Refuses {
+		return false, errDisabled
+	}
 	return true, w.reach(p, Destination{Kind: Mailbox, Address: p.at, Account: account, Plain: p.plain})
 }
 

@@ -39,6 +39,8 @@ type Account struct {
 	Own Allowance `json:"-"`
 	// Disabled accounts keep their mail and receive, but can not log in.
 	Disabled bool `json:"disabled"`
+	// Refuses: mail for it is refused, too (550 5.2.1).
+	Refuses bool `json:"refuses,omitempty"`
 	// Source is the name of the directory that it is kept in; "": our own tables.
 	Source string `json:"source,omitempty"`
 	// Forward are the addresses that its mail goes to instead of its mailbox, and Host is

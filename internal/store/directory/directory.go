@@ -201,9 +201,11 @@ func (d *Directory) scan(from interface{ Scan(...any) error }) (row, error) {
 	var r row
 	var own Allowance
 	var keep int64
-	if err := from.Scan(&r.key, &r.Address, &own.Bytes, &own.Messages, &keep, &r.Disabled, &r.password, &r.sha256, &r.sha1, &r.md5); err != nil {
+	var disabled int
+	if err := from.Scan(&r.key, &r.Address, &own.Bytes, &own.Messages, &keep, &disabled, &r.password, &r.sha256, &r.sha1, &r.md5); err != nil {
 		return row{}, err
 	}
+	r.Disabled, r.Refuses = disabled != enabled, disabled == refusing
 	a, err := address.Parse(r.key)
 	if err != nil {
 		return row{}, fmt.Errorf("account %q in the database: %w", r.key, err)

@@ -130,7 +130,7 @@ func TestDisabled(t *testing.T) {
 	if d.Gone(ctx, a.String()) {
 		t.Error("gone before")
 	}
-	if err := d.SetDisabled(ctx, a, true); err != nil {
+	if err := d.SetDisabled(ctx, a, true, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{"secret", app} {
@@ -144,10 +144,10 @@ func TestDisabled(t *testing.T) {
 	if got := d.Account(ctx, a); got.State() != lookup.Found || !got.Value().Disabled {
 		t.Error("it receives no mail")
 	}
-	if err := d.SetDisabled(ctx, a, false); err != nil || d.Authenticate(ctx, a.String(), "secret").State() != lookup.Found {
+	if err := d.SetDisabled(ctx, a, false, false); err != nil || d.Authenticate(ctx, a.String(), "secret").State() != lookup.Found {
 		t.Error(err)
 	}
-	if err := d.SetDisabled(ctx, addr(t, "nobody@example.org"), true); !errors.Is(err, ErrNoAccount) {
+	if err := d.SetDisabled(ctx, addr(t, "nobody@example.org"), true, false); !errors.Is(err, ErrNoAccount) {
 		t.Error(err)
 	}
 }

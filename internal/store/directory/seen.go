@@ -103,12 +103,26 @@ func (d *Directory) LastLogins(ctx context.Context) (map[string]time.Time, error
 	return out, rows.Err()
 }
 
+// What the column "disabled" of an account says.
+const (
+	enabled   = 0
+	suspended = 1 // nobody logs in
+	refusing  = 2 // and it receives no mail
+)
+
 // SetDisabled suspends an account of our own, or ends that. A disabled account keeps its
-// mail and receives more; nobody logs in to it.
-func (d *Directory) SetDisabled(ctx context.Context, a address.Address, disabled bool) error {
+// mail; nobody logs in to it. It receives more, unless mail is to be refused, too.
+func (d *Directory) SetDisabled(ctx context.Context, a address.Address, disabled, refuse bool) error {
+	state := enabled
+	switch {
+	case disabled && refuse:
+		state = refusing
+	case disabled:
+		state = suspended
+	}
 	defer d.proofs.drop(a.Key())
 	return d.changeOwn(ctx, a, func(tx *db.Tx) error {
-		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET disabled = ? WHERE key = ?`, disabled, a.Key()))
+		return one(ErrNoAccount)(tx.Exec(`UPDATE account SET disabled = ? WHERE key = ?`, state, a.Key()))
 	})
 }
 

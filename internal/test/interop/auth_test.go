@@ -198,7 +198,7 @@ func TestUnixUsersLogIn(t *testing.T) {
 func TestLifeOfAnAccount(t *testing.T) {
 	t.Parallel()
 	swaks := Need(t, "swaks")
-	f := NewFacteur(t, Setup{Services: []string{"submission", "imap"}, Config: "[auth]\nfailure_delay = \"0s\"\n"})
+	f := NewFacteur(t, Setup{Services: []string{"submission", "smtp", "imap"}, Config: "[auth]\nfailure_delay = \"0s\"\n"})
 	f.Command("{SSHA}tLYFectZxoRSFco7DS2qk9+GUanMju0T\n", "account", "add", alice, "--password-stdin", "--password-hash")
 	f.Start()
 	const password = "sécret 1"
@@ -230,6 +230,17 @@ func TestLifeOfAnAccount(t *testing.T) {
 	c.conn.SetDeadline(time.Now().Add(LongWait)) //nolint:errcheck // the read tells
 	if line, err := c.line(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("the session of a disabled account goes on: %q %v", line, err)
+	}
+	rcpt := func() string {
+		out, _ := TryRun(t, "", swaks, "--server", f.Addr("smtp"), "--from", "x@example.net", "--to", alice, "--quit-after", "RCPT")
+		return out
+	}
+	if out := rcpt(); !strings.Contains(out, "<-  250 2.1.5") {
+		t.Error(out)
+	}
+	f.Command("", "account", "disable", alice, "--refuse-mail")
+	if out := rcpt(); !strings.Contains(out, "<** 550 5.2.1") {
+		t.Error(out)
 	}
 	f.Command("", "account", "enable", alice)
 	trial("logged in", alice)
