@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -172,7 +173,7 @@ func ask(t *testing.T, addr string, who whom, asks []question) (codes []string) 
 			from = "writer@elsewhere.example"
 		}
 		if said := say("MAIL FROM:<%s>", from); !strings.HasPrefix(said, "250") {
-			codes = append(codes, "MAIL "+said[:3])
+			codes = append(codes, said[:3])
 			continue
 		}
 		said := say("RCPT TO:<%s>", q.rcpt)
@@ -373,6 +374,35 @@ var unixUsers = imported{
 	},
 }
 
+// submission is a server whose users log in, and which logs in to its relay (rows 67, 68
+// and 72): the relay takes mail of nobody else.
+func submission(t *testing.T) (imported, *Debian) {
+	relay := NewDebian(t, Setup{Services: []string{"submission", "imap"}, Domains: []string{"relayed.example"}, Accounts: []string{"bob@relayed.example"}})
+	relay.Start()
+	return imported{
+		name: "submission",
+		main: map[string]string{
+			"mydestination": "localhost", "virtual_mailbox_domains": "example.org", "virtual_mailbox_maps": "hash:$config_directory/vmailbox",
+			"virtual_mailbox_base": "/nonexistent", "virtual_uid_maps": "static:8", "virtual_gid_maps": "static:8",
+			"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": relay.dovecot.authSocket(),
+			"relayhost":             "[127.0.0.1]:" + strconv.Itoa(relay.submission),
+			"smtp_sasl_auth_enable": "yes", "smtp_sasl_password_maps": "hash:$config_directory/sasl_passwd", "smtp_sasl_security_options": "noanonymous",
+			"smtp_tls_security_level": "encrypt",
+		},
+		files: map[string]string{
+			"vmailbox": "alice@example.org alice/\n", "sasl_passwd": fmt.Sprintf("[127.0.0.1]:%d bob@relayed.example:%s\n", relay.submission, Password),
+		},
+		login: true,
+		asks: []question{
+			{rcpt: "alice@example.org"}, {rcpt: "bob@relayed.example"}, {rcpt: "nobody@example.org"},
+			{rcpt: "bob@relayed.example", from: "alice@example.org"}, {rcpt: "alice@example.org", from: "<>"},
+			{rcpt: "bob@relayed.example", from: "boss@example.org", why: "who has logged in sends as who he is (smtpd_sender_login_maps and reject_sender_login_mismatch are always on)",
+				ours: "554 250 553"},
+		},
+		goes: []journey{{rcpt: "bob@relayed.example", to: []string{"bob@relayed.example"}}},
+	}, relay
+}
+
 // TestImportedPostfix: what Postfix decided, facteur decides with the import.
 func TestImportedPostfix(t *testing.T) {
 	t.Parallel()
@@ -380,6 +410,12 @@ func TestImportedPostfix(t *testing.T) {
 		"mynetworks": "127.0.0.0/8", "default_transport": "discard:", "relay_transport": "discard:", "relay_domains": "static:all",
 	}})
 	relay.Start()
+	t.Run("submission", func(t *testing.T) {
+		m, relay := submission(t)
+		b := m.start(t, "")
+		m.compareCodes(t, b)
+		m.compareWays(t, b, relay.Postfix)
+	})
 	for _, m := range []imported{virtualDomains, backupMX, unixUsers} {
 		t.Run(m.name, func(t *testing.T) {
 			b := m.start(t, relay.Addr())

@@ -69,7 +69,9 @@ func relay(word string) (hostPort string, bare, ok bool) {
 	} else if h, p, found := strings.Cut(word, ":"); found && !strings.Contains(p, ":") {
 		host, port = h, p
 	}
-	host = strings.TrimPrefix(strings.ToLower(host), "ipv6:")
+	if host = strings.TrimPrefix(strings.ToLower(host), "ipv6:"); host == "localhost" && bare {
+		host = "127.0.0.1" // Postfix asks /etc/hosts for it; the DNS may not know it
+	}
 	if known := ports[port]; known != "" {
 		port = known
 	}
@@ -101,6 +103,7 @@ func (i *importer) passwords() {
 				line := takeover.Line{File: t.path, Line: e.Line, Text: e.Key + " …", Verdict: takeover.Understood, Key: "outbound.password_maps"}
 				if strings.Contains(e.Value, ":") {
 					fmt.Fprintf(&b, "%s %s\n", e.Key, e.Value)
+					i.nameless(e.Key)
 				} else {
 					line.Verdict, line.Key, line.Why = takeover.NotSupported, "", "there is no password: nobody can log in with that"
 				}
@@ -118,6 +121,19 @@ func (i *importer) passwords() {
 	}
 	i.set("outbound.password_maps", maps, i.why(name)+why)
 	i.note(name, takeover.Understood, "outbound.password_maps", "the entries are copied; passwords go out under TLS only, to hosts with a good certificate")
+}
+
+// nameless takes any certificate of a relay that has no name, as Postfix does.
+func (i *importer) nameless(key string) {
+	level := i.value("smtp_tls_security_level")
+	host, bare, ok := relay(key)
+	if name, _, _ := net.SplitHostPort(host); !ok || !bare || net.ParseIP(name) == nil || level == "verify" || level == "secure" {
+		return
+	}
+	r := i.t.Settings.Append("relay")
+	r.About("An address has no certificate of its own: whatever the host shows is taken, as Postfix did.")
+	r.Set("host", host, "")
+	r.Set("tls", "encrypt", "")
 }
 
 // defaultTransport is another way for all mail, or for relay domains.
