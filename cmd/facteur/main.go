@@ -71,9 +71,9 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
 		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
-		c.sendmailCommand(), c.mailqCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
+		c.sendmailCommand(), c.mailqCommand(), c.listCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
 	)
-	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf", "testsaslauthd"} {
+	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf", "postmap", "postalias", "testsaslauthd"} {
 		root.AddCommand(c.toolCommand(name))
 	}
 	return root

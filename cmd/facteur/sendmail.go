@@ -113,6 +113,9 @@ func (c *command) sendmail(ctx context.Context, mode sendmail.Mode, args []strin
 	case sendmail.FlushQueue:
 		return c.flush(ctx, o)
 	case sendmail.Aliases:
+		if err := c.checkAliases(); err != nil {
+			return err
+		}
 		fmt.Fprintln(c.out, "Aliases need no compilation here: a change takes effect at once.")
 		return nil
 	case sendmail.Verify:

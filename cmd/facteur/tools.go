@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The tools of Postfix's queue, under the names that fingers and scripts know. Each
+// The tools of Postfix's queue and of its tables, under the names that fingers and scripts know. Each
 // works when called by that name and as "facteur NAME". Their output and exit codes
 // are Postfix's; docs/QUEUE.md sets them beside ours.
 
@@ -29,6 +29,8 @@ var tools = map[string]tool{
 	"postsuper":     {"Delete, hold, release, requeue and expire, as postsuper(1) does", (*command).postsuper, 1},
 	"postcat":       {"Show a message of the queue, as postcat(1) does", (*command).postcat, 1},
 	"postconf":      {"Tell settings by the names of main.cf, as postconf(1) does", (*command).postconf, 1},
+	"postmap":       {"Ask a table, or check its text, as postmap(1) does", (*command).postmap, 1},
+	"postalias":     {"Ask a table of aliases, or check its text, as postalias(1) does", (*command).postalias, 1},
 	"qshape":        {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
 	"testsaslauthd": {"Ask whether a password is right, as testsaslauthd(8) does", (*command).testsaslauthd, saslFailed},
 }

@@ -14,14 +14,7 @@ type Pair struct {
 
 // Pairs reads a text file of lines "key value", all of it at once.
 func Pairs(path string) (all []Pair, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: expected a file of at most %d MB", path, maxFile>>20)
-	}
-	text, err := os.ReadFile(path)
+	text, err := readText(path)
 	if err != nil {
 		return nil, err
 	}
@@ -33,4 +26,16 @@ func Pairs(path string) (all []Pair, err error) {
 		return err
 	})
 	return all, err
+}
+
+// readText reads a file of lines.
+func readText(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: expected a file of at most %d MB", path, maxFile>>20)
+	}
+	return os.ReadFile(path)
 }
