@@ -107,7 +107,7 @@ func (c *cidr) match(key string) (string, bool) {
 		}
 		within = l.depth
 		switch {
-		case l.net.Contains(a) == l.negate:
+		case l.net.Addr().Is4() != a.Is4() || l.net.Contains(a) == l.negate: // "!" is of one family, too
 		case l.block:
 			within++
 		default:
