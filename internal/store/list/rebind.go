@@ -3,6 +3,7 @@ package list
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -170,9 +171,15 @@ func (w *rewriter) place() error {
 	case isName(w.last) || w.last == '.' || len(w.rest) > 2 && (isName(w.rest[2]) || w.rest[2] == '.' || w.rest[2] == '%'):
 		return fmt.Errorf("%s is part of a name or of a longer word, where a key can't stand; expected '%s' in single quotes", w.rest[:2], w.rest[:2])
 	}
+	if words := strings.Fields(w.out.String()); len(words) > 0 && slices.Contains(beforeNames, strings.ToUpper(words[len(words)-1])) {
+		return fmt.Errorf("%s stands where the name of a table is; a key can only be a value", w.rest[:2])
+	}
 	w.put(2, phrase{{slot: slot}})
 	return nil
 }
+
+// beforeNames are the words that a name follows.
+var beforeNames = []string{"FROM", "JOIN", "INTO", "UPDATE", "TABLE", "AS"}
 
 // isName tells a byte of a word of SQL.
 func isName(c byte) bool {

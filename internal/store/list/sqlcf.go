@@ -173,5 +173,6 @@ func openSQLiteFile(path string, events event.Sink, depth int) (*query, error) {
 		return nil, c.errorf("dbpath", "is missing; expected the path of the database")
 	}
 	c.heed(events, sqliteParameters)
+	asked.columns = 1 // sqlite_table(5) takes no others
 	return openDatabase(file, asked, shape)
 }

@@ -42,6 +42,9 @@ func (r *tablesRoom) answers(postmap string, args []string, keys []string) []str
 	}
 	var lines []string
 	for line := range strings.Lines(out) {
+		if strings.HasPrefix(strings.TrimPrefix(line, "postmap: "), "warning: ") {
+			continue
+		}
 		key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), "\t")
 		values := strings.Split(strings.Join(strings.Fields(value), " "), ",")
 		for i := range values {
