@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"facteur/internal/mail/aliases"
 )
 
 // ErrNoElements says that a kind of list can not tell all its entries.
@@ -16,7 +18,7 @@ func Elements(s Source) (all []Pair, warnings []string, err error) {
 	kind, path, _ := cutKind(s.From)
 	switch {
 	case kind == "aliases":
-		return elements(path, cutAlias, ":")
+		return elements(path, aliases.Cut, ":")
 	case slices.Contains(compiled, kind) || kind == "texthash" || kind == "file":
 		return elements(path, cutKey, "")
 	}
