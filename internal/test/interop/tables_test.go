@@ -126,7 +126,7 @@ endif
 	for table, found := range map[string]int{
 		"static:OK": 18, "static:{two words}": 18, "inline:{alice@example.org=one, {root = two words}}": 3,
 		"unix:passwd.byname": 2, "unix:group.byname": 2,
-		"unionmap:{hash:" + text + ", inline:{root=more, eve@example.net=eve}}": 8,
+		"unionmap:{hash:" + text + ", inline:{root=more, eve@example.net=eve}}":      8,
 		"pipemap:{inline:{root=alice@example.org, alice=nobody}, hash:" + text + "}": 1,
 	} {
 		r.compare(table, found, tableKeys...)
