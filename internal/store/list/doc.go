@@ -3,14 +3,31 @@
 //
 //	(inline)                     keys and values in the settings
 //	file:/path                   lines "key value", as in Postfix's access(5)
+//	hash:, btree:, lmdb:, dbm:, sdbm:, cdb:, texthash:/path
+//	                             the same; the text that Postfix compiles is read, and a
+//	                             key without a value is none
 //	aliases:/path                lines "name: values" of aliases(5)
-//	cidr:/path                   lines "network value"; the narrowest network is found
+//	cidr:/path                   lines "network value"; the first that fits
 //	regexp:/path, pcre:/path     lines "/pattern/flags value"; the first that matches
+//	static:value, inline:{key=value, {key = two words}}
+//	unix:passwd.byname, unix:group.byname
+//	unionmap:{a, b}              the values of all tables that have the key
+//	pipemap:{a, b}               the value of each is the key of the next
 //	sqlite:/path?query=SELECT …  one statement with "?" for the key
-//	ldap://host/BASE?attribute?scope?(filter with {key})
-//	                             a directory; also ldaps:// and, for sockets, ldapi://
+//	mysql://user@host/database?query=SELECT …
+//	                             the same, in MySQL or MariaDB
 //	postgres://user@host/database?query=SELECT …
 //	                             one statement with "$1" for the key
+//	ldap://host/BASE?attribute?scope?(filter with {key})
+//	                             a directory; also ldaps:// and, for sockets, ldapi://
+//	ldap:/path.cf, mysql:/path.cf, pgsql:/path.cf, sqlite:/path.cf
+//	                             a file of parameters of Postfix's (ldap_table(5) and
+//	                             its kin), in which the key is written %s, %u, %d, %1 …
+//	tcp:host:port                lines (tcp_table(5))
+//	socketmap:unix:/path:name, socketmap:inet:host:port:name
+//	                             netstrings (socketmap_table(5))
+//
+// "proxy:" before any of them means nothing. Maps are several tables in their order.
 //
 // A look-up has three answers. A file is read at the start, and again when it has
 // changed and two looks, a second apart, found it the same; one that can not be read
@@ -25,7 +42,12 @@
 // anything else are refused before they are used. A key that is empty, has a NUL or is
 // not UTF-8 is in no directory and in no PostgreSQL database; nobody is asked.
 //
-// # Directories and PostgreSQL
+// A query of Postfix's, in which the key stands in the text, is rewritten before it is
+// used: a literal with a place in it becomes a parameter whose value is made of the key,
+// in one pass. What can't be rewritten is refused. Files of Postfix's fold keys to lower
+// case, and join all values by result_format and commas, at most 2000.
+//
+// # Servers
 //
 // Nothing is asked when the lists are opened: a server that is down then does not keep
 // ours from starting. Several hosts are tried in their order, within 5 seconds

@@ -171,11 +171,17 @@ func (w *rewriter) place() error {
 	case isName(w.last) || w.last == '.' || len(w.rest) > 2 && (isName(w.rest[2]) || w.rest[2] == '.' || w.rest[2] == '%'):
 		return fmt.Errorf("%s is part of a name or of a longer word, where a key can't stand; expected '%s' in single quotes", w.rest[:2], w.rest[:2])
 	}
-	if words := strings.Fields(w.out.String()); len(words) > 0 && slices.Contains(beforeNames, strings.ToUpper(words[len(words)-1])) {
+	if slices.Contains(beforeNames, lastWord(w.out.String())) {
 		return fmt.Errorf("%s stands where the name of a table is; a key can only be a value", w.rest[:2])
 	}
 	w.put(2, phrase{{slot: slot}})
 	return nil
+}
+
+// lastWord is the word that a text ends with, in capitals.
+func lastWord(s string) string {
+	s = strings.TrimRight(s, " \t")
+	return strings.ToUpper(s[strings.LastIndexAny(s, " \t")+1:])
 }
 
 // beforeNames are the words that a name follows.
