@@ -19,7 +19,10 @@ type List struct {
 	// "cidr:/path" (networks), "regexp:/path" (patterns),
 	// "sqlite:/path?query=SELECT value FROM t WHERE key = ?",
 	// "ldap://host/BASE?attribute?scope?(filter with {key})" (also ldaps:// and ldapi://),
-	// or "postgres://user@host/database?query=SELECT value FROM t WHERE key = $1". A
+	// "postgres://user@host/database?query=SELECT value FROM t WHERE key = $1",
+	// "mysql://user@host/database?query=SELECT value FROM t WHERE key = ?", or any table by
+	// its name in Postfix: "hash:/etc/postfix/virtual", "ldap:/etc/postfix/ldap.cf",
+	// "tcp:127.0.0.1:10001" and so on; docs/TABLES.md has them all. A
 	// relative path counts from the directory of this file. Files are read again when
 	// they change. Of servers several can be named, with commas between; they are tried
 	// in order. One that does not answer within 5 seconds makes mail that needs it wait
