@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -284,11 +285,36 @@ func (w *walk) accountOf(p *point, a address.Address) (bool, error) {
 		return false, nil
 	}
 	account := answer.Value()
-	w.step("account", "", a.String(), account.Address)
-	if account.Refuses {
+	w.step("account", account.Source, a.String(), account.Address)
+	switch {
+	case account.Refuses:
 		return false, errDisabled
+	case len(account.Forward) > 0:
+		return true, w.forwarded(p, account)
+	case account.Host != "" && !strings.EqualFold(account.Host, w.router.hostname):
+		return true, fmt.Errorf("the mailbox of %s is on %s (directory %q), and no address there is known; give it one to forward to", account.Address, account.Host, account.Source)
 	}
-	return true, w.reach(p, Destination{Kind: Mailbox, Address: p.at, Account: account, Plain: p.plain})
+	return true, w.mailbox(p, account)
+}
+
+func (w *walk) mailbox(p *point, account directory.Account) error {
+	return w.reach(p, Destination{Kind: Mailbox, Address: p.at, Account: account, Plain: p.plain})
+}
+
+// forwarded follows what the directory says that the mail of an account goes to. Its own
+// address there keeps a copy.
+func (w *walk) forwarded(p *point, account directory.Account) error {
+	ways := make([]way, len(account.Forward))
+	for i, a := range account.Forward {
+		w.step("forward", account.Source, account.Address, a.String())
+		if own, err := address.Parse(account.Address); err == nil && own.Key() == a.Key() {
+			ways[i] = way{p, func() error { return w.mailbox(p, account) }}
+			continue
+		}
+		to := p.to(a)
+		ways[i] = way{to, func() error { return w.follow(to) }}
+	}
+	return w.all(ways)
 }
 
 // twin follows a domain whose addresses are those of another.

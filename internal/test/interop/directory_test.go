@@ -233,3 +233,63 @@ func TestRow73AccountsInDirectory(t *testing.T) {
 		}
 	})
 }
+
+// Rows 67, 80: accounts of a directory get mail and log in through the real doors; with
+// the directory down mail waits and nobody hears that his password is wrong (MAP-004).
+func TestRow80DirectoryThroughTheDoors(t *testing.T) {
+	t.Parallel()
+	hash := strings.TrimSpace(Run(t, "", Need(t, "slappasswd"), "-h", "{SSHA}", "-s", "sesame"))
+	slapd := NewSlapd(t, regexp.MustCompile(`userPassword: \{(SSHA|CRYPT)\}.*`).ReplaceAllLiteralString(family, "userPassword: "+hash))
+	slapd.Start()
+	f := NewFacteur(t, Setup{Services: []string{"smtp", "imap"}, Accounts: []string{"own@example.org"}, Config: `[[directory]]
+name = "people"
+kind = "ldap"
+domains = ["example.org"]
+default_domain = "example.org"
+source = "` + slapd.URL("ldap", "127.0.0.1") + `/ou=people,dc=example,dc=org"
+bind_dn = "` + SlapdUser + `"
+password_file = "` + secretFile(t, SlapdPassword) + `"
+login_query = "(|(uid=%n)(mail=%u))"
+password = "bind"
+`})
+	f.Start()
+	for to, want := range map[string]string{"sales@example.org": "250", "nobody@example.org": "550", "own@example.org": "250"} {
+		if reply := rcpt(t, f, to); !strings.HasPrefix(reply, want) {
+			t.Errorf("RCPT %s: %s", to, reply)
+		}
+	}
+	if err := sendClear(f.Addr("smtp"), "x@example.net", []string{"sales@example.org", "john.doe@example.org"}, "Subject: to John\r\n\r\nhello\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	jdoe := ConnectIMAP(t, f.Addr("imap"))
+	if a := jdoe.Try("LOGIN jdoe wrong"); !strings.Contains(a.Status, "AUTHENTICATIONFAILED") {
+		t.Errorf("a wrong password: %+v", a)
+	}
+	jdoe.Do("LOGIN jdoe sesame")
+	WaitUntil(t, "John has his letter", func() bool { return jdoe.Exists("INBOX") == 1 })
+	if out := f.Command("", "account", "list"); !strings.Contains(out, "john.doe@example.org") || !strings.Contains(out, "people") {
+		t.Errorf("account list: %s", out)
+	}
+	if out, err := f.TryCommand("new password\n", "account", "passwd", "john.doe@example.org", "--password-stdin"); err == nil || !strings.Contains(out+err.Error(), "kept in LDAP") {
+		t.Errorf("a password of somebody else's: %v %s", err, out)
+	}
+	// A mailRoutingAddress is followed as an alias is.
+	if out := f.Command("", "address", "rita@example.org"); !strings.Contains(out, "rita@elsewhere.example") {
+		t.Errorf("facteur address: %s", out)
+	}
+	slapd.Process().Kill()
+	for to, want := range map[string]string{"rita@example.org": "451", "stranger@example.org": "451", "own@example.org": "250"} {
+		if reply := rcpt(t, f, to); !strings.HasPrefix(reply, want) {
+			t.Errorf("MAP-004 RCPT %s: %s", to, reply)
+		}
+	}
+	for _, name := range []string{"jdoe", "stranger"} {
+		if a := ConnectIMAP(t, f.Addr("imap")).Try("LOGIN %s other", name); !strings.Contains(a.Status, "UNAVAILABLE") {
+			t.Errorf("MAP-004 LOGIN %s: %+v", name, a)
+		}
+	}
+	ConnectIMAP(t, f.Addr("imap")).Do("LOGIN own@example.org %q", Password)
+	if strings.Contains(f.Log(), "canary") || strings.Contains(f.Log(), "sesame") {
+		t.Error("MAP-010: a password is in the log")
+	}
+}
