@@ -361,7 +361,7 @@ var unixUsers = imported{
 	},
 	asks: []question{
 		{rcpt: "root@example.org"}, {rcpt: "postmaster@example.org"}, {rcpt: "postmaster"}, {rcpt: "staff+x@example.org"}, {rcpt: "nested@mail.example.org"},
-		{rcpt: "null@localhost"}, {rcpt: "nosuchuser@example.org"}, {rcpt: "nosuchuser", why: "RFC 5321 §4.1.1.3 has no recipient without a domain but postmaster", ours: "501 501"}, {rcpt: "staff@example.net"},
+		{rcpt: "null@localhost"}, {rcpt: "nosuchuser@example.org"}, {rcpt: "nosuchuser", why: "RFC 5321 §4.1.1.3 has no recipient without a domain but postmaster, for strangers", ours: "501 550"}, {rcpt: "staff@example.net"},
 		{rcpt: "staff%elsewhere.example@example.org", why: percent, ours: "550 550"},
 	},
 	goes: []journey{
