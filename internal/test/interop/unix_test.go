@@ -43,6 +43,9 @@ func newHamlet(t *testing.T, config string) *hamlet {
 		"group":  string(groups) + fmt.Sprintf("jdoe:x:%d:\n", hamletUID),
 		"shadow": "jdoe:$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.:19000:0:99999:7:::\n",
 	}
+	if err := os.Link(Binary(t), filepath.Join(dir, "facteur")); err != nil { // where it was built, jdoe may not look
+		t.Fatal(err)
+	}
 	put := func(name, text string) {
 		WriteFile(t, filepath.Join(dir, name), text)
 		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {
