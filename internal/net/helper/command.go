@@ -117,7 +117,7 @@ func (j *Job) limit() time.Duration {
 
 // work runs the program of a Job in the user's process.
 func (j *Job) work(ctx context.Context, home string, body io.Reader) report {
-	p, err := program.New(program.Settings{Command: j.Command, Literal: true, Flags: j.Flags, Env: j.Env, Limit: j.limit(), Dir: home})
+	p, err := program.New(program.Settings{Command: j.Command, Literal: true, Leave: true, Flags: j.Flags, Env: j.Env, Limit: j.limit(), Dir: home})
 	if err != nil {
 		return report{Code: 451, Enhanced: "4.3.5", Text: "mail system configuration error: " + err.Error()}
 	}

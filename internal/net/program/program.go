@@ -78,6 +78,9 @@ type Settings struct {
 	// Env is added to the environment, "NAME=value"; Dir is where it runs ("/").
 	Env []string
 	Dir string
+	// Leave: what it has left running when it ended by itself is not ended, as vacation
+	// leaves its sendmail.
+	Leave bool
 	// Limit is the most time that it gets (1000 s).
 	Limit time.Duration
 	// Strays counts those that can't be ended, for all programs that share it; nil: the

@@ -152,7 +152,9 @@ func (r *run) letGo(ended <-chan struct{}) {
 
 // bury is for a program that is dead: its number is still its own.
 func (r *run) bury() {
-	r.killGroup()
+	if !r.program.settings.Leave || r.killed != nil {
+		r.killGroup()
+	}
 	r.mu.Lock()
 	r.over = true
 	r.mu.Unlock()
