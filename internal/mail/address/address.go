@@ -28,7 +28,8 @@ type Address struct {
 	Local string
 	// Domain is the canonical domain: lower-case ASCII A-labels, or a literal
 	// such as "[192.0.2.1]" or "[IPv6:2001:db8::1]"; empty only for the null
-	// path and for the bare "postmaster" of RFC 5321 §4.5.1.
+	// path, for the bare "postmaster" of RFC 5321 §4.5.1, and, until it is known
+	// which domain is meant, for what was read as Bare.
 	Domain string
 }
 

@@ -29,8 +29,8 @@ func parse(t testing.TB, s string) address.Address {
 	return a
 }
 
-// TestForward are the forms, row 207. The hashes were made by postsrsd 1.10 where
-// internal/test/interop runs it; here it counts that they stay.
+// TestForward are the forms, row 207. That postsrsd reads them, hashes and all, is shown in
+// internal/test/interop.
 func TestForward(t *testing.T) {
 	s := scheme("srs.example.net", "secret")
 	for _, c := range []struct{ name, in, prefix, suffix string }{
