@@ -278,7 +278,7 @@ password = "bind"
 		t.Errorf("facteur address: %s", out)
 	}
 	slapd.Process().Kill()
-	for to, want := range map[string]string{"rita@example.org": "451", "stranger@example.org": "451", "own@example.org": "250"} {
+	for to, want := range map[string]string{"alice@example.org": "451", "stranger@example.org": "451", "own@example.org": "250"} {
 		if reply := rcpt(t, f, to); !strings.HasPrefix(reply, want) {
 			t.Errorf("MAP-004 RCPT %s: %s", to, reply)
 		}
