@@ -32,6 +32,7 @@ const (
 	maxDepth     = 20
 	maxResponses = 10_000_000 // to one command
 	maxBoxes     = 100_000
+	maxPassed    = 10_000  // words of a response that are passed over
 	maxLetter    = 4 << 30 // bytes
 	patience     = 5 * time.Minute
 )

@@ -278,6 +278,9 @@ func (r *Response) pass(t token, depth int) error {
 		return nil
 	}
 	for {
+		if r.passed++; r.passed > maxPassed {
+			return fmt.Errorf("%w: a response without an end", ErrServer)
+		}
 		t, err := r.next()
 		if err != nil || t.kind == kindClose {
 			return err

@@ -15,6 +15,8 @@ type Response struct {
 	Name  string // in upper case
 	Text  string // of OK, NO, BAD, BYE
 	ended bool   // its line end was read
+	// passed is how many words nobody wanted.
+	passed int
 }
 
 // read reads a response; what each does not read is passed over.
@@ -56,6 +58,9 @@ func (e *ended) Error() string { return "the server ends the connection: " + e.t
 // skip reads what is left of the response.
 func (r *Response) skip() error {
 	for !r.ended {
+		if r.passed++; r.passed > maxPassed {
+			return fmt.Errorf("%w: a response without an end", ErrServer)
+		}
 		t, err := r.next()
 		if err != nil {
 			return err
