@@ -67,11 +67,13 @@ func TestDamage(t *testing.T) {
 		return found[0]
 	}
 	for name, harm := range map[string]func(dir string) error{
-		"":                 func(string) error { return nil },
-		"no manifest":      func(dir string) error { return os.Remove(filepath.Join(dir, manifestName)) },
-		"cut manifest":     func(dir string) error { return os.Truncate(filepath.Join(dir, manifestName), 300) },
-		"a byte of a text": func(dir string) error { return os.WriteFile(letterIn(dir), []byte("Subject: y\r\n\r\nText.\r\n"), 0o600) },
-		"a letter gone":    func(dir string) error { return os.Remove(letterIn(dir)) },
+		"":             func(string) error { return nil },
+		"no manifest":  func(dir string) error { return os.Remove(filepath.Join(dir, manifestName)) },
+		"cut manifest": func(dir string) error { return os.Truncate(filepath.Join(dir, manifestName), 300) },
+		"a byte of a text": func(dir string) error {
+			return os.WriteFile(letterIn(dir), []byte("Subject: y\r\n\r\nText.\r\n"), 0o600)
+		},
+		"a letter gone": func(dir string) error { return os.Remove(letterIn(dir)) },
 		"a link instead": func(dir string) error {
 			p := letterIn(dir)
 			return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p))
