@@ -38,13 +38,13 @@ func (d *Directory) AuthenticateAt(ctx context.Context, service, login, written 
 		} else if ok {
 			return d.admit(row, name)
 		}
-		switch d.proofs.recall(who, row.password, password) {
+		switch d.proofs.recall(who, row.proof(), password) {
 		case right:
 			return d.admit(row, "")
 		case wrong:
 			return lookup.No[Account](errAuth)
 		}
-		mine, other := d.shared.begin(d.proofs.mac(who, row.password, password))
+		mine, other := d.shared.begin(d.proofs.mac(who, row.proof(), password))
 		if mine != nil {
 			defer mine()
 			return d.queueUp(ctx, who, row, password)
@@ -83,15 +83,24 @@ func keyOf(login string) string {
 // the same way as everybody.
 func (d *Directory) candidate(ctx context.Context, login string) (row, error) {
 	if a, err := address.Parse(login); err == nil {
-		r, err := d.row(ctx, a.Key())
-		switch {
-		case err == nil:
-			return r, nil
-		case !errors.Is(err, sql.ErrNoRows):
-			return row{}, fmt.Errorf("directory: %w", err)
+		if r, found, err := d.ownLogin(ctx, a, login); found || err != nil {
+			return r, err
 		}
 	}
 	return d.loginElsewhere(ctx, login)
+}
+
+// ownLogin is the account of our own tables that an address means.
+func (d *Directory) ownLogin(ctx context.Context, a address.Address, login string) (r row, found bool, err error) {
+	r, err = d.row(ctx, a.Key())
+	switch {
+	case err == nil:
+		r.login = login
+		return r, true, nil
+	case errors.Is(err, sql.ErrNoRows):
+		return row{}, false, nil
+	}
+	return row{}, false, fmt.Errorf("directory: %w", err)
 }
 
 // prove costs one hash, or one question to who checks passwords, whatever it finds.
@@ -101,19 +110,19 @@ func (d *Directory) prove(ctx context.Context, who string, r row, password strin
 		r, password = row{place: r.place, record: Record{Address: r.record.Address}}, password[:maxPassword]
 	}
 	// While this one waited in the line, another log-in may have proved the same.
-	if d.proofs.recall(who, r.password, password) != right {
+	if d.proofs.recall(who, r.proof(), password) != right {
 		ok, err := d.check(ctx, r, password)
 		if err != nil {
 			return lookup.Later[Account](err)
 		}
 		if !ok {
 			if r.remembers() {
-				d.proofs.refuse(who, r.password, password)
+				d.proofs.refuse(who, r.proof(), password)
 			}
 			return lookup.No[Account](errAuth)
 		}
 		r = d.complete(ctx, r, password)
-		d.proofs.add(who, r.password, password)
+		d.proofs.add(who, r.proof(), password)
 	}
 	return d.Admit(ctx, r.holder()) // the line may be long, and much may change meanwhile
 }
@@ -127,4 +136,13 @@ func (d *Directory) admit(r row, app string) lookup.Answer[Account] {
 	}
 	d.seen.note(r.key, app, time.Now())
 	return lookup.Yes(r.Account)
+}
+
+// proof is what a password was proved against: the stored hash, or whom another vouched
+// for, which may be several with one log-in name, each in a place.
+func (r row) proof() string {
+	if r.place == nil {
+		return r.password
+	}
+	return r.place.Name + "\x00" + r.key + "\x00" + r.password
 }

@@ -184,6 +184,8 @@ func (d *Directory) Account(ctx context.Context, a address.Address) lookup.Answe
 type row struct {
 	Account
 	key string
+	// login is the name that it was asked for by. A source may know it by no other.
+	login string
 	proofTexts
 	// place is where the account is kept that is not in our tables, and record what is
 	// known of it there.

@@ -97,7 +97,7 @@ func stranger(secret []byte, h sasl.Hash, key string) sasl.Keys {
 
 // Holder is whose keys were asked for: an account with the password that it had at
 // that moment. Key is its name in the form that is compared; "": nobody.
-type Holder struct{ Key, password string }
+type Holder struct{ Key, password, login string }
 
 // Keys are the SCRAM keys of a login name. Whoever has none gets some that fit no
 // password.
@@ -140,7 +140,7 @@ func (d *Directory) MD5Context(ctx context.Context, login string) (sasl.MD5Conte
 	return c, r.holder(), err
 }
 
-func (r row) holder() Holder { return Holder{r.key, r.password} }
+func (r row) holder() Holder { return Holder{r.key, r.password, r.login} }
 
 // Admit lets the holder of keys in who proved to know them, unless the password
 // changed or the account was disabled meanwhile.
@@ -148,7 +148,7 @@ func (d *Directory) Admit(ctx context.Context, h Holder) lookup.Answer[Account] 
 	if h.Key == "" {
 		return lookup.No[Account](errAuth)
 	}
-	r, err := d.candidate(ctx, h.Key)
+	r, err := d.candidate(ctx, h.login)
 	switch {
 	case err != nil:
 		return lookup.Later[Account](err)

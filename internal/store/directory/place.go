@@ -79,7 +79,7 @@ func (d *Directory) searchAccount(ctx context.Context, places []*place, a addres
 		if !p.serves(a.Domain) {
 			continue
 		}
-		r := d.found(p, a, p.Source.Account(ctx, a))
+		r := d.found(ctx, p, a, p.Source.Account(ctx, a))
 		switch r.State() {
 		case lookup.Found:
 			return lookup.Yes(r.Value().Account)
@@ -99,17 +99,76 @@ func (d *Directory) loginElsewhere(ctx context.Context, login string) (row, erro
 		if !ok {
 			continue
 		}
+		ours, err := d.ours(ctx, p, a.Domain)
+		if err != nil {
+			return row{}, err
+		}
+		if !ours {
+			continue
+		}
 		if stranger.place == nil {
 			stranger = row{place: p, record: Record{Address: a}}
 		}
-		switch r := d.found(p, a, p.Source.Login(ctx, a)); r.State() {
-		case lookup.Found:
-			return r.Value(), nil
-		case lookup.TryAgain:
-			return row{}, r.Err()
+		if !strings.Contains(login, "@") { // our own tables come first by the whole name, too
+			if r, found, err := d.ownLogin(ctx, a, login); found || err != nil {
+				return r, err
+			}
+		}
+		r, found, err := d.loginAt(ctx, p, a)
+		if found || err != nil {
+			r.login = login
+			return r, err
 		}
 	}
 	return stranger, nil
+}
+
+// loginAt asks one place for the account of a log-in name.
+func (d *Directory) loginAt(ctx context.Context, p *place, a address.Address) (row, bool, error) {
+	answer := d.found(ctx, p, a, p.Source.Login(ctx, a))
+	switch answer.State() {
+	case lookup.NotFound:
+		return row{}, false, nil
+	case lookup.TryAgain:
+		return row{}, false, answer.Err()
+	}
+	r := answer.Value()
+	taken, err := d.taken(ctx, p, a, r)
+	if taken || err != nil {
+		return row{}, false, err
+	}
+	return r, true, nil
+}
+
+// taken tells that the mail for the account that a log-in leads to is somebody else's: our
+// own tables have its address, or an earlier place. Its letters are not for who has another
+// password.
+func (d *Directory) taken(ctx context.Context, p *place, asked address.Address, r row) (bool, error) {
+	if places := d.attached(); r.key == asked.Key() && len(places) > 0 && places[0] == p {
+		return false, nil // all who come before it were asked
+	}
+	at, err := address.Parse(r.key)
+	if err != nil {
+		return false, err
+	}
+	whose := d.Account(ctx, at)
+	if whose.State() == lookup.TryAgain {
+		return false, whose.Err()
+	}
+	return whose.State() == lookup.Found && whose.Value().Source != p.Name, nil
+}
+
+// ours tells whether a place is asked about a domain: one that names none about all that
+// are ours, and about no others.
+func (d *Directory) ours(ctx context.Context, p *place, domain string) (bool, error) {
+	if len(p.Domains) > 0 {
+		return p.serves(domain), nil
+	}
+	answer := d.Domain(ctx, domain)
+	if answer.State() == lookup.TryAgain {
+		return false, answer.Err()
+	}
+	return answer.State() == lookup.Found, nil
 }
 
 // login is the address that a log-in name means at a place.
@@ -133,7 +192,7 @@ func (d *Directory) LoginName(login string) string {
 }
 
 // found makes an account of a record.
-func (d *Directory) found(p *place, asked address.Address, answer lookup.Answer[Record]) lookup.Answer[row] {
+func (d *Directory) found(ctx context.Context, p *place, asked address.Address, answer lookup.Answer[Record]) lookup.Answer[row] {
 	switch answer.State() {
 	case lookup.NotFound:
 		return lookup.No[row](ErrNoAccount)
@@ -141,10 +200,26 @@ func (d *Directory) found(p *place, asked address.Address, answer lookup.Answer[
 		return lookup.Later[row](fmt.Errorf("directory %q: %w", p.Name, answer.Err()))
 	}
 	r, err := d.rowOf(p, asked, answer.Value())
+	if main := answer.Value().Address; err == nil && !main.IsNull() && main.Domain != asked.Domain {
+		err = d.hosts(ctx, p, main)
+	}
 	if err != nil {
 		return lookup.Later[row](fmt.Errorf("directory %q: %s: %w", p.Name, asked, err))
 	}
 	return lookup.Yes(r)
+}
+
+func errStray(main address.Address) error {
+	return fmt.Errorf("the directory calls the account %s, which is in none of its domains", main)
+}
+
+// hosts is an error if the main address of an account is in a domain that is not ours.
+func (d *Directory) hosts(ctx context.Context, p *place, main address.Address) error {
+	ours, err := d.ours(ctx, p, main.Domain)
+	if err == nil && !ours {
+		err = errStray(main)
+	}
+	return err
 }
 
 // rowOf is a record with what the settings add to it.
@@ -153,7 +228,7 @@ func (d *Directory) rowOf(p *place, asked address.Address, rec Record) (r row, e
 		rec.Address = asked
 	}
 	if !p.serves(rec.Address.Domain) {
-		return row{}, fmt.Errorf("the directory calls the account %s, which is in none of its domains", rec.Address)
+		return row{}, errStray(rec.Address)
 	}
 	folded, err := address.Parse(rec.Address.Key())
 	if err != nil {

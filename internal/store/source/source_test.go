@@ -331,3 +331,66 @@ func TestRecords(t *testing.T) {
 		t.Errorf("two rows: %v", got.State())
 	}
 }
+
+// A log-in name may be another than the address of the account. It opens no mailbox that
+// is somebody else's: that of our own bob, or of who stands in an earlier place. Nor does a
+// place without domains have accounts in those that are not ours.
+func TestLogInsOpenOnlyTheirOwn(t *testing.T) {
+	t.Parallel()
+	as := func(address, password string) directory.Record {
+		return directory.Record{Address: mailbox(t, address), Password: "{PLAIN}" + password}
+	}
+	one := &namedSource{mail: map[string]directory.Record{"first@example.org": as("first@example.org", "1")}}
+	two := &namedSource{
+		mail: map[string]directory.Record{"carol.long@example.org": as("carol.long@example.org", "carols"), "eve@elsewhere.example": as("eve@elsewhere.example", "eves")},
+		names: map[string]directory.Record{
+			"carol@example.org": as("carol.long@example.org", "carols"), "robert@example.org": as("bob@example.org", "stolen"), "bob@example.org": as("bob@example.org", "stolen"),
+			"first@example.org": as("first@example.org", "stolen"), "another@example.org": as("first@example.org", "stolen"),
+			"eve@elsewhere.example": as("eve@elsewhere.example", "eves"), "stray@example.org": as("eve@elsewhere.example", "eves"),
+		},
+	}
+	d := open(t, directory.Place{Name: "one", Source: one}, directory.Place{Name: "two", Source: two, DefaultDomain: "example.org"})
+	for _, c := range []struct {
+		login, password, opens string
+		want                   lookup.State
+	}{
+		{"carol@example.org", "carols", "carol.long@example.org", lookup.Found}, {"carol", "carols", "carol.long@example.org", lookup.Found},
+		{"carol@example.org", "wrong", "", lookup.NotFound}, {"robert@example.org", "stolen", "", lookup.NotFound},
+		{"bob", "stolen", "", lookup.NotFound}, {"bob", "of bob", "bob@example.org", lookup.Found},
+		{"first@example.org", "stolen", "", lookup.NotFound}, {"another@example.org", "stolen", "", lookup.NotFound},
+		{"eve@elsewhere.example", "eves", "", lookup.NotFound}, {"stray@example.org", "eves", "", lookup.TryAgain},
+	} {
+		for range 2 { // a proof that is remembered opens no more than the first
+			got := d.Authenticate(t.Context(), c.login, c.password)
+			wantState(t, c.login+" "+c.password, got, c.want)
+			if got.Value().Address != c.opens {
+				t.Errorf("%s opens %s", c.login, got.Value().Address)
+			}
+		}
+	}
+}
+
+// namedSource is a source where people log in by other names than their addresses.
+type namedSource struct {
+	*source.SQL
+	mail, names map[string]directory.Record
+}
+
+func (s *namedSource) Account(_ context.Context, a address.Address) lookup.Answer[directory.Record] {
+	return answerOf(s.mail, a)
+}
+
+func (s *namedSource) Login(_ context.Context, a address.Address) lookup.Answer[directory.Record] {
+	return answerOf(s.names, a)
+}
+
+func (s *namedSource) Domain(context.Context, string) lookup.Answer[directory.Domain] {
+	return lookup.No[directory.Domain](nil)
+}
+
+func answerOf(m map[string]directory.Record, a address.Address) lookup.Answer[directory.Record] {
+	if r, ok := m[a.Key()]; ok {
+		return lookup.Yes(r)
+	}
+	return lookup.No[directory.Record](nil)
+}
