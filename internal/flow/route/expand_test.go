@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -423,5 +424,40 @@ func TestSteps(t *testing.T) {
 		"destination alice+x@example.org → mailbox:alice@example.org", "destination x+x@far.example → smtp:far.example"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// REL-004: an "@" in a local part, which a stranger chose, never says which machine mail
+// goes to.
+func TestAQuotedAtIsNoRoute(t *testing.T) {
+	w := newTown(t)
+	const unknown = "550 5.1.1 User unknown in local recipient table"
+	for _, relay := range []string{"admin+$local", "$user", "$local@far.example", "$extension", "$recipient", "x$recipient"} {
+		w.rules.LuserRelay = relay
+		w.check(map[string]string{`"x@evil.example"@local.example`: unknown, `"+x@evil.example"@local.example`: unknown, `"a+b@evil.example"@local.example`: unknown})
+	}
+	w.rules.LuserRelay = "admin+$local@far.example"
+	long := strings.Repeat("l", 60) + "@local.example"
+	w.check(map[string]string{long: unknown, "l@local.example": "smtp:admin+l@far.example"})
+	w.rules.LuserRelay = "alice@example.org"
+	w.check(map[string]string{`"x@evil.example"@local.example`: "mailbox:alice@example.org"})
+	w.rules.LuserRelay = ""
+	w.rules.Virtual = w.table("hash", "@alias.example @far.example\n")
+	w.check(map[string]string{
+		`"x@evil.example"@alias.example`: `smtp:"x@evil.example"@far.example`,
+		`x%evil.example@alias.example`:   `smtp:x%evil.example@far.example`,
+		`evil.example!x@alias.example`:   `smtp:evil.example!x@far.example`,
+	})
+	quoted := regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	w.rules.Virtual = w.table("pcre", `/^(.*)@alias\.example$/ $1
+/^(.*)@twin\.example$/ $1@far.example
+/([^@]*)@catch\.example$/ $1@far.example
+`)
+	for _, local := range []string{`"x@evil.example"`, `"x@evil.example,y"`, `"y,x@evil.example"`, `"a\",x@evil.example,\"b"`, `"x@evil.example y"`, `"<x@evil.example>"`, `"(x@evil.example"`, `"a b\\"`} {
+		for _, domain := range []string{"alias.example", "twin.example", "catch.example"} {
+			if got := w.leads(local + "@" + domain); strings.Contains(quoted.ReplaceAllString(got, ""), "evil.example") && strings.HasPrefix(got, "smtp:") {
+				t.Errorf("%s@%s leads to %s", local, domain, got)
+			}
+		}
 	}
 }

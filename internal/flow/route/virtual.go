@@ -217,7 +217,10 @@ func (w *walk) elsewhere(p *point, domain directory.Domain) (bool, error) {
 	if w.rules.LuserRelay == "" {
 		return false, nil
 	}
-	text := w.luser(p)
+	text, is := w.luser(p)
+	if !is {
+		return false, nil
+	}
 	w.step("luser_relay", "", p.at.String(), text)
 	to, err := w.meant(p, text)
 	if err != nil {
@@ -229,8 +232,16 @@ func (w *walk) elsewhere(p *point, domain directory.Domain) (bool, error) {
 	return true, w.follow(to)
 }
 
-// luser is luser_relay for an address.
-func (w *walk) luser(p *point) string {
+// luser is luser_relay for an address. What a stranger writes becomes a part of it: only
+// of a local part that needs no quotes, so that none brings an "@" and with it a domain
+// (REL-004); and of one that is short enough.
+func (w *walk) luser(p *point) (text string, is bool) {
+	if !strings.Contains(w.rules.LuserRelay, "$") {
+		return w.rules.LuserRelay, true
+	}
+	if !IsBare(p.at.Local) {
+		return "", false
+	}
 	user, extension := p.at.Local, ""
 	if s := w.rules.stems(p.at.Local); len(s) > 0 {
 		user, extension = s[len(s)-1].local, s[len(s)-1].extension[1:]
@@ -241,7 +252,9 @@ func (w *walk) luser(p *point) string {
 	for _, name := range []string{"user", "extension", "domain", "local", "recipient_delimiter", "recipient"} {
 		pairs = append(pairs, "${"+name+"}", values[name], "$("+name+")", values[name], "$"+name, values[name])
 	}
-	return strings.NewReplacer(pairs...).Replace(w.rules.LuserRelay)
+	text = strings.NewReplacer(pairs...).Replace(w.rules.LuserRelay)
+	local, _, _ := strings.Cut(text, "@")
+	return text, len(local) <= address.MaxLocal
 }
 
 // IsBare tells a local part without a domain: a user of this machine.
