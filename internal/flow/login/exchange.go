@@ -28,13 +28,15 @@ type Exchange struct {
 	try     limit.LoginTry
 	holder  *directory.Holder // whose keys it has to know
 	account directory.Account
-	told    bool // the client knows that its secret is right
+	told    bool      // the client knows that its secret is right
+	asked   time.Time // when the response came that is looked at
 }
 
 // Next takes the client's response, nil when it sent none with its command, and
 // gives the next challenge. When it is done, Account is who came in. After a
 // Refusal the exchange is over; it has waited where guessing is to be slow.
 func (x *Exchange) Next(response []byte) (challenge []byte, done bool, refusal *Refusal) {
+	x.asked = time.Now()
 	// SCRAM tells with its last challenge that the proof was right.
 	err := limited(x.try.Over())
 	if err == nil {
@@ -214,6 +216,9 @@ func (x *Exchange) admit() error {
 			return err
 		}
 	}
+	if !x.account.Admits(x.peer.Addr) {
+		return sasl.ErrWrong // not from there, and nobody learns that the rest was right
+	}
 	network, fresh, reason := x.try.Passed()
 	if reason != "" {
 		return limited(reason)
@@ -244,12 +249,14 @@ func (x *Exchange) refuse(err error) *Refusal {
 	return r
 }
 
-// wait makes guessing slow, and is the same for everybody.
+// wait makes guessing slow, and is over a whole number of delays after the question came:
+// what the look took, at our own tables or at a directory far away, is not seen in it
+// (ABU-012).
 func (x *Exchange) wait() {
 	if x.rules.Delay <= 0 {
 		return
 	}
-	t := time.NewTimer(x.rules.Delay)
+	t := time.NewTimer(x.rules.Delay - time.Since(x.asked)%x.rules.Delay)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -164,7 +164,7 @@ func (g *Gate) Begin(ctx context.Context, p Peer, mechanism string) (*Exchange, 
 		return nil, &Refusal{Reason: NeedsTLS}
 	}
 	mechanism = strings.ToUpper(mechanism)
-	x := &Exchange{gate: g, rules: g.house.Rules(), ctx: ctx, peer: p, mechanism: mechanism}
+	x := &Exchange{gate: g, rules: g.house.Rules(), ctx: ctx, peer: p, mechanism: mechanism, asked: time.Now()}
 	if slices.Contains(x.rules.Mechanisms, mechanism) && x.rules.has(mechanism, p) {
 		x.machine = sasl.NewServer(mechanism, x.judge())
 	}
@@ -182,7 +182,7 @@ func (g *Gate) Password(ctx context.Context, p Peer, user, password string) (dir
 	case !g.TakesPasswords(p):
 		return directory.Account{}, &Refusal{Reason: Unknown, User: user}
 	}
-	x := &Exchange{gate: g, rules: g.house.Rules(), ctx: ctx, peer: p, mechanism: sasl.PLAIN}
+	x := &Exchange{gate: g, rules: g.house.Rules(), ctx: ctx, peer: p, mechanism: sasl.PLAIN, asked: time.Now()}
 	defer x.Close()
 	err := error(sasl.ErrWrong)
 	if user != "" && password != "" { // an empty one proves nothing to some directories, and lets in

@@ -422,3 +422,37 @@ func TestRealDirectory(t *testing.T) {
 		}
 	}
 }
+
+// ABU-012: however long a look took, a refusal comes a whole number of delays after the
+// question. And whoever may only come from some networks comes from no others.
+func TestRefusalsTakeTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := map[string]time.Duration{"far@example.org": 300 * time.Millisecond, "near@example.org": time.Millisecond, "queued@example.org": 2500 * time.Millisecond}
+		g := login.New(login.House{Logins: limit.NewLogins(time.Hour),
+			Rules: func() *login.Rules {
+				return &login.Rules{Mechanisms: []string{sasl.PLAIN}, Delay: time.Second, Limits: limit.LoginRules{PerClient: 100, PerAccount: 100}}
+			},
+			Accounts: login.Accounts{
+				Password: func(_ context.Context, _, user, _ string) lookup.Answer[directory.Account] {
+					time.Sleep(slow[user])
+					if user == "home@example.org" {
+						return lookup.Yes(directory.Account{Address: user, Nets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+					}
+					return lookup.No[directory.Account](nil)
+				},
+				Remember: func(context.Context, string, netip.Prefix, time.Time) error { return nil },
+			}})
+		for user, want := range map[string]time.Duration{"far@example.org": time.Second, "near@example.org": time.Second, "queued@example.org": 3 * time.Second, "home@example.org": time.Second} {
+			began := time.Now()
+			if r := loginCommand(t, g, user, "wrong"); reason(r) != login.Wrong || time.Since(began) != want {
+				t.Errorf("%s: %v after %v", user, r, time.Since(began))
+			}
+		}
+		for from, want := range map[string]login.Reason{"10.1.2.3": 0, "::ffff:10.1.2.3": 0, "192.0.2.7": login.Wrong} {
+			_, r := g.Password(t.Context(), login.Peer{Addr: netip.MustParseAddr(from), Loopback: true}, "home@example.org", "right")
+			if reason(r) != want {
+				t.Errorf("from %s: %v", from, r)
+			}
+		}
+	})
+}

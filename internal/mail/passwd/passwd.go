@@ -8,8 +8,8 @@
 //
 // Extra fields are "key=value" with spaces between; "userdb_quota_rule=*:storage=1G".
 //
-// A line with a mistake gives a Problem, and the others count: one slip must not lock
-// out everybody. Of two lines with one name the first counts, as everywhere. Nothing
+// A line with a mistake gives a Problem, with its name where it has one, and the others
+// count: one slip must not lock out everybody. Of two lines with one name the first counts, as everywhere. Nothing
 // that stands in the second field is in a Problem.
 package passwd
 
@@ -41,6 +41,8 @@ type User struct {
 type Problem struct {
 	Line int
 	Why  string
+	// Name is whose line it would be; "": nobody's.
+	Name string
 }
 
 // lines gives the lines that mean something, by their numbers.
@@ -69,11 +71,11 @@ func Read(text string) (users []User, problems []Problem) {
 			continue
 		}
 		u, err := parse(line)
-		if err == nil && seen[u.Name] {
-			err = fmt.Errorf("%q stands in an earlier line already", u.Name)
+		if seen[u.Name] {
+			err, u.Name = fmt.Errorf("%q stands in an earlier line already", u.Name), ""
 		}
 		if err != nil {
-			problems = append(problems, Problem{n, err.Error()})
+			problems = append(problems, Problem{n, err.Error(), u.Name})
 			continue
 		}
 		seen[u.Name] = true
@@ -96,10 +98,10 @@ func parse(line string) (u User, err error) {
 		return User{}, fmt.Errorf("expected a name before the first \":\"")
 	}
 	if u.UID, err = number("user", fields[2]); err != nil {
-		return User{}, err
+		return u, err
 	}
 	if u.GID, err = number("group", fields[3]); err != nil {
-		return User{}, err
+		return u, err
 	}
 	u.Extra = extra(fields[7])
 	return u, nil
@@ -147,7 +149,7 @@ func ReadShadow(text string) (users map[string]Shadow, problems []Problem) {
 	for n, line := range lines(text) {
 		fields := strings.Split(line, ":")
 		if len(line) > MaxLine || len(fields) != 9 {
-			problems = append(problems, Problem{n, fmt.Sprintf("expected 9 fields, found %d", len(fields))})
+			problems = append(problems, Problem{Line: n, Why: fmt.Sprintf("expected 9 fields, found %d", len(fields))})
 			continue
 		}
 		s := Shadow{Name: fields[0], Password: fields[1]}
@@ -158,7 +160,7 @@ func ReadShadow(text string) (users map[string]Shadow, problems []Problem) {
 			}
 		}
 		if err != nil {
-			problems = append(problems, Problem{n, err.Error()})
+			problems = append(problems, Problem{Line: n, Why: err.Error()})
 			continue
 		}
 		if _, twice := users[s.Name]; !twice {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,8 @@ type Account struct {
 	// the machine that has its mailbox, if not this one.
 	Forward []address.Address `json:"forward,omitempty"`
 	Host    string            `json:"host,omitempty"`
+	// Nets are the only networks from which it may be logged in to; nil: from everywhere.
+	Nets []netip.Prefix `json:"allow_nets,omitempty"`
 }
 
 // Letters is where the Maildir is.

@@ -61,6 +61,11 @@ func (p *place) pretend(password string) error {
 	return nil
 }
 
+// nobodyHere is the name under which other services are asked about strangers. Under his
+// own, whoever guesses here would guess there, at people who have no mail: the time of the
+// answer would tell him, and PAM might lock them out.
+const nobodyHere = "facteur-nobody"
+
 // checkElsewhere asks the Checker of the place.
 func (r row) checkElsewhere(ctx context.Context, password string) (bool, error) {
 	if password == "" {
@@ -68,6 +73,9 @@ func (r row) checkElsewhere(ctx context.Context, password string) (bool, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
+	if r.key == "" {
+		r.record.Address.Local = nobodyHere
+	}
 	answer := r.place.Check(ctx, r.record, password)
 	if answer.State() == lookup.TryAgain {
 		return false, answer.Err()

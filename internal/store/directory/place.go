@@ -237,7 +237,7 @@ func (d *Directory) rowOf(p *place, asked address.Address, rec Record) (r row, e
 	r = row{key: rec.Address.Key(), place: p, record: rec}
 	r.password = rec.Password
 	r.Account = Account{Address: rec.Address.String(), Source: p.Name, Home: filepath.Join(d.mailDir(), homeOf(folded)),
-		Disabled: rec.Disabled, Forward: rec.Forward, Host: rec.Host}
+		Disabled: rec.Disabled, Forward: rec.Forward, Host: rec.Host, Nets: rec.Nets}
 	if r.Unix, err = p.unix(folded, rec); err != nil {
 		return row{}, err
 	}

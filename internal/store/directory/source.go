@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
@@ -54,6 +55,8 @@ type Record struct {
 	Own Allowance
 	// Disabled accounts keep their mail and receive, but can not log in.
 	Disabled bool
+	// Nets are the only networks from which it may be logged in to; nil: from everywhere.
+	Nets []netip.Prefix
 	// Forward are the addresses that its mail goes to instead of its mailbox.
 	Forward []address.Address
 	// Host is the machine that has its mailbox, if not this one: its mail goes there, to
@@ -63,8 +66,10 @@ type Record struct {
 
 // Checker says whether a password is that of an account: Found if it is, NotFound if
 // it is not. It is never asked about an empty password, as directories take that for
-// "anonymous" and say yes (RFC 4513 §5.1.2). For log-in names that nobody has, it is
-// asked about a Record that has only an Address, so that strangers cost as much.
+// "anonymous" and say yes (RFC 4513 §5.1.2). For log-in names that are no account here, it
+// is asked about a Record that has only an Address, so that strangers cost as much; its
+// local part is nobodyHere, as the service may know more people than have mail here: root
+// above all (LOC-016).
 type Checker func(ctx context.Context, r Record, password string) lookup.Answer[struct{}]
 
 // Place is a Source as the settings have it. It is not changed once it is in use.

@@ -90,7 +90,7 @@ func OpenLDAP(c LDAPConfig, events event.Sink) (*LDAP, error) {
 
 // choose says which attributes are asked for.
 func (s *LDAP) choose(pairs []string) error {
-	known := append(slices.Collect(mapKeys(s.attributes)), "disabled", "active")
+	known := append(slices.Collect(mapKeys(s.attributes)), "disabled", "active", "allow_nets")
 	for _, pair := range pairs {
 		field, attribute, found := strings.Cut(pair, "=")
 		if !found || !slices.Contains(known, field) {

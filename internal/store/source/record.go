@@ -47,7 +47,12 @@ func (f fields) record() (r directory.Record, err error) {
 			r.Forward = append(r.Forward, a)
 		}
 	}
-	r.Disabled = truth(f.one("disabled")) || f.has("active") && !truth(f.one("active"))
+	if f.has("allow_nets") {
+		if r.Nets, err = directory.ParseNets(f.one("allow_nets")); err != nil {
+			return r, err
+		}
+	}
+	r.Disabled = truth(f.one("disabled")) || f.has("active") && !truth(f.one("active")) || f.has("nologin")
 	return r, nil
 }
 
@@ -157,5 +162,8 @@ func login(a address.Address, two bool, find func(byLogin bool, a address.Addres
 		r.Password = who.Value().Password
 	}
 	r.Disabled = r.Disabled || who.Value().Disabled
+	if who.Value().Nets != nil {
+		r.Nets = who.Value().Nets
+	}
 	return lookup.Yes(r)
 }

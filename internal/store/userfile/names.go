@@ -33,5 +33,8 @@ func localKey(a address.Address) string {
 // table is accounts by their keys.
 type table struct {
 	records map[string]directory.Record
-	names   []string // as they are written, in the order of the file
+	// flawed are those whose line can't be used, and why: they have mail, which waits
+	// until the line is right.
+	flawed map[string]string
+	names  []string // as they are written, in the order of the file
 }

@@ -72,7 +72,7 @@ func (s *passwdFile) file(path string) *watched[table] {
 		if len(s.files) >= maxFiles {
 			clear(s.files)
 		}
-		f = &watched[table]{path: path, read: s.read, events: s.Events}
+		f = &watched[table]{path: path, read: s.read, events: s.Events, secret: true}
 		s.files[path] = f
 	}
 	return f
@@ -116,13 +116,23 @@ func (s *passwdFile) Account(_ context.Context, a address.Address) lookup.Answer
 	if !there {
 		return lookup.No[directory.Record](errUnknown)
 	}
-	if r, ok := t.records[a.Key()]; ok {
-		r.Address = address.Address{} // as it was asked for, folded alike
-		return lookup.Yes(r)
-	}
+	keys := []string{a.Key()}
 	if s.LocalNames || s.perDomain() || strings.EqualFold(a.Domain, s.DefaultDomain) {
-		if r, ok := t.records[localKey(a)]; ok {
+		keys = append(keys, localKey(a))
+	}
+	return t.find(keys)
+}
+
+// find is what the first of the keys has that has anything.
+func (t table) find(keys []string) lookup.Answer[directory.Record] {
+	for _, key := range keys {
+		if r, ok := t.records[key]; ok {
 			return lookup.Yes(r)
+		}
+	}
+	for _, key := range keys {
+		if why, ok := t.flawed[key]; ok {
+			return lookup.Later[directory.Record](errors.New(why))
 		}
 	}
 	return lookup.No[directory.Record](errUnknown)
@@ -189,16 +199,20 @@ func (t table) list(domain string, whole bool, each func(directory.Record) error
 // read makes a table of a passwd-file.
 func (s *passwdFile) read(text string) (table, []passwd.Problem) {
 	users, problems := passwd.Read(text)
-	t := table{records: make(map[string]directory.Record, len(users))}
+	t := table{records: make(map[string]directory.Record, len(users)), flawed: make(map[string]string)}
 	for _, u := range users {
 		key, ok := keyOf(u.Name)
 		if !ok {
 			problems = append(problems, passwd.Problem{Line: u.Line, Why: "the name is part of no address"})
 			continue
 		}
-		r, why := s.record(u)
+		r, shut, why := s.record(u)
+		if shut != "" {
+			problems = append(problems, passwd.Problem{Line: u.Line, Why: shut, Name: u.Name})
+		}
 		if why != "" {
-			problems = append(problems, passwd.Problem{Line: u.Line, Why: why})
+			problems = append(problems, passwd.Problem{Line: u.Line, Why: why, Name: u.Name})
+			t.flawed[key] = fmt.Sprintf("line %d: %s", u.Line, why)
 			continue
 		}
 		if _, twice := t.records[key]; !twice {
@@ -206,21 +220,28 @@ func (s *passwdFile) read(text string) (table, []passwd.Problem) {
 			t.names = append(t.names, u.Name)
 		}
 	}
+	for _, p := range problems {
+		if key, ok := keyOf(p.Name); ok && p.Name != "" && t.flawed[key] == "" {
+			t.flawed[key] = fmt.Sprintf("line %d: %s", p.Line, p.Why)
+		}
+	}
 	return t, problems
 }
 
-// record is what a line says, or why it can't be.
-func (s *passwdFile) record(u passwd.User) (r directory.Record, why string) {
+// record is what a line says. shut is why nobody logs in, though there is mail; why is
+// the reason for which nothing can be made of the line.
+func (s *passwdFile) record(u passwd.User) (r directory.Record, shut, why string) {
 	r = directory.Record{Identity: u.Name, Home: u.Home, Password: u.Password}
 	if r.Password != "" {
 		if r.Password[0] != '{' {
 			r.Password = "{" + s.Scheme + "}" + r.Password
 		}
 		if _, err := password.Parse(r.Password, s.Scheme); err != nil {
-			if !s.locked(u.Password) {
-				return r, err.Error()
+			if s.locked(u.Password) {
+				r.Password = ""
+			} else {
+				shut = err.Error() // the text stays: whoever logs in is not told "wrong"
 			}
-			r.Password = ""
 		}
 	}
 	uid, gid := u.UID, u.GID
@@ -229,30 +250,36 @@ func (s *passwdFile) record(u passwd.User) (r directory.Record, why string) {
 		case "nologin":
 			r.Disabled = true
 		case "allow_nets":
-			return r, "allow_nets is not supported, and without it the account would be open to everybody"
+			var err error
+			if r.Nets, err = directory.ParseNets(value); err != nil {
+				shut = err.Error()
+			}
 		case "nopassword":
 			r.Password = ""
 		case "userdb_home":
 			r.Home = value
 		case "userdb_mail", "userdb_mail_location":
 			if r.Maildir, why = maildirOf(value); why != "" {
-				return r, why
+				return r, shut, why
 			}
 		case "userdb_quota_rule":
 			var err error
 			if r.Own.Bytes, r.Own.Messages, err = passwd.Quota(value); err != nil {
-				return r, err.Error()
+				return r, shut, err.Error()
 			}
 		}
 	}
 	if uid >= 0 && gid >= 0 {
 		r.Unix = &directory.Unix{Name: u.Name, UID: uint32(uid), GID: uint32(gid), Home: r.Home}
 	}
-	return r, ""
+	return r, shut, ""
 }
 
 // locked tells what people write where no password is to fit.
 func (s *passwdFile) locked(stored string) bool {
+	if _, rest, ok := strings.Cut(stored, "}"); ok && stored[0] == '{' {
+		stored = rest
+	}
 	return strings.HasPrefix(stored, "!") || strings.HasPrefix(stored, "*") || stored == "x"
 }
 

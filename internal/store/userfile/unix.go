@@ -37,7 +37,7 @@ type unix struct {
 func NewUnix(u Unix) (directory.Source, error) {
 	s := &unix{Unix: u}
 	s.users = &watched[map[string]passwd.User]{path: u.Passwd, read: s.read, events: u.Events}
-	s.passwords = &watched[map[string]passwd.Shadow]{path: u.Shadow, read: passwd.ReadShadow, events: u.Events}
+	s.passwords = &watched[map[string]passwd.Shadow]{path: u.Shadow, read: passwd.ReadShadow, events: u.Events, secret: true}
 	_, err := s.users.get(time.Now())
 	return s, err
 }
@@ -95,9 +95,11 @@ func (s *unix) find(a address.Address) lookup.Answer[passwd.User] {
 	return lookup.No[passwd.User](errUnknown)
 }
 
-func recordOf(u passwd.User) directory.Record {
+// recordOf is a user, by the name that passwd has: who writes it in capitals is asked for
+// under it elsewhere, too.
+func recordOf(u passwd.User, domain string) directory.Record {
 	return directory.Record{
-		Identity: u.Name, Home: u.Home, Own: directory.Allowance{Bytes: directory.Unlimited, Messages: directory.Unlimited},
+		Address: address.Address{Local: u.Name, Domain: domain}, Identity: u.Name, Home: u.Home, Own: directory.Allowance{Bytes: directory.Unlimited, Messages: directory.Unlimited},
 		Unix: &directory.Unix{Name: u.Name, UID: uint32(u.UID), GID: uint32(u.GID), Home: u.Home},
 	}
 }
@@ -111,7 +113,11 @@ func (s *unix) Account(_ context.Context, a address.Address) lookup.Answer[direc
 	case lookup.TryAgain:
 		return lookup.Later[directory.Record](u.Err())
 	}
-	return lookup.Yes(recordOf(u.Value()))
+	r := recordOf(u.Value(), a.Domain)
+	if s.Shadow != "" { // so that sessions end with the account; its mail needs no password
+		_, r.Disabled, _ = s.password(u.Value()) //nolint:errcheck // Login tells
+	}
+	return lookup.Yes(r)
 }
 
 // Login implements directory.Source: with the password, and whether it still counts.
@@ -123,7 +129,7 @@ func (s *unix) Login(_ context.Context, a address.Address) lookup.Answer[directo
 	case lookup.TryAgain:
 		return lookup.Later[directory.Record](u.Err())
 	}
-	r := recordOf(u.Value())
+	r := recordOf(u.Value(), a.Domain)
 	if s.Shadow == "" {
 		return lookup.Yes(r)
 	}
@@ -170,10 +176,7 @@ func (s *unix) List(_ context.Context, each func(directory.Record) error) error 
 	}
 	for _, domain := range s.Domains {
 		for _, u := range users {
-			r := recordOf(u)
-			if r.Address, err = address.Parse(u.Name + "@" + domain); err != nil {
-				continue
-			}
+			r := recordOf(u, domain)
 			if err := each(r); err != nil {
 				return err
 			}

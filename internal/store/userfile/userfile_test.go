@@ -65,13 +65,16 @@ func TestPasswdFile(t *testing.T) {
 Alice@Example.org:{PLAIN}`+canary+`:5000:5000::/var/vmail/alice::userdb_quota_rule=*:storage=1G userdb_mail=maildir:~/Maildir:INDEX=/x
 bob:$1$abcdefgh$.pUq7D2b/morRHJWlFMKz/:::::
 carol@example.org:{PLAIN}x::::::nologin
-dave@example.org:{PLAIN}`+canary+`::::::allow_nets=10.0.0.0/8
+dave@example.org:{PLAIN}`+canary+`::::::allow_nets=10.0.0.0/8,192.0.2.7
 erin@example.org:{ROT13}`+canary+`
 frank@example.org:*
 grace@example.org:{PLAIN}x::::::userdb_mail=mbox:~/mail
 bad:{PLAIN}`+canary+`:x:
 @:{PLAIN}x
+heidi@example.org:{PLAIN}x::::::allow_nets=everywhere
+ivan@example.org:{CRYPT}!$1$abcdefgh$.pUq7D2b/morRHJWlFMKz/
 `)
+	os.Chmod(path, 0o644) //nolint:errcheck // the log tells
 	s, err := NewPasswdFile(PasswdFile{Path: directory.Template(path), DefaultDomain: "example.org", Events: said})
 	if err != nil {
 		t.Fatal(err)
@@ -92,12 +95,30 @@ bad:{PLAIN}`+canary+`:x:
 	if a := ask(t, s, "frank@example.org"); a.State() != lookup.Found || a.Value().Password != "" {
 		t.Error("a locked account has mail and no password")
 	}
-	for _, name := range []string{"dave", "erin", "grace", "bad", "nobody"} {
-		if a := ask(t, s, name+"@example.org"); a.State() != lookup.NotFound {
-			t.Errorf("%s: %+v", name, a.Value())
+	if r := ask(t, s, "dave@example.org").Value(); len(r.Nets) != 2 || r.Nets[1].String() != "192.0.2.7/32" {
+		t.Errorf("%+v", r)
+	}
+	if r := ask(t, s, "heidi@example.org").Value(); r.Nets == nil || len(r.Nets) != 0 {
+		t.Errorf("allow_nets that can't be read lets somebody in: %+v", r)
+	}
+	if a := ask(t, s, "ivan@example.org"); a.State() != lookup.Found || a.Value().Password != "" {
+		t.Error("a password that is locked behind its scheme:", a.State(), a.Value().Password)
+	}
+	// A name that stands there has mail, whatever else is wrong (MAP-004).
+	if a := ask(t, s, "erin@example.org"); a.State() != lookup.Found {
+		t.Error("a password that can't be read makes mail unknown:", a.State())
+	} else if _, err := directory.Verify(a.Value().Password, canary); err == nil {
+		t.Error("a password that can't be read opens, or is wrong")
+	}
+	for name, want := range map[string]lookup.State{"grace": lookup.TryAgain, "bad": lookup.TryAgain, "nobody": lookup.NotFound} {
+		if a := ask(t, s, name+"@example.org"); a.State() != want {
+			t.Errorf("%s: %v %+v", name, a.State(), a.Value())
 		}
 	}
-	for _, line := range []int{5, 6, 8, 9, 10} {
+	if !strings.Contains(said.String(), "everybody on this machine can read the passwords") { // MAP-011
+		t.Error(said)
+	}
+	for _, line := range []int{6, 8, 9, 10, 11} {
 		if !strings.Contains(said.String(), fmt.Sprintf("%s:%d: ", path, line)) {
 			t.Errorf("line %d is not told of in\n%s", line, said)
 		}
@@ -107,7 +128,8 @@ bad:{PLAIN}`+canary+`:x:
 	}
 	var names []string
 	s.List(t.Context(), func(r directory.Record) error { names = append(names, r.Address.String()); return nil }) //nolint:errcheck // none is given
-	if want := []string{"Alice@example.org", "bob@example.org", "carol@example.org", "frank@example.org"}; !slices.Equal(names, want) {
+	if want := []string{"Alice@example.org", "bob@example.org", "carol@example.org", "dave@example.org", "erin@example.org", "frank@example.org",
+		"heidi@example.org", "ivan@example.org"}; !slices.Equal(names, want) {
 		t.Error(names)
 	}
 }
@@ -237,6 +259,10 @@ func TestUnix(t *testing.T) {
 			}
 		}
 	})
+	dave, _ := address.Parse("dave@example.org")
+	if !s.Account(t.Context(), dave).Value().Disabled {
+		t.Error("the sessions of an account that has expired go on")
+	}
 	var names []string
 	s.List(t.Context(), func(r directory.Record) error { names = append(names, r.Address.Local); return nil }) //nolint:errcheck // none is given
 	if len(names) != 6 {

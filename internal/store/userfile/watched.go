@@ -11,8 +11,9 @@
 //
 // # Invariants
 //
-// A line with a mistake is told with its file and number, without what stands in it,
-// and is nobody's; all others count. Root, users below the least number, "nobody", and
+// A line with a mistake is told with its file and number, without what stands in it; all
+// others count. If it has a name, mail for that waits until the line is right; one whose
+// password only can't be read has mail, and log-ins wait. Any other is nobody's. Root, users below the least number, "nobody", and
 // the numbers that systemd gives to services are no accounts (LOC-010). A locked user
 // has mail and can not log in.
 package userfile
@@ -43,6 +44,7 @@ type watched[T any] struct {
 	path   string
 	read   func(text string) (T, []passwd.Problem)
 	events event.Sink
+	secret bool // it has passwords, and is nobody else's to read
 
 	mu     sync.Mutex
 	value  T
@@ -96,6 +98,9 @@ func (w *watched[T]) look() error {
 	w.value, problems = w.read(text)
 	w.loaded, w.seen, w.next, w.told = true, info, nil, ""
 	w.tell(problems)
+	if w.secret && info.Mode().Perm()&0o004 != 0 { // MAP-011
+		w.warn(fmt.Sprintf("%s: everybody on this machine can read the passwords in it; chmod o= %[1]s", w.path))
+	}
 	return nil
 }
 
@@ -137,7 +142,11 @@ func (w *watched[T]) tell(problems []passwd.Problem) {
 			w.warn(fmt.Sprintf("%s: %d more lines with mistakes", w.path, len(problems)-i))
 			return
 		}
-		w.warn(fmt.Sprintf("%s:%d: %s; this line is nobody's", w.path, p.Line, p.Why))
+		result := "this line is nobody's"
+		if p.Name != "" {
+			result = "until it is right, nobody logs in, and mail may have to wait"
+		}
+		w.warn(fmt.Sprintf("%s:%d: %s; %s", w.path, p.Line, p.Why, result))
 	}
 }
 
