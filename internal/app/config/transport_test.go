@@ -103,7 +103,7 @@ destination_concurrency = 7
 	}
 }
 
-// TestPasswordBesideRelay: a [[relay]] table without a log-in leaves the one of the file.
+// TestPasswordBesideRelay: row 79, a [[relay]] table without a log-in leaves the one of the file.
 func TestPasswordBesideRelay(t *testing.T) {
 	for _, key := range []string{"[smart.example]:587", "smart.example"} {
 		c, _, err := written(t, `

@@ -1,8 +1,12 @@
 package sources
 
 import (
+	"encoding/binary"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"facteur/internal/app/config"
@@ -70,5 +74,44 @@ func TestChecker(t *testing.T) {
 		if _, err := checker(name); (err == nil) != good {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+// Row 71: a saslauthd that goes by PAM is asked for /etc/pam.d/smtp, whatever the door.
+func TestServiceOfPAM(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mux")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	asked := make(chan string, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		var words []string
+		for range 4 { // user, password, service, realm
+			var size [2]byte
+			io.ReadFull(c, size[:]) //nolint:errcheck // what is missing is not in the words
+			word := make([]byte, binary.BigEndian.Uint16(size[:]))
+			io.ReadFull(c, word) //nolint:errcheck // the same
+			words = append(words, string(word))
+		}
+		asked <- strings.Join(words, " ")
+		io.WriteString(c, "\x00\x02OK") //nolint:errcheck // Check tells
+	}()
+	check, err := checker("saslauthd:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := directory.Record{Address: address.Address{Local: "alice", Domain: "example.org"}}
+	if got := check(t.Context(), record, "secret"); got.State() != lookup.Found {
+		t.Fatal(got.State(), got.Err())
+	}
+	if got := <-asked; got != "alice secret smtp example.org" {
+		t.Errorf("row 71: asked %q", got)
 	}
 }

@@ -84,6 +84,37 @@ func TestSpamIsNotForwarded(t *testing.T) {
 	}
 }
 
+// TestForwardedMailIsJudgedAsItCame: row 211. Filters see the sender who wrote, not one of
+// ours, and what they found goes with the letter.
+func TestForwardedMailIsJudgedAsItCame(t *testing.T) {
+	c := newCounter(t, 0)
+	c.rewriting(t)
+	const result = "mail.example.org; spf=pass smtp.mailfrom=x@sender.example"
+	var seen []string
+	c.with(func(r *Rules) {
+		r.Hooks = []Hook{&adviser{answer: func(_ context.Context, stage rule.Stage, q *Question) Advice {
+			if q.Mail != nil {
+				seen = append(seen, q.Mail.Sender.String())
+			}
+			if stage != rule.End {
+				return Advice{}
+			}
+			return Advice{By: "milter", Edits: []Edit{{Kind: AppendField, Name: "Authentication-Results", Value: result}}}
+		}}}
+	})
+	where, answer, id := c.talk(t, stranger, smtp.Mail{Sender: addr(t, "x@sender.example")}, text, "bob@example.org")
+	if where != "" || c.people(t, id) != "bob@remote.example" {
+		t.Fatalf("row 211: %s %s", where, answer)
+	}
+	item, stored := c.bytes(t, id)
+	if !strings.Contains(stored, "\r\nAuthentication-Results: "+result+"\r\n") || item.Sender.String() != "x@sender.example" {
+		t.Errorf("row 211: from %s\n%s", item.Sender, stored)
+	}
+	if len(seen) == 0 || strings.Join(seen, "") != strings.Repeat("x@sender.example", len(seen)) {
+		t.Errorf("row 211: the filters saw %q", seen)
+	}
+}
+
 // TestForwardingHasAPace: REL-016. Nothing is lost: who is over it comes again, and those
 // who are here are not held up by it.
 func TestForwardingHasAPace(t *testing.T) {

@@ -99,6 +99,8 @@ func code(r *smtp.Reply) string {
 	return fmt.Sprint(r.Code, " ", r.Enhanced)
 }
 
+// TestWhoMaySendWhere: row 24, who relays (trusted networks, who has logged in) and who does
+// not; row 34, recipients that nobody knows.
 func TestWhoMaySendWhere(t *testing.T) {
 	c := newCounter(t, 0)
 	trusted := stranger
@@ -129,7 +131,7 @@ func TestWhoMaySendWhere(t *testing.T) {
 }
 
 // TestNeverRelayForStrangers holds the desk against a predicate of three lines:
-// INV-07.
+// INV-07, row 22.
 func TestNeverRelayForStrangers(t *testing.T) {
 	c := newCounter(t, 0)
 	rapid.Check(t, func(r *rapid.T) {

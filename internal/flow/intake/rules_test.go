@@ -134,7 +134,8 @@ func (c *counter) bytes(t testing.TB, id queue.ID) (*queue.Item, string) {
 
 const text = "Subject: offer\r\nX-Old: 1\r\nx-old: 2\r\nDate: d\r\nMessage-Id: <1@x>\r\n\r\nbody\r\n"
 
-// TestWhereRefusalsAreTold: what is decided before RCPT is told there, or at once.
+// TestWhereRefusalsAreTold: what is decided before RCPT is told there, or at once (row 32);
+// the restrictions of each stage (rows 25, 27, 28, 29 and 31) with soft_bounce (row 38).
 func TestWhereRefusalsAreTold(t *testing.T) {
 	c := newCounter(t, 0)
 	for _, x := range []struct{ stage, when, late, early, answer string }{
@@ -169,7 +170,7 @@ func TestWhereRefusalsAreTold(t *testing.T) {
 	}
 }
 
-// TestSoftBounceIsForOurOwnRefusalsToo: not only for those of rules.
+// TestSoftBounceIsForOurOwnRefusalsToo: row 38, not only for those of rules.
 func TestSoftBounceIsForOurOwnRefusalsToo(t *testing.T) {
 	c := newCounter(t, 0)
 	c.with(func(r *Rules) { r.SoftBounce = true })

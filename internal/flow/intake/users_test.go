@@ -81,6 +81,7 @@ func TestTheAuthorOfAUser(t *testing.T) {
 	}
 }
 
+// TestUnlistedSenders: row 34.
 func TestUnlistedSenders(t *testing.T) {
 	c := newCounter(t, 0)
 	for _, x := range []struct {
@@ -281,7 +282,7 @@ func TestFieldsThatOnlyWeWrite(t *testing.T) {
 	}
 }
 
-// TestNoStrangerRelays: INV-07 over the whole grammar of addresses, as the door's
+// TestNoStrangerRelays: INV-07, row 22, over the whole grammar of addresses, as the door's
 // parser reads them, against a predicate that knows nothing of the desk.
 func TestNoStrangerRelays(t *testing.T) {
 	c := newCounter(t, 0)
@@ -320,7 +321,7 @@ func hosted(path string) bool {
 	return strings.EqualFold(domain, "example.org") || strings.EqualFold(domain, "mail.example.org")
 }
 
-// TestTrustIsByAddress: REL-017, and a trusted network is no account.
+// TestTrustIsByAddress: REL-017, row 23, and a trusted network is no account.
 func TestTrustIsByAddress(t *testing.T) {
 	c := newCounter(t, 0)
 	for a, want := range map[string]string{"10.1.255.255": "ok", "::ffff:10.1.0.1": "ok", "10.2.0.0": "554 5.7.1", "::1": "554 5.7.1"} {

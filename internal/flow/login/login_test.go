@@ -121,6 +121,7 @@ func TestABU012EveryWay(t *testing.T) {
 	}
 }
 
+// TestWhatIsOffered: rows 67 (only where it is protected), 68 and 69 (which mechanisms).
 func TestWhatIsOffered(t *testing.T) {
 	tls13, _ := handshake(t)
 	usual := []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"}

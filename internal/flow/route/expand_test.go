@@ -240,7 +240,7 @@ elsewhere@far.example     alice@example.org
 	w.check(map[string]string{"abuse@relay.example": "mailbox:alice@example.org", "bob-test@example.org": "mailbox:bob@example.org", "alice+x@example.org": "mailbox:alice@example.org"})
 }
 
-// Rows 39 to 42, 53 and 54: aliases(5).
+// Rows 39, 40, 42, 53 and 54: aliases(5).
 func TestLocalAliases(t *testing.T) {
 	w := newTown(t)
 	members := filepath.Join(t.TempDir(), "members")

@@ -189,8 +189,10 @@ func TestExamples(t *testing.T) {
 		{"blocked senders", Rcpt, "", []func(*Facts){from("x@y.example"), at("198.51.100.1", "h.example")}},
 		{"only staff write to everybody", Rcpt, "reject 550 5.7.1 Only members", []func(*Facts){to("everybody@example.org"), from("eve@example.org")}},
 		{"only staff write to everybody", Rcpt, "", []func(*Facts){to("everybody@example.org"), from("bob@example.org")}},
+		// Row 30.
 		{"what the database says", Rcpt, "reject 554 5.7.1 no", []func(*Facts){from("x@spam.example")}},
 		{"what the database says", Rcpt, "", []func(*Facts){from("x@y.example")}},
+		// Rows 27, 28, 29 and 25: access tables of each stage.
 		{"check_client_access", Connect, "reject 554 5.7.1 Access denied", nil},
 		{"check_client_access", Connect, "", []func(*Facts){at("198.51.100.1", "")}},
 		{"check_helo_access", Helo, "reject 550 5.7.1 Not from there", []func(*Facts){helo("mx.spam.example")}},
@@ -199,17 +201,21 @@ func TestExamples(t *testing.T) {
 		{"check_sender_access", Mail, "accept", []func(*Facts){from("friend@spam.example")}},
 		{"check_recipient_access", Rcpt, "defer 450 4.7.1 Closed today", []func(*Facts){to("list+x@example.org")}},
 		{"check_recipient_access", Rcpt, "", nil},
+		// Row 35: a restriction class.
 		{"protected users", Rcpt, "reject 554 5.7.1 This address", []func(*Facts){to("service.intra@example.org")}},
 		{"nobody else may", Rcpt, "reject 554 5.7.1 This address", []func(*Facts){to("all@example.org"), from("forged@example.org")}},
 		{"the house may", Rcpt, "accept", []func(*Facts){to("all@example.org"), from("bob@example.org"), user}},
 		{"the house may", Rcpt, "", nil},
+		// Row 36: words in a header.
 		{"no offers", End, "reject 550 5.7.1 Message content rejected", []func(*Facts){head("Subject: =?utf-8?b?SE9UIE9mZmVy?=")}},
 		{"no offers", End, "", []func(*Facts){head("Subject: hot coffee")}},
 		{"hide our programs", End, "remove header X-Mailer; remove header User-Agent", []func(*Facts){user, head("Subject: x")}},
 		{"executables", End, "tag executable; hold has a program", []func(*Facts){head("Content-Type: application/x; name=\"a.EXE\"")}},
 		{"executables", End, "", []func(*Facts){head("Content-Type: text/plain")}},
+		// Row 31.
 		{"reject_unauth_pipelining", Data, "reject 503 5.5.0", []func(*Facts){func(f *Facts) { f.Remarks = []string{"pipelining"} }}},
 		{"reject_unauth_pipelining", Data, "", nil},
+		// Row 28.
 		{"reject_invalid_helo_hostname", Helo, "reject 501 5.5.2", []func(*Facts){helo("-bad-.example.org")}},
 		{"reject_invalid_helo_hostname", Helo, "", []func(*Facts){helo("-bad-.example.org"), user}},
 		{"reject_non_fqdn_helo_hostname", Helo, "reject 504 5.5.2", []func(*Facts){helo("localhost")}},

@@ -548,7 +548,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestAppend: row 45's /file, as the user.
+// TestAppend: row 39's /file, as the user.
 func TestAppend(t *testing.T) {
 	t.Parallel()
 	v := found(t, Settings{})

@@ -144,7 +144,7 @@ func TestEarlyUser(t *testing.T) {
 	}
 }
 
-// TestRemarks: what was odd about a client is told once, with its name, and the desk
+// TestRemarks: row 31, what was odd about a client is told once, with its name, and the desk
 // hears of it in the same session; a trusted one is not held up to others.
 func TestRemarks(t *testing.T) {
 	for script, want := range map[string]string{

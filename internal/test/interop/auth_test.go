@@ -71,7 +71,7 @@ func TestTestsaslauthdAsksUs(t *testing.T) {
 	}
 }
 
-// Rows 70 to 73 and 80: a real saslauthd tells whether passwords are right, here by asking
+// Rows 70, 72 and 80: a real saslauthd tells whether passwords are right, here by asking
 // a real Dovecot over IMAP (rimap). When it is away, nobody's password is wrong.
 func TestSaslauthdChecks(t *testing.T) {
 	t.Parallel()
@@ -159,7 +159,7 @@ func TestDovecotKnowsUsers(t *testing.T) {
 	f.expectLogins(t, swaks, map[string]string{alice + " " + Password + "2": "454 4.7.0"})
 }
 
-// Rows 70, 75 and 76: the users of a machine log in with their names alone or with the
+// Rows 70 and 76: the users of a machine log in with their names alone or with the
 // domain; root, system users and locked ones do not (LOC-010, LOC-016).
 func TestUnixUsersLogIn(t *testing.T) {
 	t.Parallel()

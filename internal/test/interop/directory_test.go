@@ -110,7 +110,7 @@ homeDirectory: /root
 mailLocalAddress: root@example.org
 `
 
-// Row 73: accounts in Debian's slapd, over each kind of connection, by bind and by their
+// Rows 61, 62 and 73: accounts in Debian's slapd, over each kind of connection, by bind and by their
 // own hashes.
 func TestRow73AccountsInDirectory(t *testing.T) {
 	t.Parallel()
@@ -234,7 +234,8 @@ func TestRow73AccountsInDirectory(t *testing.T) {
 	})
 }
 
-// Rows 67, 80: accounts of a directory get mail and log in through the real doors; with
+// Rows 66, 67 and 80: accounts of a directory get mail, into a mailbox that their first
+// letter makes, and log in through the real doors; with
 // the directory down mail waits and nobody hears that his password is wrong (MAP-004).
 func TestRow80DirectoryThroughTheDoors(t *testing.T) {
 	t.Parallel()

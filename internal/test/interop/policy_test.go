@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// postgrey puts a stranger off at first and takes him later; a letter that it
+// Row 26: postgrey puts a stranger off at first and takes him later; a letter that it
 // delayed says so.
 func TestPostgrey(t *testing.T) {
 	t.Parallel()

@@ -16,7 +16,7 @@ import (
 	"facteur/internal/test/ledger"
 )
 
-// INV-23: SIGHUP with a bad file changes nothing and says why; with a good
+// INV-23, row 259: SIGHUP with a bad file changes nothing and says why; with a good
 // one it changes everything.
 func TestReload(t *testing.T) {
 	t.Parallel()

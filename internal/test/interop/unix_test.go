@@ -105,7 +105,8 @@ func (h *hamlet) send(t *testing.T, from, to, subject string) {
 	}
 }
 
-// TestUnixUser: row 234, ~/Maildir with IMAP and POP3, files of the user's own.
+// TestUnixUser: row 234, ~/Maildir with IMAP and POP3, files of the user's own; the first
+// letter makes the directories (row 66).
 func TestUnixUser(t *testing.T) {
 	h := newHamlet(t, "")
 	h.send(t, "alice@example.org", "jdoe@example.org", "the first")
