@@ -25,8 +25,9 @@ func (c *command) backupCommand() *cobra.Command {
 		Use:   "backup DIR | FILE.tar | FILE.tar.gz",
 		Short: "Write all that this server has into a backup",
 		Long: "The server may run: what was accepted before the command began is in the backup, in a\n" +
-			"mailbox or in the queue. The settings file, certificates and keys come too, so keep it\n" +
-			"as safe as the server. With --since, messages that are in an earlier backup on the\n" +
+			"mailbox or in the queue. The settings file and the files that it names come too, so keep\n" +
+			"it as safe as the server. Letters outside of the data directory, such as those of Unix\n" +
+			"users, do not come; their accounts are named. With --since, messages that are in an earlier backup on the\n" +
 			"same disk are linked, and take neither time nor room.",
 		Example: "  facteur backup /backup/today --since /backup/yesterday\n  facteur backup verify /backup/today",
 		Args:    takes("DIR or FILE.tar"),

@@ -179,6 +179,75 @@ func TestSince(t *testing.T) {
 	must(t, err)
 }
 
+// In the backup is the mail of accounts that a directory has and of those that were
+// removed, the key that signs forwarded mail, and what the settings name; all of it
+// readable by its owner only.
+func TestWholeHouse(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "facteur.toml")
+	users := filepath.Join(filepath.Dir(file), "users")
+	must(t, os.WriteFile(users, []byte("bob@example.org:{PLAIN}x\ncarol@example.org:{PLAIN}x\n"), 0o600))
+	text := "hostname = 'mx.example.org'\ndata_dir = 'data'\n[[domain]]\nname = 'example.org'\n[[directory]]\nname='f'\nkind='passwd-file'\nsource='" + users + "'\n"
+	must(t, os.WriteFile(file, []byte(text), 0o600))
+	cfg, err := config.Load(file)
+	must(t, err)
+	o, done, err := control.Open(t.Context(), cfg)
+	must(t, err)
+	defer func() { done() }()
+	must(t, os.WriteFile(filepath.Join(cfg.DataDir, "forwarding.key"), []byte("key\n"), 0o600))
+	for _, name := range []string{"bob@example.org", "carol@example.org"} {
+		i, err := o.Import(t.Context(), control.ImportTarget{Address: name, Mailbox: "INBOX", Source: "test"})
+		must(t, err)
+		must(t, i.Add(t.Context(), control.ImportLetter{}, strings.NewReader("Subject: x\r\n\r\nText.\r\n")))
+		_, err = i.Commit(t.Context())
+		must(t, errors.Join(err, i.Close()))
+	}
+	must(t, done()) // and carol is removed from the directory
+	must(t, os.WriteFile(users, []byte("bob@example.org:{PLAIN}x\n"), 0o600))
+	o, done, err = control.Open(t.Context(), cfg)
+	must(t, err)
+	to := filepath.Join(t.TempDir(), "b")
+	must(t, (&Job{Config: cfg, Settings: file, To: to, Note: func(s string) { t.Error(s) }}).Run(t.Context(), o))
+	for _, want := range []string{"data/mail/example.org/bob/Maildir/new/*", "data/mail/example.org/carol/Maildir/new/*",
+		"data/forwarding.key", "settings" + users, "settings" + file} {
+		found, _ := filepath.Glob(filepath.Join(to, want))
+		if len(found) != 1 {
+			t.Errorf("%s: %q", want, found)
+			continue
+		}
+		if info, err := os.Stat(found[0]); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", want, info.Mode(), err)
+		}
+	}
+}
+
+// A data directory that can't be replaced, as that of a volume, is filled.
+func TestRestoreIntoVolume(t *testing.T) {
+	t.Parallel()
+	from := made(t, filepath.Join(t.TempDir(), "b"), "")
+	to := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(to, "lost+found"), 0o700))
+	fresh, err := os.MkdirTemp(to, restoring)
+	must(t, err)
+	r := &Restore{From: from, To: to, inside: true, Note: func(s string) { t.Log(s) }}
+	must(t, r.unpack(t.Context(), fresh))
+	must(t, r.install(fresh))
+	must(t, os.RemoveAll(fresh))
+	if err := (&Restore{From: from, To: to, Note: func(string) {}}).Run(t.Context()); !errors.Is(err, ErrNotEmpty) {
+		t.Error("over what is there:", err)
+	}
+	fresh, err = os.MkdirTemp(to, restoring)
+	must(t, err)
+	r.Aside = true
+	must(t, r.unpack(t.Context(), fresh))
+	must(t, r.install(fresh))
+	for want, n := range map[string]int{"facteur.db": 1, "mail/example.org/alice/index.db": 1, before + "*/facteur.db": 1, "lost+found": 1, "restored-settings": 1} {
+		if found, _ := filepath.Glob(filepath.Join(to, want)); len(found) != n {
+			t.Errorf("%s: %q", want, found)
+		}
+	}
+}
+
 // FuzzManifest: whatever stands in a manifest, its paths stay below the backup.
 func FuzzManifest(f *testing.F) {
 	var out bytes.Buffer

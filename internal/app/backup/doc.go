@@ -4,8 +4,8 @@
 // # On disk
 //
 //	data/           what the data directory held at one moment: see control.Cut
-//	settings/…      facteur.toml, and the certificates and keys that it names, under
-//	                their absolute paths
+//	settings/…      facteur.toml, and the files that it names (certificates, keys,
+//	                passwords, tables), under their absolute paths
 //	MANIFEST        the first line says of when and of whom; then a line for each file,
 //	                "SHA256 SIZE MTIME PATH"; the last line has the sum of those before
 //
@@ -18,5 +18,7 @@
 //
 // A backup without MANIFEST, and a directory "cut-…" in the data directory, whose links
 // hold no room until their letters are expunged; the next backup removes it. A restore
-// writes beside the data directory and renames at its end: before that there is none.
+// writes beside the data directory and renames at its end: before that there is none. A
+// data directory that is a volume of its own is filled by renames inside of it, with
+// facteur.db as the last.
 package backup

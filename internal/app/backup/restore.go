@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
+	"facteur/internal/base/vfs"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/queue"
@@ -26,7 +29,16 @@ type Restore struct {
 	// Aside lets what is in To be moved away first, to a name that is told.
 	Aside bool
 	Note  func(string)
+
+	// inside: To is a volume of its own, or its parent is not ours, so that it can't be
+	// replaced as a whole.
+	inside bool
 }
+
+const (
+	restoring = ".restoring-"
+	before    = ".before-"
+)
 
 // ErrNotEmpty is a data directory that has something in it.
 var ErrNotEmpty = errors.New("there is something in it; --force moves it aside")
@@ -38,7 +50,7 @@ func (r *Restore) Run(ctx context.Context) error {
 	if err := r.clear(); err != nil {
 		return fmt.Errorf("%s: %w", r.To, err)
 	}
-	fresh, err := os.MkdirTemp(filepath.Dir(r.To), filepath.Base(r.To)+".restoring-")
+	fresh, err := r.workplace()
 	if err != nil {
 		return err
 	}
@@ -56,10 +68,63 @@ func (r *Restore) Run(ctx context.Context) error {
 	if err := r.hold(ctx, data); err != nil {
 		return err
 	}
+	if err := r.give(fresh); err != nil {
+		return err
+	}
 	if err := syncTree(fresh); err != nil {
 		return err
 	}
 	return r.install(fresh)
+}
+
+// workplace makes the directory in which the backup is unpacked, on the same file system:
+// beside the data directory, or in it where that is a volume of its own (as in a
+// container) or its parent belongs to somebody else.
+func (r *Restore) workplace() (string, error) {
+	if dir, err := os.MkdirTemp(filepath.Dir(r.To), filepath.Base(r.To)+restoring); err == nil {
+		if sameDevice(dir, r.To) {
+			return dir, nil
+		}
+		os.Remove(dir)
+	} else if _, serr := os.Stat(r.To); serr != nil || !errors.Is(err, fs.ErrPermission) {
+		return "", err
+	}
+	r.inside = true
+	return os.MkdirTemp(r.To, restoring)
+}
+
+// sameDevice tells whether what is in one can be renamed into the other's place.
+func sameDevice(dir, to string) bool {
+	one, err := os.Stat(dir)
+	two, err2 := os.Stat(to)
+	if err != nil || err2 != nil {
+		return errors.Is(err2, fs.ErrNotExist)
+	}
+	a, ok := one.Sys().(*syscall.Stat_t)
+	b, ok2 := two.Sys().(*syscall.Stat_t)
+	return ok && ok2 && a.Dev == b.Dev
+}
+
+// give lets everything belong to whom the data directory belongs, where that is another
+// user: root restores for the server's.
+func (r *Restore) give(fresh string) error {
+	info, err := os.Stat(r.To)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return nil
+	}
+	return filepath.WalkDir(fresh, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(p, int(owner.Uid), int(owner.Gid))
+	})
 }
 
 // clear looks whether something is in the way.
@@ -69,11 +134,21 @@ func (r *Restore) clear() error {
 		return os.MkdirAll(filepath.Dir(r.To), 0o700)
 	}
 	for _, e := range entries {
-		if e.Name() != "lock" && !r.Aside {
+		if !r.stays(e.Name()) && !r.Aside {
 			return ErrNotEmpty
 		}
 	}
+	left, _ := filepath.Glob(filepath.Join(r.To, restoring+"*"))
+	beside, _ := filepath.Glob(r.To + restoring + "*")
+	for _, dir := range append(left, beside...) {
+		r.Note(dir + " is left of a restore that was ended; remove it")
+	}
 	return err
+}
+
+// stays tells what a data directory may have in it that is not the server's data.
+func (r *Restore) stays(name string) bool {
+	return name == "lock" || name == "lost+found" || strings.HasPrefix(name, restoring) || strings.HasPrefix(name, before)
 }
 
 // unpack writes the files of the backup, and proves that all are there.
@@ -146,8 +221,18 @@ func (r *Restore) hold(ctx context.Context, data string) error {
 
 // install puts the new directory in its place.
 func (r *Restore) install(fresh string) error {
+	data := filepath.Join(fresh, "data")
+	if info, err := os.Stat(filepath.Join(fresh, "settings")); err == nil && info.IsDir() {
+		if err := os.Rename(filepath.Join(fresh, "settings"), filepath.Join(data, "restored-settings")); err != nil {
+			return err
+		}
+		r.Note("settings and keys of the backup are in " + filepath.Join(r.To, "restored-settings"))
+	}
+	old := r.To + before + strings.TrimPrefix(filepath.Base(fresh), filepath.Base(r.To)+restoring)
+	if r.inside {
+		return r.fillIn(data, filepath.Join(r.To, before+strings.TrimPrefix(filepath.Base(fresh), restoring)))
+	}
 	if _, err := os.Stat(r.To); err == nil && r.Aside {
-		old := r.To + ".before-" + strings.TrimPrefix(filepath.Base(fresh), filepath.Base(r.To)+".restoring-")
 		if err := os.Rename(r.To, old); err != nil {
 			return err
 		}
@@ -158,14 +243,61 @@ func (r *Restore) install(fresh string) error {
 			return err
 		}
 	}
-	if err := os.Rename(filepath.Join(fresh, "data"), r.To); err != nil {
+	if err := os.Rename(data, r.To); err != nil {
 		return err
 	}
-	if info, err := os.Stat(filepath.Join(fresh, "settings")); err == nil && info.IsDir() {
-		if err := os.Rename(filepath.Join(fresh, "settings"), filepath.Join(r.To, "restored-settings")); err != nil {
+	return (vfs.OS{}).SyncDir(filepath.Dir(r.To))
+}
+
+// fillIn moves what is in the data directory into old, and what is in data into it:
+// facteur.db comes last.
+func (r *Restore) fillIn(data, old string) error {
+	if err := r.empty(old); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(lastly(a), lastly(b)) })
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(data, e.Name()), filepath.Join(r.To, e.Name())); err != nil {
 			return err
 		}
-		r.Note("settings and keys of the backup are in " + filepath.Join(r.To, "restored-settings"))
+	}
+	return (vfs.OS{}).SyncDir(r.To)
+}
+
+func lastly(e fs.DirEntry) string {
+	if e.Name() == "facteur.db" {
+		return "1"
+	}
+	return "0"
+}
+
+// empty moves what is in the data directory into old, if there is something.
+func (r *Restore) empty(old string) error {
+	entries, err := os.ReadDir(r.To)
+	if err != nil {
+		return err
+	}
+	moved := false
+	for _, e := range entries {
+		if r.stays(e.Name()) {
+			continue
+		}
+		if !moved {
+			if err := os.Mkdir(old, 0o700); err != nil {
+				return err
+			}
+			moved = true
+		}
+		if err := os.Rename(filepath.Join(r.To, e.Name()), filepath.Join(old, e.Name())); err != nil {
+			return err
+		}
+	}
+	if moved {
+		r.Note("what was in " + r.To + " is in " + old + " now")
 	}
 	return nil
 }

@@ -127,14 +127,15 @@ func (j *Job) write(ctx context.Context, out sink, cut string, at time.Time) err
 	return out.finish(lines)
 }
 
-// settings are the settings file, and the certificates and keys that it names.
-func (j *Job) settings() (list []string) {
-	seen := map[string]bool{}
-	for _, p := range slices.Concat([]string{j.Settings}, j.Config.TLS.Certificate, j.Config.TLS.Key) {
-		abs, err := filepath.Abs(p)
-		if err == nil && p != "" && !seen[abs] && !strings.HasPrefix(abs, j.Config.DataDir+"/") {
-			list, seen[abs] = append(list, abs), true
-		}
+// settings are the settings file, and the files that it names.
+func (j *Job) settings() []string {
+	abs, err := filepath.Abs(j.Settings)
+	if err != nil {
+		abs = j.Settings
+	}
+	list := j.Config.Files()
+	if !slices.Contains(list, abs) {
+		list = append([]string{abs}, list...)
 	}
 	return list
 }

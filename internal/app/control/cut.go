@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/address"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 )
@@ -32,7 +34,8 @@ type CutPart struct {
 }
 
 // Cut implements Office. The queue comes first and the mailboxes after it: a letter that
-// is delivered meanwhile is in both, and none is in neither. The directory comes after
+// is delivered meanwhile is in both, and none is in neither; nor is one that goes from
+// one account to another meanwhile (mailbox.Cutting). The directory comes after
 // them, so that it has all accounts that have mail.
 func (s *Stores) Cut(ctx context.Context, c Cut, told func(CutPart) error) error {
 	if !strings.HasPrefix(c.Name, CutPrefix) || !filepath.IsLocal(c.Name) || strings.Contains(c.Name, "/") {
@@ -43,19 +46,27 @@ func (s *Stores) Cut(ctx context.Context, c Cut, told func(CutPart) error) error
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
+	cutting, err := s.mailboxes.BeginCut(func(home string) (string, bool) {
+		below, err := filepath.Rel(data, home)
+		return filepath.Join(dir, below), err == nil && filepath.IsLocal(below)
+	})
+	if err != nil {
+		return err
+	}
+	defer cutting.End()
 	if err := s.queue.CutTo(ctx, dir); err != nil {
 		return fmt.Errorf("the queue: %w", err)
 	}
 	if err := told(CutPart{What: "queue"}); err != nil {
 		return err
 	}
-	if err := s.cutMail(ctx, dir, told); err != nil {
+	if err := s.cutMail(ctx, cutting, told); err != nil {
 		return err
 	}
 	if err := s.directory.CutTo(ctx, filepath.Join(dir, "facteur.db")); err != nil {
 		return fmt.Errorf("facteur.db: %w", err)
 	}
-	for _, name := range []string{"shared-mailboxes", "tls"} {
+	for _, name := range []string{"shared-mailboxes", "tls", "forwarding.key"} {
 		if err := copyTree(filepath.Join(data, name), filepath.Join(dir, name), 3); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -66,19 +77,26 @@ func (s *Stores) Cut(ctx context.Context, c Cut, told func(CutPart) error) error
 // dataDir is where the queue is.
 func (s *Stores) dataDir() string { return filepath.Dir(s.queue.Dir()) }
 
-// cutMail copies the mail of all accounts.
-func (s *Stores) cutMail(ctx context.Context, dir string, told func(CutPart) error) error {
-	accounts, err := s.directory.Accounts(ctx)
+// cutMail copies the mail of all accounts, by their homes: also of those that a directory
+// has that does not list them, or does not answer, and of those that were removed.
+func (s *Stores) cutMail(ctx context.Context, cutting *mailbox.Cutting, told func(CutPart) error) error {
+	mail := filepath.Join(s.dataDir(), "mail")
+	homes, err := filepath.Glob(filepath.Join(mail, "*", "*"))
 	if err != nil {
 		return err
 	}
-	for _, a := range accounts {
-		part := CutPart{What: a.Address}
-		switch err := s.cutAccount(ctx, a, dir); {
+	for _, home := range homes {
+		below, _ := filepath.Rel(mail, home)
+		whose, ok := directory.AddressIn(below)
+		if !ok {
+			continue
+		}
+		part := CutPart{What: whose.String()}
+		switch err := s.cutHome(ctx, whose, home, cutting); {
 		case errors.Is(err, mailbox.ErrElsewhere):
 			part.Missing = err.Error()
 		case err != nil:
-			return about(a.Address, err)
+			return about(part.What, err)
 		}
 		if err := told(part); err != nil {
 			return err
@@ -87,21 +105,21 @@ func (s *Stores) cutMail(ctx context.Context, dir string, told func(CutPart) err
 	return nil
 }
 
-func (s *Stores) cutAccount(ctx context.Context, found directory.Account, dir string) error {
-	owner := s.owner(found)
-	below, err := filepath.Rel(s.dataDir(), owner.Home)
-	if err != nil || !filepath.IsLocal(below) {
-		return mailbox.ErrElsewhere
+func (s *Stores) cutHome(ctx context.Context, whose address.Address, home string, cutting *mailbox.Cutting) error {
+	found := s.directory.Account(ctx, whose)
+	if found.State() != lookup.Found {
+		return cutting.TakeHome(ctx, home)
 	}
-	if _, err := os.Stat(owner.Home); errors.Is(err, fs.ErrNotExist) {
-		return nil // nobody ever wrote to it
+	owner := s.owner(found.Value())
+	if owner.Home != home {
+		return mailbox.ErrElsewhere
 	}
 	a, err := s.mailboxes.Open(ctx, owner)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	return a.CutTo(ctx, filepath.Join(dir, below))
+	return cutting.Take(ctx, a)
 }
 
 // copyTree copies a file, or a directory of a few small ones.

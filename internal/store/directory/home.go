@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -37,4 +39,14 @@ func pathName(s string) string {
 
 func plain(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("._-+=", c) >= 0
+}
+
+// AddressIn is HomeOf backwards: whose home, in lower case, a directory below that of all
+// mail is. ok is false for one that is nobody's.
+func AddressIn(below string) (a address.Address, ok bool) {
+	domain, local, ok := strings.Cut(filepath.ToSlash(below), "/")
+	var errs [2]error
+	a.Domain, errs[0] = url.PathUnescape(domain)
+	a.Local, errs[1] = url.PathUnescape(local)
+	return a, ok && errors.Join(errs[:]...) == nil && homeOf(a) == below
 }

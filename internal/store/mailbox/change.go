@@ -230,6 +230,7 @@ func (a *Account) remove(ctx context.Context, b *box, uids []uint32) error {
 // through here. They are kept if that is wanted and there is room: on a full disk
 // it is more important that they go. After any other error they stay where they are.
 func (a *Account) expunge(ctx context.Context, c *change, b *box, uids []uint32) error {
+	a.beforeRemoval(ctx)
 	if !a.keeps(b) {
 		return a.destroy(ctx, c, b, uids)
 	}

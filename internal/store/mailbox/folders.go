@@ -300,6 +300,7 @@ func (a *Account) Delete(ctx context.Context, name string) error {
 	if b.folder == "" {
 		return ErrBadName
 	}
+	a.beforeRemoval(ctx)
 	if err := a.keepAll(ctx, b); err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ type Store struct {
 	spare    spare
 
 	defaults atomic.Pointer[[]Default]
+	cutting  atomic.Pointer[Cutting]
 }
 
 const (

@@ -360,6 +360,7 @@ func (v *View) sent(ctx context.Context, pairs []UIDPair) error {
 	if v.may != nil {
 		return a.remove(ctx, v.box, uids)
 	}
+	a.beforeRemoval(ctx)
 	var c change
 	if err := a.destroy(ctx, &c, v.box, uids); err != nil {
 		return err
