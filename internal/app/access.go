@@ -28,6 +28,7 @@ func (a *App) govern(s *settings) error {
 		return errs[0] // config.Check has told them all, with their places
 	}
 	s.lists, s.routes = lists, c.RouteRules(lists)
+	s.outbound.Tables = c.Tables(s.outbound.Ways, lists)
 	if set.Any() {
 		s.rules.Access = set
 	}

@@ -58,6 +58,14 @@ func (c *Config) mapSources() (out []list.Source) {
 			out = append(out, list.Source{Name: entry, From: entry})
 		}
 	}
+	for _, entry := range c.wayTables() {
+		if !slices.Contains(seen, entry) {
+			seen = append(seen, entry)
+			s := c.waySource(entry)
+			s.Name = entry
+			out = append(out, s)
+		}
+	}
 	return out
 }
 
@@ -70,11 +78,14 @@ func (k *checker) maps() {
 				continue
 			}
 			if err := k.entry(entry); err != nil {
-				k.failf(fmt.Sprintf("%s[%d]", key, i), "%v", err)
+				k.failf(indexed(key, i), "%v", err)
 			}
 		}
 	})
 }
+
+// indexed is the key of an element.
+func indexed(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
 func (k *checker) entry(s string) error {
 	if !strings.Contains(s, ":") {

@@ -14,18 +14,20 @@ type Outbound struct {
 	// that answers is used. Without any, each domain's MX records say where its
 	// mail goes. Postfix calls this relayhost.
 	Smarthost conf.HostPorts `toml:"smarthost"`
-	// Files in the form of Postfix's transport(5), "hash:/etc/postfix/transport". The
-	// text is read, at the start and at a reload; there is nothing to compile. What they
-	// say comes behind the [[transport_map]] tables. Postfix calls this transport_maps.
-	TransportMaps conf.Strings `toml:"transport_maps"`
-	// Files of lines "sender transport:nexthop", for senders (user@domain, @domain) whose
-	// mail takes another way. Postfix calls this sender_dependent_default_transport_maps.
-	SenderTransportMaps conf.Strings `toml:"sender_transport_maps"`
-	// Files of lines "sender [relay]:port". Postfix calls this
+	// Tables in the form of Postfix's transport(5), "hash:/etc/postfix/transport", or any
+	// other of docs/TABLES.md. Where all are files of lines, their text is read at the start
+	// and at a reload; others are asked for each message, and mail waits while one can't
+	// tell. What they say comes behind the [[transport_map]] tables. Postfix calls this
+	// transport_maps.
+	TransportMaps WayMaps `toml:"transport_maps"`
+	// Tables of "transport:nexthop" for senders (user@domain, @domain) whose mail takes
+	// another way. Postfix calls this sender_dependent_default_transport_maps.
+	SenderTransportMaps WayMaps `toml:"sender_transport_maps"`
+	// Tables of "[relay]:port" for senders. Postfix calls this
 	// sender_dependent_relayhost_maps.
-	SenderRelayMaps conf.Strings `toml:"sender_relay_maps"`
-	// Files of lines "[relay]:port user:password". They may not be readable by
-	// everybody. Postfix calls this smtp_sasl_password_maps.
+	SenderRelayMaps WayMaps `toml:"sender_relay_maps"`
+	// Files of lines "[relay]:port user:password", and no other tables. They may not be
+	// readable by everybody. Postfix calls this smtp_sasl_password_maps.
 	PasswordMaps conf.Strings `toml:"password_maps"`
 	// The port of other mail servers, for tests. Mail servers listen on 25.
 	Port uint16 `toml:"port"`
@@ -89,7 +91,7 @@ type Outbound struct {
 	// "encrypt", "dane", "dane-only", "verify" or "secure" (see there). Empty: "dane" with
 	// dns.trust_ad, and "may" without. Postfix calls this smtp_tls_security_level.
 	TLSSecurityLevel TLSLevel `toml:"tls_security_level"`
-	// Files of lines "domain level match=…". What they say comes behind the [[tls_policy]]
+	// Files of lines "domain level match=…", and no other tables. What they say comes behind the [[tls_policy]]
 	// tables. Postfix calls this smtp_tls_policy_maps.
 	TLSPolicyMaps conf.Strings `toml:"tls_policy_maps"`
 	// Whether the policies that domains publish by MTA-STS (RFC 8461) are followed, where no

@@ -225,6 +225,7 @@ func (k *checker) transports() {
 		}
 		seen[r.Host] = true
 	}
+	k.wayMaps()
 	_, mistakes := k.c.ways()
 	k.errs = append(k.errs, mistakes...)
 }

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"facteur/internal/base/event"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/tlspolicy"
+	"facteur/internal/store/list"
 )
 
 // written puts a settings file and others beside it on the disk, and reads it.
@@ -191,7 +193,9 @@ func TestMistakesInTransports(t *testing.T) {
 		{"no key", "[[transport_map]]\nto = 'slow:'", `facteur.toml:2:3: transport_map[0]: expected a recipient, a sender or an mx that it is for`},
 		{"unknown transport in a file", "[outbound]\ntransport_maps = 'hash:bad'", "bad:2: there is no transport \"slwo\"; did you mean \"slow\"?\nbad:3: \"gw.example\" names no transport; expected \"transport:nexthop\", such as \"smtp:gw.example\""},
 		{"no file", "[outbound]\ntransport_maps = 'hash:none'", `facteur.toml:3:18: outbound.transport_maps[0]: stat none: no such file or directory`},
-		{"a table of patterns", "[outbound]\ntransport_maps = 'regexp:bad'", `facteur.toml:3:18: outbound.transport_maps[0]: "regexp:bad" is no file of lines; expected one such as "hash:/etc/postfix/transport", whose text is read`},
+		{"passwords in a database", "[outbound]\npassword_maps = 'ldap:/etc/ldap.cf'", `facteur.toml:3:17: outbound.password_maps[0]: "ldap:/etc/ldap.cf" is no file of lines; expected one such as "hash:/etc/postfix/sasl_passwd", whose text is read; other tables can't stand here`},
+		{"a kind that is none", "[outbound]\nsender_relay_maps = ['static:DUNNO', 'nosql:x']", `facteur.toml:3:38: outbound.sender_relay_maps[1]: "nosql" is no kind of list; expected file, hash, btree, lmdb, dbm, cdb, texthash, aliases, regexp, pcre, cidr, static, inline, unix, unionmap, pipemap, sqlite, mysql, postgres (pgsql), ldap, ldaps, ldapi, tcp or socketmap`},
+		{"a file beside a table that is asked", "[outbound]\ntransport_maps = ['static:slow:', 'hash:bad']", `bad:2: there is no transport "slwo"; did you mean "slow"?` + "\n" + `bad:3: "gw.example" names no transport; expected "transport:nexthop", such as "smtp:gw.example"`},
 		{"relay without a port", "[[transport]]\nname = 'x'\nrelays = 'gw.example'", `facteur.toml:4:10: transport[0].relays[0]: the port of gw.example is missing; expected 25 for mail servers, 587 or 465 where one logs in: "gw.example:25"`},
 		{"relay table without a port", "[[relay]]\nhost = 'gw.example'", `facteur.toml:3:8: relay[0].host: the port of gw.example is missing; expected 25 for mail servers, 587 or 465 where one logs in: "gw.example:587"`},
 		{"negative weight", "[[relay]]\nhost = 'gw.example:25'\nweight = -1", `facteur.toml:4:10: relay[0].weight: expected 0 to 10000, found -1`},
@@ -229,6 +233,46 @@ func TestMistakesInTransports(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, x.want)
 			}
 		})
+	}
+}
+
+// TestTablesThatAreAsked: files of lines are read with the settings; as soon as one of
+// the tables is none, all are asked, in their order.
+func TestTablesThatAreAsked(t *testing.T) {
+	for _, x := range []struct {
+		in   string
+		asks bool
+		why  string // for a@x.example, without the place of a file
+	}{
+		{"transport_maps = 'hash:ways'", false, "ways:1"},
+		{"transport_maps = ['proxy:hash:ways', 'ways']", false, "ways:1"},
+		{"transport_maps = ['inline:{x.example=hold:first}', 'hash:ways']", true, "inline:{x.example=hold:first}: x.example"},
+		{"transport_maps = ['hash:ways', 'inline:{x.example=hold:second}']", true, "hash:ways: x.example"},
+		{"transport_maps = ['ways', 'mine']\n[[list]]\nname = 'mine'\nentries = ['x.example hold:second']", true, "ways: x.example"},
+		{"sender_relay_maps = 'hash:relays'", false, "relays:1"},
+		{"sender_relay_maps = ['hash:relays', 'inline:{@s.example=DUNNO}']", true, "hash:relays: @s.example"},
+		{"sender_transport_maps = 'static:slow:'\nsender_relay_maps = 'hash:relays'", true, "static:slow:: a@s.example"},
+	} {
+		c, _, err := written(t, "[outbound]\n"+x.in+"\n", map[string]string{"ways": "x.example slow:\n", "relays": "@s.example [r.example]\n"})
+		if err != nil {
+			t.Errorf("%s: %v", x.in, err)
+			continue
+		}
+		ways, err := c.Ways()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists, err := list.Open(c.WaySources(), event.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lists.Close()
+		m := transport.Mail{Domain: "x.example", Sender: address.Address{Local: "a", Domain: "s.example"}, Recipient: address.Address{Local: "a", Domain: "x.example"}}
+		tables := c.Tables(ways, lists)
+		m.Found = tables.Ask(t.Context(), m)
+		if got := ways.Choose(m); (tables != nil) != x.asks || filepath.Base(got.Why) != x.why {
+			t.Errorf("%s: asks %v, %q", x.in, tables != nil, got.Why)
+		}
 	}
 }
 

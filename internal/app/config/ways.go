@@ -180,28 +180,24 @@ func (w *weaver) entries() []transport.Entry {
 		w.all = append(w.all, transport.Entry{Recipients: m.Recipient, Senders: m.Sender, MX: m.MX, To: m.To, Where: w.c.where(key)})
 	}
 	o := w.c.Outbound
-	w.files("outbound.transport_maps", o.TransportMaps, func(p list.Pair) transport.Entry {
+	w.files("outbound.transport_maps", o.TransportMaps, w.c.asksRecipients(), func(p list.Pair) transport.Entry {
 		return transport.Entry{Recipients: []string{p.Key}, To: p.Value, Where: p.Where}
 	})
-	w.files("outbound.sender_transport_maps", o.SenderTransportMaps, func(p list.Pair) transport.Entry {
+	w.files("outbound.sender_transport_maps", o.SenderTransportMaps, w.c.asksSenders(), func(p list.Pair) transport.Entry {
 		return transport.Entry{Senders: []string{p.Key}, To: p.Value, Where: p.Where}
 	})
-	for i, file := range o.SenderRelayMaps {
-		w.senderRelays(fmt.Sprintf("outbound.sender_relay_maps[%d]", i), file)
-	}
+	w.files("outbound.sender_relay_maps", o.SenderRelayMaps, w.c.asksSenders(), w.senderRelay)
 	return w.all
 }
 
-// senderRelays reads lines "sender [relay]:port".
-func (w *weaver) senderRelays(key, file string) {
-	for _, p := range w.pairs(key, file) {
-		if name := w.transportIn(p.Value); name != "" {
-			w.errs = append(w.errs, fmt.Errorf("%s: %q names the transport %q, and a relay alone stands here, \"[relay]:port\"; "+
-				"the transport of a sender belongs in outbound.sender_transport_maps", p.Where, p.Value, name))
-			continue
-		}
-		w.all = append(w.all, transport.Entry{Senders: []string{p.Key}, To: ":" + dunno(p.Value), Where: p.Where})
+// senderRelay reads a line "sender [relay]:port".
+func (w *weaver) senderRelay(p list.Pair) transport.Entry {
+	if name := w.transportIn(p.Value); name != "" {
+		w.errs = append(w.errs, fmt.Errorf("%s: %q names the transport %q, and a relay alone stands here, \"[relay]:port\"; "+
+			"the transport of a sender belongs in outbound.sender_transport_maps", p.Where, p.Value, name))
+		p.Value = ""
 	}
+	return transport.Entry{Senders: []string{p.Key}, To: ":" + dunno(p.Value), Where: p.Where}
 }
 
 // transportIn is the transport in "transport:nexthop"; "" for what is a next hop.
@@ -227,10 +223,17 @@ func dunno(value string) string {
 	return value
 }
 
-func (w *weaver) files(key string, files []string, entry func(list.Pair) transport.Entry) {
-	for i, file := range files {
-		for _, p := range w.pairs(fmt.Sprintf("%s[%d]", key, i), file) {
-			w.all = append(w.all, entry(p))
+// files reads those of the tables that are files of lines. Where the tables are asked
+// (see Tables), their entries are only checked.
+func (w *weaver) files(key string, tables WayMaps, asked bool, entry func(list.Pair) transport.Entry) {
+	for i, table := range tables {
+		if !w.c.isText(table) {
+			continue
+		}
+		for _, p := range w.pairs(indexed(key, i), table) {
+			e := entry(p)
+			e.Aside = asked
+			w.all = append(w.all, e)
 		}
 	}
 }
@@ -251,7 +254,7 @@ func (w *weaver) pairs(key, file string) []list.Pair {
 // mapPath is the path of a file in "hash:/path". Of a compiled table, the text that it
 // was made of is read.
 func (c *Config) mapPath(file string) (string, error) {
-	kind, path, found := strings.Cut(file, ":")
+	kind, path, found := strings.Cut(strings.TrimPrefix(file, "proxy:"), ":")
 	switch kind {
 	case "hash", "btree", "lmdb", "cdb", "dbm", "texthash", "file":
 		if path != "" {
@@ -261,7 +264,7 @@ func (c *Config) mapPath(file string) (string, error) {
 	if !found {
 		return c.beside(file), nil
 	}
-	return "", fmt.Errorf(`%q is no file of lines; expected one such as "hash:/etc/postfix/transport", whose text is read`, file)
+	return "", fmt.Errorf(`%q is no file of lines; expected one such as "hash:/etc/postfix/sasl_passwd", whose text is read; other tables can't stand here`, file)
 }
 
 // where is the place of a key for people, "facteur.toml:12".
@@ -278,6 +281,9 @@ func (c *Config) relayWarnings() (out []string) {
 	ways, _ := c.ways()
 	for _, b := range ways.Bare() {
 		out = append(out, b.Where+": "+bareWarning(b))
+	}
+	if c.asksRecipients() || c.asksSenders() {
+		return out // nobody knows which relays those tables name
 	}
 	told := make(map[string]bool)
 	for _, r := range ways.Idle() {

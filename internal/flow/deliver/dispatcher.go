@@ -17,6 +17,9 @@
 // given to a host without DELIVERBY; with "N": told once, and tried further
 // (RFC 2852). A mailbox here meets all of these.
 //
+// Where tables of transports have to be asked (see transport.Tables), an item is, after it
+// was claimed and before it is split; the loop that claims does not wait for that.
+//
 // A letter that says Delivered-To of the mailbox that it goes to has been there, and
 // comes back with 5.4.6 (LOOP-002).
 //
@@ -84,6 +87,7 @@ type Dispatcher struct {
 	remote *remote
 	events event.Sink
 	places *places
+	asking *asking
 }
 
 // New makes a Dispatcher.
@@ -100,6 +104,7 @@ func New(h House) *Dispatcher {
 	d.clerk = c
 	d.local = newLocal(h, c, d.done)
 	d.remote = newRemote(h, c, d.done)
+	d.asking = newAsking(h.Outbound, h.Events)
 	return d
 }
 
@@ -132,27 +137,59 @@ func (d *Dispatcher) dispatch(ctx, hard context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		next := time.Now().Add(time.Minute)
-		if except, none := d.places.except(); !none {
-			var items []*queue.Item
-			var err error
-			now := time.Now()
-			except.Longest = d.clerk.schedule().Longest()
-			if items, next, err = d.queue.Claim(ctx, now, claimMax, except); err != nil && !errors.Is(err, context.Canceled) {
-				d.events.Emit(Trouble{What: "reading the queue", Err: err})
-			}
-			for _, it := range items {
-				if it.Recipients[0].Attempts > 0 { // of what is new, the desk has told
-					d.events.Emit(queue.Active{Item: it})
-				}
-				d.hand(ctx, hard, it, now)
-			}
+		timer.Reset(time.Until(d.claim(ctx, hard)))
+		d.rest(ctx, hard, timer.C)
+	}
+	d.asking.leave(d.queue)
+}
+
+// claim hands on what is due now, and tells when there will be more.
+func (d *Dispatcher) claim(ctx, hard context.Context) (next time.Time) {
+	now := time.Now()
+	except, none := d.places.except()
+	if none || d.asking.isFull() {
+		return now.Add(time.Minute)
+	}
+	except.Longest = d.clerk.schedule().Longest()
+	items, next, err := d.queue.Claim(ctx, now, claimMax, except)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		d.events.Emit(Trouble{What: "reading the queue", Err: err})
+	}
+	out := d.remote.outbound()
+	for _, it := range items {
+		if it.Recipients[0].Attempts > 0 { // of what is new, the desk has told
+			d.events.Emit(queue.Active{Item: it})
 		}
-		timer.Reset(time.Until(next))
+		if x := (&asked{item: it, out: out, claimed: now}); out.Tables == nil {
+			d.hand(ctx, hard, x)
+		} else {
+			d.asking.add(ctx, x)
+		}
+	}
+	return next
+}
+
+// rest waits until there may be something to claim. What the tables say meanwhile is
+// acted upon.
+func (d *Dispatcher) rest(ctx, hard context.Context, due <-chan time.Time) {
+	for {
 		select {
 		case <-ctx.Done():
-		case <-timer.C:
+			return
+		case <-due:
+			return
 		case <-d.queue.Wake():
+			return
+		case x := <-d.asking.answers:
+			d.asking.answered(ctx)
+			if ctx.Err() != nil { // what was found out may be only that
+				d.queue.Park(x.item)
+				return
+			}
+			d.hand(ctx, hard, x)
+			if d.asking.reopened() {
+				return
+			}
 		}
 	}
 }
@@ -165,8 +202,8 @@ func (d *Dispatcher) done(a *attempt, n int) {
 
 // hand splits an item by the ways that its recipients take. What finds no place waits in
 // the database.
-func (d *Dispatcher) hand(ctx, hard context.Context, it *queue.Item, now time.Time) {
-	attempts := d.remote.outbound().split(it, now)
+func (d *Dispatcher) hand(ctx, hard context.Context, x *asked) {
+	attempts := x.out.split(x.item, x.said, x.claimed)
 	if len(attempts) > 1 {
 		d.gather(hard, attempts)
 	}

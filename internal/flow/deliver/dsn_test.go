@@ -349,7 +349,7 @@ func TestFailuresAreSettledBeforeTheEnd(t *testing.T) {
 	d := c.dispatcher()
 	items, _, err := c.queue.Claim(t.Context(), time.Now(), 1, queue.Except{})
 	check(t, err)
-	attempts := new(Outbound).split(items[0], time.Now())
+	attempts := new(Outbound).split(items[0], nil, time.Now())
 	attempts[0].round = &round{clerk: d.clerk, ctx: context.Background(), item: items[0], open: 2}
 	check(t, d.clerk.conclude(t.Context(), attempts[0], attempts[0].all(smtp.NewReply(550, "5.1.1", "No"), "No")))
 	depth := func() string {
@@ -383,7 +383,7 @@ func TestFewNoticesAtATime(t *testing.T) {
 	check(t, err)
 	var ended sync.WaitGroup
 	for _, it := range items {
-		a := new(Outbound).split(it, time.Now())[0]
+		a := new(Outbound).split(it, nil, time.Now())[0]
 		a.round = &round{clerk: d.clerk, ctx: context.Background(), item: it, open: 2}
 		check(t, d.clerk.conclude(t.Context(), a, a.all(smtp.NewReply(550, "5.1.1", "No"), "No")))
 		ended.Go(a.round.flush)

@@ -30,6 +30,8 @@ import (
 type Outbound struct {
 	// Ways says which mail takes which way; nil sends it to the MX hosts of its domain.
 	Ways *transport.Table
+	// Tables are asked before a way is chosen; nil where all that there is stands in Ways.
+	Tables *transport.Tables
 	// Port is where other mail hosts listen: 25 but for tests.
 	Port uint16
 	Helo string

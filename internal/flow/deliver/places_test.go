@@ -213,7 +213,7 @@ func TestStoppingDefersNothing(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	c.dispatcher().local.deliver(stopped, &carrier{}, new(Outbound).split(items[0], time.Now()))
+	c.dispatcher().local.deliver(stopped, &carrier{}, new(Outbound).split(items[0], nil, time.Now()))
 	it, _, err := c.queue.Show(t.Context(), id)
 	check(t, err)
 	if r := it.Recipients[0]; r.State != queue.Landing || r.Attempts != 0 || len(c.letters("bob")) != 1 {

@@ -16,7 +16,7 @@ func TestAnAttemptHasOneSender(t *testing.T) {
 		return queue.Recipient{Address: address.Address{Local: local, Domain: "far.example"}, Route: "smtp:far.example", Sender: sender, Owned: sender != nil}
 	}
 	it := &queue.Item{Sender: alice, Recipients: []queue.Recipient{to("a", nil), to("b", &owner), to("c", nil), to("d", &owner)}}
-	attempts := new(Outbound).split(it, time.Now())
+	attempts := new(Outbound).split(it, nil, time.Now())
 	if len(attempts) != 2 {
 		t.Fatalf("%d attempts", len(attempts))
 	}
@@ -27,7 +27,7 @@ func TestAnAttemptHasOneSender(t *testing.T) {
 			t.Errorf("attempt %d: %+v", i, a.item)
 		}
 	}
-	one := new(Outbound).split(&queue.Item{Sender: alice, Recipients: []queue.Recipient{to("b", &owner)}}, time.Now())
+	one := new(Outbound).split(&queue.Item{Sender: alice, Recipients: []queue.Recipient{to("b", &owner)}}, nil, time.Now())
 	if one[0].item.Sender != owner {
 		t.Errorf("a single recipient goes from %s", one[0].item.Sender)
 	}

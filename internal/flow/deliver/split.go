@@ -22,18 +22,22 @@ type fork struct {
 // split makes attempts of the recipients of an item that go the same way, from the same
 // sender, forwarded from the same address or not at all: the item of an attempt has the
 // sender that its recipients have. The way is
-// chosen now, and not when the item came: a reload applies to what waits.
-func (o *Outbound) split(it *queue.Item, now time.Time) []*attempt {
+// chosen now, and not when the item came: a reload applies to what waits. What tables
+// said is by recipient; nil where there are none.
+func (o *Outbound) split(it *queue.Item, said []transport.Found, now time.Time) []*attempt {
+	if said == nil {
+		said = make([]transport.Found, len(it.Recipients))
+	}
 	if len(it.Recipients) == 1 {
 		hop := hopOf(it.Recipients[0])
-		c := o.choose(it, it.Recipients[0], hop)
+		c := o.choose(it, it.Recipients[0], hop, said[0])
 		return []*attempt{{item: sentFor(it, it.Recipients[0]), hop: hop, choice: c, claimed: now}}
 	}
 	var out []*attempt
 	open := make(map[fork]*attempt)
-	for _, r := range it.Recipients {
+	for i, r := range it.Recipients {
 		hop := hopOf(r)
-		c := o.choose(it, r, hop)
+		c := o.choose(it, r, hop, said[i])
 		f := forkOf(r, c)
 		f.sender, f.owned, f.forwarder = it.SenderOf(r), r.Owned, r.Forwarder
 		a := open[f]
@@ -66,15 +70,25 @@ func sentFor(it *queue.Item, r queue.Recipient) *queue.Item {
 	return &other
 }
 
-func (o *Outbound) choose(it *queue.Item, r queue.Recipient, hop route.Hop) transport.Choice {
-	if hop.Kind != route.Mailbox && hop.Kind != route.Remote {
-		return transport.Choice{Transport: nowhere} // no transport has a say
+func (o *Outbound) choose(it *queue.Item, r queue.Recipient, hop route.Hop, said transport.Found) transport.Choice {
+	if !hasWay(hop) {
+		return transport.Choice{Transport: nowhere}
 	}
+	m := mailOf(it, r, hop)
+	m.Found = said
+	return o.Ways.Choose(m)
+}
+
+// hasWay tells that the transports have a say.
+func hasWay(hop route.Hop) bool { return hop.Kind == route.Mailbox || hop.Kind == route.Remote }
+
+// mailOf is what a way is chosen for.
+func mailOf(it *queue.Item, r queue.Recipient, hop route.Hop) transport.Mail {
 	m := transport.Mail{ID: int64(it.ID), Sender: it.SenderOf(r), Recipient: r.Address, Domain: hop.Name, Here: hop.Kind == route.Mailbox, Attempts: r.Attempts}
 	if m.Here {
 		m.Domain = r.Address.Domain
 	}
-	return o.Ways.Choose(m)
+	return m
 }
 
 func forkOf(r queue.Recipient, c transport.Choice) fork {

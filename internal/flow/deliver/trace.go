@@ -51,10 +51,12 @@ type TraceHost struct {
 }
 
 // Follow finds the way that mail would take now, and the ways of the shares of it that are
-// diverted. It asks the name service, connects to no mail host, and sends nothing. Of a
+// diverted. It asks the tables of transports and the name service, connects to no mail host, and
+// sends nothing. Of a
 // house it needs the name and the resolver.
 func Follow(ctx context.Context, h House, out *Outbound, m transport.Mail) Trace {
 	f := h.finder()
+	m.Found = out.Tables.Ask(ctx, m)
 	c := out.Ways.Choose(m.Undiverted())
 	t, then := f.follow(ctx, out, c)
 	diverted := 0 // of all such mail: who is diverted at first and who is later are told by the same number

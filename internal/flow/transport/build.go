@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"facteur/internal/net/tlspolicy"
 )
@@ -41,6 +42,8 @@ type Entry struct {
 	To string
 	// Where it is written, "facteur.toml:12".
 	Where string
+	// Aside: it is checked only, as it stands in one of the Tables.
+	Aside bool
 }
 
 // Preset is a transport for domains whose best mail host fits one of the patterns.
@@ -65,6 +68,7 @@ type builder struct {
 	used   map[string]bool    // of these
 	pace   Pace
 	source Source
+	bare   []Bare
 	wrong  []Mistake
 }
 
@@ -87,12 +91,14 @@ func NewTable(r Rules) (*Table, []Mistake) {
 			b.table.idle = append(b.table.idle, known)
 		}
 	}
+	b.table.bare = b.bare
 	return b.table, b.wrong
 }
 
 func newBuilder(r Rules) *builder {
-	return &builder{relays: byPlace(r.Relays), used: make(map[string]bool), pace: r.Pace, source: r.Source, table: &Table{
-		lost: noMailbox(), named: make(map[string]*Transport),
+	relays := byPlace(r.Relays)
+	return &builder{relays: relays, used: make(map[string]bool), pace: r.Pace, source: r.Source, table: &Table{
+		lost: noMailbox(), relays: relays, named: make(map[string]*Transport),
 		recipients: make(map[string][]entry, len(r.Entries)), senders: make(map[string][]entry),
 		mx: make(map[string]*way), presets: make(map[string]*way)}}
 }
@@ -229,6 +235,9 @@ var errNoKey = errors.New("expected a recipient, a sender or an mx that it is fo
 
 // add takes an entry.
 func (b *builder) add(e Entry) error {
+	if e.Aside {
+		b = b.aside()
+	}
 	w, err := b.way(e.To, e.Where)
 	if err != nil {
 		return err
@@ -248,7 +257,7 @@ func (b *builder) add(e Entry) error {
 	case len(e.MX) > 0 && len(e.Recipients)+len(e.Senders) > 0:
 		return errors.New("an mx stands alone, without recipient and sender")
 	case len(e.Recipients) > 0:
-		w.direct = w.transport == b.table.usual && b.table.usual.Smarthost && w.hop.Domain == "" && w.hop.Relays == nil
+		w.direct = b.isDirect(w)
 		return b.addRecipients(e.Recipients, line)
 	case len(e.MX) > 0 && w.kind() == Mailbox:
 		return errors.New("what goes to mail hosts elsewhere has no mailbox here")
@@ -260,13 +269,26 @@ func (b *builder) add(e Entry) error {
 	return errNoKey
 }
 
+// aside is a builder whose entries go nowhere.
+func (b *builder) aside() *builder {
+	other, table := *b, *b.table
+	table.recipients, table.senders, table.mx = make(map[string][]entry), make(map[string][]entry), make(map[string]*way)
+	other.table = &table
+	return &other
+}
+
+// isDirect tells that an entry for recipients names the usual transport and no next hop.
+func (b *builder) isDirect(w *way) bool {
+	return w.transport == b.table.usual && b.table.usual.Smarthost && w.hop.Domain == "" && w.hop.Relays == nil
+}
+
 func (b *builder) addRecipients(keys []string, line entry) error {
 	for _, s := range keys {
-		key, isAddress, err := recipientKey(s)
+		key, err := recipientKey(s)
 		if err != nil {
 			return err
 		}
-		b.table.addresses = b.table.addresses || isAddress
+		b.table.addresses = b.table.addresses || strings.Contains(key, "@")
 		b.table.recipients[key] = append(b.table.recipients[key], line)
 	}
 	return nil

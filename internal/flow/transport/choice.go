@@ -21,6 +21,8 @@ type Mail struct {
 	// Attempts is how often it was tried before. What was diverted and did not get
 	// there in divertTries attempts takes the usual way.
 	Attempts int
+	// Found is what tables outside of the Table said about it.
+	Found Found
 }
 
 // Choice is the way that one recipient takes.

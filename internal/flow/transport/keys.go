@@ -41,6 +41,27 @@ func domainKeys(domain string) iter.Seq[string] {
 	}
 }
 
+// recipientKeys are what a recipient is looked up by; without addresses, domains only.
+func recipientKeys(m Mail, addresses bool) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if addresses {
+			for key := range addressKeys(m.Recipient) {
+				if !yield(key) {
+					return
+				}
+			}
+		}
+		for key := range domainKeys(m.Recipient.Domain) {
+			if !yield(key) {
+				return
+			}
+		}
+		if !m.Here {
+			yield(anybody)
+		}
+	}
+}
+
 // hostKeys are a host and the domains it is in, "mx.b.org", ".b.org", ".org".
 func hostKeys(host string) iter.Seq[string] { return domainKeys(strings.TrimSuffix(host, ".")) }
 
@@ -61,18 +82,16 @@ func senderKeys(a address.Address) iter.Seq[string] {
 }
 
 // recipientKey reads the left side of an entry.
-func recipientKey(s string) (key string, isAddress bool, err error) {
+func recipientKey(s string) (string, error) {
 	switch {
 	case s == anybody:
-		return s, false, nil
+		return s, nil
 	case strings.HasPrefix(s, "@"):
-		return "", false, fmt.Errorf("%q: a domain stands without \"@\" here", s)
+		return "", fmt.Errorf("%q: a domain stands without \"@\" here", s)
 	case strings.Contains(s, "@"):
-		key, err = addressKey(s)
-		return key, true, err
+		return addressKey(s)
 	}
-	key, err = domainKey(s)
-	return key, false, err
+	return domainKey(s)
 }
 
 // senderKey reads whose mail an entry is for.

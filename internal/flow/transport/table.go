@@ -16,6 +16,7 @@ type Table struct {
 	mx, presets map[string]*way
 	idle        []Relay
 	bare        []Bare
+	relays      map[string][]Relay // what is known of hosts, by host or socket
 }
 
 // The ways of a house without settings. They are constants.
@@ -47,7 +48,7 @@ func (t *Table) Choose(m Mail) Choice {
 	if m.Here {
 		return c.through(t.local)
 	}
-	if w := findSender(t.senders, m); w != nil && !w.isNull() {
+	if w := t.forSender(m); w != nil && !w.isNull() {
 		return t.possible(w.apply(c, t.usual)).diverted()
 	}
 	return c.through(t.usual).diverted()
@@ -109,25 +110,22 @@ func (t *Table) Idle() []Relay { return t.idle }
 
 // forRecipient is the entry for a recipient.
 func (t *Table) forRecipient(m Mail) *way {
+	found := m.Found.recipient
+	if found.way != nil && found.key == "" {
+		return found.way
+	}
 	if len(t.recipients) == 0 {
-		return nil
+		return found.way
 	}
-	if t.addresses {
-		for key := range addressKeys(m.Recipient) {
-			if w := first(t.recipients[key], m); w != nil {
-				return w
-			}
-		}
-	}
-	for key := range domainKeys(m.Recipient.Domain) {
+	for key := range recipientKeys(m, t.addresses || found.way != nil) {
 		if w := first(t.recipients[key], m); w != nil {
 			return w
 		}
+		if found.way != nil && found.key == key {
+			return found.way
+		}
 	}
-	if m.Here {
-		return nil
-	}
-	return first(t.recipients[anybody], m)
+	return nil
 }
 
 // first is the first entry that is for a sender's mail.
@@ -149,13 +147,18 @@ func isAmong(senders map[string]bool, m Mail) bool {
 	return false
 }
 
-func findSender(entries map[string][]entry, m Mail) *way {
-	if len(entries) == 0 {
-		return nil
+// forSender is the entry for the sender.
+func (t *Table) forSender(m Mail) *way {
+	found := m.Found.sender
+	if len(t.senders) == 0 {
+		return found.way
 	}
 	for key := range senderKeys(m.Sender) {
-		if w := first(entries[key], m); w != nil {
+		if w := first(t.senders[key], m); w != nil {
 			return w
+		}
+		if found.way != nil && found.key == key {
+			return found.way
 		}
 	}
 	return nil

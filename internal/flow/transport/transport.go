@@ -21,7 +21,16 @@
 // What then takes a transport that diverts a share of its mail goes another way with
 // that share; the item's ID decides, the same at each attempt (see Mail.Attempts).
 //
-// Nothing is kept on disk, and nothing here waits: a choice is a few look-ups in maps.
+// # Tables elsewhere
+//
+// Entries of the settings and of files of lines are in the Table. What other tables say
+// (directories, databases, patterns) is asked for each recipient before the choice is made
+// (Tables.Ask), and goes into it as Mail.Found: for each key it comes behind the entries of
+// the Table. A table that can't tell now, or that says what can't be done, makes the mail
+// wait: the choice is then to put it off, never to refuse it.
+//
+// Nothing is kept on disk, and nothing here waits but Tables.Ask: a choice is a few
+// look-ups in maps.
 package transport
 
 import (

@@ -95,7 +95,7 @@ func (b *builder) remarkBare(w *way) {
 	for _, known := range b.relays[w.hop.Domain] {
 		if known.User != "" && (w.hop.Port == 0 || known.Port == 0 || w.hop.Port == known.Port) {
 			b.used[placeOf(known)] = true
-			b.table.bare = append(b.table.bare, Bare{Where: w.why, Domain: w.hop.Domain, Port: w.hop.Port, Relay: known})
+			b.bare = append(b.bare, Bare{Where: w.why, Domain: w.hop.Domain, Port: w.hop.Port, Relay: known})
 			return
 		}
 	}

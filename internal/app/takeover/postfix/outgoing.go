@@ -204,14 +204,25 @@ func (i *importer) nameTransports() {
 	}
 	for _, name := range []string{"transport_maps", "sender_dependent_default_transport_maps"} {
 		for _, word := range i.words(name) {
-			if !isTable(word) {
-				continue
+			if isTable(word) {
+				i.nameByTable(name, i.use(name, word))
 			}
-			for _, e := range i.use(name, word).entries {
-				if transport, _, found := strings.Cut(e.Value, ":"); found && transport != "" {
-					i.named[transport] = name
-				}
-			}
+		}
+	}
+}
+
+// nameByTable notes which transports a table names. One on a server may name any program.
+func (i *importer) nameByTable(name string, t *table) {
+	for _, e := range t.entries {
+		if transport, _, found := strings.Cut(e.Value, ":"); found && transport != "" {
+			i.named[transport] = name
+		}
+	}
+	kind, rest, _ := strings.Cut(t.source, ":")
+	served := slices.Contains(servers, kind) || kind == "tcp" || kind == "socketmap"
+	for _, s := range i.master {
+		if s.Command == "pipe" && i.named[s.Name] == "" && (served || t.entries == nil && strings.Contains(rest, s.Name+":")) {
+			i.named[s.Name] = name
 		}
 	}
 }
@@ -331,7 +342,7 @@ func (i *importer) pipe(n int, s Service) {
 	case who == "content_filter":
 		i.services[n] = note{takeover.Waits, "milter", "a filter that mail is piped through is to be replaced by facteur's own, or by a milter"}
 		return
-	case who != "transport_maps" && who != "default_transport" && who != "relay_transport":
+	case who != "transport_maps" && who != "sender_dependent_default_transport_maps" && who != "default_transport" && who != "relay_transport":
 		i.services[n] = note{takeover.Replaced, "directory", who + " hands mail to it; facteur delivers to mailboxes itself"}
 		return
 	}

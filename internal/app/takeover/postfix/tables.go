@@ -156,7 +156,7 @@ func (i *importer) maps(name string) (out []string) {
 		case t.trouble != "":
 			i.note(name, takeover.NotSupported, "", word+" is left out: "+t.trouble)
 		case (t.entries == nil || !slices.Contains(compiled, strings.SplitN(t.source, ":", 2)[0])) && onlyTexts(name):
-			i.note(name, takeover.NotSupported, "", word+" is left out: only tables that are made of a text of keys are read here; [[transport_map]] and [[tls_policy]] can say the same")
+			i.note(name, takeover.NotSupported, "", word+" is left out: only tables that are made of a text of keys are read here; [[relay]] and [[tls_policy]] can say the same")
 		default:
 			out = append(out, t.source)
 		}
