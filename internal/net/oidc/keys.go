@@ -2,20 +2,17 @@ package oidc
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rsa"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Bounds of what an issuer is asked and says.
@@ -37,7 +34,7 @@ type keeper struct {
 
 	fetching sync.Mutex // one fetch at a time
 	mu       sync.Mutex
-	keys     []key
+	keys     []jose.JSONWebKey
 	fetched  time.Time // when they came
 	tried    time.Time // when it was tried last
 	failure  error     // of that
@@ -77,9 +74,9 @@ func (k *keeper) try(t token) (signed, named, fresh bool) {
 	fresh = k.now().Sub(k.fetched) < keysLife
 	k.mu.Unlock()
 	for _, key := range keys {
-		if key.fits(t) {
+		if t.fits(key) {
 			named = named || t.key != ""
-			if key.verifies(t) {
+			if t.signedBy(key) {
 				return true, named, fresh
 			}
 		}
@@ -111,7 +108,7 @@ func (k *keeper) fetch(ctx context.Context) error {
 }
 
 // discover asks where the keys are, and gets them.
-func (k *keeper) discover(ctx context.Context) ([]key, error) {
+func (k *keeper) discover(ctx context.Context) ([]jose.JSONWebKey, error) {
 	var about struct {
 		Issuer string `json:"issuer"`
 		Keys   string `json:"jwks_uri"`
@@ -131,7 +128,7 @@ func (k *keeper) discover(ctx context.Context) ([]key, error) {
 	if len(set.Keys) > maxKeys {
 		return nil, fmt.Errorf("there are more than %d keys", maxKeys)
 	}
-	var keys []key
+	var keys []jose.JSONWebKey
 	for _, text := range set.Keys {
 		if key, err := parseKey(text); err == nil { // those of other kinds are for others
 			keys = append(keys, key)
@@ -176,59 +173,13 @@ func (k *keeper) get(ctx context.Context, from string, into any) error {
 var errKey = errors.New("that is no key for signatures")
 
 // parseKey reads a JWK (RFC 7517, RFC 7518 §6, RFC 8037).
-func parseKey(text []byte) (k key, err error) {
-	var j struct{ Kty, Use, Alg, Kid, N, E, Crv, X, Y string }
-	if err := json.Unmarshal(text, &j); err != nil || j.Use != "" && j.Use != "sig" {
+func parseKey(text []byte) (k jose.JSONWebKey, err error) {
+	if err := k.UnmarshalJSON(text); err != nil || !k.IsPublic() || !k.Valid() || k.Use != "" && k.Use != "sig" {
 		return k, errKey
 	}
-	k.id, k.algorithm = j.Kid, j.Alg
-	switch j.Kty {
-	case "RSA":
-		k.public, err = rsaKey(j.N, j.E)
-	case "EC":
-		k.public, err = ecKey(j.Crv, j.X, j.Y)
-	case "OKP":
-		k.public, err = edKey(j.Crv, j.X)
-	default:
-		err = errKey
-	}
-	return k, err
-}
-
-func rsaKey(n, e string) (crypto.PublicKey, error) {
-	modulus, err1 := base64.RawURLEncoding.DecodeString(n)
-	exponent, err2 := base64.RawURLEncoding.DecodeString(e)
 	// Shorter ones can be forged, longer ones are work.
-	if err1 != nil || err2 != nil || len(modulus) < 256 || len(modulus) > 1025 || len(exponent) == 0 || len(exponent) > 4 {
-		return nil, errKey
-	}
-	k := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(new(big.Int).SetBytes(exponent).Int64())}
-	if k.E < 3 || k.E%2 == 0 || k.N.BitLen() < 2048 {
-		return nil, errKey
+	if public, ok := k.Key.(*rsa.PublicKey); ok && (public.N.BitLen() < 2048 || public.N.BitLen() > 8192) {
+		return k, errKey
 	}
 	return k, nil
-}
-
-func ecKey(curve, x, y string) (crypto.PublicKey, error) {
-	for _, a := range algorithms {
-		if a.curve == nil || a.curve.Params().Name != curve {
-			continue
-		}
-		size := (a.curve.Params().BitSize + 7) / 8
-		px, err1 := base64.RawURLEncoding.DecodeString(x)
-		py, err2 := base64.RawURLEncoding.DecodeString(y)
-		if err1 != nil || err2 != nil || len(px) != size || len(py) != size {
-			return nil, errKey
-		}
-		return ecdsa.ParseUncompressedPublicKey(a.curve, append(append([]byte{4}, px...), py...))
-	}
-	return nil, errKey
-}
-
-func edKey(curve, x string) (crypto.PublicKey, error) {
-	public, err := base64.RawURLEncoding.DecodeString(x)
-	if err != nil || curve != "Ed25519" || len(public) != ed25519.PublicKeySize {
-		return nil, errKey
-	}
-	return ed25519.PublicKey(public), nil
 }

@@ -19,7 +19,10 @@
 // and the answer is "try again". Keys that are known are used on while the issuer is down.
 // What a token may be signed with is a list of ours: RSA and ECDSA with SHA-2, Ed25519.
 // "none" and the symmetric ones are not on it, and a key is used for its own kind only.
-// Nothing is kept on disk, and no token stands in an error.
+// Nothing is kept on disk, and no token stands in an error. Tokens, keys and signatures are
+// read by go-jose. When keys are fetched, and the claims, are our own: the usual clients fetch
+// for each unknown key, use a key until a strange one comes, and give one error for "wrong" and
+// "nobody knows".
 package oidc
 
 import (
