@@ -9,7 +9,8 @@ import (
 )
 
 // expelEvery is how often those who are logged in are looked at: an account that was
-// disabled or removed is out within a minute, wherever it is kept.
+// disabled or removed elsewhere is out within a minute. Where it was done here, it is out
+// at once.
 const expelEvery = 20 * time.Second
 
 // expel ends the sessions of accounts that are no more.

@@ -42,7 +42,11 @@ func (s *Stores) SetDisabled(ctx context.Context, n Suspension) error {
 	if err != nil {
 		return err
 	}
-	return about(n.Address, s.directory.SetDisabled(ctx, a, n.Disabled, n.Refuse))
+	if err := s.directory.SetDisabled(ctx, a, n.Disabled, n.Refuse); err != nil {
+		return about(n.Address, err)
+	}
+	s.expel(ctx)
+	return nil
 }
 
 // AppPasswords implements Office.

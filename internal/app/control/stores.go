@@ -42,18 +42,27 @@ type Stores struct {
 	lift func(domain string)
 	// meant tells who a forward-path means; nil: who it names.
 	meant func(context.Context, address.Address) lookup.Answer[address.Address]
+	// expel ends the sessions of accounts that are no more.
+	expel func(context.Context)
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events. owner says how the store of mailboxes knows an account.
 func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, owner func(directory.Account) mailbox.Owner, events event.Sink) *Stores {
-	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, owner: owner, events: events, lift: func(string) {}}
+	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, owner: owner, events: events, lift: func(string) {}, expel: func(context.Context) {}}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
 // for any. It is for the server, where destinations may be suspended.
 func (s *Stores) Lifting(lift func(domain string)) *Stores {
 	s.lift = lift
+	return s
+}
+
+// Expelling says who ends the sessions of an account that was disabled or removed, before
+// the admin is told that it is done. It is for the server, which has them.
+func (s *Stores) Expelling(expel func(context.Context)) *Stores {
+	s.expel = expel
 	return s
 }
 
@@ -181,6 +190,7 @@ func (s *Stores) RemoveAccount(ctx context.Context, r Removal) error {
 		return about(r.Address, err)
 	}
 	err = s.directory.RemoveAccount(ctx, a, r.Mail)
+	s.expel(ctx)
 	s.mailboxes.Discard(home) //nolint:errcheck // of who came in between
 	return about(r.Address, err)
 }

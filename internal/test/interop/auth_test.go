@@ -96,6 +96,35 @@ func TestSaslauthdChecks(t *testing.T) {
 	f.expectLogins(t, swaks, map[string]string{alice + " " + Password + "2": "454 4.7.0"})
 }
 
+// Rows 71 and 73: a real saslauthd asks PAM (/etc/pam.d/smtp), or shadow, in a room where
+// those of this machine are others. Root is never asked about (LOC-016).
+func TestSaslauthdAsksPAM(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	unshare, program, swaks := Need(t, "unshare"), Need(t, "saslauthd"), Need(t, "swaks")
+	const hash = "$6$saltstring$REKT2l5jpP6DwhYnQNS7m7XnxVWpq3GjhPPaEVFr9CzyWIGDmvxB.pI4ISrfNE6.pvrkke218/e8VOJaPjCTc/"
+	room := Room(t)
+	users := WriteFile(t, filepath.Join(room, "passwd"), "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nold:x:1001:1001::/home/old:/bin/sh\n")
+	WriteFile(t, filepath.Join(room, "shadow"), "root:"+hash+":19000:0:99999:7:::\nalice:"+hash+":19000:0:99999:7:::\nold:"+hash+":19000:0:99999:7::100:\n")
+	WriteFile(t, filepath.Join(room, "pam.d", "smtp"), "auth required pam_unix.so nodelay\naccount required pam_unix.so\n")
+	for _, how := range []string{"pam", "shadow"} {
+		mux := Room(t)
+		script := `cd "$1" && mount --bind passwd /etc/passwd && mount --bind shadow /etc/shadow && mount --bind pam.d /etc/pam.d && exec "$2" -a "$3" -m "$4" -n 1 -d`
+		sasl := Spawn(t, nil, unshare, "-m", "sh", "-c", script, "sh", room, program, how, mux)
+		waitSocket(t, filepath.Join(mux, "mux"))
+		f := NewFacteur(t, Setup{Services: []string{"submission"}, Config: fmt.Sprintf("[auth]\nfailure_delay = \"0s\"\n"+
+			"[[directory]]\nname = \"users\"\nkind = \"unix\"\nsource = %q\npassword = \"saslauthd:%s/mux\"\n", users, mux)})
+		f.Start()
+		const password = "sécret 1"
+		f.expectLogins(t, swaks, map[string]string{
+			"alice " + password: "235 2.7.0", "ALICE " + password: "235 2.7.0", "alice wrong": "535 5.7.8", "old " + password: "535 5.7.8",
+			"root " + password: "535 5.7.8", "nobody " + password: "535 5.7.8",
+		})
+		sasl.Kill()
+		f.expectLogins(t, swaks, map[string]string{"alice another": "454 4.7.0"})
+	}
+}
+
 // expectLogins logs in as "user password", and expects the reply.
 func (f *Facteur) expectLogins(t *testing.T, swaks string, want map[string]string) {
 	t.Helper()
