@@ -115,6 +115,16 @@ func TestImportTree(t *testing.T) {
 	if len(left) != 1 || !strings.Contains(left[0], "zoe") {
 		t.Error(left)
 	}
+	// A run that was killed between the two, or that was not to remove, is ended by another.
+	again := sourceTree(t, map[string]string{"cur/1.b.h:2,S": letter, "cur/2.x.h:2,S": letter})
+	good(t, "", "import", "maildir", again, "alice@example.org", "-c", file)
+	if left, _ := filepath.Glob(again + "/cur/*"); len(left) != 2 {
+		t.Error(left)
+	}
+	out := good(t, "", "import", "maildir", again, "alice@example.org", "--move", "-c", file)
+	if left, _ := filepath.Glob(again + "/cur/*"); len(left) != 0 || !strings.Contains(out, "(2 came before)") {
+		t.Error(left, out)
+	}
 }
 
 // An mbox from a file, from the standard input, and a directory of them.

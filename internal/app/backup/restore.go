@@ -68,9 +68,6 @@ func (r *Restore) Run(ctx context.Context) error {
 	if err := r.hold(ctx, data); err != nil {
 		return err
 	}
-	if err := r.give(fresh); err != nil {
-		return err
-	}
 	if err := syncTree(fresh); err != nil {
 		return err
 	}
@@ -103,28 +100,6 @@ func sameDevice(dir, to string) bool {
 	a, ok := one.Sys().(*syscall.Stat_t)
 	b, ok2 := two.Sys().(*syscall.Stat_t)
 	return ok && ok2 && a.Dev == b.Dev
-}
-
-// give lets everything belong to whom the data directory belongs, where that is another
-// user: root restores for the server's.
-func (r *Restore) give(fresh string) error {
-	info, err := os.Stat(r.To)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() {
-		return nil
-	}
-	return filepath.WalkDir(fresh, func(p string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(p, int(owner.Uid), int(owner.Gid))
-	})
 }
 
 // clear looks whether something is in the way.

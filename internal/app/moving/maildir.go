@@ -61,7 +61,7 @@ func Bases(dir string) (map[string]bool, error) {
 			return nil, err
 		}
 		for _, f := range files {
-			all[f.base] = true
+			all[f.base()] = true
 		}
 	}
 	return all, nil
@@ -143,13 +143,9 @@ func (m *Maildir) find(dir, name string, depth int, list *[]Box) error {
 	if depth >= maxLevels {
 		return nil
 	}
-	entries, err := m.names(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
+	return m.each(dir, func(e fs.DirEntry) error {
 		if !e.IsDir() || slices.Contains([]string{"cur", "new", "tmp"}, e.Name()) {
-			continue
+			return nil
 		}
 		sub := path.Join(dir, e.Name())
 		if e.Name()[0] == '.' {
@@ -157,17 +153,14 @@ func (m *Maildir) find(dir, name string, depth int, list *[]Box) error {
 			if err == nil && depth == 0 && m.isMailbox(sub) {
 				*list = append(*list, Box{Name: folder, ID: sub, place: sub})
 			}
-			continue
+			return nil
 		}
 		level, err := maildir.FolderName("." + e.Name())
 		if err != nil || level == "" || strings.Contains(level, maildir.Separator) {
-			continue
+			return nil
 		}
-		if err := m.find(sub, strings.TrimPrefix(name+maildir.Separator+level, maildir.Separator), depth+1, list); err != nil {
-			return err
-		}
-	}
-	return nil
+		return m.find(sub, strings.TrimPrefix(name+maildir.Separator+level, maildir.Separator), depth+1, list)
+	})
 }
 
 func (m *Maildir) isMailbox(dir string) bool {
@@ -175,13 +168,30 @@ func (m *Maildir) isMailbox(dir string) bool {
 	return err == nil && info.IsDir()
 }
 
-func (m *Maildir) names(dir string) ([]fs.DirEntry, error) {
+// dirPart is how many names of a directory are read at once.
+const dirPart = 1024
+
+// each gives what is in a directory to fn.
+func (m *Maildir) each(dir string, fn func(fs.DirEntry) error) error {
 	d, err := m.root.Open(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.Close()
-	return d.ReadDir(-1)
+	for {
+		entries, err := d.ReadDir(dirPart)
+		for _, e := range entries {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // small reads a small file; "" if there is none.
@@ -226,14 +236,14 @@ func (m *Maildir) describe(_ context.Context, b *Box) (err error) {
 	}
 	b.Bytes = -1 // sizes would take a look at every file
 	for _, sub := range []string{"cur", "new"} {
-		entries, err := m.names(path.Join(b.place, sub))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		for _, e := range entries {
+		err := m.each(path.Join(b.place, sub), func(e fs.DirEntry) error {
 			if isLetter(e) {
 				b.Count++
 			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil
@@ -261,9 +271,14 @@ func (m *Maildir) uids(b *Box, each func(uid uint32, base, uidl []byte)) (validi
 // file is a letter's file.
 type file struct {
 	name string // below the mailbox: "cur/…" or "new/…"
-	base string
 	uid  uint32
 	uidl string
+}
+
+// base names the letter whatever its flags.
+func (f file) base() string {
+	base, _, _ := strings.Cut(f.name[len("cur/"):], ":")
+	return base
 }
 
 // Letters implements Source. What other programs rename beside us is looked for again.
@@ -280,7 +295,13 @@ func (m *Maildir) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bo
 		}
 		again := false
 		for _, f := range files {
-			if m.Except[f.base] || have(keyOf(f.base)) {
+			if m.Except[f.base()] {
+				continue
+			}
+			if have(keyOf(f.base())) {
+				if err := m.came(b, f); err != nil {
+					bad(filepath.Join(m.path, b.place, f.name), err)
+				}
 				continue
 			}
 			err := m.letter(ctx, b, f, words, give)
@@ -300,30 +321,37 @@ func (m *Maildir) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bo
 	}
 }
 
+// came is for a letter that an earlier run brought: one that was ended before it could
+// remove it, or was not to.
+func (m *Maildir) came(b *Box, f file) error {
+	if !m.Move {
+		return nil
+	}
+	if err := m.root.Remove(path.Join(b.place, f.name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // files lists the letters of a mailbox in order of their UIDs, then of arrival.
 func (m *Maildir) files(b *Box) ([]file, error) {
 	var list []file
-	at := map[string]int{}
 	for _, sub := range []string{"new", "cur"} {
-		entries, err := m.names(path.Join(b.place, sub))
+		err := m.each(path.Join(b.place, sub), func(e fs.DirEntry) error {
+			if isLetter(e) {
+				list = append(list, file{name: sub + "/" + e.Name()})
+			}
+			return nil
+		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		for _, e := range entries {
-			base, _, _ := strings.Cut(e.Name(), ":")
-			if !isLetter(e) {
-				continue
-			}
-			if i, ok := at[base]; ok {
-				list[i].name = sub + "/" + e.Name() // it was renamed while we looked
-				continue
-			}
-			at[base] = len(list)
-			list = append(list, file{name: sub + "/" + e.Name(), base: base})
-		}
 	}
+	// What was renamed while we looked was seen twice; that in "cur" comes first.
+	slices.SortFunc(list, func(x, y file) int { return cmp.Or(cmp.Compare(x.base(), y.base()), cmp.Compare(x.name, y.name)) })
+	list = slices.CompactFunc(list, func(x, y file) bool { return x.base() == y.base() })
 	validity, _, err := m.uids(b, func(uid uint32, base, uidl []byte) {
-		if i, ok := at[string(base)]; ok {
+		if i, ok := slices.BinarySearchFunc(list, string(base), func(f file, base string) int { return cmp.Compare(f.base(), base) }); ok {
 			list[i].uid, list[i].uidl = uid, string(uidl)
 		}
 	})
@@ -340,7 +368,7 @@ func (m *Maildir) files(b *Box) ([]file, error) {
 			if x.uid != y.uid {
 				return cmp.Compare(y.uid, x.uid)
 			}
-			return cmp.Or(cmp.Compare(maildir.ParseName(x.base).Sec, maildir.ParseName(y.base).Sec), cmp.Compare(x.base, y.base))
+			return cmp.Or(cmp.Compare(maildir.ParseName(x.base()).Sec, maildir.ParseName(y.base()).Sec), cmp.Compare(x.base(), y.base()))
 		}
 		return cmp.Compare(x.uid, y.uid)
 	})
@@ -360,7 +388,7 @@ func (m *Maildir) letter(_ context.Context, b *Box, f file, words [26]string, gi
 		return &control.SourceError{Err: err}
 	}
 	n := maildir.ParseName(path.Base(f.name))
-	l := Letter{Size: info.Size(), ImportLetter: control.ImportLetter{Key: keyOf(f.base), UID: f.uid, UIDL: f.uidl,
+	l := Letter{Size: info.Size(), ImportLetter: control.ImportLetter{Key: keyOf(f.base()), UID: f.uid, UIDL: f.uidl,
 		System: mailbox.ForeignFlags(n.Flags), Keywords: mailbox.ForeignWords(n.Flags, words), Received: arrival(n, info.ModTime())}}
 	if m.Link {
 		l.File = filepath.Join(m.path, name)

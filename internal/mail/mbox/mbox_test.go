@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 type read struct {
@@ -232,4 +234,35 @@ func TestFile(t *testing.T) {
 	if err != nil || len(list) != 2 {
 		t.Errorf("%v %v", list, err)
 	}
+}
+
+// TestDoubling: INV-16.
+func TestDoubling(t *testing.T) {
+	const from = "From a@b Thu Nov 24 18:22:48 1986\n"
+	for name, input := range map[string]func(n int) string{
+		"letters":          func(n int) string { return strings.Repeat(from+"Subject: x\nX-UID: 4\n\ntext\n\n", n) },
+		"fields":           func(n int) string { return from + strings.Repeat("X-Keywords: a\n", n) + "\nx\n" },
+		"a long field":     func(n int) string { return from + "X: " + strings.Repeat("abcdefgh\n ", n) + "\n\nx\n" },
+		"quoted lines":     func(n int) string { return from + "\n" + strings.Repeat(">>>From x\n", n) },
+		"empty lines":      func(n int) string { return from + "\n" + strings.Repeat("\n\n\n\n", n) },
+		"no From lines":    func(n int) string { return from + "\n" + strings.Repeat("\nFrom x\n", n) },
+		"a long line":      func(n int) string { return from + "\n" + strings.Repeat(">\r\r\r\r", n) },
+		"different words":  func(n int) string { return from + "X-Keywords:" + words(n) + "\n\nx\n" },
+		"words of letters": func(n int) string { return strings.Repeat(from+"X-Keywords:"+words(50)+"\n\nx\n\n", n/50) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			doubling.Check(t, name, 10_000, func(n int) func() {
+				text := input(n)
+				return func() { readAll(t, strings.NewReader(text)) }
+			})
+		})
+	}
+}
+
+func words(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, " w%d", i)
+	}
+	return out.String()
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"facteur/internal/test/doubling"
 )
 
 // serve answers each line of a client with the next text; the "T" of "T OK" stands for its tag. What is
@@ -171,6 +173,38 @@ func FuzzResponses(f *testing.F) {
 			ask(c) // it ends, and does not panic
 		}
 	})
+}
+
+// TestDoubling: INV-16.
+func TestDoubling(t *testing.T) {
+	list := func(c *Client) { c.List() }
+	describe := func(c *Client) { c.Describe([]uint32{4}) }
+	fetch := func(c *Client) {
+		c.Fetch([]uint32{4}, func(_ uint32, _ int64, r io.Reader) error { _, err := io.Copy(io.Discard, r); return err })
+	}
+	for name, x := range map[string]struct {
+		begin, more, end string
+		ask              func(*Client)
+	}{
+		"responses":  {"", "* 1 FETCH (UID 4 FLAGS (\\Seen))\r\n", "", describe},
+		"mailboxes":  {"", "* LIST (\\A) \"/\" {1}\r\nx\r\n", "a1 OK\r\n", list},
+		"uids":       {"* SEARCH", " 12345", "\r\na1 OK\r\n", func(c *Client) { c.UIDs() }},
+		"a string":   {"* LIST () \"/\" \"", "\\\\abc", "\"\r\n", list},
+		"an atom":    {"* LIST () \"/\" ", "a[bc]", "\r\n", list},
+		"depth":      {"* 1 FETCH (X ", "(", "", describe},
+		"unknown":    {"* 1 FETCH (", "X (a b) ", ")\r\n", describe},
+		"empty":      {"", "* X\r\n", "", describe},
+		"a letter":   {"* 1 FETCH (UID 4 BODY[] {4000000000}\r\n", "0123456789", "", fetch},
+		"literals":   {"* 1 FETCH (", "X {3}\r\nabc ", ")\r\n", fetch},
+		"other text": {"* OK ", "abcdefgh ", "\r\n", describe},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doubling.Check(t, name, 5_000, func(n int) func() {
+				text := x.begin + strings.Repeat(x.more, n) + x.end
+				return func() { x.ask(&Client{conn: deaf{}, in: bufio.NewReader(strings.NewReader(text))}) }
+			})
+		})
+	}
 }
 
 // deaf is a connection that nobody reads from.
