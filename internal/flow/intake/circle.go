@@ -34,10 +34,18 @@ func (r *recipient) place() address.Address {
 	return r.forwarder
 }
 
+// wasAt tells that a message has been there where the recipient would have it: in the
+// mailbox, or at the address that sends it on. Whom else that address leads to has it from
+// the first time.
+func (r *recipient) wasAt(mailboxes []string) bool {
+	return slices.Contains(mailboxes, r.place().Key()) || !r.beside.IsNull() && slices.Contains(mailboxes, r.beside.Key())
+}
+
 // circles refuses a message that says by Delivered-To that it was in the mailbox which
-// it goes to, or was forwarded from the address that would forward it (LOOP-002). Found at delivery, it would be a bounce to whoever wrote it,
-// or a letter that is held for nobody. Where one answer serves all recipients, refused
-// is only what would reach no other: delivery sees to the rest.
+// it goes to, or was forwarded from the address that would forward it (LOOP-002). Found at
+// delivery, it would be a bounce to whoever wrote it, or a letter that is held for nobody.
+// Where one answer serves all recipients, refused is only what would reach no other:
+// delivery sees to the rest.
 func (t *Transaction) circles(h *head) *smtp.Reply {
 	if len(h.mailboxes) == 0 {
 		return nil
@@ -48,7 +56,7 @@ func (t *Transaction) circles(h *head) *smtp.Reply {
 		r := &t.recipients[i]
 		switch {
 		case r.removed:
-		case r.added || !slices.Contains(h.mailboxes, r.place().Key()):
+		case r.added || !r.wasAt(h.mailboxes):
 			others = true
 		default:
 			reply := smtp.NewReply(554, "5.4.6", "<"+r.original.String()+">: mail forwarding loop: the message has been delivered to this mailbox before")

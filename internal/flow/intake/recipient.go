@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
@@ -45,7 +46,17 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 		}
 		people = append(people, r)
 	}
+	noteBeside(people)
 	return people, nil
+}
+
+// noteBeside notes of all whom an address leads to that it sends mail on.
+func noteBeside(people []recipient) {
+	if i := slices.IndexFunc(people, func(r recipient) bool { return !r.forwarder.IsNull() }); i >= 0 {
+		for n := range people {
+			people[n].beside = people[i].forwarder
+		}
+	}
 }
 
 // unknownTo is the refusal of an address that leads nowhere.

@@ -134,8 +134,17 @@ func (s *Scheme) fits(local string) (address.Address, error) {
 	return out, nil
 }
 
-// Reverse is who gets a bounce that came for a rewritten address.
+// Reverse is who gets a bounce that came for a rewritten address. What passed here twice,
+// with somebody else's hop between, was rewritten twice.
 func (s *Scheme) Reverse(a address.Address, now time.Time) (address.Address, error) {
+	back, err := s.reverse(a, now)
+	if err == nil && back.Domain == s.Domain && Is(back) {
+		back, err = s.reverse(back, now)
+	}
+	return back, err
+}
+
+func (s *Scheme) reverse(a address.Address, now time.Time) (address.Address, error) {
 	tag, rest, ok := cutTag(a.Local)
 	switch {
 	case !ok || a.Domain != s.Domain:

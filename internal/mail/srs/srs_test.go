@@ -75,6 +75,30 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
+// TestTwiceHere: a letter that we send on, that somebody sends back to another of us, and
+// that goes on from there.
+func TestTwiceHere(t *testing.T) {
+	one, two := scheme("one.example", "1"), scheme("two.example", "2")
+	from := parse(t, "alice@example.org")
+	a, _ := one.Forward(from, noon)
+	b, _ := two.Forward(a, noon)
+	c, err := one.Forward(b, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := one.Reverse(c, noon); err != nil || back != from {
+		t.Errorf("%s: %s, %v; want %s", c, back, err, from)
+	}
+	// Nobody gets a hash of SRS0 by having one of SRS1.
+	forged := parse(t, "SRS1=x=one.example==abcd=TT=victim.example=u@two.example")
+	if c, err = one.Forward(forged, noon); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := one.Reverse(c, noon); !errors.Is(err, ErrHash) {
+		t.Errorf("REL-001 %s: %s, %v", c, back, err)
+	}
+}
+
 func TestReverseRefuses(t *testing.T) {
 	s := scheme("srs.example.net", "secret")
 	made, _ := s.Forward(parse(t, "alice@example.org"), noon)

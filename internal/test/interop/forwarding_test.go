@@ -125,9 +125,12 @@ func TestForwardingUnderSRS(t *testing.T) {
 	if stored := waitFile(t, f.Maildir(alice), "Subject: both"); !strings.HasPrefix(stored, "Return-Path: <stranger@sender.example>") {
 		t.Errorf("row 210:\n%s", stored)
 	}
-	// LOOP-002: what comes back to an alias goes out no second time, though it has a copy
-	// for here. The sender, whom nobody knows, hears nothing of it.
-	expectReply(t, "LOOP-002", converse(t, f, "Delivered-To: both@example.org\r\n"+note("again"), "MAIL FROM:<stranger@sender.example>", "RCPT TO:<both@example.org>"), "250")
+	// LOOP-002: what comes back to an alias is refused, though it has a copy for here: that
+	// one came with the first. Beside another recipient, it goes out no second time; the
+	// sender, whom nobody knows, hears nothing of that.
+	again := "Delivered-To: both@example.org\r\n" + note("again")
+	expectReply(t, "LOOP-002", converse(t, f, again, "MAIL FROM:<stranger@sender.example>", "RCPT TO:<both@example.org>"), "554 5.4.6")
+	expectReply(t, "LOOP-002", converse(t, f, again, "MAIL FROM:<stranger@sender.example>", "RCPT TO:<"+alice+">", "RCPT TO:<both@example.org>"), "250")
 	waitFile(t, f.Maildir(alice), "Subject: again")
 	WaitUntil(t, "the loop is seen", func() bool { return strings.Contains(f.Log(), "mail forwarding loop for both@example.org") })
 

@@ -111,7 +111,7 @@ const (
 var others = []other{
 	{[]string{"default/postsrsd"}, "=", map[string]beside{
 		"SRS_DOMAIN": {takeover.Understood, "forwarding.srs_domain", ""}, "SRS_EXCLUDE_DOMAINS": {takeover.Understood, "forwarding.srs_exclude_domains", ""},
-		"SRS_SECRET": {takeover.Understood, "forwarding.srs_secrets", ""}, "SRS_HASHLENGTH": {takeover.NotNeeded, "forwarding.srs_hash_length", "facteur's own length"},
+		"SRS_SECRET": {takeover.Understood, "forwarding.srs_secrets", ""}, "SRS_HASHLENGTH": {takeover.Understood, "forwarding.srs_hash_length", "of 4 to 27; what is less counts as 4"},
 	}, beside{takeover.NotNeeded, "", "SRS is part of the server"}},
 	{[]string{"default/saslauthd"}, "=", map[string]beside{
 		"OPTIONS":    {takeover.Understood, "directory.password", "the path of its socket"},

@@ -18,7 +18,7 @@ func of(t *testing.T, main, master string, files map[string]string) (*takeover.T
 	for name, text := range files {
 		all[name] = text
 	}
-	for name, text := range all {
+	write := func(name, text string) {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -27,7 +27,13 @@ func of(t *testing.T, main, master string, files map[string]string) (*takeover.T
 			t.Fatal(err)
 		}
 	}
+	for name, text := range all {
+		write(name, text)
+	}
 	took := imported(t, dir)
+	for _, s := range took.Secrets {
+		write(filepath.Join("out", s.Name), string(s.Text))
+	}
 	if errs := took.Check(filepath.Join(dir, "out", "facteur.toml")); len(errs) > 0 {
 		t.Errorf("%v\n%s", errs, took.Settings.Text())
 	}
@@ -213,6 +219,33 @@ func TestEveryParameter(t *testing.T) {
 	for _, l := range imported(t, dir).Report.Lines {
 		if l.Verdict == "" || l.Verdict == takeover.Unknown || l.Verdict == takeover.NotSupported && l.Why == "" {
 			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// TestPostsrsd, row 207: what postsrsd rewrote before the change finds back after it.
+func TestPostsrsd(t *testing.T) {
+	t.Parallel()
+	const main = "mydestination = example.org\nsender_canonical_maps = tcp:localhost:10001\nsender_canonical_classes = envelope_sender\nrecipient_canonical_maps = tcp:localhost:10002\nrecipient_canonical_classes = envelope_recipient,header_recipient\n"
+	for _, c := range []struct {
+		name, set, want string
+		secret          bool
+	}{
+		{"Debian's", "SRS_DOMAIN=srs.example.org\nSRS_SECRET=\nSRS_HASHLENGTH=4\n", "srs_hash_length = 4", true},
+		{"a longer hash", "SRS_DOMAIN=srs.example.org\nSRS_HASHLENGTH=6\nSRS_HASHMIN=6\n", "srs_hash_length = 6", true},
+		{"a shorter hash", "SRS_DOMAIN=srs.example.org\nSRS_HASHLENGTH=2\n", "", true},
+		{"a secret that is missing", "SRS_DOMAIN=srs.example.org\nSRS_SECRET=/nowhere/at/all\n", "", false},
+	} {
+		took, got := of(t, main, "", map[string]string{"default/postsrsd": c.set, "postsrsd.secret": "old secret\n"})
+		if !strings.Contains(got, c.want) || c.want == "" && strings.Contains(got, "srs_hash_length") || !strings.Contains(got, "name = \"srs.example.org\"") {
+			t.Errorf("%s:\n%s", c.name, got)
+		}
+		copied := slices.ContainsFunc(took.Secrets, func(s takeover.Secret) bool { return s.Name == "srs_secret" && string(s.Text) == "old secret\n" })
+		if copied != c.secret || copied != strings.Contains(got, "srs_secret\"]") {
+			t.Errorf("%s: the secret is copied: %v\n%s", c.name, copied, got)
+		}
+		if !c.secret {
+			line(t, took, "/nowhere/at/all")
 		}
 	}
 }

@@ -1,12 +1,16 @@
 package postfix
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"facteur/internal/app/takeover"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/srs"
 )
 
 // addresses are the tables that need more than their names.
@@ -195,8 +199,8 @@ func (i *importer) forwarding() {
 	}
 }
 
-func (i *importer) srs(file string, srs map[string]assignment) {
-	domain := srs["SRS_DOMAIN"].value
+func (i *importer) srs(file string, set map[string]assignment) {
+	domain := set["SRS_DOMAIN"].value
 	if domain == "" {
 		domain = i.value("mydomain")
 	}
@@ -207,15 +211,37 @@ func (i *importer) srs(file string, srs map[string]assignment) {
 		d.Set("name", name, "")
 		d.Set("class", "alias", "")
 	}
-	i.set("forwarding.srs_domain", domain, srs["SRS_DOMAIN"].where(file))
-	if v := srs["SRS_EXCLUDE_DOMAINS"]; v.value != "" {
+	i.set("forwarding.srs_domain", domain, set["SRS_DOMAIN"].where(file))
+	if v := set["SRS_EXCLUDE_DOMAINS"]; v.value != "" {
 		i.set("forwarding.srs_exclude_domains", fields(v.value, ", "), v.where(file))
 	}
-	if v := srs["SRS_SECRET"]; v.value != "" && i.o.Settings != "" {
-		if text, err := i.file(v.value); err == nil {
-			i.t.Secrets = append(i.t.Secrets, takeover.Secret{Name: "srs_secret", Text: []byte(text)})
-			i.set("forwarding.srs_secrets", []string{filepath.Join(i.o.Settings, "srs_secret")}, v.where(file)+", copied, so that bounces on their way find back")
-		}
+	i.srsHash(file, set["SRS_HASHLENGTH"])
+	i.srsSecret(file, set["SRS_SECRET"])
+}
+
+// srsSecret copies the keys, so that bounces on their way find back. The path that Debian's
+// package has is the one that counts where none is named.
+func (i *importer) srsSecret(file string, v assignment) {
+	path, where := v.value, v.where(file)
+	if path == "" {
+		path = filepath.Join(filepath.Dir(i.o.Dir), "postsrsd.secret")
+		where = path
+	}
+	text, err := i.file(path)
+	switch {
+	case i.o.Settings == "" || v.value == "" && errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.NotSupported, Key: "forwarding.srs_secrets", Why: "bounces for what postsrsd rewrote do not come back: " + err.Error()})
+	default:
+		i.t.Secrets = append(i.t.Secrets, takeover.Secret{Name: "srs_secret", Text: []byte(text)})
+		i.set("forwarding.srs_secrets", []string{filepath.Join(i.o.Settings, "srs_secret")}, where+", copied, so that bounces on their way find back")
+	}
+}
+
+// srsHash is how much of the hash postsrsd writes, where facteur may do so, too.
+func (i *importer) srsHash(file string, v assignment) {
+	if n, err := strconv.Atoi(v.value); err == nil && n >= srs.DefaultHash && n <= srs.MaxHash {
+		i.set("forwarding.srs_hash_length", n, v.where(file))
 	}
 }
 
