@@ -13,6 +13,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/flow/transport"
 	"facteur/internal/store/list"
+	"facteur/internal/store/queue"
 )
 
 // tableServer answers as tcp_table(5) has it, with what say says about a key.
@@ -143,6 +144,49 @@ func TestStopWhileATableIsAsked(t *testing.T) {
 	c.await("the queue is empty", c.empty)
 	if got := len(c.letters("bob")); got != askersMax+2 {
 		t.Errorf("bob has %d letters", got)
+	}
+}
+
+// TestReloadWhileATableIsAsked: what the tables of settings gone by could not tell is asked
+// of the new ones, and the message goes by those.
+func TestReloadWhileATableIsAsked(t *testing.T) {
+	lists, err := list.Open([]list.Source{{Name: "ways", Entries: []string{"far.example discard:"}}}, event.Discard)
+	check(t, err)
+	defer lists.Close()
+	with := func(table string) *Outbound {
+		ways, _ := transport.NewTable(transport.Rules{})
+		return &Outbound{Ways: ways, Tables: transport.NewTables(ways, lists.Maps([]string{table}), list.Maps{}, list.Maps{})}
+	}
+	settings := []*Outbound{with("closed"), with("ways")}
+	a := newAsking(func() *Outbound {
+		now := settings[0]
+		settings = settings[min(1, len(settings)-1):]
+		return now
+	}, event.Discard)
+	x := &asked{item: fromAlice()}
+	x.item.Recipients = []queue.Recipient{to(t, "a@far.example", 0)}
+
+	a.ask(t.Context(), x)
+	if got := x.out.split(x.item, x.said, time.Now())[0].choice; got.Transport.Kind != transport.Discard {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAskingCrashes: if asking makes this program fail, the message waits.
+func TestAskingCrashes(t *testing.T) {
+	log := new(logged)
+	broken := &Outbound{Tables: new(transport.Tables)}
+	a := newAsking(func() *Outbound { return broken }, log)
+	x := &asked{item: fromAlice()}
+	x.item.Recipients = []queue.Recipient{to(t, "a@far.example", 0), to(t, "b@far.example", 0)}
+	a.ask(t.Context(), x)
+	for _, part := range x.out.split(x.item, x.said, time.Now()) {
+		if results, ok := verdict(part); !ok || results[0].kind != queue.Deferred {
+			t.Errorf("%v %+v", ok, results)
+		}
+	}
+	if log.count("asking the tables") != 1 {
+		t.Error(log)
 	}
 }
 

@@ -39,7 +39,7 @@ func (s *Tables) choose(t *testing.T, m Mail) Choice {
 }
 
 // TestTablesLikeTransport5: tables that are asked have the keys and the order of
-// transport(5); entries of the settings come first, key by key. Rows 43, 47: transport
+// transport(5); entries of the settings come first, key by key. Row 127: transport
 // maps of any kind.
 func TestTablesLikeTransport5(t *testing.T) {
 	known := Relay{Host: "gw.example", Port: 587, User: "me", Password: conf.NewSecret("p"), Verify: true}
@@ -122,7 +122,7 @@ func TestMAP004TablesThatCanNotTell(t *testing.T) {
 	}
 }
 
-// TestTablesOfSenders: rows 45, 46: relays and transports by sender, which count for what
+// TestTablesOfSenders: row 129: relays and transports by sender, which count for what
 // no recipient decides.
 func TestTablesOfSenders(t *testing.T) {
 	lists := open(t, map[string][]string{

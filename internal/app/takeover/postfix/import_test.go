@@ -126,6 +126,35 @@ if /^To:/
 	}
 }
 
+// TestTablesOfWays (rows 127, 129): tables of any kind choose the way, and what they may
+// name is declared; passwords and TLS policies stand in files of lines only.
+func TestTablesOfWays(t *testing.T) {
+	t.Parallel()
+	took, got := of(t, "transport_maps = regexp:$config_directory/patterns, proxy:sqlite:$config_directory/ways.cf\nsender_dependent_default_transport_maps = static:slow:\n"+
+		"sender_dependent_relayhost_maps = sqlite:$config_directory/ways.cf\nsmtp_tls_policy_maps = regexp:$config_directory/tls\n"+
+		"smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = sqlite:$config_directory/ways.cf, regexp:$config_directory/tls\n",
+		"slow unix - - n - - smtp\nmaildrop unix - n n - - pipe flags=DRhu user=vmail argv=/usr/bin/maildrop -d ${recipient}\nuucp unix - n n - - pipe user=uucp argv=uux\n",
+		map[string]string{"postfix/patterns": "/@x\\.example$/ slow:\n", "postfix/tls": "/./ encrypt\n", "postfix/ways.cf": "dbpath = /var/lib/ways.db\nquery = SELECT dest FROM way WHERE who = '%s'\n"})
+	for _, want := range []string{"transport_maps = [\"regexp:/", "\", \"sqlite:/", "sender_transport_maps = [\"static:slow:\"]", "sender_relay_maps = [\"sqlite:/", "name = \"slow\"", "name = \"maildrop\"\nkind = \"pipe\""} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no\n%s\nin\n%s", want, got)
+		}
+	}
+	for _, never := range []string{"password_maps", "tls_policy_maps", "uux"} {
+		if strings.Contains(got, never) {
+			t.Errorf("%s in\n%s", never, got)
+		}
+	}
+	for text, want := range map[string]takeover.Verdict{
+		"transport_maps = regexp": takeover.Understood, "sender_dependent_default_transport_maps": takeover.Understood, "sender_dependent_relayhost_maps": takeover.Understood,
+		"smtp_tls_policy_maps": takeover.NotSupported, "smtp_sasl_password_maps": takeover.NotSupported, "uucp unix": takeover.NotSupported,
+	} {
+		if l := line(t, took, text); l.Verdict != want {
+			t.Errorf("%s: %+v, want %s", text, l, want)
+		}
+	}
+}
+
 // TestMaster (rows 261, 262, 263): the table of services, what single ones override, their
 // chroots, and the processes that are none here.
 func TestMaster(t *testing.T) {

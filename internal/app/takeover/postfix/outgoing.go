@@ -95,7 +95,7 @@ func (i *importer) passwords() {
 		switch {
 		case t.trouble != "":
 			i.note(name, takeover.NotSupported, "outbound.password_maps", word+" is left out: "+t.trouble)
-		case t.entries == nil:
+		case t.entries == nil || !t.isText():
 			i.note(name, takeover.NotSupported, "outbound.password_maps", word+" is left out: passwords are read from texts, or stand in [[relay]]")
 		default:
 			maps = append(maps, t.source)

@@ -96,6 +96,12 @@ func (i *importer) check(t *table) {
 // isAliases tells that the lines are those of aliases(5).
 func (t *table) isAliases() bool { return slices.Contains(t.users, "alias_maps") }
 
+// isText tells that the table is lines "key value", and not patterns or networks.
+func (t *table) isText() bool {
+	kind, _, _ := strings.Cut(t.source, ":")
+	return slices.Contains(compiled, kind)
+}
+
 // readText reads the lines of a table that is a text.
 func (i *importer) readText(t *table, kind, path string) {
 	text, err := i.file(path)
@@ -155,7 +161,7 @@ func (i *importer) maps(name string) (out []string) {
 		switch {
 		case t.trouble != "":
 			i.note(name, takeover.NotSupported, "", word+" is left out: "+t.trouble)
-		case (t.entries == nil || !slices.Contains(compiled, strings.SplitN(t.source, ":", 2)[0])) && onlyTexts(name):
+		case (t.entries == nil || !t.isText()) && onlyTexts(name):
 			i.note(name, takeover.NotSupported, "", word+" is left out: only tables that are made of a text of keys are read here; [[relay]] and [[tls_policy]] can say the same")
 		default:
 			out = append(out, t.source)
