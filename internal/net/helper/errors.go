@@ -2,7 +2,6 @@ package helper
 
 import (
 	"errors"
-	"syscall"
 )
 
 // ErrNotOwn: a home or a file is not a user's own, or others can write to it.
@@ -24,8 +23,3 @@ var ErrBusy = errors.New("too many helpers are at work")
 
 // ErrNoRoot: the server does not run as root, and can become no other user.
 var ErrNoRoot = errors.New("the server does not run as root, and only as root can it reach the files of Unix users")
-
-// Full tells that there is no room, or none for this user.
-func Full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}

@@ -108,3 +108,27 @@ func TestNamesBite(t *testing.T) {
 		t.Errorf("seen: %v", got)
 	}
 }
+
+// Each room stands in the table of floors of docs/ARCHITECTURE.md.
+func TestEveryRoomIsOnThePage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := map[string]string{}
+	for line := range strings.Lines(string(page)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 {
+			table[strings.Trim(cells[1], " `")] = cells[2]
+		}
+	}
+	rooms, _ := house(t)
+	for _, r := range rooms {
+		parts := strings.Split(r.name(), "/")
+		if len(parts) < 2 || parts[0] == "cmd" {
+			continue
+		}
+		if !strings.Contains(table[parts[0]], "`"+parts[1]+"`") {
+			t.Errorf("docs/ARCHITECTURE.md does not have %s", r.name())
+		}
+	}
+}
