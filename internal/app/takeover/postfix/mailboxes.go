@@ -118,16 +118,16 @@ func (i *importer) mailboxTables(password string) {
 		if domains := i.domainsOf("mailbox"); domains != nil {
 			d.Set("domains", domains, "")
 		}
-		base := i.value("virtual_mailbox_base")
-		if filepath.Clean("/"+base) != "/" {
-			d.Set("home", base, i.why("virtual_mailbox_base"))
+		// What the tables say is a path only where Postfix itself delivers (virtual(8)).
+		if transport, _, _ := strings.Cut(i.value("virtual_transport"), ":"); transport == "virtual" {
+			d.Set("mailbox_base", filepath.Clean("/"+i.value("virtual_mailbox_base")), i.why("virtual_mailbox_base"))
 		}
 		if password != "" {
 			d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
 		}
 	}
 	i.took("directory.source", "virtual_mailbox_maps")
-	i.took("directory.home", "virtual_mailbox_base")
+	i.took("directory.mailbox_base", "virtual_mailbox_base")
 	for _, name := range []string{"virtual_uid_maps", "virtual_gid_maps"} {
 		i.note(name, takeover.Replaced, "directory", "letters that are in nobody's home belong to facteur's user: chown -R them before the start, and back for the way back")
 	}
