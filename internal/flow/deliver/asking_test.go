@@ -175,7 +175,8 @@ func TestReloadWhileATableIsAsked(t *testing.T) {
 // TestAskingCrashes: if asking makes this program fail, the message waits.
 func TestAskingCrashes(t *testing.T) {
 	log := new(logged)
-	broken := &Outbound{Tables: new(transport.Tables)}
+	ways, _ := transport.NewTable(transport.Rules{})
+	broken := &Outbound{Ways: ways, Tables: new(transport.Tables)}
 	a := newAsking(func() *Outbound { return broken }, log)
 	x := &asked{item: fromAlice()}
 	x.item.Recipients = []queue.Recipient{to(t, "a@far.example", 0), to(t, "b@far.example", 0)}
