@@ -55,7 +55,7 @@ func (t *Transaction) circles(h *head) *smtp.Reply {
 	for i := range t.recipients {
 		r := &t.recipients[i]
 		switch {
-		case r.removed:
+		case r.removed, r.isWord():
 		case r.added || !r.wasAt(h.mailboxes):
 			others = true
 		default:

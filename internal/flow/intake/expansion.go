@@ -49,15 +49,19 @@ func wishesOf(people []recipient, c smtp.Rcpt) onward {
 // one answer serves them all.
 func (t *Transaction) spare() {
 	for _, places := range t.order {
-		refused := 0
+		var refused *smtp.Reply
+		taken := false
 		for _, i := range places {
-			if t.recipients[i].refused != nil {
-				refused++
+			if r := &t.recipients[i]; !r.isWord() {
+				refused, taken = r.refused, taken || r.refused == nil
 			}
 		}
+		if taken {
+			refused = nil
+		}
 		for _, i := range places {
-			if refused < len(places) {
-				t.recipients[i].refused = nil
+			if r := &t.recipients[i]; taken || r.isWord() {
+				r.refused = refused
 			}
 		}
 	}

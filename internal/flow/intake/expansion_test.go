@@ -116,3 +116,63 @@ func TestACycleIsRefused(t *testing.T) {
 		t.Errorf("REL-019: %s, %d recipients", code(reply), len(tx.recipients))
 	}
 }
+
+// What only says that an address led to several, or that somebody is not there, keeps no
+// message that reaches nobody else: it is refused while its sender is there to be told.
+func TestAWordIsNobody(t *testing.T) {
+	lmtp := stranger
+	lmtp.PerRecipient, lmtp.Protocol = true, "LMTP"
+	spam := func(c *counter) {
+		c.rewriting(t)
+		c.govern(t, [3]string{"end", "", "tag spam"})
+	}
+	small := func(c *counter) { c.used = 900 }
+	for name, x := range map[string]struct {
+		peer         Peer
+		change       func(*counter)
+		header, to   string
+		want, answer string
+		kept         int
+	}{
+		"LOOP-002 it was with all of them":  {stranger, nil, "Delivered-To: alice@example.org\r\nDelivered-To: bob@example.org\r\n", "both", "554 5.4.6", "", 0},
+		"LOOP-002 it was with one of them":  {stranger, nil, "Delivered-To: alice@example.org\r\n", "both", "ok", "", 3},
+		"LOOP-002 beside somebody unknown":  {stranger, nil, "Delivered-To: alice@example.org\r\n", "ghosts", "554 5.4.6", "", 0},
+		"LOOP-002 LMTP, beside unknown":     {lmtp, nil, "Delivered-To: alice@example.org\r\n", "ghosts", "ok", "554 5.4.6", 0},
+		"LOOP-002 LMTP, with one of them":   {lmtp, nil, "Delivered-To: alice@example.org\r\n", "both", "ok", "ok", 3},
+		"too large for all of them":         {stranger, small, "Subject: " + strings.Repeat("x", 500) + "\r\n", "both", "552 5.2.2", "", 0},
+		"REL-016 spam for other machines":   {stranger, spam, "", "out", "550 5.7.1", "", 0},
+		"REL-016 spam, beside one here":     {stranger, spam, "", "mixed", "ok", "", 2},
+		"REL-016 spam, beside unknown here": {stranger, spam, "", "away", "550 5.7.1", "", 0},
+	} {
+		c := newCounter(t, 1000)
+		c.aliases(t, directory.Alias{Address: "both@example.org", Targets: []string{"alice@example.org", "bob@example.org"}},
+			directory.Alias{Address: "out@example.org", Targets: []string{"x@far.example", "y@far.example"}},
+			directory.Alias{Address: "mixed@example.org", Targets: []string{"alice@example.org", "y@far.example"}},
+			directory.Alias{Address: "away@example.org", Targets: []string{"ghost@example.org", "y@far.example"}},
+			directory.Alias{Address: "ghosts@example.org", Targets: []string{"ghost@example.org", "alice@example.org"}})
+		if x.change != nil {
+			x.change(c)
+		}
+		tx, reply := c.Begin(t.Context(), x.peer, smtp.Mail{Sender: addr(t, "a@far.example")})
+		if reply == nil {
+			reply = tx.Recipient(t.Context(), smtp.Rcpt{To: addr(t, x.to+"@example.org"), Notify: smtp.NotifySuccess | smtp.NotifyFailure})
+		}
+		if reply == nil {
+			reply = tx.Receive(t.Context(), strings.NewReader(x.header+"\r\nx\r\n"))
+		}
+		var answers []string
+		got := 0
+		if reply == nil {
+			got = len(tx.item().Recipients)
+			if x.peer.PerRecipient {
+				for _, a := range tx.Answers() {
+					answers = append(answers, code(a))
+				}
+			}
+		}
+		if code(reply) != x.want || strings.Join(answers, ", ") != x.answer || got != x.kept {
+			t.Errorf("%s: %v %q, %d recipients; want %s %q, %d", name, reply, answers, got, x.want, x.answer, x.kept)
+		}
+		tx.Abort()
+	}
+}

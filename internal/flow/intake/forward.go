@@ -73,7 +73,7 @@ func (t *Transaction) keepSpam() *smtp.Reply {
 	for i := range t.recipients {
 		r := &t.recipients[i]
 		switch {
-		case !r.gets():
+		case !r.gets(), r.isWord():
 		case r.forwarder.IsNull():
 			others = true
 		default:

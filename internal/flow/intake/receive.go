@@ -194,6 +194,9 @@ func (t *Transaction) weigh() *smtp.Reply {
 	fits := false
 	for i := range t.recipients {
 		r := &t.recipients[i]
+		if r.isWord() {
+			continue
+		}
 		if r.removed || r.added || r.dest.Kind != route.Mailbox || t.spool.Size() <= r.free {
 			fits = true
 			continue

@@ -79,6 +79,12 @@ type recipient struct {
 // gets tells that a recipient gets the message.
 func (r *recipient) gets() bool { return !r.removed && r.refused == nil }
 
+// isWord tells what stands for nobody: that an address led to several, and that somebody
+// is not there. It keeps no message that reaches nobody else.
+func (r *recipient) isWord() bool {
+	return r.dest.Kind == route.Expanded || r.dest.Kind == route.Refused
+}
+
 // key is equal for recipients that are the same place: a mailbox of ours, whatever
 // the spelling, a foreign address, whose local part only its host understands, or what
 // else an alias leads to.
@@ -336,11 +342,18 @@ func (t *Transaction) item() *queue.Item {
 		it.Priority = t.mail.Priority // a stranger's letter is not more urgent than another's
 	}
 	for i := range t.recipients {
-		if r := &t.recipients[i]; r.gets() {
+		if r := &t.recipients[i]; r.gets() && !t.isStale(r) {
 			it.Recipients = append(it.Recipients, t.entry(r))
 		}
 	}
 	return it
+}
+
+// isStale tells the word that an address led to several, none of whom gets anything now.
+func (t *Transaction) isStale(word *recipient) bool {
+	return word.dest.Kind == route.Expanded && !slices.ContainsFunc(t.recipients, func(r recipient) bool {
+		return r.gets() && !r.isWord() && r.original == word.original
+	})
 }
 
 // entry is a recipient as the queue has it.
