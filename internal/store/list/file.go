@@ -18,8 +18,9 @@ import (
 const (
 	// maxFile is the largest file, in bytes.
 	maxFile = 256 << 20
-	// glance is how often a file is looked at. Two looks have to find the same before
-	// it counts: whoever writes it in place may be half done.
+	// glance is how often a file is looked at. Of one that was written a moment ago two
+	// looks have to find the same before it counts: whoever writes it in place may be
+	// half done.
 	glance = time.Second
 )
 
@@ -54,6 +55,11 @@ type stamp struct {
 func (s stamp) same(other stamp) bool {
 	return s.info != nil && other.info != nil && s.size == other.size && s.modified.Equal(other.modified) && os.SameFile(s.info, other.info)
 }
+
+// settled tells that a file was written a while ago. Its first look counts: on a quiet
+// server there is none before that is about somebody's mail. An empty file may be one that
+// is being written anew: the kernel tells of the size before it does of the time.
+func (s stamp) settled(now time.Time) bool { return s.size > 0 && now.Sub(s.modified) >= 2*glance }
 
 func openFile(name, path string, parse parser, events event.Sink) (*file, error) {
 	f := &file{name: name, path: path, parse: parse, events: events}
@@ -127,7 +133,7 @@ func (f *file) refresh(now time.Time) {
 		return
 	}
 	current := stampOf(info)
-	if f.seen.same(current) || !f.next.same(current) {
+	if f.seen.same(current) || !f.next.same(current) && !current.settled(now) {
 		f.next = current
 		return
 	}

@@ -238,21 +238,29 @@ func TestFilesChange(t *testing.T) {
 	expect("nothing happened", "1", 0)
 	rewrite(t, path, "a 2\n", 30*time.Second)
 	expect("changed", "2", 1)
-	rewrite(t, path, "", 25*time.Second)
+	rewrite(t, path, "a 2.5\n", 28*time.Second)
 	now = now.Add(2 * glance)
+	f.refresh(now)
+	if value, _ := (*f.table.Load()).match("a"); value != "2.5" {
+		t.Error("on a quiet server the first look-up finds what was there before")
+	}
+	rewrite(t, path, "a 2\n", 27*time.Second)
+	expect("changed back", "2", 3)
+	rewrite(t, path, "", time.Since(now))
+	now = now.Add(glance)
 	f.refresh(now) // somebody truncated it, and writes it anew
 	rewrite(t, path, "a 3\n\"b", 20*time.Second)
-	expect("broken", "2", 2)
-	expect("still broken", "2", 2)
+	expect("broken", "2", 4)
+	expect("still broken", "2", 4)
 	rewrite(t, path, "a 4\n", 10*time.Second)
-	expect("mended", "4", 3)
+	expect("mended", "4", 5)
 	os.Remove(path)
-	expect("gone", "4", 4)
-	expect("still gone", "4", 4)
+	expect("gone", "4", 6)
+	expect("still gone", "4", 6)
 	rewrite(t, path, "a 5\n", 10*time.Second)
-	expect("back", "5", 5)
-	if !strings.Contains(log.lines[1], `list "l": `+path+":2: the key has no closing quote; what was read before stays in use") {
-		t.Errorf("it says %q", log.lines[1])
+	expect("back", "5", 7)
+	if !strings.Contains(log.lines[3], `list "l": `+path+":2: the key has no closing quote; what was read before stays in use") {
+		t.Errorf("it says %q", log.lines[3])
 	}
 }
 
