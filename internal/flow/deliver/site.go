@@ -158,7 +158,7 @@ func (f *finder) mailHosts(ctx context.Context, out *Outbound, c transport.Choic
 	case lookup.NotFound:
 		return nil, noHost(domain, a.Err())
 	}
-	better, loop := out.Self.Before(a.Value())
+	better, loop := f.selfAmong(ctx, out.Self, a.Value()).Before(a.Value())
 	if loop {
 		return nil, smtp.NewReply(554, "5.4.6", fmt.Sprintf("mail for %s loops back to myself", domain))
 	}
@@ -167,6 +167,22 @@ func (f *finder) mailHosts(ctx context.Context, out *Outbound, c transport.Choic
 		hosts[i] = host{name: mx.Host, port: port, preference: mx.Preference, secure: mx.Secure, trusted: c.Named}
 	}
 	return hosts, nil
+}
+
+// selfAmong is who we are among mail hosts: by our names, and by the addresses that we are
+// reached at and don't see ourselves. A host whose addresses are not known now is not us;
+// when it is its turn, its address is.
+func (f *finder) selfAmong(ctx context.Context, self dns.Self, hosts []dns.MX) dns.Self {
+	if len(self.Addrs) == 0 {
+		return self
+	}
+	self.Names = slices.Clip(self.Names)
+	for _, mx := range hosts {
+		if a := f.resolver.LookupAddr(ctx, mx.Host); a.State() == lookup.Found && slices.ContainsFunc(a.Value(), self.IsAddr) {
+			self.Names = append(self.Names, mx.Host)
+		}
+	}
+	return self
 }
 
 // literalHost is the host of an address literal (RFC 5321 §4.1.3).

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
 	"facteur/internal/flow/transport"
+	"facteur/internal/mail/smtp"
 	"facteur/internal/test/sim"
 )
 
@@ -197,6 +199,44 @@ func TestLOOP003WithTransports(t *testing.T) {
 	s, reply, _ := f.site(t.Context(), out, out.Ways.Choose(transport.Mail{Domain: "backup.test"}))
 	if reply != nil || len(s.hosts) != 1 || s.hosts[0].name != "mx.main.test" {
 		t.Errorf("a backup MX keeps only the better hosts: %v %+v", reply, s.hosts)
+	}
+}
+
+// TestLOOP003ByAddress: row 58. An MX with another name and an address of ours behind a
+// router is ourselves: hosts that are no better are backups, too, and would bring it back.
+func TestLOOP003ByAddress(t *testing.T) {
+	c := newCorridor(t)
+	check(t, c.world.DNS.Load(`only.test. MX 10 nat.test.
+backup.test. MX 10 mx.main.test.
+backup.test. MX 20 nat.test.
+backup.test. MX 20 equal.test.
+backup.test. MX 30 last.test.
+nat.test. A 192.0.2.7
+mx.main.test. A 127.0.0.9
+equal.test. A 127.0.0.10
+last.test. A 127.0.0.11
+`))
+	out := &Outbound{IPv4: true, Port: 1, AllowPrivate: true}
+	c.tune(out)
+	f := House{Hostname: "mail.example.org", Resolver: c.resolver}.finder()
+	site := func(domain string) (names []string, reply *smtp.Reply) {
+		s, reply, _ := f.site(t.Context(), out, out.Ways.Choose(transport.Mail{Domain: domain}))
+		if reply == nil {
+			for _, h := range s.hosts {
+				names = append(names, h.name)
+			}
+		}
+		return names, reply
+	}
+	if names, reply := site("backup.test"); reply != nil || len(names) != 4 {
+		t.Errorf("nobody said that the address is ours: %q %v", names, reply)
+	}
+	out.Self.Addrs = []netip.Addr{netip.MustParseAddr("192.0.2.7")}
+	if names, reply := site("backup.test"); reply != nil || !slices.Equal(names, []string{"mx.main.test"}) {
+		t.Errorf("%q %v", names, reply)
+	}
+	if names, reply := site("only.test"); reply == nil || reply.Enhanced != "5.4.6" {
+		t.Errorf("%q %v", names, reply)
 	}
 }
 

@@ -275,8 +275,8 @@ func TestTermsOfTheEnvelope(t *testing.T) {
 // something by stays, as the bytes of a letter do.
 func TestFieldsThatOnlyWeWrite(t *testing.T) {
 	c := newCounter(t, 0)
-	letter := "X-Spam-Flag: NO\r\nDelivered-To: a\r\nX-Facteur-Verdict: clean\r\n  folded\r\nReceived: from localhost\r\nx-facteur-x:1\r\n\r\nX-Facteur-Body: y\r\n"
-	want := "X-Spam-Flag: NO\r\nDelivered-To: a\r\nReceived: from localhost\r\n\r\nX-Facteur-Body: y\r\n"
+	letter := "X-Spam-Flag: NO\r\nDelivered-To: a\r\nX-Original-To: alice@example.org\r\nReturn-Path: <bob@example.org>\r\nX-Facteur-Verdict: clean\r\n  folded\r\nReceived: from localhost\r\nx-facteur-x:1\r\n\r\nX-Facteur-Body: y\r\n"
+	want := "X-Spam-Flag: NO\r\nDelivered-To: a\r\nX-Original-To: alice@example.org\r\nReturn-Path: <bob@example.org>\r\nReceived: from localhost\r\n\r\nX-Facteur-Body: y\r\n"
 	if got := c.kept(t, stranger, strings.NewReader(letter), "alice@example.org"); !strings.HasSuffix(got, ")\r\n"+want) {
 		t.Errorf("REL-013: %q", got)
 	}
