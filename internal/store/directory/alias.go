@@ -148,11 +148,20 @@ func (d *Directory) AddAlias(ctx context.Context, a Alias) error {
 		if err := d.served(tx, domain); err != nil {
 			return err
 		}
-		return one(ErrAliasExists)(tx.Exec(`INSERT INTO alias (key, address, domain, targets, owner, expires, created) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (key) DO UPDATE SET address = excluded.address, targets = excluded.targets, owner = excluded.owner,
-				expires = excluded.expires, created = excluded.created WHERE alias.expires > 0 AND alias.expires <= excluded.created`,
-			key, a.Address, domain, strings.Join(a.Targets, "\n"), a.Owner, expires, time.Now().Unix()))
+		now := time.Now()
+		if err := sweepAliases(tx, now); err != nil {
+			return err
+		}
+		return one(ErrAliasExists)(tx.Exec(`INSERT INTO alias (key, address, domain, targets, owner, expires, created) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			key, a.Address, domain, strings.Join(a.Targets, "\n"), a.Owner, expires, now.Unix()))
 	})
+}
+
+// sweepAliases removes those whose time is over: they were shown until somebody changed
+// something.
+func sweepAliases(tx *db.Tx, now time.Time) error {
+	_, err := tx.Exec(`DELETE FROM alias WHERE expires > 0 AND expires <= ?`, now.Unix())
+	return err
 }
 
 // RemoveAlias takes an alias away.

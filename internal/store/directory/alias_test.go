@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +44,17 @@ func TestAliases(t *testing.T) {
 	must(t, d.AddDomain(ctx, "later.example"))
 	must(t, d.AddAlias(ctx, Alias{Address: "x@later.example", Targets: []string{"a@example.org"}}))
 	wantErr(t, d.RemoveDomain(ctx, "later.example"), ErrDomainHasAliases)
+	// Those whose time is over are in nobody's way, and go with the next change.
+	must(t, d.AddDomain(ctx, "short.example"))
+	over := Alias{Address: "x@short.example", Targets: []string{"a@example.org"}, Until: time.Now().Add(-time.Minute)}
+	must(t, d.AddAlias(ctx, over))
+	must(t, d.RemoveDomain(ctx, "short.example"))
+	over.Address = "y@later.example"
+	must(t, d.AddAlias(ctx, over))
+	must(t, d.AddAlias(ctx, Alias{Address: "z@later.example", Targets: []string{"a@example.org"}}))
+	if list, err := d.Aliases(ctx); err != nil || slices.ContainsFunc(list, func(a Alias) bool { return a.Over(time.Now()) }) {
+		t.Errorf("%v %v", list, err)
+	}
 }
 
 // Domains of every class in the database only.

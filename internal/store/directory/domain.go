@@ -229,6 +229,9 @@ func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 		if accounts > 0 {
 			return fmt.Errorf("%w (%d)", ErrDomainInUse, accounts)
 		}
+		if err := sweepAliases(tx, time.Now()); err != nil {
+			return err
+		}
 		var aliases int
 		if err := tx.QueryRow(`SELECT count(*) FROM alias WHERE domain = ?`, name).Scan(&aliases); err != nil {
 			return err
