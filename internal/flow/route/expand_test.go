@@ -287,9 +287,16 @@ everybody:     list, noc
 		"noc@example.org":      "550 5.1.1 User unknown in virtual mailbox table", // aliases(5) is for local domains
 	})
 	w.rules.ExpandOwner = false
-	if got := w.leads("list@local.example"); !strings.Contains(got, "from owner-list@local.example") {
+	for _, domain := range []string{"local.example", "second.example"} { // the origin, wherever it was written to
+		if got := w.leads("list@" + domain); !strings.Contains(got, "from owner-list@local.example") {
+			t.Errorf("row 53: %s", got)
+		}
+	}
+	w.rules.Origin = "example.org" // where no owner-list is
+	if got := w.leads("list@second.example"); !strings.Contains(got, "from owner-list@second.example") {
 		t.Errorf("row 53: %s", got)
 	}
+	w.rules.Origin = "local.example"
 	null := w.router.Expand(t.Context(), Question{Recipient: parse(t, "list@local.example")})
 	if d := null.Value().Destinations; len(d) != 4 || d[0].Sender != nil {
 		t.Errorf("a notice has an owner in place of its sender: %+v", d)

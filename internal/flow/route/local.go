@@ -61,7 +61,11 @@ func (w *walk) ownedBy(p *point, name string) error {
 	case lookup.NotFound:
 		return nil
 	}
-	owner := address.Address{Local: ownerPrefix + name, Domain: p.at.Domain}
+	home, err := w.homeOf(p)
+	if err != nil {
+		return err
+	}
+	owner := address.Address{Local: ownerPrefix + name, Domain: home}
 	if w.rules.ExpandOwner {
 		values, err := aliases.Parse(a.Value())
 		if err == nil && len(values) == 1 && values[0].Kind == aliases.Address {
@@ -75,6 +79,16 @@ func (w *walk) ownedBy(p *point, name string) error {
 	w.step("owner_request_special", "", ownerPrefix+name, owner.String())
 	p.sender, p.owned = &owner, true
 	return nil
+}
+
+// homeOf is the domain that the owner of an alias is told to answer at: the origin, as with
+// Postfix, if aliases(5) are read there.
+func (w *walk) homeOf(p *point) (string, error) {
+	domain, err := w.domain(w.origin())
+	if domain.Class == directory.ClassLocal {
+		return domain.Name, err
+	}
+	return p.at.Domain, err
 }
 
 // values follows what an alias, or a file that it includes, leads to.

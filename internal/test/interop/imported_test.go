@@ -56,10 +56,13 @@ type imported struct {
 	goes  []journey
 }
 
+// writer sends journeys.
+const writer = "writer@elsewhere.example"
+
 // journey is where a letter of a trusted client goes.
 type journey struct {
 	rcpt string
-	to   []string // the recipients at the relay, with "<" the sender if it is another
+	to   []string // the recipients at the relay, with " < " the sender if it is another
 	why  string
 	ours []string
 }
@@ -206,7 +209,10 @@ func (m imported) compareCodes(t *testing.T, b both) {
 }
 
 // sent finds what a log says of deliveries that came to an end.
-var sent = regexp.MustCompile(`to=<([^>]*)>,.* relay=([^,]*),.* status=(sent|bounced) (.*)`)
+var sent = regexp.MustCompile(`(\w+): to=<([^>]*)>,.* status=(?:sent|bounced) `)
+
+// from finds what a log says of who sends.
+var from = regexp.MustCompile(`qmgr.* (\w+): from=<([^>]*)>`)
 
 // compareWays sends a letter to each recipient and compares where both servers' go.
 func (m imported) compareWays(t *testing.T, b both, relay *Postfix) {
@@ -237,8 +243,16 @@ func (m imported) way(t *testing.T, addr string, log func() string, relay *Postf
 	var got []string
 	WaitUntil(t, fmt.Sprintf("%d deliveries of %s by %s", count, j.rcpt, addr), func() bool {
 		got = nil
-		for _, found := range sent.FindAllStringSubmatch(relay.Log()[before:], -1) {
-			got = append(got, found[1])
+		log, senders := relay.Log()[before:], make(map[string]string)
+		for _, found := range from.FindAllStringSubmatch(log, -1) {
+			senders[found[1]] = found[2]
+		}
+		for _, found := range sent.FindAllStringSubmatch(log, -1) {
+			to := found[2]
+			if sender := senders[found[1]]; sender != writer {
+				to += " < " + sender
+			}
+			got = append(got, to)
 		}
 		return len(got) >= count
 	})
@@ -256,7 +270,7 @@ func send(t *testing.T, addr string, who whom, rcpt string) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(LongWait))
 	r := bufio.NewReader(conn)
-	for _, line := range []string{"", "EHLO c.example", "XCLIENT ADDR=" + who.address, "EHLO c.example", "MAIL FROM:<writer@elsewhere.example>",
+	for _, line := range []string{"", "EHLO c.example", "XCLIENT ADDR=" + who.address, "EHLO c.example", "MAIL FROM:<" + writer + ">",
 		"RCPT TO:<" + rcpt + ">", "DATA", "From: writer@elsewhere.example\r\nTo: " + rcpt + "\r\nSubject: x\r\n\r\nx\r\n.", "QUIT"} {
 		if line != "" {
 			fmt.Fprintf(conn, "%s\r\n", line)
@@ -357,7 +371,7 @@ var unixUsers = imported{
 		"recipient_delimiter":  "+",
 	},
 	files: map[string]string{
-		"aliases": "postmaster: root\nroot: admin@elsewhere.example\nstaff: one@elsewhere.example,\n two@elsewhere.example\nnested: staff, three@elsewhere.example\nlist: one@elsewhere.example\nowner-list: boss@elsewhere.example\nnull: /dev/null\npair: one@elsewhere.example two@elsewhere.example\n",
+		"aliases": "postmaster: root\nroot: admin@elsewhere.example\nstaff: one@elsewhere.example,\n two@elsewhere.example\nnested: staff, three@elsewhere.example\nlist: one@elsewhere.example\nowner-list: boss@elsewhere.example\nlists: list, two@elsewhere.example\nowner-lists: boss@elsewhere.example\nnull: /dev/null\npair: one@elsewhere.example two@elsewhere.example\n",
 	},
 	asks: []question{
 		{rcpt: "root@example.org"}, {rcpt: "postmaster@example.org"}, {rcpt: "postmaster"}, {rcpt: "staff+x@example.org"}, {rcpt: "nested@mail.example.org"},
@@ -369,7 +383,10 @@ var unixUsers = imported{
 		{rcpt: "postmaster@example.org", to: []string{"admin@elsewhere.example"}},
 		{rcpt: "nested@example.org", to: []string{"one@elsewhere.example", "three@elsewhere.example", "two@elsewhere.example"}},
 		{rcpt: "pair@example.org", to: []string{"one@elsewhere.example", "two@elsewhere.example"}},
-		{rcpt: "list@example.org", to: []string{"one@elsewhere.example"}},
+		{rcpt: "list@example.org", to: []string{"one@elsewhere.example < owner-list@example.org"}},
+		{rcpt: "list+any@mail.example.org", to: []string{"one@elsewhere.example < owner-list@example.org"}},
+		{rcpt: "owner-list@example.org", to: []string{"boss@elsewhere.example"}},
+		{rcpt: "lists@example.org", to: []string{"one@elsewhere.example < owner-list@example.org", "two@elsewhere.example < owner-lists@example.org"}},
 		{rcpt: "staff+any@mail.example.org", to: []string{"one@elsewhere.example", "two@elsewhere.example"}},
 	},
 }
