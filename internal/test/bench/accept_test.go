@@ -46,6 +46,8 @@ type load struct {
 	title string
 	to    string
 	keep  bool // connections are used for many letters
+	// config is added to the settings of facteur.
+	config string
 	// open prepares the other end and says how to count what arrives.
 	open func(b *testing.B) (smarthost string, count func(interop.Post) arrivals)
 }
@@ -57,6 +59,27 @@ func BenchmarkMaildir(b *testing.B) {
 
 func BenchmarkMaildirKeptConnections(b *testing.B) {
 	compare(b, load{title: "10 KB letters into a Maildir, over kept connections", to: alice, keep: true, open: maildir})
+}
+
+// Letters to an alias of ten thousand, in two steps, beside letters to a mailbox of a
+// server without aliases.
+func BenchmarkAliases(b *testing.B) {
+	const many = 10_000
+	var aliases strings.Builder
+	for i := range many {
+		fmt.Fprintf(&aliases, "a%d@example.org b%d@example.org\nb%d@example.org %s\n", i, i, i, alice)
+	}
+	path := interop.WriteFile(b, filepath.Join(b.TempDir(), "virtual"), aliases.String())
+	without, with := load{to: alice, open: maildir}, load{to: fmt.Sprintf("a%d@example.org", many/2), open: maildir}
+	with.config = fmt.Sprintf("[addresses]\nvirtual_alias_maps = [%q]\n", "hash:"+path)
+	source := interop.Need(b, "smtp-source")
+	letters, rounds := number("FACTEUR_BENCH_LETTERS", 5000), number("FACTEUR_BENCH_ROUNDS", 3)
+	rows := []row{{what: "none, to the mailbox"}, {what: "2 × 10,000, to an alias of an alias"}}
+	for range rounds {
+		rows[0].facteur = append(rows[0].facteur, without.measure(b, source, letters, "facteur"))
+		rows[1].facteur = append(rows[1].facteur, with.measure(b, source, letters, "facteur"))
+	}
+	fmt.Print(markdown(fmt.Sprintf("10 KB letters into a Maildir (%d letters, %d connections, median of %d)", letters, connections, rounds), "aliases", columns, rows))
 }
 
 func compare(b *testing.B, l load) {
@@ -77,7 +100,7 @@ func compare(b *testing.B, l load) {
 func (l load) measure(b *testing.B, source string, letters int, which string) (r result) {
 	b.Run(which, func(b *testing.B) {
 		smarthost, count := l.open(b)
-		setup := interop.Setup{Accounts: []string{alice}, Smarthost: smarthost, Services: []string{"smtp"}, Quiet: true}
+		setup := interop.Setup{Accounts: []string{alice}, Smarthost: smarthost, Services: []string{"smtp"}, Quiet: true, Config: l.config}
 		post := open(b, which, setup)
 		post.Start()
 		l.send(b, source, post, connections) // warm: processes are there, files exist
