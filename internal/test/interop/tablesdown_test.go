@@ -47,6 +47,12 @@ then = "listed"
 		t.Errorf("nobody: %s", got)
 	}
 	m.Kill()
+	// Of aliases nobody is remembered who was not asked for.
+	for _, to := range []string{"someone@example.org", "abuse@example.org"} {
+		if got := try("bob@example.net", to); !strings.HasPrefix(got, "451") {
+			t.Errorf("MAP-004 virtual_alias_maps is down: RCPT %s: %s", to, got)
+		}
+	}
 	WaitUntil(t, "MAP-004 the sender can't be judged", func() bool { return strings.HasPrefix(try("bob@example.net", alice), "451") })
 	if strings.Contains(f.Log(), "canary") {
 		t.Error("MAP-010: the password is in the log")
