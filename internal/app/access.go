@@ -40,10 +40,14 @@ func (a *App) govern(s *settings) error {
 			return lists.Lookup(ctx, name, key)
 		}
 	}
-	if err := a.readdress(s); err != nil {
+	forwarding, err := c.ForwardRules(a.hosted)
+	if err != nil {
 		lists.Close()
 		return err
 	}
+	rewriting := c.RewriteRules(lists, a.directory)
+	s.rules.Rewrite, s.rules.Forward = rewriting, forwarding
+	s.outbound.Rewrite, s.outbound.Forward = rewriting, forwarding
 	a.hire(s)
 	return nil
 }

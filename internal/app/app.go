@@ -243,7 +243,11 @@ func (a *App) watchDisk(ctx context.Context, stop func(error)) {
 
 // openOffice answers the admin's commands on the control socket.
 func (a *App) openOffice(c *config.Config) (err error) {
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Meaning(a.meant).Expelling(a.expelNow), a.events)
+	addressing := func() control.Addressing {
+		rules := a.settings.Load().rules
+		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
+	}
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow), a.events)
 	return err
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/directory"
@@ -52,27 +51,28 @@ func (s *Stores) Address(ctx context.Context, q AddressQuestion) (AddressAnswer,
 	if err != nil {
 		return AddressAnswer{}, fmt.Errorf("%q is not an address: %w", q.Address, err)
 	}
-	question := route.Question{Recipient: a, Sender: address.Address{Local: "sender", Domain: "example.com"}}
+	question, sender := route.Question{Sender: address.Address{Local: "sender", Domain: "example.com"}}, (*address.Address)(nil)
 	switch {
 	case q.Sender == "<>":
-		question.Sender = address.Address{}
+		question.Sender, sender = address.Address{}, &address.Address{}
 	case q.Sender != "":
 		if question.Sender, err = accountAddress(q.Sender); err != nil {
 			return AddressAnswer{}, err
 		}
+		sender = &question.Sender
 	}
-	out := AddressAnswer{Address: q.Address}
-	if s.meant != nil {
-		to := s.meant(ctx, a)
-		if to.State() == lookup.TryAgain {
-			return AddressAnswer{}, to.Err()
-		}
-		if question.Recipient = to.Value(); question.Recipient != a {
-			out.Steps = append(out.Steps, route.Step{Rule: "rewrite", From: a.String(), To: question.Recipient.String()})
-		}
+	m, err := s.meaning(ctx, a, sender)
+	if err != nil {
+		return AddressAnswer{}, err
 	}
+	out := AddressAnswer{Address: q.Address, Steps: m.steps, Ours: m.ours}
+	if m.reply != nil {
+		out.Reply = m.reply.Error()
+		return out, nil
+	}
+	question.Recipient = m.address
 	e, err := s.router.Explain(ctx, question)
-	out.Ours, out.Steps = e.Ours, append(out.Steps, e.Steps...)
+	out.Ours, out.Steps = (e.Ours || m.ours) && !m.foreign, append(out.Steps, e.Steps...)
 	if err != nil {
 		out.Reply = replyTo(a, err)
 		return out, nil

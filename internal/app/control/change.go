@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/route"
 	"facteur/internal/store/queue"
 )
@@ -141,10 +143,12 @@ func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.To
 // theirs. One that is unknown by now stays as it is: its delivery fails, and its sender
 // hears of it.
 func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient) (queue.Recipient, error) {
-	meant := lookup.Yes(r.Original)
-	if s.meant != nil {
-		meant = s.meant(ctx, r.Original)
+	rules := s.addressing()
+	was := rules.Forward.Original(ctx, r.Original, time.Now())
+	if rules.Forward.IsRewritten(was) {
+		return r, nil // it has expired by now; the way that it found when it came is still good
 	}
+	meant := rules.Rewrite.Address(ctx, rewrite.EnvelopeRecipient, was)
 	if meant.State() != lookup.Found {
 		return r, fmt.Errorf("who <%s> is can't be told now: %w", r.Original, meant.Err())
 	}

@@ -40,16 +40,16 @@ type Stores struct {
 	// lift lets what is due for a domain be tried, though the last attempts for it have
 	// failed.
 	lift func(domain string)
-	// meant tells who a forward-path means; nil: who it names.
-	meant func(context.Context, address.Address) lookup.Answer[address.Address]
 	// expel ends the sessions of accounts that are no more.
 	expel func(context.Context)
+	// addressing is what is done to a forward-path first.
+	addressing func() Addressing
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events. owner says how the store of mailboxes knows an account.
 func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, owner func(directory.Account) mailbox.Owner, events event.Sink) *Stores {
-	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, owner: owner, events: events, lift: func(string) {}, expel: func(context.Context) {}}
+	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, owner: owner, events: events, lift: func(string) {}, expel: func(context.Context) {}, addressing: func() Addressing { return Addressing{} }}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
@@ -66,10 +66,9 @@ func (s *Stores) Expelling(expel func(context.Context)) *Stores {
 	return s
 }
 
-// Meaning says who tells whom a forward-path means, which tables may rewrite. It is for the
-// server, which has them open.
-func (s *Stores) Meaning(meant func(context.Context, address.Address) lookup.Answer[address.Address]) *Stores {
-	s.meant = meant
+// Addressing says who has the rules about addresses, which need open tables.
+func (s *Stores) Addressing(rules func() Addressing) *Stores {
+	s.addressing = rules
 	return s
 }
 
@@ -119,7 +118,23 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())
 	}
-	return s.Sharing(h), closeAll, nil
+	forwarding, err := cfg.ForwardRules(s.hosted)
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	addressing := Addressing{Rewrite: cfg.RewriteRules(tables, d), Forward: forwarding}
+	return s.Sharing(h).Addressing(func() Addressing { return addressing }), closeAll, nil
+}
+
+// hosted tells our domains.
+func (s *Stores) hosted(ctx context.Context, domain string) lookup.Answer[bool] {
+	switch a := s.router.Hosts(ctx, domain); a.State() {
+	case lookup.TryAgain:
+		return lookup.Later[bool](a.Err())
+	case lookup.NotFound:
+		return lookup.No[bool](a.Err())
+	}
+	return lookup.Yes(true)
 }
 
 // TLSReport implements Office. What was counted in the last minute is in it.

@@ -154,7 +154,7 @@ func (r *Rules) Back(a address.Address, now time.Time) (address.Address, error) 
 func (r *Rules) Original(ctx context.Context, a address.Address, now time.Time) address.Address {
 	if r.IsRewritten(a) {
 		if back, err := r.Back(a, now); err == nil {
-			return back
+			a = back
 		}
 	}
 	return r.Bare(ctx, a)

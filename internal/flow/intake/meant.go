@@ -3,16 +3,14 @@ package intake
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/forward"
 	"facteur/internal/flow/rewrite"
 	"facteur/internal/mail/address"
-	"facteur/internal/mail/batv"
 	"facteur/internal/mail/smtp"
-	"facteur/internal/mail/srs"
 )
 
 // meant is who is meant by a forward-path.
@@ -67,27 +65,13 @@ func (t *Transaction) complete(a address.Address) address.Address {
 // backTo brings a bounce of a forwarded message to its sender. Nothing else may take this
 // way: our word for an address is no leave to write to it.
 func (t *Transaction) backTo(ctx context.Context, to address.Address) (meant, *smtp.Reply) {
-	if !t.peer.insider() && !isNotice(t.mail.Sender) {
-		return meant{}, smtp.NewReply(550, "5.7.1", fmt.Sprintf("<%s>: Recipient address rejected: only notices of delivery (from the null sender) come back this way", to))
+	if !t.peer.insider() {
+		if reply := forward.OnlyNotices(to, t.mail.Sender); reply != nil {
+			return meant{}, reply
+		}
 	}
-	back, err := t.rules.Forward.Back(to, time.Now())
-	switch {
-	case errors.Is(err, srs.ErrSyntax):
-		return meant{}, smtp.NewReply(550, "5.1.1", fmt.Sprintf("<%s>: Recipient address rejected: %v", to, err))
-	case err != nil:
-		return meant{}, smtp.NewReply(550, "5.7.1", fmt.Sprintf("<%s>: Recipient address rejected: %v", to, err))
-	}
-	return meant{Address: t.rules.Forward.Bare(ctx, back), ours: true}, nil
-}
-
-// isNotice tells a sender of notices: nobody, as it should be, or a program that does not
-// know better.
-func isNotice(sender address.Address) bool {
-	if sender.IsNull() {
-		return true
-	}
-	local := strings.ToLower(sender.Local)
-	return local == "mailer-daemon" || local == "postmaster"
+	back, reply := t.rules.Forward.Return(ctx, to, time.Now())
+	return meant{Address: back, ours: true}, reply
 }
 
 // markAllowed refuses notices about mail that never left here (REL-015). One notice is for
@@ -99,17 +83,12 @@ func (t *Transaction) markAllowed(ctx context.Context, to address.Address) *smtp
 	if t.named > 0 {
 		return smtp.NewReply(452, "4.5.3", "Error: one recipient at a time for mail from the null sender")
 	}
-	answer := t.rules.Forward.CheckMark(ctx, to, time.Now())
-	switch err := answer.Value(); {
-	case answer.State() != lookup.Found:
+	answer := t.rules.Forward.Unmarked(ctx, to, time.Now())
+	if answer.State() != lookup.Found {
 		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: answer.Err()})
 		return later()
-	case errors.Is(err, batv.ErrUnsigned):
-		return smtp.NewReply(550, "5.7.1", fmt.Sprintf("<%s>: Recipient address rejected: this address sends no mail without a mark, and the notice is not about mail from here", to))
-	case err != nil:
-		return smtp.NewReply(550, "5.7.1", fmt.Sprintf("<%s>: Recipient address rejected: %v", to, err))
 	}
-	return nil
+	return answer.Value()
 }
 
 // tableError is a table that did not answer while a message was being taken.

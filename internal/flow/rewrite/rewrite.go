@@ -72,14 +72,25 @@ const rounds = 10
 // Address is what an address becomes that stands in a place; itself where nothing is to
 // be done. It is never not found.
 func (r *Rules) Address(ctx context.Context, in Class, a address.Address) lookup.Answer[address.Address] {
+	return r.Explain(ctx, in, a, func(string, address.Address, address.Address) {})
+}
+
+// Explain is Address, and tells of each setting that replaced the address.
+func (r *Rules) Explain(ctx context.Context, in Class, a address.Address, tell func(setting string, from, to address.Address)) lookup.Answer[address.Address] {
 	if r == nil || a.IsNull() {
 		return lookup.Yes(a)
 	}
-	first := r.Recipient
+	first, name := r.Recipient, "recipient_canonical_maps"
 	if in.isSender() {
-		first = r.Sender
+		first, name = r.Sender, "sender_canonical_maps"
 	}
-	for _, t := range []Table{first, r.Canonical} {
+	become := func(setting string, to address.Address) {
+		if to != a {
+			tell(setting, a, to)
+		}
+		a = to
+	}
+	for i, t := range []Table{first, r.Canonical} {
 		if t.In&in == 0 || t.Maps.Empty() {
 			continue
 		}
@@ -87,10 +98,10 @@ func (r *Rules) Address(ctx context.Context, in Class, a address.Address) lookup
 		if answer.State() != lookup.Found {
 			return answer
 		}
-		a = answer.Value()
+		become([]string{name, "canonical_maps"}[i], answer.Value())
 	}
 	if r.Masquerade.In&in != 0 {
-		a = r.Masquerade.address(a)
+		become("masquerade_domains", r.Masquerade.address(a))
 	}
 	return lookup.Yes(a)
 }

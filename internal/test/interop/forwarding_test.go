@@ -163,6 +163,23 @@ func TestForwardingUnderSRS(t *testing.T) {
 	if n := len(sink.Taken()); n != 9 {
 		t.Errorf("%d messages left, want 9", n)
 	}
+
+	// Row 209: the explanation says what a session does, and so it does without a server.
+	for range 2 {
+		for _, c := range [][]string{
+			{"forwarding.srs_domain: ", " → Stranger+x@sender.example\n", sender},
+			{"refused: 550 5.7.1 ", "wrong hash", forged},
+			{"refused: 550 5.7.1 ", "only notices", "--sender=spammer@sender.example", sender},
+			{"rewrite.recipient_canonical_maps: bob@example.org → bob@remote.test\n", "an address of ours", "bob@example.org"},
+		} {
+			if road := f.Command("", append([]string{"address"}, c[2:]...)...); !strings.Contains(road, c[0]) || !strings.Contains(road, c[1]) {
+				t.Errorf("row 209: address %s:\n%s", c[2:], road)
+			}
+		}
+		if f.Running() {
+			f.Stop()
+		}
+	}
 }
 
 // REL-015: with BATV, notices about mail that never left here are refused.
@@ -185,6 +202,12 @@ batv_domains = ["example.org"]
 	}
 	expectReply(t, "an answer to the mark", converse(t, f, note("answer"), "MAIL FROM:<friend@remote.test>", "RCPT TO:<"+sender+">"), "250")
 	expectReply(t, "a letter", converse(t, f, note("letter"), "MAIL FROM:<friend@remote.test>", "RCPT TO:<"+alice+">"), "250")
+	if road := f.Command("", "address", "--sender=<>", alice); !strings.Contains(road, "refused: 550 5.7.1 ") {
+		t.Errorf("REL-015:\n%s", road)
+	}
+	if road := f.Command("", "address", "--sender=<>", sender); !strings.Contains(road, "forwarding.batv: "+sender+" → alice@example.org\n") {
+		t.Errorf("REL-015:\n%s", road)
+	}
 	expectReply(t, "REL-015 no mark", converse(t, f, "", "MAIL FROM:<>", "RCPT TO:<"+alice+">"), "550 5.7.1")
 	expectReply(t, "REL-015 forged mark", converse(t, f, "", "MAIL FROM:<>", "RCPT TO:<prvs=0123abcdef=alice@example.org>"), "550 5.7.1")
 	expectReply(t, "REL-015 two recipients", converse(t, f, "", "MAIL FROM:<>", "RCPT TO:<"+sender+">", "RCPT TO:<"+sender+">"), "452 4.5.3")

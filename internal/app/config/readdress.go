@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"facteur/internal/app/config"
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/forward"
 	"facteur/internal/flow/rewrite"
@@ -21,28 +20,17 @@ import (
 	"facteur/internal/store/list"
 )
 
-// readdress makes the rules about addresses of new settings, once their lists are open.
-func (a *App) readdress(s *settings) error {
-	c := s.config
-	forwarding, err := a.forwardRules(c)
-	if err != nil {
-		return err
-	}
-	rewriting := a.rewriteRules(c, s.lists)
-	s.rules.Rewrite, s.rules.Forward = rewriting, forwarding
-	s.outbound.Rewrite, s.outbound.Forward = rewriting, forwarding
-	return nil
-}
-
-func (a *App) rewriteRules(c *config.Config, lists *list.Set) *rewrite.Rules {
+// RewriteRules are which addresses are replaced, with the tables that are open; d knows the
+// domains whose users tables may name without them.
+func (c *Config) RewriteRules(lists *list.Set, d *directory.Directory) *rewrite.Rules {
 	w := c.Rewrite
 	r := &rewrite.Rules{
 		Sender:    rewrite.Table{Maps: lists.Maps(w.SenderCanonicalMaps), In: classes(w.SenderCanonicalClasses)},
 		Recipient: rewrite.Table{Maps: lists.Maps(w.RecipientCanonicalMaps), In: classes(w.RecipientCanonicalClasses)},
 		Canonical: rewrite.Table{Maps: lists.Maps(w.CanonicalMaps), In: classes(w.CanonicalClasses)},
 		Generic:   lists.Maps(w.GenericMaps), SenderBCC: lists.Maps(w.SenderBCCMaps), RecipientBCC: lists.Maps(w.RecipientBCCMaps),
-		Own: w.HeadersOf != config.HeadersNobody, Others: w.HeadersOf == config.HeadersEverybody,
-		Origin: c.OriginDomain(), IsLocal: a.isLocal(c), Delimiters: c.Addresses.RecipientDelimiter,
+		Own: w.HeadersOf != HeadersNobody, Others: w.HeadersOf == HeadersEverybody,
+		Origin: c.OriginDomain(), IsLocal: c.isLocal(d), Delimiters: c.Addresses.RecipientDelimiter,
 	}
 	r.Masquerade.In = classes(w.MasqueradeClasses)
 	for _, d := range w.MasqueradeDomains {
@@ -53,7 +41,7 @@ func (a *App) rewriteRules(c *config.Config, lists *list.Set) *rewrite.Rules {
 		r.Masquerade.Exceptions = append(r.Masquerade.Exceptions, strings.ToLower(user))
 	}
 	if w.AlwaysBCC != "" {
-		r.AlwaysBCC, _ = address.Parse(w.AlwaysBCC) // config.Check has seen it
+		r.AlwaysBCC, _ = address.Parse(w.AlwaysBCC) // Check has seen it
 	}
 	if w.AppendDotMydomain {
 		r.Parent = c.OriginDomain()
@@ -61,23 +49,16 @@ func (a *App) rewriteRules(c *config.Config, lists *list.Set) *rewrite.Rules {
 	return r
 }
 
-// meant is whom a forward-path means: without what we put to it when it left, and as the
-// tables of canonical addresses have it.
-func (a *App) meant(ctx context.Context, to address.Address) lookup.Answer[address.Address] {
-	rules := a.settings.Load().rules
-	return rules.Rewrite.Address(ctx, rewrite.EnvelopeRecipient, rules.Forward.Original(ctx, to, time.Now()))
-}
-
-func classes(names []config.AddressClass) (c rewrite.Class) {
+func classes(names []AddressClass) (c rewrite.Class) {
 	for _, name := range names {
 		switch name {
-		case config.EnvelopeSender:
+		case EnvelopeSender:
 			c |= rewrite.EnvelopeSender
-		case config.EnvelopeRecipient:
+		case EnvelopeRecipient:
 			c |= rewrite.EnvelopeRecipient
-		case config.HeaderSender:
+		case HeaderSender:
 			c |= rewrite.HeaderSender
-		case config.HeaderRecipient:
+		case HeaderRecipient:
 			c |= rewrite.HeaderRecipient
 		}
 	}
@@ -95,16 +76,18 @@ func canonical(domain string) string {
 
 // isLocal tells the domains whose users tables may name without them (Postfix's
 // mydestination): our origin, our own name, and those of the class "local".
-func (a *App) isLocal(c *config.Config) func(context.Context, string) bool {
+func (c *Config) isLocal(d *directory.Directory) func(context.Context, string) bool {
 	origin, hostname := c.OriginDomain(), canonical(c.Hostname)
 	return func(ctx context.Context, domain string) bool {
-		return domain == origin || domain == hostname || a.directory.Domain(ctx, domain).Value().Class == directory.ClassLocal
+		return domain == origin || domain == hostname || d.Domain(ctx, domain).Value().Class == directory.ClassLocal
 	}
 }
 
-func (a *App) forwardRules(c *config.Config) (*forward.Rules, error) {
+// ForwardRules are how mail goes on to other machines; ours tells our domains. A key that
+// is needed and not there is made.
+func (c *Config) ForwardRules(ours func(context.Context, string) lookup.Answer[bool]) (*forward.Rules, error) {
 	f := c.Forwarding
-	r := &forward.Rules{Ours: a.hosted, PerHour: f.PerHour, Spam: f.ForwardSpam}
+	r := &forward.Rules{Ours: ours, PerHour: f.PerHour, Spam: f.ForwardSpam}
 	if !f.Signs() {
 		return r, nil
 	}
