@@ -12,6 +12,6 @@
 //
 // # In memory
 //
-// A run keeps twelve bytes for each letter of the mailbox that it is at, what a map needs
-// for them, and buffers. Letters are never in memory as a whole.
+// A run keeps, for each letter of the mailbox that it is at, twelve bytes in a map and
+// what its source names it by (the name of a file, a UID), and buffers. Letters are never in memory as a whole.
 package moving

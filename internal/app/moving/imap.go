@@ -37,6 +37,7 @@ type IMAP struct {
 	Note func(string)
 
 	c     *imapc.Client
+	met   bool // we were logged in once: a connection that fails now is no misprint
 	sleep func(context.Context, time.Duration) error
 }
 
@@ -63,7 +64,7 @@ func (s *IMAP) connect(ctx context.Context) error {
 		c.Close()
 		return err
 	}
-	s.c = c
+	s.c, s.met = c, true
 	return nil
 }
 
@@ -93,8 +94,8 @@ func (s *IMAP) again(ctx context.Context, fn func() (further bool, err error)) e
 		if further {
 			failures = 0
 		}
-		if failures++; failures > reconnects || !passing(err) {
-			return err
+		if failures++; failures > reconnects || !s.met && !throttled(err) || !passing(err) {
+			return s.explained(err)
 		}
 		s.drop()
 		wait := min(time.Second<<failures, longestWait)
@@ -115,6 +116,19 @@ func (s *IMAP) pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
+}
+
+// explained tells what most often is wrong.
+func (s *IMAP) explained(err error) error {
+	if errors.As(err, new(tls.RecordHeaderError)) {
+		return fmt.Errorf("%s: there is no TLS from the start (--starttls begins it later): %w", s.Address, err)
+	}
+	return err
+}
+
+func throttled(err error) bool {
+	var refusal *imapc.Refusal
+	return errors.As(err, &refusal) && refusal.Throttled()
 }
 
 // passing tells the errors that another try may cure: of the network, and of a server
