@@ -57,7 +57,7 @@ func newHamlet(t *testing.T, config string) *hamlet {
 	}
 	h.Facteur = NewFacteur(t, Setup{Accounts: []string{"alice@example.org"}, Services: []string{"smtp", "imap", "pop3", local},
 		Config: fmt.Sprintf("[[directory]]\nname = \"users\"\nkind = \"unix\"\nsource = %q\ndomains = [\"example.org\"]\nunix_users = true\nmaildir = \"~/Maildir\"\n\n%s", dir+"/passwd", config)})
-	put("sendmail", "#!/bin/sh\nFACTEUR_SENDMAIL_SOCKET="+h.Socket()+" exec "+h.bin+" sendmail \"$@\"\n")
+	put("sendmail", "#!/bin/sh\nFACTEUR_SENDMAIL_SOCKET="+h.Socket()+" exec "+filepath.Join(dir, "facteur")+" sendmail \"$@\"\n")
 	if err := os.Mkdir(h.home, 0o700); err != nil {
 		t.Fatal(err)
 	}
