@@ -19,7 +19,8 @@
 //
 // A process of a user runs with his uid, gid and groups, in a session of its own, with no
 // environment, umask 077, no core, and one socket; ptrace and /proc/PID/fd are closed to
-// the user (PR_SET_DUMPABLE, LOC-011). The one for files has PR_SET_NO_NEW_PRIVS; that for
+// the user (PR_SET_DUMPABLE, LOC-011). It is root's until it runs, and becomes the user's
+// itself: so a user who stops it at once stops nobody who waits for it to start. The one for files has PR_SET_NO_NEW_PRIVS; that for
 // commands has not, for a user may run setuid programs.
 //
 // # On the wire

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,6 +27,12 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "helper" {
 		os.Exit(Main(os.Args[2:]))
+	}
+	if len(os.Args) == 2 && os.Args[1] == "stop all of mine" {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+			_ = unix.Kill(-1, unix.SIGSTOP)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -347,15 +354,34 @@ func TestProcess(t *testing.T) {
 // processOf is the directory in /proc of a helper.
 func processOf(t *testing.T, kind, home string) string {
 	t.Helper()
+	all := processesOf(kind, home)
+	if len(all) == 0 {
+		t.Fatalf("there is no process for %s of %s", kind, home)
+	}
+	return all[0]
+}
+
+func processesOf(kind, home string) (list []string) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
 		line, _ := os.ReadFile(dir + "/cmdline")
 		if args := strings.Split(string(line), "\x00"); len(args) > 3 && args[1] == "helper" && args[2] == kind && slices.Contains(args, home) {
-			return dir
+			list = append(list, dir)
 		}
 	}
-	t.Fatalf("there is no process for %s of %s", kind, home)
-	return ""
+	return list
+}
+
+// halt stops the process for the files of a home, and returns when that has happened.
+func halt(t *testing.T, home string) {
+	t.Helper()
+	eventually(t, "those before have ended", func() bool { return len(processesOf("files", home)) == 1 })
+	dir := processOf(t, "files", home)
+	must(t, unix.Kill(pidOf(t, dir), unix.SIGSTOP))
+	eventually(t, "it is stopped", func() bool {
+		b, err := os.ReadFile(dir + "/status")
+		return err == nil && strings.Contains(string(b), "State:\tT")
+	})
 }
 
 func pidOf(t *testing.T, dir string) (pid int) {
@@ -382,14 +408,17 @@ func TestEndings(t *testing.T) {
 	must(t, ask())
 	f, err = h.Open(u.Home + "/a")
 	must(t, err)
-	must(t, unix.Kill(pidOf(t, processOf(t, "files", u.Home)), unix.SIGKILL))
+	eventually(t, "the first has ended", func() bool { return len(processesOf("files", u.Home)) == 1 })
+	pid := pidOf(t, processOf(t, "files", u.Home))
+	must(t, unix.Kill(pid, unix.SIGKILL))
+	eventually(t, "it is dead", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
 	eventually(t, "a process that was killed is replaced", func() bool { return ask() == nil })
 	if _, err := f.Read(make([]byte, 1)); !errors.Is(err, ErrBroken) {
 		t.Errorf("a file of a process that has ended: %v", err)
 	}
 	must(t, f.Close())
 	for range 2 { // LOC-005: one that does not answer is left, and another tried later
-		must(t, unix.Kill(pidOf(t, processOf(t, "files", u.Home)), unix.SIGSTOP))
+		halt(t, u.Home)
 		if err := ask(); !errors.Is(err, ErrHangs) {
 			t.Fatalf("LOC-005 %v", err)
 		}
@@ -399,9 +428,42 @@ func TestEndings(t *testing.T) {
 		}
 		eventually(t, "another process serves the user", func() bool { return ask() == nil })
 	}
-	must(t, unix.Kill(pidOf(t, processOf(t, "root", v.rules.Passwd)), unix.SIGKILL))
+	halt(t, u.Home)
+	v.staff.Close()
+	eventually(t, "one that is stopped ends with the server", func() bool { return len(processesOf("files", u.Home)) == 0 })
+	v.staff = New(Settings{Rules: v.rules})
+	t.Cleanup(v.staff.Close)
 	other := v.user("eve", firstUID+1)
+	_, err = v.staff.Home(other).Stat(other.Home)
+	must(t, err)
+	must(t, unix.Kill(pidOf(t, processOf(t, "root", v.rules.Passwd)), unix.SIGKILL))
+	other = v.user("foo", firstUID+2)
 	eventually(t, "the root process is replaced", func() bool { _, err := v.staff.Home(other).Stat(other.Home); return err == nil })
+}
+
+// TestStopped: LOC-011, a user who stops each process of his, from its first moment, holds
+// up nobody else.
+func TestStopped(t *testing.T) {
+	v := found(t, Settings{Patience: 300 * time.Millisecond, Rest: time.Millisecond})
+	eve, jdoe := v.user("eve", firstUID+30), v.user("jdoe", firstUID)
+	cmd := exec.Command(ownProgram, "stop all of mine")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: eve.UID, Gid: eve.UID}}
+	must(t, cmd.Start())
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	hers, his := v.staff.Home(eve), v.staff.Home(jdoe)
+	for range 8 {
+		begun := time.Now()
+		_, _ = hers.Stat(eve.Home)
+		if _, err := his.Stat(jdoe.Home); err != nil || time.Since(begun) > orderTime/2 {
+			t.Fatalf("LOC-011 the other waited %v, and got %v", time.Since(begun), err)
+		}
+		for _, h := range []*Home{hers, his} {
+			h.mu.Lock()
+			h.drop()
+			h.mu.Unlock()
+			v.staff.kill(h.id)
+		}
+	}
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -51,6 +51,7 @@ const (
 
 // serve carries out orders until the server ends.
 func (p *porter) serve() int {
+	defer p.dismiss()
 	for b := make([]byte, maxOrder); ; {
 		n, err := p.conn.Read(b)
 		if err != nil || n == 0 {
@@ -149,6 +150,18 @@ func (p *porter) refuse(o *order) *receipt {
 		return &receipt{Why: whyBusy, Text: fmt.Sprintf("%d helpers are at work, and %d wait for a disk", len(p.running)-killed, killed)}
 	}
 	return nil
+}
+
+// dismiss ends those for files, some of which may have been stopped by their users; those
+// for commands end their program first, when their sockets are closed.
+func (p *porter) dismiss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.running {
+		if x.kind == forFiles {
+			_ = x.proc.Kill()
+		}
+	}
 }
 
 func (p *porter) wait(x *process) {

@@ -179,8 +179,23 @@ func (s *Staff) startAlone(k kind, u User) (packets, int, error) {
 // orderTime is how long the root process may take; it waits for no file of a user's.
 const orderTime = 20 * time.Second
 
-// order has the root process start one.
-func (s *Staff) order(k kind, u User) (packets, int, error) {
+// endsSoon is how long one that was let go may take to end, before it counts as one that
+// does not.
+const endsSoon = 2 * time.Second
+
+// order has the root process start one. Where as many are there as may be, they may be
+// about to end.
+func (s *Staff) order(k kind, u User) (conn packets, id int, err error) {
+	for end, pause := time.Now().Add(endsSoon), 5*time.Millisecond; ; pause *= 2 {
+		conn, id, err = s.orderOnce(k, u)
+		if !errors.Is(err, ErrHangs) && !errors.Is(err, ErrBusy) || time.Now().Add(pause).After(end) {
+			return conn, id, err
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (s *Staff) orderOnce(k kind, u User) (packets, int, error) {
 	s.porter.Lock()
 	defer s.porter.Unlock()
 	r, end, err := s.ask(&order{Kind: k, User: u})
@@ -267,13 +282,17 @@ func (s *Staff) hire() error {
 	return nil
 }
 
+// farewell is how long the root process has to end by itself.
+const farewell = time.Second
+
 // dismiss lets the root process go. Callers hold porter.
 func (s *Staff) dismiss() {
 	if s.conn == nil {
 		return
 	}
 	s.conn.Close()
-	_ = s.rootProc.Kill()
+	gone := s.rootProc
+	time.AfterFunc(farewell, func() { _ = gone.Kill() })
 	s.conn, s.rootProc = nil, nil
 }
 

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -30,13 +31,49 @@ type process struct {
 const ownProgram = "/proc/self/exe"
 
 // start begins a process of a user, with its end of a socket. as is nil for the user that
-// we are.
+// we are. The process becomes the user itself, when it runs: were it the user's between
+// fork and exec, he could stop it there, and with it us, who wait for that exec (LOC-011).
 func start(k kind, home string, as *identity, theirs *os.File) (*os.Process, error) {
-	attr := &syscall.SysProcAttr{Setsid: true}
+	args := []string{"helper", string(k), home}
 	if as != nil {
-		attr.Credential = &syscall.Credential{Uid: as.UID, Gid: as.gid, Groups: as.groups}
+		args = append(args, as.words()...)
 	}
-	return launch(k == forFiles, attr, theirs, "helper", string(k), home)
+	return launch(k == forFiles, &syscall.SysProcAttr{Setsid: true}, theirs, args...)
+}
+
+// words are an identity as arguments: uid, gid, and all groups.
+func (id *identity) words() []string {
+	list := []string{fmt.Sprint(id.UID), fmt.Sprint(id.gid)}
+	for _, g := range id.groups {
+		list = append(list, fmt.Sprint(g))
+	}
+	return list
+}
+
+// become makes this process the user's whose words these are; none: it is his.
+func become(words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	var ids []int
+	for _, w := range words {
+		n, err := strconv.ParseUint(w, 10, 32)
+		if err != nil || n == 0 {
+			return ErrIdentity
+		}
+		ids = append(ids, int(n))
+	}
+	if len(ids) < 2 {
+		return ErrIdentity
+	}
+	uid, gid := ids[0], ids[1]
+	if err := syscall.Setgroups(ids[2:]); err != nil {
+		return err
+	}
+	if err := syscall.Setresgid(gid, gid, gid); err != nil {
+		return err
+	}
+	return syscall.Setresuid(uid, uid, uid)
 }
 
 // launch starts this program. A thread that may gain no more privileges gives that on, and
@@ -94,9 +131,11 @@ func Main(args []string) int {
 		limit, _ := strconv.Atoi(args[4])
 		least, _ := strconv.ParseUint(args[1], 10, 32)
 		return (&porter{conn: conn, rules: Rules{uint32(least), args[2], args[3]}.filled(), limit: limit, running: map[int]*process{}}).serve()
-	case len(args) == 2 && args[0] == string(forFiles):
+	case len(args) < 2 || become(args[2:]) != nil:
+		return 64
+	case args[0] == string(forFiles):
 		return filesMain(conn, args[1])
-	case len(args) == 2 && args[0] == string(forCommands):
+	case args[0] == string(forCommands):
 		return commandMain(conn, args[1])
 	}
 	return 64

@@ -60,11 +60,6 @@ func (i *importer) directories() {
 	if len(i.words("virtual_mailbox_maps")) > 0 {
 		i.mailboxTables(password)
 	}
-	for _, name := range []string{"mailbox_command", "mailbox_command_maps"} {
-		if v := i.value(name); v != "" {
-			i.note(name, takeover.NotSupported, "", `facteur runs no program for all users; one of them can write "|`+v+`" into ~/.forward`)
-		}
-	}
 	for _, name := range []string{"mailbox_transport", "virtual_transport", "local_transport", "fallback_transport"} {
 		if v := i.value(name); i.isSet(name) && v != "" {
 			i.note(name, takeover.Replaced, "directory", v+": facteur has the mailboxes itself; \"facteur import dovecot\" says where the letters are")
