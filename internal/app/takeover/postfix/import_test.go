@@ -278,3 +278,21 @@ func TestPostsrsd(t *testing.T) {
 		}
 	}
 }
+
+// TestMailboxCommand: row 238. What a shell is to read is not read before.
+func TestMailboxCommand(t *testing.T) {
+	t.Parallel()
+	const command = `mailbox_command = /usr/bin/procmail -a "$EXTENSION" DEFAULT=$HOME/Maildir/`
+	took, text := of(t, "mydestination = example.org\ncommand_time_limit = 60\n"+command+"\n", "", nil)
+	if l := line(t, took, "mailbox_command"); l.Verdict != takeover.Understood {
+		t.Errorf("%+v", l)
+	}
+	for _, want := range []string{`/usr/bin/procmail -a \"$EXTENSION\" DEFAULT=$HOME/Maildir/`, `command_time_limit = "60s"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in\n%s", want, text)
+		}
+	}
+	if took, text := of(t, "mydestination = example.org\nmailbox_transport = lmtp:unix:private/x\n"+command+"\n", "", nil); strings.Contains(text, "procmail") || line(t, took, "mailbox_command").Verdict != takeover.NotNeeded {
+		t.Error(text)
+	}
+}

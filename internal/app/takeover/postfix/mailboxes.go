@@ -60,6 +60,9 @@ func (i *importer) directories() {
 	if len(i.words("virtual_mailbox_maps")) > 0 {
 		i.mailboxTables(password)
 	}
+	if v := i.value("mailbox_command_maps"); v != "" {
+		i.note("mailbox_command_maps", takeover.NotSupported, "", `facteur has one program for all users (unix.mailbox_command); one of them can write "|program" into ~/.forward`)
+	}
 	for _, name := range []string{"mailbox_transport", "virtual_transport", "local_transport", "fallback_transport"} {
 		if v := i.value(name); i.isSet(name) && v != "" {
 			i.note(name, takeover.Replaced, "directory", v+": facteur has the mailboxes itself; \"facteur import dovecot\" says where the letters are")
@@ -97,6 +100,21 @@ func (i *importer) unixUsers(domains []string, password string) {
 		d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
 	}
 	i.took("directory.maildir", "home_mailbox")
+	i.mailboxCommand()
+}
+
+// mailboxCommand is a program that gets the mail of all users. Its value is for a shell:
+// $names in it are those of its environment.
+func (i *importer) mailboxCommand() {
+	command := oneLine(i.raw("mailbox_command"))
+	switch {
+	case command == "":
+	case i.value("mailbox_transport") != "":
+		i.note("mailbox_command", takeover.NotNeeded, "", "mailbox_transport goes before it")
+	default:
+		i.set("unix.mailbox_command", command, i.why("mailbox_command"))
+		i.took("unix.mailbox_command", "mailbox_command")
+	}
 }
 
 // mailboxTables are virtual_mailbox_maps.

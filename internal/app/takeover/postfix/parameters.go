@@ -55,6 +55,7 @@ var parameters = []parameter{
 	{"allow_mail_to_commands", "addresses.allow_commands", asWords, ""},
 	{"allow_mail_to_files", "addresses.allow_files", asWords, ""},
 	{"default_privs", "addresses.default_user", asText, ""},
+	{"command_time_limit", "unix.command_time_limit", asTime, ""},
 	{"proxy_interfaces", "addresses.proxy_interfaces", asWords, ""},
 
 	{"canonical_maps", "rewrite.canonical_maps", asMaps, ""},
