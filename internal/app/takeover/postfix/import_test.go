@@ -287,7 +287,7 @@ func TestMailboxCommand(t *testing.T) {
 	if l := line(t, took, "mailbox_command"); l.Verdict != takeover.Understood {
 		t.Errorf("%+v", l)
 	}
-	for _, want := range []string{`/usr/bin/procmail -a \"$EXTENSION\" DEFAULT=$HOME/Maildir/`, `command_time_limit = "60s"`} {
+	for _, want := range []string{`mailbox_command = '/usr/bin/procmail -a "$EXTENSION" DEFAULT=$HOME/Maildir/'`, `command_time_limit = "60s"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in\n%s", want, text)
 		}
