@@ -278,6 +278,33 @@ func TestForward(t *testing.T) {
 			t.Error(v.heard.all())
 		}
 	})
+	t.Run("LOOP-002 what leaves says whose it was, and does not leave twice", func(t *testing.T) {
+		v.write("foo", ".forward", "z@accept.example\n", 0o644)
+		before := len(v.world.Sink.Await(1, 20*time.Second))
+		send("foo@example.org")
+		v.awaitEmpty()
+		got := v.world.Sink.Await(before+1, 20*time.Second)
+		if len(got) != before+1 {
+			t.Fatalf("%d left", len(got)-before)
+		}
+		left := string(got[before].Data)
+		if !strings.HasPrefix(left, "Delivered-To: foo@example.org\r\n") {
+			t.Fatalf("%q", left)
+		}
+		tx, reply := v.desk.Begin(t.Context(), intake.Peer{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "test", Protocol: "ESMTP"}, smtp.Mail{Sender: mustParse(t, "s@elsewhere.example")})
+		if reply == nil {
+			reply = tx.Recipient(t.Context(), smtp.Rcpt{To: mustParse(t, "foo@example.org")})
+		}
+		if reply != nil {
+			t.Fatal(reply)
+		}
+		if reply = tx.Receive(t.Context(), strings.NewReader(left)); reply == nil {
+			_, reply = tx.Commit(t.Context())
+		}
+		if reply == nil || reply.Code != 554 {
+			t.Errorf("it came back, and got %v", reply)
+		}
+	})
 	t.Run("row 56 a program, as the text has it", func(t *testing.T) {
 		v.write("jdoe", ".forward", `"| IFS=' ' && exec /bin/sh -c 'cat > got; env > env' || exit 75"`+"\n", 0o644)
 		v.post("", `"s;id"@elsewhere.example`, letterText, "jdoe+ext@example.org")
@@ -465,6 +492,36 @@ func TestHomesInTrouble(t *testing.T) {
 	}
 	if caught, _ := filepath.Glob("/tmp/new/*"); len(caught) > 0 {
 		t.Error("LOC-001", caught)
+	}
+}
+
+// TestFullHome: LOC-004, a file system of a megabyte, full in the middle of a letter: the
+// mail waits, tmp is as it was, others go on; once there is room, each letter is there once.
+func TestFullHome(t *testing.T) {
+	v := settle(t, "jdoe", "eve")
+	home := v.people["eve"]
+	if err := unix.Mount("none", home.Home, "tmpfs", 0, fmt.Sprintf("size=1m,mode=700,uid=%d,gid=%d", home.UID, home.GID)); err != nil {
+		t.Skip("a file system can't be mounted here:", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(home.Home, unix.MNT_DETACH) })
+	v.write("eve", "ballast", strings.Repeat("x", 600<<10), 0o600)
+	v.run()
+	for i := range 3 {
+		v.post("", "s@elsewhere.example", fmt.Sprintf("Subject: big%d.\r\n\r\n", i)+strings.Repeat("0123456789abcdef\r\n", 15_000), "eve@example.org")
+	}
+	v.await("LOC-004 one is put off", func() bool { return v.heard.has("to=<eve@example.org> dsn=4.3.1 status=deferred") })
+	v.post("", "s@elsewhere.example", letterText, "jdoe@example.org")
+	v.await("the other has his mail", func() bool { return len(v.inbox("jdoe")) == 1 })
+	if left, _ := filepath.Glob(home.Home + "/Maildir/tmp/*"); len(left) > 0 {
+		t.Errorf("LOC-004 %d files stay in tmp", len(left))
+	}
+	check(t, os.Remove(home.Home+"/ballast"))
+	v.await("the queue is empty", func() bool { v.queue.Flush(context.Background(), ""); return v.empty() || len(v.inbox("eve")) == 3 })
+	all := strings.Join(v.inbox("eve"), "")
+	for i := range 3 {
+		if n := strings.Count(all, fmt.Sprintf("Subject: big%d.", i)); n != 1 {
+			t.Errorf("LOC-004 letter %d is there %d times\n%s", i, n, v.heard.all())
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func toMbox(path string, letter io.Reader) error {
 		return err
 	}
 	defer unlock()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,16 @@ func addTo(f *os.File, letter io.Reader) error {
 		return err
 	}
 	out := bufio.NewWriterSize(f, 64<<10)
+	if last := make([]byte, 1); end > 0 {
+		// What ended in the middle of a line, as where the machine died, must not swallow
+		// the From_ line of this letter.
+		if _, err := f.ReadAt(last, end-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			_, _ = out.WriteString("\n\n")
+		}
+	}
 	_, err = io.Copy(out, letter)
 	if err == nil {
 		err = out.Flush()

@@ -632,6 +632,14 @@ func TestAppend(t *testing.T) {
 	if strings.Count(string(got), "\nSubject: x\n\n>From me\n\n") != 2 || !strings.HasPrefix(string(got), "From a@example.org  ") {
 		t.Errorf("%q", got)
 	}
+	// A letter that a crash cut off takes the next one with it in nobody's reader.
+	must(t, os.WriteFile(box, []byte("From x\n\ncut of"), 0o600))
+	if o := put(box, "2"); !o.Delivered() {
+		t.Fatal(o.Reply)
+	}
+	if got, _ := os.ReadFile(box); !strings.HasPrefix(string(got), "From x\n\ncut of\n\nFrom a@example.org  ") {
+		t.Errorf("%q", got)
+	}
 	must(t, os.Symlink(v.rules.Passwd, u.Home+"/link"))
 	must(t, unix.Mkfifo(u.Home+"/fifo", 0o666))
 	for path, code := range map[string]int{u.Home + "/link": 451, u.Home + "/fifo": 451, v.dir + "/elsewhere": 451, u.Home: 554} {
