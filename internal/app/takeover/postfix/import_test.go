@@ -69,9 +69,13 @@ func TestEveryRestriction(t *testing.T) {
 	}
 	slices.Sort(words)
 	files := map[string]string{"postfix/table": "x.example REJECT\ny.example house\n"}
-	for _, list := range restrictionLists {
-		for _, word := range words {
-			took, _ := of(t, list.name+" = permit_mynetworks, "+word+"\nsmtpd_restriction_classes = house\nhouse = permit_sasl_authenticated, reject\n", "", files)
+	for _, word := range words {
+		main := "smtpd_restriction_classes = house\nhouse = permit_sasl_authenticated, reject\n"
+		for _, list := range restrictionLists {
+			main += list.name + " = permit_mynetworks, " + word + "\n"
+		}
+		took, _ := of(t, main, "", files)
+		for _, list := range restrictionLists {
 			if l := line(t, took, list.name); l.Verdict == takeover.Unknown || l.Verdict == "" {
 				t.Errorf("%s %s: %+v", list.name, word, l)
 			}
