@@ -17,10 +17,19 @@ import (
 // much as it may (REL-016): his server keeps it.
 func (t *Transaction) forwardsMore(r *recipient) *smtp.Reply {
 	rules := t.rules.Forward
-	if r.forwarder.IsNull() || t.peer.insider() || rules == nil || rules.PerHour == 0 || !t.desk.forwarded.Full(r.forwarder.Key(), rules.PerHour, time.Now()) {
+	if r.forwarder.IsNull() || t.peer.insider() || rules == nil || rules.PerHour == 0 || !t.desk.forwarded.Full(t.desk.paced(r.forwarder), rules.PerHour, time.Now()) {
 		return nil
 	}
 	return smtp.NewReply(450, "4.7.1", fmt.Sprintf("<%s>: Recipient address rejected: too many messages are forwarded from this address now; try again later", r.original))
+}
+
+// paced is what an address is counted as: extensions, of which anybody makes as many as he
+// likes, are one with it (REL-020).
+func (d *Desk) paced(a address.Address) string {
+	if stems := d.router.Stems(a); len(stems) > 0 {
+		a = stems[len(stems)-1]
+	}
+	return a.Key()
 }
 
 // countForwarded counts what is sent on, when it is ours: a message is one, to however
@@ -32,7 +41,10 @@ func (t *Transaction) countForwarded() {
 	var counted []string
 	for i := range t.recipients {
 		r := &t.recipients[i]
-		if key := r.forwarder.Key(); r.gets() && key != "" && !slices.Contains(counted, key) {
+		if !r.gets() || r.forwarder.IsNull() {
+			continue
+		}
+		if key := t.desk.paced(r.forwarder); !slices.Contains(counted, key) {
 			counted = append(counted, key)
 			t.desk.forwarded.Add(key, t.arrived)
 		}

@@ -116,17 +116,19 @@ func TestForwardedMailIsJudgedAsItCame(t *testing.T) {
 }
 
 // TestForwardingHasAPace: REL-016. Nothing is lost: who is over it comes again, and those
-// who are here are not held up by it.
+// who are here are not held up by it. REL-020: an extension makes no other address.
 func TestForwardingHasAPace(t *testing.T) {
 	c := newCounter(t, 0)
 	c.rewriting(t)
+	c.with(func(r *Rules) { r.Rewrite.Delimiters = "+" })
+	to := []string{"bob@example.org", "Bob+1@example.org", "bob+2@example.org"}
 	for i, want := range []string{"", "", "450 4.7.1"} {
-		where, answer, id := c.talk(t, stranger, smtp.Mail{Sender: addr(t, "x@sender.example")}, text, "bob@example.org")
+		where, answer, id := c.talk(t, stranger, smtp.Mail{Sender: addr(t, "x@sender.example")}, text, to[i])
 		if !strings.HasPrefix(answer, want) || want == "" && where != "" {
 			t.Errorf("message %d: %s %s", i+1, where, answer)
 		}
 		if where == "" {
-			if item, _ := c.bytes(t, id); item.Recipients[0].Forwarder.String() != "bob@example.org" || item.Recipients[0].Original.String() != "bob@example.org" {
+			if item, _ := c.bytes(t, id); item.Recipients[0].Forwarder.String() != to[i] || item.Recipients[0].Original.String() != to[i] {
 				t.Errorf("forwarded from %s", item.Recipients[0].Forwarder)
 			}
 		}
