@@ -261,7 +261,7 @@ func TestWhoIsServed(t *testing.T) {
 	must(t, os.Remove(missing.Home))
 	foreign := v.user("foreign", firstUID+3)
 	must(t, os.Chown(foreign.Home, 0, 0))
-	must(t, os.Chmod(foreign.Home, 0o777))
+	must(t, os.Chmod(foreign.Home, 0o755))
 	writable := v.user("writable", firstUID+4)
 	must(t, os.Chmod(writable.Home, 0o777))
 	for why, u := range map[string]User{"LOC-003 home missing": missing, "LOC-003 not mounted": foreign, "LOC-003 writable for all": writable} {
@@ -640,9 +640,12 @@ func TestAppend(t *testing.T) {
 	if got, _ := os.ReadFile(box); !strings.HasPrefix(string(got), "From x\n\ncut of\n\nFrom a@example.org  ") {
 		t.Errorf("%q", got)
 	}
-	must(t, os.Symlink(v.rules.Passwd, u.Home+"/link"))
+	must(t, os.Symlink(box, u.Home+"/link"))
+	must(t, os.WriteFile(u.Home+"/first", nil, 0o600))
+	must(t, os.Chown(u.Home+"/first", int(u.UID), int(u.UID)))
+	must(t, os.Link(u.Home+"/first", u.Home+"/second"))
 	must(t, unix.Mkfifo(u.Home+"/fifo", 0o666))
-	for path, code := range map[string]int{u.Home + "/link": 451, u.Home + "/fifo": 451, v.dir + "/elsewhere": 451, u.Home: 554} {
+	for path, code := range map[string]int{u.Home + "/link": 451, u.Home + "/second": 554, u.Home + "/fifo": 451, v.dir + "/elsewhere": 451, u.Home: 554} {
 		if o := put(path, "1"); o.Reply.Code != code {
 			t.Errorf("%s: %v", path, o.Reply)
 		}

@@ -73,7 +73,11 @@ func become(words []string) error {
 	if err := syscall.Setresgid(gid, gid, gid); err != nil {
 		return err
 	}
-	return syscall.Setresuid(uid, uid, uid)
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return err
+	}
+	// Another user's process is as fs.suid_dumpable says.
+	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
 // launch starts this program. A thread that may gain no more privileges gives that on, and
