@@ -104,6 +104,11 @@ func sameDevice(dir, to string) bool {
 
 // clear looks whether something is in the way.
 func (r *Restore) clear() error {
+	left, _ := filepath.Glob(filepath.Join(r.To, restoring+"*"))
+	beside, _ := filepath.Glob(r.To + restoring + "*")
+	for _, dir := range append(left, beside...) {
+		r.Note(dir + " is left of a restore that was ended; remove it")
+	}
 	entries, err := os.ReadDir(r.To)
 	if errors.Is(err, fs.ErrNotExist) {
 		return os.MkdirAll(filepath.Dir(r.To), 0o700)
@@ -112,11 +117,6 @@ func (r *Restore) clear() error {
 		if !r.stays(e.Name()) && !r.Aside {
 			return ErrNotEmpty
 		}
-	}
-	left, _ := filepath.Glob(filepath.Join(r.To, restoring+"*"))
-	beside, _ := filepath.Glob(r.To + restoring + "*")
-	for _, dir := range append(left, beside...) {
-		r.Note(dir + " is left of a restore that was ended; remove it")
 	}
 	return err
 }
