@@ -16,7 +16,19 @@ import (
 )
 
 func (c *command) importPostfix() *cobra.Command {
-	return c.takeoverCommand("postfix", "Write a facteur.toml of Postfix's main.cf and master.cf, and a report", "/etc/postfix", readPostfix)
+	dovecot := ""
+	cmd := c.takeoverCommand("postfix", "Write a facteur.toml of Postfix's main.cf and master.cf, and a report", "/etc/postfix",
+		func(t *takeover.Takeover, dir, settings string) error {
+			if dovecot != "" {
+				if err := readDovecot(t, dovecot, settings); err != nil {
+					return err
+				}
+			}
+			return readPostfix(t, dir, settings)
+		})
+	cmd.Flags().StringVar(&dovecot, "dovecot", "", "`directory` of the Dovecot that has the mailboxes, to be taken over into the same file")
+	cmd.Example = "  facteur import postfix --dovecot /etc/dovecot -o /etc/facteur/facteur.toml --report report"
+	return cmd
 }
 
 // takeoverCommand is an import of a configuration: read fills a Takeover from a

@@ -32,12 +32,12 @@ func (a *App) govern(s *settings) error {
 	if set.Any() {
 		s.rules.Access = set
 	}
-	if name := c.Submission.SenderLogins; name != "" {
+	if logins := lists.Maps(c.Submission.SenderLogins); !logins.Empty() {
 		s.rules.SenderLogins = func(ctx context.Context, key string) lookup.Answer[string] {
-			if strings.HasPrefix(key, "@") && lists.Whole(name) {
-				return lookup.No[string](nil) // a domain is a part of an address
+			if strings.HasPrefix(key, "@") {
+				return logins.FindPart(ctx, key)
 			}
-			return lists.Lookup(ctx, name, key)
+			return logins.Find(ctx, key)
 		}
 	}
 	forwarding, err := c.ForwardRules(a.hosted)

@@ -273,7 +273,7 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 		config.LMTP: smtpd.LMTP, config.Local: smtpd.Local,
 	}[l.Service]
 	return smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: tls, Gate: a.gate, Device: device,
+		Hostname: c.Hostname, Service: service, TLS: tls, Gate: a.gate, AuthOnSMTP: l.Auth, Device: device,
 		ReverseName: a.names.of, UserName: userName, Crowd: a.doors.crowd,
 		Seen:     func(client netip.Addr) bool { return a.reputation.Passed(client, reputation.PreGreet) },
 		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },

@@ -20,6 +20,7 @@ func accessErrors(t *testing.T, text string) []string {
 	k := checker{c: c}
 	k.access()
 	k.submission()
+	k.maps()
 	var out []string
 	for _, err := range k.errs {
 		out = append(out, err.Error())
@@ -59,7 +60,7 @@ func TestMistakesInRules(t *testing.T) {
 		"[[list]]\nname = \"a\"\n":                                                                      `facteur.toml:2:3: list[0].source: expected either a source, such as "file:/etc/facteur/blocked", or entries`,
 		"[[list]]\nname = \"a\"\nsource = \"/x\"":                                                       `facteur.toml:4:10: list[0].source: expected a kind before the path, such as "file:/x"`,
 		"[[list]]\nname = \"a\"\nentries = []\n[[list]]\nname = \"a\"\nentries = []":                    `facteur.toml:6:8: list[1].name: two lists are called "a"`,
-		"[submission]\nsender_logins = \"logins\"\n[[list]]\nname = \"login\"\nentries = []":            `facteur.toml:3:17: submission.sender_logins: there is no [[list]] of this name; did you mean "login"?`,
+		"[submission]\nsender_logins = \"logins\"\n[[list]]\nname = \"login\"\nentries = []":            `facteur.toml:3:17: submission.sender_logins[0]: there is no list "logins"; expected the name of a [[list]], or a table such as "hash:/etc/postfix/virtual"; did you mean "login"?`,
 		"[submission]\nrecipients_per_day = 5":                                                          `facteur.toml:3:22: submission.recipients_per_day: expected at least 1000, found 5`,
 		"[submission]\nheader_from = \"rewrite\"":                                                       `facteur.toml:3:15: submission.header_from: expected "ignore" or "check", found "rewrite"`,
 		"[submission]\nover_limit_text = \"caf\u00e9\"":                                                 `facteur.toml:3:19: submission.over_limit_text: expected up to 300 printable ASCII characters, as replies have them`,

@@ -105,7 +105,7 @@ func (c *Config) DeclaredDomains() []directory.Domain {
 }
 
 func (c *Config) declared(d Domain) directory.Domain {
-	return directory.Domain{Name: d.Name, Class: directory.Class(d.Class), AliasOf: d.AliasOf, CatchAll: d.CatchAll}
+	return directory.Domain{Name: d.Name, Class: directory.Class(d.Class), AliasOf: d.AliasOf, CatchAll: d.CatchAll, Subdomains: d.Subdomains}
 }
 
 // addresses checks how addresses find their mailboxes.

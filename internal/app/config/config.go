@@ -139,6 +139,10 @@ type Domain struct {
 	// mydestination), "alias" (virtual aliases only; virtual_alias_domains) or "relay"
 	// (mail is passed on to its other mail hosts; relay_domains). Empty: "mailbox".
 	Class DomainClass `toml:"class"`
+	// Whether the domains below this one are meant, too, where they are not declared
+	// themselves. For the class "relay". Postfix does so by default
+	// (parent_domain_matches_subdomains).
+	Subdomains bool `toml:"subdomains"`
 	// The domain whose addresses are meant by those of this one, unless they are known
 	// themselves: x@ of this is x@ of that.
 	AliasOf string `toml:"alias_of"`

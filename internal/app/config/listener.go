@@ -27,6 +27,9 @@ type Listener struct {
 	// addresses. Without a port, the usual one of the service. Or a Unix socket,
 	// "unix:/run/facteur/smtp.sock".
 	Address conf.Socket `toml:"address"`
+	// Whether users may log in at this listener of the service "smtp", under TLS. Better
+	// they do at submission. Postfix calls this smtpd_sasl_auth_enable.
+	Auth bool `toml:"auth"`
 	// Who may connect to a Unix socket, as a file mode; empty: "0660", and
 	// "0666" for the service "local".
 	Mode conf.Mode `toml:"mode"`
@@ -111,6 +114,9 @@ func (k *checker) listeners() {
 			k.failf(key+".address", "another listener already has %s", address)
 		}
 		seen[address] = true
+		if l.Auth && l.Service != SMTP {
+			k.failf(key+".auth", `is for the service "smtp"; where users send, they always log in`)
+		}
 		k.local(key, l)
 		k.counters(key, l)
 		k.proxies(key, l)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"facteur/internal/base/conf"
 	"facteur/internal/store/list"
 )
 
@@ -78,7 +79,11 @@ func (k *checker) maps() {
 				continue
 			}
 			if err := k.entry(entry); err != nil {
-				k.failf(indexed(key, i), "%v", err)
+				text := err.Error()
+				if near := conf.Nearest(entry, names); near != "" {
+					text += `; did you mean "` + near + `"?`
+				}
+				k.failf(indexed(key, i), "%s", text)
 			}
 		}
 	})

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"time"
 
 	"facteur/internal/base/conf"
@@ -10,11 +9,12 @@ import (
 // SubmissionRules is what our own users may do: those who log in, and the users of this
 // machine.
 type SubmissionRules struct {
-	// The list that says who may send as which address, beside what each account may
+	// The tables that say who may send as which address, beside what each account may
 	// anyway (its own address, with any extension, and what "facteur account grant"
 	// gave it): lines "sales@example.org alice@example.org, bob@example.org", or
-	// "@example.org" for a whole domain. Postfix calls this smtpd_sender_login_maps.
-	SenderLogins string `toml:"sender_logins"`
+	// "@example.org" for a whole domain. A name without domain is one of the origin's.
+	// Postfix calls this smtpd_sender_login_maps.
+	SenderLogins Maps `toml:"sender_logins"`
 	// What is done about the From field that a user's program writes: "ignore", or
 	// "check": it has to be an address that the account may send as. The sender of
 	// the envelope is always checked.
@@ -82,13 +82,6 @@ const leastPace = 10
 
 func (k *checker) submission() {
 	s := k.c.Submission
-	if s.SenderLogins != "" && !slices.Contains(k.c.ListNames(), s.SenderLogins) {
-		text := "there is no [[list]] of this name"
-		if near := conf.Nearest(s.SenderLogins, k.c.ListNames()); near != "" {
-			text += `; did you mean "` + near + `"?`
-		}
-		k.failf("submission.sender_logins", "%s", text)
-	}
 	k.atLeast("submission.recipients_per_hour", int64(s.RecipientsPerHour), leastPace)
 	k.atLeast("submission.recipients_per_day", int64(s.RecipientsPerDay), int64(s.RecipientsPerHour))
 	if s.MaximalHoldTime < 0 || s.MaximalHoldTime.Std() > 365*24*time.Hour {

@@ -63,6 +63,16 @@ func (s *Settings) All(name string) (out []*Table) {
 	return out
 }
 
+// Find is the first table [[name]] whose key has a value, or nil.
+func (s *Settings) Find(name, key, value string) *Table {
+	for _, t := range s.All(name) {
+		if t.Get(key) == encode(value) {
+			return t
+		}
+	}
+	return nil
+}
+
 // About sets the comment above the table.
 func (t *Table) About(text string) { t.about = text }
 

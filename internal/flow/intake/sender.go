@@ -103,7 +103,7 @@ func (d *Desk) isNobody(ctx context.Context, a address.Address) lookup.Answer[bo
 }
 
 // inLogins looks a sender up in the list of logins: as it is, without its
-// extension, by its domain.
+// extension, by its domain. A login without domain is a user of this machine.
 func (d *Desk) inLogins(ctx context.Context, rules *Rules, account string, a address.Address) lookup.Answer[bool] {
 	keys := []string{a.Key()}
 	for _, stem := range d.router.Stems(a) {
@@ -116,7 +116,9 @@ func (d *Desk) inLogins(ctx context.Context, rules *Rules, account string, a add
 			return lookup.Later[bool](answer.Err())
 		case lookup.Found:
 			owners := strings.FieldsFunc(strings.ToLower(answer.Value()), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
-			return lookup.Yes(slices.Contains(owners, account)) // the most special entry counts
+			return lookup.Yes(slices.ContainsFunc(owners, func(owner string) bool { // the most special entry counts
+				return owner == account || owner+"@"+d.router.Origin() == account
+			}))
 		}
 	}
 	return lookup.Yes(false)

@@ -32,6 +32,10 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 				return lookup.Yes("bob@example.org")
 			case "@team.example":
 				return lookup.Yes("alice@example.org")
+			case "unix@example.org":
+				return lookup.Yes("bob alice")
+			case "others@example.org":
+				return lookup.Yes("bob alice@example.net")
 			case "later@x.example":
 				return lookup.Later[string](errors.New("no answer"))
 			}
@@ -42,7 +46,7 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 		"alice@example.org": "ok", "sales@example.org": "ok", "SALES+x@example.org": "ok", "any@shop.example": "ok",
 		"info@example.org": "ok", "info+x@example.org": "ok", "who@team.example": "ok",
 		"boss@example.org": "553 5.7.1", "bob@example.org": "553 5.7.1", "sales@example.com": "553 5.7.1",
-		"later@x.example": "451 4.3.0",
+		"later@x.example": "451 4.3.0", "unix@example.org": "ok", "others@example.org": "553 5.7.1",
 	} {
 		if _, reply := c.offer(t, insider("Alice@example.org"), smtp.Mail{Sender: addr(t, from)}); code(reply) != want {
 			t.Errorf("SMTP-038 %s: %v, want %s", from, reply, want)

@@ -9,6 +9,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -96,6 +97,9 @@ func (r *Router) Configure(rules func() *Rules) {
 	}
 }
 
+// Origin is the domain of names without one (myorigin).
+func (r *Router) Origin() string { return cmp.Or(r.rules().Origin, r.home()) }
+
 // Resolve finds whether an address is known, and whose it is: of several destinations,
 // the first mailbox, else the first. Not found means that the domain is ours and has no
 // such address.
@@ -115,7 +119,7 @@ func (r *Router) Resolve(ctx context.Context, a address.Address) lookup.Answer[D
 }
 
 // isOwn tells that a domain stands for the home domain: none at all, or the server's
-// name where that is no domain of its own.
+// name where that is no domain of its own. To be below a relay domain makes it none.
 func (r *Router) isOwn(ctx context.Context, domain string) (bool, error) {
 	if domain == "" {
 		return true, nil
@@ -124,10 +128,14 @@ func (r *Router) isOwn(ctx context.Context, domain string) (bool, error) {
 		return false, nil
 	}
 	hosted := r.directory.Domain(ctx, domain)
-	if hosted.State() == lookup.TryAgain {
+	switch hosted.State() {
+	case lookup.TryAgain:
 		return false, hosted.Err()
+	case lookup.Found:
+		found := hosted.Value()
+		return found.Subdomains && !strings.EqualFold(found.Name, strings.TrimSuffix(domain, ".")), nil
 	}
-	return hosted.State() == lookup.NotFound, nil
+	return true, nil
 }
 
 // Hosts tells whether mail for a domain is ours to receive.

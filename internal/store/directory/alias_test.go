@@ -75,3 +75,26 @@ func TestClassesOfDomains(t *testing.T) {
 		}
 	}
 }
+
+// TestSubdomains: a relay domain of the settings may mean those below it, but for what is
+// declared for itself.
+func TestSubdomains(t *testing.T) {
+	t.Parallel()
+	d, ctx := open(t), t.Context()
+	must(t, d.AddDomain(ctx, "own.relay.example"))
+	d.Configure([]Domain{{Name: "relay.example", Class: ClassRelay, Subdomains: true}, {Name: "deep.relay.example", Class: ClassMailbox},
+		{Name: "other.example", Class: ClassRelay}}, Allowances{})
+	for name, want := range map[string]string{
+		"relay.example": "relay.example", "a.RELAY.example": "relay.example", "b.a.relay.example": "relay.example", "own.relay.example": "own.relay.example",
+		"deep.relay.example": "deep.relay.example", "x.deep.relay.example": "", "xrelay.example": "", "a.other.example": "", "example": "",
+	} {
+		for range 2 { // the second answer comes from the cache
+			if got := d.Domain(ctx, name); got.Value().Name != want {
+				t.Errorf("%s: %+v, want %q", name, got, want)
+			}
+		}
+	}
+	if (Domain{Name: "x.example", Subdomains: true}).Check() == nil {
+		t.Error("a domain of accounts means its subdomains")
+	}
+}

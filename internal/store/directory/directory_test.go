@@ -342,7 +342,7 @@ func TestDomains(t *testing.T) {
 	}
 	got, err := d.Domains(ctx)
 	must(t, err)
-	if want := "[{example.org file mailbox  } {xn--mnster-3ya.example database mailbox  }]"; fmt.Sprint(got) != want {
+	if want := "[{example.org file mailbox   false} {xn--mnster-3ya.example database mailbox   false}]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	must(t, d.AddAccount(ctx, mailbox(t, "a@münster.example"), "x", 5))

@@ -28,6 +28,9 @@ type Domain struct {
 	// CatchAll gets what is for nobody else, an address; "" for nobody. "@example.net"
 	// is the same local part there.
 	CatchAll string `json:"catch_all,omitempty"`
+	// Subdomains: domains below it that are not declared themselves are as it is. Only
+	// domains of class relay in the settings file have it.
+	Subdomains bool `json:"subdomains,omitempty"`
 }
 
 // Class is one of Postfix's address classes (ADDRESS_CLASS_README).
@@ -70,10 +73,32 @@ func (d *Directory) Domain(ctx context.Context, name string) lookup.Answer[Domai
 	if domain, ok := d.domains.get(name); ok {
 		return lookup.Yes(domain)
 	}
+	var answer lookup.Answer[Domain]
 	if _, foreign := d.foreign.get(name); foreign {
-		return d.domainElsewhere(ctx, name)
+		answer = d.domainElsewhere(ctx, name)
+	} else {
+		answer = d.domainInDatabase(ctx, name)
 	}
-	return d.domainInDatabase(ctx, name)
+	if answer.State() == lookup.NotFound {
+		if domain, ok := d.domainAbove(name); ok {
+			return lookup.Yes(domain)
+		}
+	}
+	return answer
+}
+
+// domainAbove finds the nearest domain above a name that has its subdomains mean the same.
+// A domain in between that is declared for itself ends the search.
+func (d *Directory) domainAbove(name string) (Domain, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for at := strings.IndexByte(name, '.'); at >= 0; at = strings.IndexByte(name, '.') {
+		name = name[at+1:]
+		if domain, ok := d.declared[name]; ok {
+			return domain, domain.Subdomains
+		}
+	}
+	return Domain{}, false
 }
 
 func (d *Directory) domainInDatabase(ctx context.Context, name string) lookup.Answer[Domain] {
@@ -281,6 +306,8 @@ func (n Domain) Check() error {
 		return err
 	case c.AliasOf == c.Name:
 		return fmt.Errorf("%s is an alias of itself", c.Name)
+	case c.Subdomains && c.Class != ClassRelay:
+		return fmt.Errorf("%s: only a domain of class relay can mean its subdomains, too", c.Name)
 	case c.Class == ClassRelay && (c.AliasOf != "" || c.CatchAll != ""):
 		return fmt.Errorf("%s: mail for a domain of class relay goes on to its other mail hosts; it has no alias_of and no catch_all", c.Name)
 	}

@@ -248,6 +248,9 @@ func (i *importer) places(t *takeover.Table, user *database, mail string) {
 		_, n := i.value("mail_location")
 		t.Set("maildir", mail, i.why(n))
 	}
+	if user != nil && user.driver == "passwd" && t.Get("kind") == `"unix"` {
+		t.Set("unix_users", true, i.why(user.head))
+	}
 	if user == nil || user.driver != "static" {
 		return
 	}

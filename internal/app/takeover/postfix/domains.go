@@ -87,20 +87,52 @@ func (i *importer) standardNetworks() (out []string) {
 	return out
 }
 
-// prefixes are the networks of a list of patterns, which may name files.
+// prefixes are the networks of a list of patterns, which may name files. What "!" takes
+// out of the networks that follow is cut out of them.
 func (i *importer) prefixes(name string, words []string) (out []string) {
 	out = []string{}
-	for _, word := range i.patterns(name, words, 0) {
+	var without []netip.Prefix
+	for _, pattern := range i.patterns(name, words) {
+		word, not := strings.CutPrefix(pattern, "!")
 		p, err := network(word)
-		if err != nil {
-			i.note(name, takeover.NotSupported, "", word+" is no network; facteur wants addresses and networks here")
+		switch {
+		case err != nil:
+			i.note(name, takeover.NotSupported, "", pattern+" is no network; facteur wants addresses and networks here")
+			continue
+		case not:
+			without = append(without, p)
 			continue
 		}
-		if s := p.String(); !slices.Contains(out, s) {
-			out = append(out, s)
+		for _, p := range outside(p, without) {
+			if s := p.String(); !slices.Contains(out, s) {
+				out = append(out, s)
+			}
 		}
 	}
 	return out
+}
+
+// outside is what is left of a network without others: itself, or its parts.
+func outside(p netip.Prefix, without []netip.Prefix) []netip.Prefix {
+	for _, w := range without {
+		switch {
+		case !p.Overlaps(w):
+			continue
+		case w.Bits() <= p.Bits():
+			return nil
+		}
+		low, high := halves(p)
+		return append(outside(low, without), outside(high, without)...)
+	}
+	return []netip.Prefix{p}
+}
+
+// halves divides a network that is more than one address.
+func halves(p netip.Prefix) (low, high netip.Prefix) {
+	bytes := p.Addr().AsSlice()
+	bytes[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
+	middle, _ := netip.AddrFromSlice(bytes)
+	return netip.PrefixFrom(p.Addr(), p.Bits()+1), netip.PrefixFrom(middle, p.Bits()+1)
 }
 
 // network reads "192.0.2.0/24", "[::1]/128", "[::ffff:127.0.0.0]/104" and single addresses.
@@ -121,13 +153,20 @@ func network(word string) (netip.Prefix, error) {
 }
 
 // patterns are the words of a match list: a path stands for the words in that file, a
-// table for its keys. "!" excludes, which has no counterpart.
-func (i *importer) patterns(name string, words []string, depth int) (out []string) {
+// table for its keys. The first that matches counts; one that begins with "!" takes out
+// of the list.
+func (i *importer) patterns(name string, words []string) []string {
+	return i.patternsOf(name, words, false, 0)
+}
+
+func (i *importer) patternsOf(name string, words []string, not bool, depth int) (out []string) {
 	for _, word := range words {
-		word = unbrace(word)
+		not, word := not, unbrace(word)
+		for strings.HasPrefix(word, "!") {
+			not, word = !not, word[1:]
+		}
+		var found []string
 		switch {
-		case strings.HasPrefix(word, "!"):
-			i.note(name, takeover.NotSupported, "", word+": nothing can be taken out of a list here")
 		case strings.HasPrefix(word, "/") && depth < 10:
 			text, err := i.file(word)
 			if err != nil {
@@ -136,11 +175,18 @@ func (i *importer) patterns(name string, words []string, depth int) (out []strin
 			}
 			i.t.Report.Add(takeover.Line{File: word, Verdict: takeover.Understood, Why: "its entries are in facteur.toml; it is not read again"})
 			for _, l := range Lines(text) {
-				out = append(out, i.patterns(name, Words(l.Text), depth+1)...)
+				out = append(out, i.patternsOf(name, Words(l.Text), not, depth+1)...)
 			}
+			continue
 		case isTable(word):
-			out = append(out, i.keys(name, word)...)
+			found = i.keys(name, word)
 		default:
+			found = []string{word}
+		}
+		for _, word := range found {
+			if not {
+				word = "!" + word
+			}
 			out = append(out, word)
 		}
 	}
@@ -171,9 +217,6 @@ func (i *importer) domains() {
 		}
 		i.class(class.name, class.class, class.what)
 	}
-	if i.value("relay_domains") != "" && slices.Contains(i.words("parent_domain_matches_subdomains"), "relay_domains") {
-		i.note("relay_domains", takeover.Understood, "domain.class", "Postfix takes mail for their subdomains, too; name those that there are")
-	}
 	// The first domain is that of the bare postmaster.
 	i.t.Settings.First("domain", "name", home)
 }
@@ -183,15 +226,24 @@ func (i *importer) sameAs(name, other string) bool {
 }
 
 func (i *importer) class(name, class, what string) {
-	for _, word := range i.patterns(name, i.words(name), 0) {
+	below := class == "relay" && slices.Contains(i.words("parent_domain_matches_subdomains"), name)
+	var without []string
+	for _, pattern := range i.patterns(name, i.words(name)) {
+		word, not := strings.CutPrefix(pattern, "!")
 		domain, err := address.CanonicalDomain(word)
 		if err != nil || strings.HasPrefix(word, ".") || strings.HasPrefix(domain, "[") {
 			if !strings.HasPrefix(word, "[") { // its own address in brackets is always local
-				i.note(name, takeover.NotSupported, "domain", word+" is no name of a domain")
+				i.note(name, takeover.NotSupported, "domain", pattern+" is no name of a domain")
 			}
 			continue
 		}
-		if slices.Contains(i.ours, domain) {
+		switch {
+		case not:
+			without = append(without, domain)
+			continue
+		case slices.Contains(without, domain):
+			continue
+		case slices.Contains(i.ours, domain):
 			i.note(name, takeover.Understood, "domain", domain+" is named twice; the first class counts")
 			continue
 		}
@@ -199,6 +251,11 @@ func (i *importer) class(name, class, what string) {
 		d := i.t.Settings.Append("domain")
 		d.Set("name", domain, "")
 		d.Set("class", class, "")
+		if below && !slices.ContainsFunc(without, func(not string) bool { return strings.HasSuffix(not, "."+domain) }) {
+			d.Set("subdomains", true, "")
+		} else if below {
+			i.note(name, takeover.NotSupported, "domain.subdomains", "of the domains below "+domain+" all are meant or none, and none are taken; name those that there are")
+		}
 		if len(i.ours) == 1 || i.t.Settings.All("domain")[len(i.ours)-2].Get("class") != d.Get("class") {
 			d.About(strings.TrimPrefix(i.why(name)+"\n"+what, "\n"))
 		}

@@ -25,7 +25,9 @@ type Options struct {
 	Networks []netip.Prefix // the addresses of its interfaces, with their networks
 }
 
-// Import adds what a Postfix was told to t. An error is a file that can not be read, or
+// Import adds what a Postfix was told to t. What a Dovecot beside it was told may be there
+// already: then the accounts are Dovecot's, and Postfix's tables come behind them only where
+// Postfix itself put letters into mailboxes. An error is a file that can not be read, or
 // a macro without end; whatever else is wrong stands in the report.
 func Import(t *takeover.Takeover, o Options) error {
 	i, err := read(t, o)
@@ -73,6 +75,7 @@ type importer struct {
 	named    map[string]string // transports that something names, with who does
 	classes  map[string]string // restriction classes that were written
 	ours     []string          // domains that were declared
+	dovecot  bool              // the settings have accounts of a Dovecot that was imported before
 	errs     []error
 }
 
@@ -90,6 +93,10 @@ func read(t *takeover.Takeover, o Options) (*importer, error) {
 	i := &importer{
 		o: o, t: t, counts: map[string]int{}, defaults: Defaults(), replaced: map[string]string{}, notes: map[string]note{}, options: map[option]note{},
 		services: map[int]note{}, lists: map[string]string{}, names: map[string]bool{}, named: map[string]string{}, classes: map[string]string{},
+	}
+	i.dovecot = len(t.Settings.All("directory")) > 0
+	for _, d := range t.Settings.All("directory") {
+		i.names[strings.Trim(d.Get("name"), `"`)] = true
 	}
 	text, err := i.file(i.mainFile())
 	if err != nil {
@@ -171,8 +178,14 @@ func (i *importer) raw(name string) string {
 	return i.defaults[name]
 }
 
+// unexpanded are parameters whose macros are replaced at each delivery: $user, $EXTENSION.
+var unexpanded = []string{"mailbox_command", "luser_relay", "forward_path", "default_rbl_reply"}
+
 // value is the value of a parameter with its macros replaced.
 func (i *importer) value(name string) string {
+	if slices.Contains(unexpanded, name) {
+		return oneLine(i.raw(name))
+	}
 	return i.expand(name, i.raw(name))
 }
 

@@ -26,14 +26,25 @@ func (i *importer) listeners() {
 		}
 		i.inner(n, s)
 	}
-	if declared == 0 {
+	switch have := len(i.t.Settings.All("listen")) > 0; {
+	case declared == 0 && !have:
 		return // the standard listeners
+	case declared == 0: // Dovecot's are there, and more than those are wanted
+		for _, service := range []string{"smtp", "submission", "submissions"} {
+			if i.t.Settings.Find("listen", "service", service) == nil {
+				l := i.t.Settings.Append("listen")
+				l.Set("service", service, "")
+				l.Set("address", ":"+ports[service], "")
+			}
+		}
 	}
 	l := i.t.Settings.Append("listen")
 	l.About("Programs of this machine, by the command sendmail.")
 	l.Set("service", "local", "")
 	l.Set("address", "unix:/run/facteur/sendmail.sock", "")
-	i.imap()
+	if !i.dovecot {
+		i.imap()
+	}
 }
 
 // imap says what is missing beside SMTP.
@@ -88,6 +99,9 @@ func (i *importer) inet(n int, s Service) bool {
 		l := i.t.Settings.Append("listen")
 		l.Set("service", service, "")
 		l.Set("address", a, "")
+		if service == "smtp" && i.optionOf(s, "smtpd_sasl_auth_enable") == "yes" {
+			l.Set("auth", true, "Users may log in here, under TLS (smtpd_sasl_auth_enable).")
+		}
 		if first == nil {
 			first = l
 			l.About(fmt.Sprintf("master.cf:%d: %s", s.Line, oneLine(strings.Split(s.Text, "\n")[0])))

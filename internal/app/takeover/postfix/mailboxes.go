@@ -2,6 +2,7 @@ package postfix
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -60,9 +61,7 @@ func (i *importer) directories() {
 	if len(i.words("virtual_mailbox_maps")) > 0 {
 		i.mailboxTables(password)
 	}
-	if v := i.value("mailbox_command_maps"); v != "" {
-		i.note("mailbox_command_maps", takeover.NotSupported, "", `facteur has one program for all users (unix.mailbox_command); one of them can write "|program" into ~/.forward`)
-	}
+	i.mailboxCommand()
 	for _, name := range []string{"mailbox_transport", "virtual_transport", "local_transport", "fallback_transport"} {
 		if v := i.value(name); i.isSet(name) && v != "" {
 			i.note(name, takeover.Replaced, "directory", v+": facteur has the mailboxes itself; \"facteur import dovecot\" says where the letters are")
@@ -80,10 +79,13 @@ func (i *importer) directories() {
 }
 
 func (i *importer) unixUsers(domains []string, password string) {
-	d := i.t.Settings.Append("directory")
+	d := i.t.Settings.Find("directory", "kind", "unix") // of a Dovecot
+	if d == nil {
+		d = i.t.Settings.Append("directory")
+		d.Set("name", i.unused("users"), "")
+		d.Set("kind", "unix", "")
+	}
 	d.About("The users of this machine: their letters are in their homes.")
-	d.Set("name", i.unused("users"), "")
-	d.Set("kind", "unix", "")
 	d.Set("domains", domains, "")
 	home := i.origin()
 	if !slices.Contains(domains, home) {
@@ -94,31 +96,43 @@ func (i *importer) unixUsers(domains []string, password string) {
 	if v := i.value("home_mailbox"); strings.HasSuffix(v, "/") {
 		maildir = "~/" + strings.TrimSuffix(v, "/")
 	}
-	d.Set("maildir", maildir, i.why("home_mailbox"))
+	if !d.Has("maildir") {
+		d.Set("maildir", maildir, i.why("home_mailbox"))
+	}
 	d.Set("unix_users", true, "")
 	if password != "" {
 		d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
 	}
 	i.took("directory.maildir", "home_mailbox")
-	i.mailboxCommand()
 }
 
-// mailboxCommand is a program that gets the mail of all users. Its value is for a shell:
-// $names in it are those of its environment.
+// mailboxCommand is the program that gets the mail of all Unix users. What local(8) gives
+// to another service does not come so far.
 func (i *importer) mailboxCommand() {
-	command := oneLine(i.raw("mailbox_command"))
+	const name, maps = "mailbox_command", "mailbox_command_maps"
+	if v := i.value(maps); v != "" {
+		i.note(maps, takeover.NotSupported, "", "there is one program for all users (unix.mailbox_command); one of them can have another in ~/.forward")
+	}
+	v := i.value(name)
+	local, _, _ := strings.Cut(i.value("local_transport"), ":")
 	switch {
-	case command == "":
-	case i.value("mailbox_transport") != "":
-		i.note("mailbox_command", takeover.NotNeeded, "", "mailbox_transport goes before it")
+	case v == "":
+	case i.value("mailbox_transport") != "" || local != "local":
+		i.note(name, takeover.NotNeeded, "unix.mailbox_command", "mail for users did not come to it")
+	case i.domainsOf("local") == nil:
+		i.note(name, takeover.NotNeeded, "unix.mailbox_command", "no domain has Unix users")
 	default:
-		i.set("unix.mailbox_command", command, i.why("mailbox_command"))
-		i.took("unix.mailbox_command", "mailbox_command")
+		i.set("unix."+name, v, i.why(name))
+		i.took("unix."+name, name)
 	}
 }
 
 // mailboxTables are virtual_mailbox_maps.
 func (i *importer) mailboxTables(password string) {
+	if i.dovecot && !i.deliversVirtual() {
+		i.note("virtual_mailbox_maps", takeover.Replaced, "directory", "Dovecot had the mailboxes, and its accounts are known by its own directories")
+		return
+	}
 	maps := i.maps("virtual_mailbox_maps")
 	if maps == nil {
 		return
@@ -131,9 +145,9 @@ func (i *importer) mailboxTables(password string) {
 		if domains := i.domainsOf("mailbox"); domains != nil {
 			d.Set("domains", domains, "")
 		}
-		// What the tables say is a path only where Postfix itself delivers (virtual(8)).
-		if transport, _, _ := strings.Cut(i.value("virtual_transport"), ":"); transport == "virtual" {
+		if i.deliversVirtual() {
 			d.Set("mailbox_base", filepath.Clean("/"+i.value("virtual_mailbox_base")), i.why("virtual_mailbox_base"))
+			i.noMaildirs(source)
 		}
 		if password != "" {
 			d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
@@ -146,6 +160,32 @@ func (i *importer) mailboxTables(password string) {
 	}
 }
 
+// deliversVirtual tells that virtual(8) puts letters where virtual_mailbox_maps says. Others
+// ask the tables only whether there is somebody.
+func (i *importer) deliversVirtual() bool {
+	transport, _, _ := strings.Cut(i.value("virtual_transport"), ":")
+	return transport == "virtual"
+}
+
+// noMaildirs tells how many entries of a table are mbox files.
+func (i *importer) noMaildirs(source string) {
+	for _, t := range i.tables {
+		if t.source != source {
+			continue
+		}
+		boxes := 0
+		for _, e := range t.entries {
+			if !strings.HasSuffix(e.Value, "/") {
+				boxes++
+			}
+		}
+		if boxes > 0 {
+			i.note("virtual_mailbox_maps", takeover.NotSupported, "directory.mailbox_base",
+				fmt.Sprintf("%d entries name mbox files, not Maildirs: their mail waits until they end with a slash (\"facteur import mbox\" brings the old letters)", boxes))
+		}
+	}
+}
+
 // passwordChecker is who checks passwords for [[directory]]; "" is what has them.
 func (i *importer) passwordChecker() string {
 	if !i.anybodyLogsIn() {
@@ -154,6 +194,10 @@ func (i *importer) passwordChecker() string {
 	switch i.value("smtpd_sasl_type") {
 	case "dovecot":
 		path := i.value("smtpd_sasl_path")
+		if i.dovecot {
+			i.note("smtpd_sasl_path", takeover.Replaced, "directory", "what that Dovecot asked is asked by facteur itself")
+			return ""
+		}
 		if strings.HasPrefix(path, "inet:") {
 			i.note("smtpd_sasl_path", takeover.NotSupported, "directory.password", "only a socket on this machine can be asked")
 			return ""
@@ -290,6 +334,12 @@ func (i *importer) certificates() {
 		i.took("tls.key", p[1])
 	}
 	if certs != nil {
+		have := i.table("tls")
+		for n, cert := range have.List("certificate") { // Dovecot's
+			if !slices.Contains(certs, cert) {
+				certs, keys = append(certs, cert), append(keys, have.List("key")[n])
+			}
+		}
 		i.set("tls.certificate", certs, i.why("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_chain_files"))
 		i.set("tls.key", keys, i.why("smtpd_tls_key_file", "smtpd_tls_eckey_file"))
 	}

@@ -165,7 +165,11 @@ func (i *importer) defaultTransport(name string) {
 func (i *importer) domainsOf(class string) (out []string) {
 	for n, d := range i.t.Settings.All("domain") {
 		if d.Get("class") == `"`+class+`"` && n < len(i.ours) {
-			out = append(out, strings.Trim(d.Get("name"), `"`))
+			name := strings.Trim(d.Get("name"), `"`)
+			out = append(out, name)
+			if d.Has("subdomains") {
+				out = append(out, "."+name)
+			}
 		}
 	}
 	return out

@@ -82,6 +82,7 @@ var waitingWords = []string{"reject_rbl_client", "reject_rhsbl_client", "reject_
 // restrictions turns the lists into rules and policy servers.
 func (i *importer) restrictions() {
 	i.senderLogins()
+	i.demandTLS()
 	for _, l := range restrictionLists {
 		r := &ruling{importer: i, list: l.name, stage: l.stage}
 		words := i.words(l.name)
@@ -333,7 +334,47 @@ func (r *ruling) policy(argument string) {
 			p.Set("context", strings.TrimSpace(v), "")
 		}
 	}
+	if len(r.guards) > 0 {
+		r.note(r.list, takeover.Replaced, "policy.services", "policy servers are asked behind the rules, about mail that comes by the service smtp: not about users who log in elsewhere, but about trusted networks, too")
+	}
 	r.note(r.list, takeover.Understood, "policy", "policy servers are asked behind the rules")
+}
+
+// demandTLS refuses mail in clear where smtpd_tls_security_level says so; the services for
+// users demand TLS by themselves.
+func (i *importer) demandTLS() {
+	const name = "smtpd_tls_security_level"
+	var ports, closed int
+	for _, s := range i.master {
+		_, port := hostPort(s.Name)
+		if s.Err != nil || s.Type == "unix" || s.Command != "smtpd" || i.serviceOf(s, port) != "smtp" {
+			continue
+		}
+		ports++
+		if i.demandsTLS(s) {
+			closed++
+		}
+	}
+	switch {
+	case ports == 0 && !i.demandsTLS(Service{}), ports > 0 && closed == 0:
+		return
+	case closed < ports:
+		i.note(name, takeover.NotSupported, "rule", "some ports demand TLS of other servers, and others don't; a rule can't tell two listeners of the service smtp apart")
+		return
+	}
+	r := i.t.Settings.Append("rule")
+	r.About(strings.TrimPrefix(i.why(name, "smtpd_enforce_tls")+"\nMail is taken under TLS only.", "\n"))
+	r.Set("name", i.unused(name), "")
+	r.Set("stage", "mail", "")
+	r.Set("when", `service == "smtp" && !tls.active`, "")
+	r.Set("then", "reject 530 5.7.0 Must issue a STARTTLS command first", "")
+	i.took("rule", name)
+}
+
+// demandsTLS tells that an SMTP server of master.cf takes nothing in clear.
+func (i *importer) demandsTLS(s Service) bool {
+	level := i.optionOf(s, "smtpd_tls_security_level")
+	return level == "encrypt" || level == "" && i.optionOf(s, "smtpd_enforce_tls") == "yes"
 }
 
 // senderLogins is who may send as whom.
@@ -342,14 +383,8 @@ func (i *importer) senderLogins() {
 	if !i.isSet(name) {
 		return
 	}
-	words := i.words(name)
-	if len(words) > 1 {
-		i.note(name, takeover.NotSupported, "submission.sender_logins", "one list is used; put the entries of the others into it")
-	}
-	if len(words) > 0 {
-		if listed, ok := i.list(name, words[0]); ok {
-			i.set("submission.sender_logins", listed, i.why(name))
-		}
+	if tables := i.maps(name); tables != nil {
+		i.set("submission.sender_logins", tables, i.why(name))
 	}
 	i.note(name, takeover.Understood, "submission.sender_logins", "the sender of a user is always checked")
 }

@@ -12,6 +12,7 @@ import (
 	"facteur/internal/app/takeover"
 	"facteur/internal/base/conf"
 	"facteur/internal/base/event"
+	"facteur/internal/mail/aliases"
 	"facteur/internal/store/list"
 )
 
@@ -100,6 +101,24 @@ func (t *table) isAliases() bool { return slices.Contains(t.users, "alias_maps")
 func (t *table) isText() bool {
 	kind, _, _ := strings.Cut(t.source, ":")
 	return slices.Contains(compiled, kind)
+}
+
+// badAliases tells of the lines of an aliases file that aliases(5) does not have: mail for
+// the name before the colon would find nobody.
+func (i *importer) badAliases(t *table) {
+	text, err := i.file(t.path)
+	if err != nil {
+		return // that is told already
+	}
+	for _, l := range Lines(text) {
+		_, values, err := aliases.Cut(l.Text)
+		if err == nil {
+			_, err = aliases.Parse(values)
+		}
+		if err != nil {
+			i.t.Report.Add(takeover.Line{File: t.path, Line: l.Line, Text: oneLine(l.Text), Verdict: takeover.NotSupported, Key: "addresses.alias_maps", Why: err.Error()})
+		}
+	}
 }
 
 // readText reads the lines of a table that is a text.
@@ -213,5 +232,8 @@ func (i *importer) reportTables() {
 			l.Verdict, l.Why = takeover.NotSupported, t.trouble+"; "+l.Why
 		}
 		i.t.Report.Add(l)
+		if t.entries != nil && t.isAliases() {
+			i.badAliases(t)
+		}
 	}
 }

@@ -155,7 +155,12 @@ func (i *importer) limits() {
 		}
 	}
 	if i.isSet("fast_flush_domains") {
-		domains := i.patterns("fast_flush_domains", i.words("fast_flush_domains"), 0)
+		domains := slices.DeleteFunc(i.patterns("fast_flush_domains", i.words("fast_flush_domains")), func(d string) bool {
+			if strings.HasPrefix(d, "!") {
+				i.note("fast_flush_domains", takeover.NotSupported, "session.etrn_domains", d+": nothing can be taken out of this list; leave the domain out")
+			}
+			return strings.HasPrefix(d, "!")
+		})
 		i.set("session.etrn_domains", slices.Compact(domains), i.why("fast_flush_domains"))
 		i.took("session.etrn_domains", "fast_flush_domains")
 	}
@@ -166,6 +171,15 @@ func (i *importer) limits() {
 // outgoingTLS is TLS to other servers.
 func (i *importer) outgoingTLS() {
 	const level = "outbound.tls_security_level"
+	demanded := i.value("smtp_tls_security_level")
+	if demanded == "" && i.yes("smtp_enforce_tls") { // its name of before 2.3
+		demanded = "verify"
+		if !i.yes("smtp_tls_enforce_peername") {
+			demanded = "encrypt"
+		}
+		i.set(level, demanded, i.why("smtp_enforce_tls", "smtp_tls_enforce_peername"))
+		i.took(level, "smtp_enforce_tls", "smtp_tls_enforce_peername")
+	}
 	switch v := i.value("smtp_tls_security_level"); v {
 	case "", "may":
 		i.note("smtp_tls_security_level", takeover.Understood, level, "TLS is used wherever it is offered; that is the default")

@@ -1,0 +1,93 @@
+package postfix
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"facteur/internal/app/takeover"
+)
+
+// TestNothingIsWeaker: what protected mail, or said where it goes, does so in the import.
+func TestNothingIsWeaker(t *testing.T) {
+	t.Parallel()
+	const submission = "submission inet n - y - - smtpd -o smtpd_tls_security_level=encrypt\n"
+	const port25 = "smtp inet n - y - - smtpd\n"
+	files := map[string]string{"postfix/one": "a@example.org alice\n", "postfix/two": "b@example.org bob\n", "postfix/aliases": "root: a, \"|/usr/bin/x y\",\n  b\nnobody knows\n", "postfix/vmailbox": "a@example.org example.org/a/\nb@example.org b\n"}
+	for name, test := range map[string]struct {
+		main, master string
+		want, not    []string
+		line         string
+		verdict      takeover.Verdict
+	}{
+		"TLS on all ports": {"smtpd_tls_security_level = encrypt\n", port25 + submission,
+			[]string{"when = 'service == \"smtp\" && !tls.active'\nthen = \"reject 530 5.7.0"}, nil, "smtpd_tls_security_level = encrypt", takeover.Understood},
+		"TLS by its old name":       {"smtpd_enforce_tls = yes\n", port25, []string{"!tls.active"}, nil, "smtpd_enforce_tls", takeover.Understood},
+		"TLS on one port":           {"smtpd_tls_security_level = encrypt\n", port25 + "2525 inet n - y - - smtpd -o smtpd_tls_security_level=may\n", nil, []string{"tls.active"}, "smtpd_tls_security_level = encrypt", takeover.NotSupported},
+		"TLS of users":              {"smtpd_tls_security_level = may\n", port25 + submission, nil, []string{"tls.active"}, "smtpd_tls_security_level = may", takeover.Understood},
+		"TLS to others":             {"smtp_enforce_tls = yes\n", port25, []string{`tls_security_level = "verify"`}, nil, "smtp_enforce_tls", takeover.Understood},
+		"log-in at port 25":         {"smtpd_sasl_auth_enable = yes\n", port25 + submission, []string{"address = \":25\"\nauth = true"}, nil, "", ""},
+		"no log-in at port 25":      {"", port25 + strings.TrimSpace(submission) + " -o smtpd_sasl_auth_enable=yes\n", nil, []string{"auth = true"}, "", ""},
+		"several tables of log-ins": {"smtpd_sender_login_maps = hash:$config_directory/one, hash:$config_directory/two\n", port25, []string{"/postfix/one\", ", "/postfix/two\""}, nil, "smtpd_sender_login_maps", takeover.Understood},
+		"paths of mailboxes": {"virtual_mailbox_domains = example.org\nvirtual_mailbox_base = /var/mail/vhosts\nvirtual_mailbox_maps = hash:$config_directory/vmailbox\n", port25,
+			[]string{`mailbox_base = "/var/mail/vhosts"`}, []string{"home ="}, "virtual_mailbox_maps", takeover.NotSupported},
+		"mailboxes of another program": {"virtual_mailbox_domains = example.org\nvirtual_transport = lmtp:unix:private/lmtp\nvirtual_mailbox_maps = hash:$config_directory/vmailbox\n", port25,
+			nil, []string{"mailbox_base"}, "virtual_mailbox_maps", takeover.Understood},
+		"a program for all users":         {"mydestination = example.org\nmailbox_command = procmail -a \"$EXTENSION\"\n", port25, []string{`mailbox_command = 'procmail -a "$EXTENSION"'`}, nil, "mailbox_command", takeover.Understood},
+		"macros of a delivery":            {"mydestination = example.org\nluser_relay = $user+$extension@x.example\n", port25, []string{`luser_relay = "$user+$extension@x.example"`}, nil, "luser_relay", takeover.Understood},
+		"an aliases file with mistakes":   {"mydestination = example.org\nalias_maps = hash:$config_directory/aliases\n", port25, nil, nil, "nobody knows", takeover.NotSupported},
+		"a program that nothing comes to": {"mydestination = example.org\nmailbox_command = procmail\nmailbox_transport = lmtp:unix:x\n", port25, nil, []string{"mailbox_command"}, "mailbox_command", takeover.NotNeeded},
+		"relay domains and those below":   {"relay_domains = example.com, !deep.example.net, example.net, !example.edu, example.edu\n", port25, []string{"name = \"example.com\"\nclass = \"relay\"\nsubdomains = true\n", "name = \"example.net\"\nclass = \"relay\"\n\n"}, []string{"example.edu", "deep"}, "relay_domains", takeover.NotSupported},
+		"relay domains alone":             {"parent_domain_matches_subdomains =\nrelay_domains = example.com\nrelay_transport = smtp:[192.0.2.1]\n", port25, nil, []string{"subdomains"}, "", ""},
+		"the way of those below":          {"relay_domains = example.com\nrelay_transport = slow:[192.0.2.1]\n", port25 + "slow unix - - n - - smtp\n", []string{`recipient = ["example.com", ".example.com"]`}, nil, "", ""},
+		"networks without a part":         {"mynetworks = !192.0.2.3, !198.51.100.0/24, 192.0.2.0/30, 198.51.100.7, 203.0.113.1\n", port25, []string{`trusted_networks = ["192.0.2.0/31", "192.0.2.2/32", "203.0.113.1/32"]`}, nil, "mynetworks", takeover.Understood},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			took, got := of(t, test.main, test.master, files)
+			for _, want := range test.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("no\n%s\nin\n%s", want, got)
+				}
+			}
+			for _, not := range test.not {
+				if strings.Contains(got, not) {
+					t.Errorf("%s is in\n%s", not, got)
+				}
+			}
+			if test.line == "" {
+				return
+			}
+			lines := slices.DeleteFunc(slices.Clone(took.Report.Lines), func(l takeover.Line) bool { return !strings.HasPrefix(l.Text, test.line) })
+			if len(lines) == 0 || lines[len(lines)-1].Verdict != test.verdict {
+				t.Errorf("%+v, want %s", lines, test.verdict)
+			}
+		})
+	}
+}
+
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	all := func(texts ...string) (out []netip.Prefix) {
+		for _, text := range texts {
+			out = append(out, netip.MustParsePrefix(text))
+		}
+		return out
+	}
+	for _, test := range []struct {
+		p             string
+		without, want []netip.Prefix
+	}{
+		{"192.0.2.0/24", nil, all("192.0.2.0/24")},
+		{"192.0.2.0/24", all("192.0.2.0/24"), nil},
+		{"192.0.2.0/24", all("0.0.0.0/0"), nil},
+		{"192.0.2.0/24", all("2001:db8::/32", "198.51.100.0/24"), all("192.0.2.0/24")},
+		{"192.0.2.0/30", all("192.0.2.0/32", "192.0.2.3/32"), all("192.0.2.1/32", "192.0.2.2/32")},
+		{"2001:db8::/126", all("2001:db8::2/127"), all("2001:db8::/127")},
+	} {
+		if got := outside(netip.MustParsePrefix(test.p), test.without); !slices.Equal(got, test.want) {
+			t.Errorf("%s without %v: %v, want %v", test.p, test.without, got, test.want)
+		}
+	}
+}
