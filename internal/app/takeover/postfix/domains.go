@@ -267,6 +267,10 @@ func (i *importer) class(name, class, what string) {
 func (i *importer) keys(name, source string) (out []string) {
 	t := i.use(name, source)
 	if t.entries == nil {
+		if i.domainQuery(t) {
+			i.note(name, takeover.Understood, "directory.domain_query", source+": the directory of the accounts is asked")
+			return nil
+		}
 		i.note(name, takeover.NotSupported, "domain", source+" can't be read here as a list of domains; \"facteur domain add\" names them, or domain_query of a [[directory]]")
 		return nil
 	}
@@ -276,6 +280,31 @@ func (i *importer) keys(name, source string) (out []string) {
 		}
 	}
 	return out
+}
+
+// domainQuery has a database of accounts (Dovecot's) asked for domains as a table of the same
+// database was. It tells whether that can be.
+func (i *importer) domainQuery(t *table) bool {
+	d := i.t.Settings.Find("directory", "kind", "sql")
+	text, err := i.file(t.path)
+	if d == nil || d.Has("domain_query") || err != nil || t.trouble != "" {
+		return false
+	}
+	values := map[string]string{}
+	for _, p := range ParseMain(text) {
+		values[p.Name] = oneLine(p.Value)
+	}
+	scheme := map[string]string{"mysql": "mysql:", "pgsql": "postgres:", "sqlite": "sqlite:"}[strings.SplitN(t.source, ":", 2)[0]]
+	source := strings.Trim(d.Get("source"), `"'`)
+	if scheme == "" || !strings.HasPrefix(source, scheme) || !strings.HasSuffix(source, "/"+values["dbname"]) && source != scheme+values["dbpath"] {
+		return false
+	}
+	query := strings.ReplaceAll(strings.TrimSuffix(values["query"], ";"), "'%s'", "%d")
+	if !strings.Contains(query, "%d") || strings.Count(query, "%") != strings.Count(query, "%d") {
+		return false
+	}
+	d.Set("domain_query", query, t.path)
+	return true
 }
 
 // absolute is a path that counts from the directory of main.cf.

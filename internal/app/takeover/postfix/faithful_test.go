@@ -2,6 +2,8 @@ package postfix
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +29,7 @@ func TestNothingIsWeaker(t *testing.T) {
 		"TLS on one port":           {"smtpd_tls_security_level = encrypt\n", port25 + "2525 inet n - y - - smtpd -o smtpd_tls_security_level=may\n", nil, []string{"tls.active"}, "smtpd_tls_security_level = encrypt", takeover.NotSupported},
 		"TLS of users":              {"smtpd_tls_security_level = may\n", port25 + submission, nil, []string{"tls.active"}, "smtpd_tls_security_level = may", takeover.Understood},
 		"TLS to others":             {"smtp_enforce_tls = yes\n", port25, []string{`tls_security_level = "verify"`}, nil, "smtp_enforce_tls", takeover.Understood},
+		"DANE alone":                {"smtp_tls_security_level = dane-only\nsmtp_dns_support_level = dnssec\n", port25, []string{`tls_security_level = "dane-only"`, "trust_ad = true"}, nil, "smtp_tls_security_level", takeover.Understood},
 		"log-in at port 25":         {"smtpd_sasl_auth_enable = yes\n", port25 + submission, []string{"address = \":25\"\nauth = true"}, nil, "", ""},
 		"no log-in at port 25":      {"", port25 + strings.TrimSpace(submission) + " -o smtpd_sasl_auth_enable=yes\n", nil, []string{"auth = true"}, "", ""},
 		"several tables of log-ins": {"smtpd_sender_login_maps = hash:$config_directory/one, hash:$config_directory/two\n", port25, []string{"/postfix/one\", ", "/postfix/two\""}, nil, "smtpd_sender_login_maps", takeover.Understood},
@@ -88,6 +91,37 @@ func TestOutside(t *testing.T) {
 	} {
 		if got := outside(netip.MustParsePrefix(test.p), test.without); !slices.Equal(got, test.want) {
 			t.Errorf("%s without %v: %v, want %v", test.p, test.without, got, test.want)
+		}
+	}
+}
+
+// TestDomainsOfADatabase: the accounts' database is asked for domains where Postfix asked it.
+func TestDomainsOfADatabase(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"SELECT domain FROM domain WHERE domain='%s' AND active='1'": `SELECT domain FROM domain WHERE domain=%d AND active='1'`,
+		"SELECT domain FROM domain WHERE domain LIKE '%%%s'":         "",
+		"SELECT 1 FROM domain WHERE user='%u'":                       "",
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"main.cf": "virtual_mailbox_domains = mysql:" + dir + "/domains.cf\n", "domains.cf": "hosts = localhost\nuser = p\npassword = secret\ndbname = mail\nquery = " + query + "\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, database := range []string{"mail", "other"} {
+			took := takeover.New(dir, "")
+			d := took.Settings.Append("directory")
+			d.Set("kind", "sql", "")
+			d.Set("source", "mysql://p@localhost/"+database, "")
+			if err := Import(took, Options{Dir: dir, Hostname: "mail.example.org"}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Trim(d.Get("domain_query"), `"`); got != want && database == "mail" || got != "" && database == "other" {
+				t.Errorf("%s in %s: %q, want %q", query, database, got, want)
+			}
 		}
 	}
 }

@@ -187,7 +187,9 @@ func (i *importer) outgoingTLS() {
 		i.set(level, v, i.why("smtp_tls_security_level"))
 		i.took(level, "smtp_tls_security_level")
 	case "dane", "dane-only":
-		i.note("smtp_tls_security_level", takeover.Replaced, "dns.trust_ad", "DANE counts as soon as dns.trust_ad says that the resolver's word on DNSSEC can be believed")
+		i.set(level, v, i.why("smtp_tls_security_level"))
+		i.set("dns.trust_ad", true, "The resolver's word on DNSSEC is believed, as Postfix did: it has to be on this machine, or near.")
+		i.note("smtp_tls_security_level", takeover.Understood, level, "with dns.trust_ad: the resolver's word on DNSSEC is believed")
 	default:
 		i.note("smtp_tls_security_level", takeover.NotSupported, level, "write a [[tls_policy]] for each destination")
 	}
