@@ -2,6 +2,9 @@ package intake
 
 import (
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,5 +39,33 @@ func TestAliasTablesThatAreDown(t *testing.T) {
 		if _, reply := c.offer(t, stranger, smtp.Mail{Sender: addr(t, "a@far.example")}, "x@far.example"); reply == nil || !strings.HasPrefix(code(reply), "4") && !strings.HasPrefix(code(reply), "554") {
 			t.Errorf("%s is down, a relay: %v", name, reply)
 		}
+	}
+}
+
+// REL-004: an alias of a domain elsewhere is for our own users' mail. A stranger is
+// refused as at every such domain, whatever the alias leads to, as with Postfix, which
+// asks reject_unauth_destination about the address that was named.
+func TestAliasesOfOtherDomains(t *testing.T) {
+	c := newCounter(t, 0)
+	path := filepath.Join(t.TempDir(), "virtual")
+	must(t, os.WriteFile(path, []byte("x@far.example alice@example.org\nghost@far.example ghost@example.org\nloop@far.example loop2@far.example\nloop2@far.example loop@far.example\n"), 0o600))
+	from := "hash:" + path
+	set, err := list.Open([]list.Source{{Name: from, From: from}}, event.Discard)
+	must(t, err)
+	t.Cleanup(func() { set.Close() })
+	rules := route.Rules{Virtual: set.Maps([]string{from}), ExpansionLimit: 1000, RecursionLimit: 50}
+	c.Desk.router.Configure(func() *route.Rules { return &rules })
+	for to, want := range map[string]string{"x": "ok", "ghost": "550 5.1.1", "loop": "554 5.4.6", "other": "ok"} {
+		if _, reply := c.offer(t, stranger, smtp.Mail{Sender: addr(t, "a@far.example")}, to+"@far.example"); code(reply) != "554 5.7.1" {
+			t.Errorf("a stranger to %s: %s", to, code(reply))
+		}
+		tx, reply := c.offer(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, "alice@example.org")}, to+"@far.example")
+		if code(reply) != want {
+			t.Errorf("our user to %s: %s", to, code(reply))
+		}
+		if got := kept(tx); to == "x" && !slices.Equal(got, []string{"mailbox:alice@example.org 0"}) {
+			t.Errorf("our user to %s: %q", to, got)
+		}
+		tx.Abort()
 	}
 }

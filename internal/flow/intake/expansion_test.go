@@ -176,3 +176,35 @@ func TestAWordIsNobody(t *testing.T) {
 		tx.Abort()
 	}
 }
+
+// Whom a rule added before the client named him has the wishes and the sender that he has
+// without the rule, and room as everybody.
+func TestNamedAfterARule(t *testing.T) {
+	c := newCounter(t, 1<<20)
+	c.aliases(t, directory.Alias{Address: "both@example.org", Targets: []string{"bob@example.org", "o'hara@example.org"}},
+		directory.Alias{Address: "list@example.org", Targets: []string{"bob@example.org"}, Owner: "alice@example.org"})
+	c.govern(t, [3]string{"rcpt", `recipient.user == "alice"`, "bcc bob@example.org; bcc o'hara@example.org"})
+	lmtp := stranger
+	lmtp.PerRecipient = true
+	for to, want := range map[string]string{
+		"both": "expanded: 1; mailbox:alice@example.org 0; mailbox:bob@example.org 2; mailbox:o'hara@example.org 2",
+		"list": "expanded: 1; mailbox:alice@example.org 0; mailbox:bob@example.org 0 from alice@example.org true; mailbox:o'hara@example.org 8",
+	} {
+		tx, reply := c.offer(t, lmtp, smtp.Mail{Sender: addr(t, "a@far.example")}, "alice@example.org")
+		if reply == nil {
+			reply = tx.Recipient(t.Context(), smtp.Rcpt{To: addr(t, to+"@example.org"), Notify: smtp.NotifySuccess | smtp.NotifyFailure})
+		}
+		if got := strings.Join(kept(tx), "; "); reply != nil || got != want {
+			t.Errorf("%s: %v\ngot  %s\nwant %s", to, reply, got, want)
+		}
+		if reply := tx.Receive(t.Context(), strings.NewReader(text)); reply != nil {
+			t.Error(reply)
+		}
+		for _, a := range tx.Answers() {
+			if a != nil {
+				t.Errorf("%s: %s", to, a)
+			}
+		}
+		tx.Abort()
+	}
+}

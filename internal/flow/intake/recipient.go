@@ -22,6 +22,9 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 			return nil, reply
 		}
 	}
+	if reply := t.mayRelay(ctx, to, m); reply != nil {
+		return nil, reply
+	}
 	a := t.desk.router.Expand(ctx, route.Question{Recipient: m.Address, Sender: t.mail.Sender})
 	switch a.State() {
 	case lookup.TryAgain:
@@ -29,11 +32,6 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 		return nil, later()
 	case lookup.NotFound:
 		return nil, unknownTo(to, a.Err())
-	}
-	// LMTP hands over mail for our mailboxes; it has no way to say that mail is on its
-	// way to somewhere else (RFC 2033 §1).
-	if !a.Value().Ours && !m.ours && (!t.peer.insider() || t.peer.PerRecipient) || m.foreign && !t.peer.insider() {
-		return nil, smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
 	}
 	people := make([]recipient, 0, len(a.Value().Destinations))
 	for _, dest := range a.Value().Destinations {
@@ -48,6 +46,30 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 	}
 	noteBeside(people)
 	return people, nil
+}
+
+// mayRelay refuses addresses in domains that are not ours, but to those who may send
+// anywhere. It comes before aliases: one of a domain elsewhere is for our own users'
+// mail, and what it leads to is no stranger's business.
+func (t *Transaction) mayRelay(ctx context.Context, to address.Address, m meant) *smtp.Reply {
+	denied := smtp.NewReply(554, "5.7.1", fmt.Sprintf("<%s>: Relay access denied", to))
+	switch {
+	case m.foreign && !t.peer.insider():
+		return denied
+	// LMTP hands over mail for our mailboxes; it has no way to say that mail is on its
+	// way to somewhere else (RFC 2033 §1).
+	case t.peer.insider() && !t.peer.PerRecipient, m.ours, m.Address.Domain == "":
+		return nil
+	}
+	hosted := t.desk.router.Hosts(ctx, m.Address.Domain)
+	switch hosted.State() {
+	case lookup.TryAgain:
+		t.desk.events.Emit(Trouble{Peer: t.peer, What: "recipient look-up", Err: hosted.Err()})
+		return later()
+	case lookup.NotFound:
+		return denied
+	}
+	return nil
 }
 
 // noteBeside notes of all whom an address leads to that it sends mail on.
@@ -100,7 +122,7 @@ func (t *Transaction) haveRoom(ctx context.Context, people []recipient) *smtp.Re
 // end is weighed in Receive. A figure that can't be had in time is no refusal for
 // good.
 func (t *Transaction) hasRoom(ctx context.Context, r *recipient) *smtp.Reply {
-	if _, seen := t.seen[r.key()]; seen || r.dest.Kind != route.Mailbox {
+	if t.isNamed(r) || r.dest.Kind != route.Mailbox {
 		return nil
 	}
 	free, err := t.desk.room(ctx, r.dest.Account, t.mail.Size)

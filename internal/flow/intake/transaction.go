@@ -154,7 +154,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 		return reply
 	}
 	if t.areSeen(people) {
-		t.again(people, c)
+		t.again(people)
 		return nil // one copy is enough
 	}
 	if reply := t.mayTake(ctx, people); reply != nil {
@@ -189,9 +189,16 @@ func (t *Transaction) mayTake(ctx context.Context, people []recipient) *smtp.Rep
 	return t.haveRoom(ctx, people)
 }
 
-// areSeen tells that all whom an address leads to are recipients already.
+// areSeen tells that the client named all whom an address leads to already.
 func (t *Transaction) areSeen(people []recipient) bool {
-	return !slices.ContainsFunc(people, func(r recipient) bool { _, there := t.seen[r.key()]; return !there })
+	return !slices.ContainsFunc(people, func(r recipient) bool { return !t.isNamed(&r) })
+}
+
+// isNamed tells that the client named a recipient already; who is there only because a
+// rule or a hook wants it has not been asked about his room, and has no wishes.
+func (t *Transaction) isNamed(r *recipient) bool {
+	i, there := t.seen[r.key()]
+	return there && !t.recipients[i].added
 }
 
 // add takes whom a RCPT leads to. Who is there already gets no second copy.
@@ -206,8 +213,8 @@ func (t *Transaction) add(people []recipient, c smtp.Rcpt) {
 			i = len(t.recipients)
 			t.note(&r)
 			t.recipients = append(t.recipients, r)
-		case t.recipients[i].added: // a rule sent it to him a moment ago
-			r.removed = false
+		case t.recipients[i].added: // until now only a rule or a hook named him
+			r.removed = t.recipients[i].removed
 			t.recipients[i] = r
 		}
 		places = append(places, i)
@@ -221,17 +228,10 @@ func (t *Transaction) add(people []recipient, c smtp.Rcpt) {
 }
 
 // again notes that the client named somebody who is there already.
-func (t *Transaction) again(people []recipient, c smtp.Rcpt) {
-	places, fresh := make([]int, 0, len(people)), false
+func (t *Transaction) again(people []recipient) {
+	places := make([]int, len(people))
 	for i := range people {
-		at := t.seen[people[i].key()]
-		if r := &t.recipients[at]; r.added {
-			r.added, r.notify, r.orcpt, fresh = false, c.Notify, c.Original, true
-		}
-		places = append(places, at)
-	}
-	if fresh {
-		t.named++
+		places[i] = t.seen[people[i].key()]
 	}
 	t.took(places)
 }

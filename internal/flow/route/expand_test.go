@@ -468,3 +468,23 @@ func TestAQuotedAtIsNoRoute(t *testing.T) {
 		}
 	}
 }
+
+// Who is there and gets no mail, or has moved, is not replaced by the catch-all of a
+// domain whose addresses are those of his, nor a closed postmaster.
+func TestClosedIsNotUnknown(t *testing.T) {
+	w := newTown(t)
+	w.directory.Configure([]directory.Domain{{Name: "example.org"}, {Name: "twin.example", AliasOf: "example.org", CatchAll: "alice@example.org"},
+		{Name: "catch.example", CatchAll: "alice@example.org"}, {Name: "local.example", Class: directory.ClassLocal}}, directory.Allowances{})
+	w.rules.Relocated = w.table("hash", "gone@example.org gone@new.example\n")
+	for _, name := range []string{"bob@example.org", "postmaster@example.org"} {
+		if err := w.directory.SetDisabled(t.Context(), parse(t, name), true, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.check(map[string]string{
+		"bob@twin.example":    "550 5.2.1 the mailbox is disabled",
+		"gone@twin.example":   "550 5.1.6 User has moved to gone@new.example",
+		"abuse@catch.example": "550 5.2.1 the mailbox is disabled",
+		"nobody@twin.example": "mailbox:alice@example.org",
+	})
+}

@@ -58,6 +58,12 @@ func isUnknown(err error) bool {
 	return r != nil && r.Code == 550
 }
 
+// isNobody tells that nobody has an address.
+func isNobody(err error) bool {
+	r := refusalOf(err)
+	return r != nil && r.Enhanced == "5.1.1"
+}
+
 func refusalOf(err error) *Refusal {
 	var r *Refusal
 	errors.As(err, &r)

@@ -178,10 +178,11 @@ func (d Destination) key() string {
 	return d.String()
 }
 
-// attempt follows one way where there may be another: found is false if it led nowhere.
+// attempt follows one way where there may be another: found is false if nobody is there.
+// Who is there and has moved or gets no mail is not to be replaced by somebody else.
 func (w *walk) attempt(p *point) (found bool, err error) {
 	err = w.follow(p)
-	if isUnknown(err) || err == errLoop {
+	if isNobody(err) || err == errLoop {
 		return false, nil
 	}
 	return err == nil, err
