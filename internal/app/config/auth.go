@@ -68,7 +68,11 @@ type Auth struct {
 	OIDCIssuer string `toml:"oidc_issuer"`
 	// What has to stand in "aud" of such a token: the name that mail has at the issuer.
 	OIDCAudience string `toml:"oidc_audience"`
-	// The claim that names the account. Empty: "email".
+	// The claim that names the account. Empty: "email" of tokens that say
+	// "email_verified": true; others are refused, since at many issuers people write their
+	// address themselves, also that of somebody else. Where the issuer leaves
+	// "email_verified" out (Entra does), name another claim that only its admins set, or
+	// "email" if they alone set that: then it counts unless a token says that nobody checked it.
 	OIDCClaim string `toml:"oidc_claim"`
 	// A word that has to stand in "scope" or "scp". Empty: none has to.
 	OIDCScope string `toml:"oidc_scope"`

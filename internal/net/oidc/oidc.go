@@ -45,7 +45,8 @@ type Config struct {
 	Issuer string
 	// Audience has to stand in "aud" of a token. Never empty.
 	Audience string
-	// Claim has the name of the account; "": "email", which nobody may have left unchecked.
+	// Claim has the name of the account. "": "email" of tokens that say that it was checked
+	// (email_verified); with "email" itself, a token need not say so, but not the contrary.
 	Claim string
 	// Scope has to stand in "scope" or "scp"; "": none.
 	Scope string
@@ -132,19 +133,26 @@ func (v *Verifier) read(c claims) (string, error) {
 	return c.name(v.config.Claim)
 }
 
-// name is whose the token is.
+// name is whose the token is. At many issuers people write their e-mail address
+// themselves, and whoever wrote somebody else's would get his mail.
 func (c claims) name(claim string) (string, error) {
-	if claim == "" {
+	chosen := claim != ""
+	if !chosen {
 		claim = "email"
 	}
 	name, _ := c[claim].(string)
 	if name == "" {
 		return "", fmt.Errorf("the token has no %q; oidc_claim names what has the account", claim)
 	}
-	if said, given := c["email_verified"]; claim == "email" && given && said != true && said != "true" {
+	said, given := c["email_verified"]
+	switch {
+	case claim != "email" || said == true || said == "true" || chosen && !given:
+		return name, nil
+	case given:
 		return "", errors.New(`the issuer says that nobody checked the "email" (email_verified)`)
 	}
-	return name, nil
+	return "", errors.New(`the token does not say that somebody checked the "email" (email_verified); ` +
+		`let oidc_claim name a claim that people can not change at the issuer`)
 }
 
 // words are a text, or several.

@@ -147,7 +147,7 @@ func signers(t *testing.T) map[string]signer {
 
 // good are claims that are taken.
 func (i *issuer) good() claims {
-	return claims{"iss": i.URL, "aud": "mail", "exp": time.Now().Add(time.Hour).Unix(), "email": "alice@example.org", "scope": "openid mail"}
+	return claims{"iss": i.URL, "aud": "mail", "exp": time.Now().Add(time.Hour).Unix(), "email": "alice@example.org", "email_verified": true, "scope": "openid mail"}
 }
 
 func want(t *testing.T, what string, got lookup.Answer[string], state lookup.State) {
@@ -205,6 +205,9 @@ func TestCritical(t *testing.T) {
 	}
 }
 
+// absent is a claim that a token does not have.
+const absent = "(absent)"
+
 func TestClaims(t *testing.T) {
 	i := newIssuer(t)
 	s := signers(t)["ES256"]
@@ -237,11 +240,18 @@ func TestClaims(t *testing.T) {
 		{"no such claim", nil, Config{Claim: "upn"}, lookup.NotFound},
 		{"claim of another type", claims{"email": 1}, Config{}, lookup.NotFound},
 		{"address nobody checked", claims{"email_verified": false}, Config{}, lookup.NotFound},
-		{"address somebody checked", claims{"email_verified": true}, Config{}, lookup.Found},
+		{"address somebody checked, in a word", claims{"email_verified": "true"}, Config{}, lookup.Found},
+		{"address of which nothing is said", claims{"email_verified": nil}, Config{}, lookup.NotFound},
+		{"address that the admin trusts", claims{"email_verified": absent}, Config{Claim: "email"}, lookup.Found},
+		{"address that the admin trusts and nobody checked", claims{"email_verified": false}, Config{Claim: "email"}, lookup.NotFound},
+		{"address left unsaid", claims{"email_verified": absent}, Config{}, lookup.NotFound},
 	} {
 		all := i.good()
 		for k, v := range c.change {
 			all[k] = v
+			if v == absent {
+				delete(all, k)
+			}
 		}
 		c.config.Issuer, c.config.Audience = i.URL, "mail"
 		want(t, c.name, New(c.config).Account(t.Context(), s.token(t, all)), c.want)

@@ -114,10 +114,14 @@ func (d *Directory) insert(ctx context.Context, a address.Address, p proofTexts,
 		if err := d.served(tx, a.Domain); err != nil {
 			return err
 		}
-		return one(ErrAccountExists)(tx.Exec(`INSERT INTO account
+		err := one(ErrAccountExists)(tx.Exec(`INSERT INTO account
 			(key, address, domain, quota, password, scram_sha256, scram_sha1, cram_md5, created)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			a.Key(), a.String(), a.Domain, quota, p.password, p.sha256, p.sha1, p.md5, time.Now().Unix()))
+		if err != nil {
+			return err
+		}
+		return forgetTraces(tx, a.Key()) // of one that was kept elsewhere
 	})
 }
 
@@ -186,17 +190,7 @@ func acceptable(password string) bool {
 func (d *Directory) RemoveAccount(ctx context.Context, a address.Address, withMail bool) error {
 	defer d.proofs.drop(a.Key())
 	err := d.changeOwn(ctx, a, func(tx *db.Tx) error {
-		if _, err := tx.Exec(`DELETE FROM login_network WHERE account = ?`, a.Key()); err != nil {
-			return err
-		}
-		// Whoever gets the address next does not inherit what this one might do.
-		if _, err := tx.Exec(`DELETE FROM app_password WHERE account = ?`, a.Key()); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`DELETE FROM last_login WHERE account = ?`, a.Key()); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`DELETE FROM sender_grant WHERE account = ?`, a.Key()); err != nil {
+		if err := forgetTraces(tx, a.Key()); err != nil {
 			return err
 		}
 		return one(ErrNoAccount)(tx.Exec(`DELETE FROM account WHERE key = ?`, a.Key()))

@@ -115,6 +115,9 @@ func (d *Directory) AddAppPassword(ctx context.Context, a address.Address, name 
 		if n >= maxApps {
 			return ErrAppMany
 		}
+		if err := present(tx, a.Key()); err != nil {
+			return err
+		}
 		return one(ErrAppExists)(tx.Exec(`INSERT INTO app_password (account, name, mac, services, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			a.Key(), name, mac, strings.Join(services, " "), time.Now().Unix()))
 	})

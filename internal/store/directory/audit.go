@@ -63,6 +63,9 @@ func guesses(a address.Address, year int) []string {
 
 // Audit reviews all accounts, and calls each for those that there is something to say of.
 func (d *Directory) Audit(ctx context.Context, how Auditing, each func(Review) error) error {
+	if err := d.sweepAbsent(ctx, time.Now()); err != nil {
+		return err
+	}
 	seen, err := d.LastLogins(ctx)
 	if err != nil {
 		return err

@@ -13,7 +13,8 @@
 // secret: random octets that salts follow from, without which SCRAM keys go on to
 // work, but strangers get other salts, and those that app passwords are hashed with,
 // which are worth nothing without them. app_password, last_login: of accounts wherever
-// they are kept; log-ins are written down once a minute. login_network: where accounts logged in from.
+// they are kept; they go with an account of ours, and with one kept elsewhere when it has not
+// been there for three days (absent_account); log-ins are written down once a minute. login_network: where accounts logged in from.
 // An account's mail is below Home, DATA/mail/<domain>/<local>, a path that
 // follows from the address alone and is never stored.
 //

@@ -57,6 +57,9 @@ func (d *Directory) Grant(ctx context.Context, account address.Address, granted 
 		if n == 0 && !elsewhere {
 			return ErrNoAccount
 		}
+		if err := present(tx, account.Key()); err != nil {
+			return err
+		}
 		return one(ErrGrantExists)(tx.Exec(`INSERT INTO sender_grant (account, address, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 			account.Key(), granted, time.Now().Unix()))
 	})

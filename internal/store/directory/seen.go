@@ -43,14 +43,18 @@ func (s *sightings) take() (accounts map[string]time.Time, apps map[[2]string]ti
 	return accounts, apps
 }
 
-// Run writes down who logged in, once a minute and at the end.
+// Run writes down who logged in, once a minute and at the end, and looks for accounts
+// kept elsewhere that are no more.
 func (d *Directory) Run(ctx context.Context) {
-	tick := time.NewTicker(seenEvery)
+	tick, sweep := time.NewTicker(seenEvery), time.NewTicker(absentEvery)
 	defer tick.Stop()
+	defer sweep.Stop()
 	for {
 		select {
 		case <-tick.C:
 			d.flushSeen(ctx) //nolint:errcheck // a log-in that is forgotten is worth no trouble
+		case now := <-sweep.C:
+			d.sweepAbsent(ctx, now) //nolint:errcheck // it is tried again in an hour
 		case <-ctx.Done():
 			d.flushSeen(context.WithoutCancel(ctx)) //nolint:errcheck // as above
 			return
