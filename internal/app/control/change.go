@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"facteur/internal/base/lookup"
-	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/route"
+	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
 )
 
@@ -148,11 +148,11 @@ func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient)
 	if rules.Forward.IsRewritten(was) {
 		return r, nil // it has expired by now; the way that it found when it came is still good
 	}
-	meant := rules.Rewrite.Address(ctx, rewrite.EnvelopeRecipient, was)
-	if meant.State() != lookup.Found {
-		return r, fmt.Errorf("who <%s> is can't be told now: %w", r.Original, meant.Err())
+	m := meaning{address: was}
+	if err := s.canonical(ctx, rules.Rewrite, &m); err != nil {
+		return r, fmt.Errorf("who <%s> is can't be told now: %w", r.Original, err)
 	}
-	a := s.router.Expand(ctx, route.Question{Recipient: meant.Value(), Sender: it.Sender})
+	a := s.router.Expand(ctx, route.Question{Recipient: m.address, Sender: it.Sender})
 	switch a.State() {
 	case lookup.TryAgain:
 		return r, fmt.Errorf("where <%s> leads can't be told now: %w", r.Original, a.Err())
@@ -163,8 +163,21 @@ func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient)
 			at = 0
 		}
 		if at >= 0 {
-			r.Address, r.Route = to[at].Address, to[at].String()
+			r = m.onto(to[at], r, was)
 		}
 	}
 	return r, nil
+}
+
+// onto is a recipient whose way is that of d: who answers for it there, and from which
+// address of ours it goes on, are as in a session. was is whom the peer named.
+func (m *meaning) onto(d route.Destination, r queue.Recipient, was address.Address) queue.Recipient {
+	r.Address, r.Route, r.Sender, r.Owned, r.Forwarder = d.Address, d.String(), d.Sender, d.Owned, address.Address{}
+	switch {
+	case d.Forwarded:
+		r.Forwarder = m.address
+	case d.Kind == route.Remote && m.ours: // a canonical address elsewhere
+		r.Forwarder = was
+	}
+	return r
 }

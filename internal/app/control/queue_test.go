@@ -268,3 +268,41 @@ func TestRetry(t *testing.T) {
 		}
 	}
 }
+
+// What is requeued onto another way takes the sender and the trace of that way, and leaves
+// those of the old one.
+func TestRequeueFindsWhoAnswers(t *testing.T) {
+	t.Parallel()
+	o := office(t, settings(t))
+	s := o.(*Stores)
+	id := letter(t, s.queue, "x@sender.example", "list@example.org", "away@example.org", "plain@far.example")
+	requeued := func() string {
+		t.Helper()
+		must(t, o.Change(t.Context(), Order{Requeue, Selection{IDs: []string{id}}}, func(Progress) error { return nil }))
+		var out []string
+		must(t, s.queue.Select(t.Context(), queue.Filter{}, func(it *queue.Item) bool {
+			for _, r := range it.Recipients {
+				sender := "-"
+				if r.Sender != nil {
+					sender = r.Sender.String()
+				}
+				out = append(out, fmt.Sprint(r.Route, " from ", r.Forwarder, " sender ", sender, " ", r.Owned))
+			}
+			return true
+		}))
+		return strings.Join(out, "\n")
+	}
+	must(t, o.AddAlias(t.Context(), NewAlias{Address: "list@example.org", Targets: []string{"carol@far.example"}, Owner: "owner@example.org"}))
+	must(t, o.AddAlias(t.Context(), NewAlias{Address: "away@example.org", Targets: []string{"dave@far.example"}}))
+	if got, want := requeued(), "smtp:far.example from list@example.org sender owner@example.org true\n"+
+		"smtp:far.example from away@example.org sender - false\nsmtp:far.example from  sender - false"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, name := range []string{"list@example.org", "away@example.org"} {
+		must(t, o.RemoveAlias(t.Context(), AliasName{name}))
+		must(t, s.directory.AddAccount(t.Context(), mustAddress(t, name), "secret secret", 0))
+	}
+	if got, want := requeued(), "mailbox:list@example.org from  sender - false\nmailbox:away@example.org from  sender - false\nsmtp:far.example from  sender - false"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

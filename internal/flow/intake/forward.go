@@ -17,15 +17,20 @@ import (
 // much as it may (REL-016): his server keeps it.
 func (t *Transaction) forwardsMore(r *recipient) *smtp.Reply {
 	rules := t.rules.Forward
-	if r.forwarder.IsNull() || t.peer.insider() || rules == nil || rules.PerHour == 0 || !t.desk.forwarded.Full(t.desk.paced(r.forwarder), rules.PerHour, time.Now()) {
+	if r.forwarder.IsNull() || t.peer.insider() || rules == nil || rules.PerHour == 0 || !t.desk.forwarded.Full(t.desk.paced(r), rules.PerHour, time.Now()) {
 		return nil
 	}
 	return smtp.NewReply(450, "4.7.1", fmt.Sprintf("<%s>: Recipient address rejected: too many messages are forwarded from this address now; try again later", r.original))
 }
 
-// paced is what an address is counted as: extensions, of which anybody makes as many as he
-// likes, are one with it (REL-020).
-func (d *Desk) paced(a address.Address) string {
+// paced is what a recipient who is forwarded is counted as. Extensions, of which anybody
+// makes as many as he likes, are one with their address (REL-020), and so are all names
+// that a catch-all sends on.
+func (d *Desk) paced(r *recipient) string {
+	if r.dest.CatchAll != "" {
+		return r.dest.CatchAll
+	}
+	a := r.forwarder
 	if stems := d.router.Stems(a); len(stems) > 0 {
 		a = stems[len(stems)-1]
 	}
@@ -44,7 +49,7 @@ func (t *Transaction) countForwarded() {
 		if !r.gets() || r.forwarder.IsNull() {
 			continue
 		}
-		if key := t.desk.paced(r.forwarder); !slices.Contains(counted, key) {
+		if key := t.desk.paced(r); !slices.Contains(counted, key) {
 			counted = append(counted, key)
 			t.desk.forwarded.Add(key, t.arrived)
 		}

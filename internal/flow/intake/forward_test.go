@@ -15,6 +15,7 @@ import (
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
+	"facteur/internal/store/directory"
 	"facteur/internal/store/list"
 )
 
@@ -244,6 +245,21 @@ func TestRewritingWaitsForTables(t *testing.T) {
 		where, answer, _ := c.talk(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, "alice@example.org")}, "From: alice@example.org\r\n"+text, "bob@example.org")
 		if where != want || !strings.HasPrefix(answer, "451") {
 			t.Errorf("class %d: %s %s", in, where, answer)
+		}
+	}
+}
+
+// TestCatchAllHasOnePace: REL-016. Names that a stranger invents count as the one entry
+// that sends them on; who has a way of his own is not held up by them.
+func TestCatchAllHasOnePace(t *testing.T) {
+	c := newCounter(t, 0)
+	c.rewriting(t)
+	d := directory.New(c.state, []string{"example.org"}, c.dir, 0)
+	must(t, d.AddAlias(t.Context(), directory.Alias{Address: "@example.org", Targets: []string{"all@remote.example"}}))
+	for i, x := range []struct{ to, want string }{{"a1@example.org", ""}, {"a2@example.org", ""}, {"a3@example.org", "450 4.7.1"}, {"bob@example.org", ""}} {
+		where, answer, _ := c.talk(t, stranger, smtp.Mail{Sender: addr(t, "x@sender.example")}, text, x.to)
+		if !strings.HasPrefix(answer, x.want) || x.want == "" && where != "" {
+			t.Errorf("REL-016 message %d to %s: %s %s", i+1, x.to, where, answer)
 		}
 	}
 }

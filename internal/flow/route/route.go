@@ -69,6 +69,9 @@ type Destination struct {
 	Ours bool
 	// Forwarded: it leaves this server though it was for somebody here.
 	Forwarded bool
+	// CatchAll is the domain's entry for whoever is nobody else that led here,
+	// "@example.org"; "" where the address has a way of its own.
+	CatchAll string
 }
 
 // Router answers for one server. It is safe for concurrent use.

@@ -97,6 +97,9 @@ func (w *walk) virtual(p *point) (done bool, err error) {
 		case lookup.TryAgain:
 			return false, a.Err()
 		case lookup.Found:
+			if key.wild {
+				p.catch()
+			}
 			w.step("virtual_alias_maps", table, key.key, a.Value())
 			return true, w.addresses(p, a.Value(), key.extension)
 		}
@@ -221,6 +224,7 @@ func (w *walk) elsewhere(p *point, domain directory.Domain) (bool, error) {
 	if !is {
 		return false, nil
 	}
+	p.catch()
 	w.step("luser_relay", "", p.at.String(), text)
 	to, err := w.meant(p, text)
 	if err != nil {

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -48,6 +49,8 @@ type point struct {
 	// sender and owned are those of the list that led here.
 	sender *address.Address
 	owned  bool
+	// catchAll is the first entry for a whole domain on the way; see Destination.
+	catchAll string
 }
 
 // being is what makes two points the same.
@@ -68,8 +71,11 @@ type visit struct {
 
 // to is a point that an alias at p leads to.
 func (p *point) to(a address.Address) *point {
-	return &point{at: a, up: p, depth: p.depth + 1, virtual: true, sender: p.sender, owned: p.owned, include: p.include, user: p.user}
+	return &point{at: a, up: p, depth: p.depth + 1, virtual: true, sender: p.sender, owned: p.owned, include: p.include, user: p.user, catchAll: p.catchAll}
 }
+
+// catch notes that p was led on as whoever is nobody else in its domain.
+func (p *point) catch() { p.catchAll = cmp.Or(p.catchAll, "@"+p.at.Domain) }
 
 // step notes a part of the way.
 func (w *walk) step(rule, source, from, to string) {
@@ -149,7 +155,7 @@ func (w *walk) domain(name string) (directory.Domain, error) {
 
 // reach is a destination of a point.
 func (w *walk) reach(p *point, d Destination) error {
-	d.Sender, d.Owned = p.sender, p.owned
+	d.Sender, d.Owned, d.CatchAll = p.sender, p.owned, p.catchAll
 	return w.arrive(d)
 }
 
@@ -356,11 +362,13 @@ func (w *walk) catchAll(p *point, domain directory.Domain) (bool, error) {
 	case lookup.TryAgain:
 		return false, a.Err()
 	case lookup.Found:
+		p.catch()
 		return true, w.database(p, "@"+domain.Name, a.Value(), "")
 	}
 	if domain.CatchAll == "" {
 		return false, nil
 	}
+	p.catch()
 	w.step("catch_all", "", p.at.String(), domain.CatchAll)
 	to, err := w.meant(p, domain.CatchAll)
 	if err != nil {

@@ -93,7 +93,7 @@ func (q *Queue) Expire(ctx context.Context, f Filter, told ...Told) (Count, erro
 }
 
 // Requeue begins anew with what the filter picks, held or not, under its ID: each
-// recipient gets the address and route that fn gives, no attempts, and is due now
+// recipient gets the address, route, sender and forwarder that fn gives, no attempts, and is due now
 // (postsuper -r). fn may take its time; where it fails, the recipient stays as it is,
 // and the error is told in the end. What is being tried (Count.Busy) is left alone.
 func (q *Queue) Requeue(ctx context.Context, f Filter, fn func(context.Context, *Item, Recipient) (Recipient, error), told ...Told) (Count, error) {
@@ -110,7 +110,7 @@ func (q *Queue) Requeue(ctx context.Context, f Filter, fn func(context.Context, 
 			}
 			return r, false
 		}
-		r.Address, r.Route = to.Address, to.Route
+		r.Address, r.Route, r.Sender, r.Owned, r.Forwarder = to.Address, to.Route, to.Sender, to.Owned, to.Forwarder
 		r.State, r.fresh, r.Due, r.Attempts, r.LastReply, r.Expired = Queued, false, it.notBefore(now), 0, "", false
 		return r, true
 	}})
