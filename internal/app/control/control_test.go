@@ -100,7 +100,7 @@ func testOffice(t *testing.T, o Office, stores *Stores) {
 	}
 	domains, err := o.Domains(ctx)
 	must(t, err)
-	if got := fmt.Sprint(domains); got != "[{example.net database mailbox  } {example.org file mailbox  }]" {
+	if got := fmt.Sprint(domains); got != "[{example.net database mailbox   false} {example.org file mailbox   false}]" {
 		t.Error(got)
 	}
 	for want, err := range map[string]error{
