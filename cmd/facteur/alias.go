@@ -42,9 +42,24 @@ func (c *command) aliasAdd() *cobra.Command {
 		if n.Until, err = untilOf(*until, time.Now()); err != nil {
 			return fmt.Errorf("--until: %w", err)
 		}
-		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error { return o.AddAlias(ctx, n) })
+		if err := c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error { return o.AddAlias(ctx, n) }); err != nil {
+			return err
+		}
+		return c.warnOfLimit(n)
 	}
 	return cmd
+}
+
+// warnOfLimit tells of an alias that mail will be refused for.
+func (c *command) warnOfLimit(n control.NewAlias) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if limit := cfg.Addresses.ExpansionLimit; len(n.Targets) > limit {
+		fmt.Fprintf(c.err, "warning: %s has %d targets, and addresses.expansion_limit is %d: mail for it is refused until the limit is raised\n", n.Address, len(n.Targets), limit)
+	}
+	return nil
 }
 
 // untilOf reads a moment to come: so long from now, a day (until it begins, here), or a

@@ -71,6 +71,17 @@ func TestAccountsAndDomains(t *testing.T) {
 	}
 }
 
+// An alias that leads to more than may be is made, with a warning.
+func TestAliasBeyondTheLimit(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small+"[addresses]\nexpansion_limit = 2\n")
+	good(t, "", "alias", "add", "two@example.org", "a@far.example", "b@far.example", "-c", file)
+	status, _, stderr := call(t, "", "alias", "add", "three@example.org", "a@far.example", "b@far.example", "c@far.example", "-c", file)
+	if status != 0 || !strings.Contains(stderr, "warning: three@example.org has 3 targets, and addresses.expansion_limit is 2") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
+
 // TestSocketWithoutDirectory: the check says what would stop the server.
 func TestSocketWithoutDirectory(t *testing.T) {
 	t.Parallel()

@@ -293,6 +293,26 @@ func TestRequestsAreStrict(t *testing.T) {
 	}
 }
 
+// An alias may have thousands of targets, and who sends too much is told the limit.
+func TestALargeAlias(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	running(t, cfg)
+	c := newClient(cfg.DataDir)
+	n := NewAlias{Address: "all@example.org"}
+	for i := range 5000 {
+		n.Targets = append(n.Targets, fmt.Sprintf("somebody-%d@far.example", i))
+	}
+	must(t, c.AddAlias(t.Context(), n))
+	if list, err := c.Aliases(t.Context()); err != nil || len(list) != 1 || len(list[0].Targets) != len(n.Targets) {
+		t.Errorf("%d aliases, %v", len(list), err)
+	}
+	err := c.AddAlias(t.Context(), NewAlias{Address: strings.Repeat("x", maxAlias)})
+	if err == nil || !strings.Contains(err.Error(), "larger than 4096 KiB") {
+		t.Error(err)
+	}
+}
+
 // INV-21: what the log is told of a new password is not the password.
 func TestPasswordsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()

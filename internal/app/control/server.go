@@ -22,6 +22,7 @@ import (
 // Limits of the socket.
 const (
 	maxRequest     = 64 << 10 // bytes of a request's JSON
+	maxAlias       = 4 << 20  // of one with the targets of an alias
 	maxConnections = 64
 	headerTime     = 2 * time.Second // a connection that says nothing makes room soon
 	requestTime    = 10 * time.Second
@@ -183,15 +184,28 @@ func messageHandler(o Office) http.HandlerFunc {
 
 // decode reads one JSON value with known keys only and nothing behind it.
 func decode[In any](w http.ResponseWriter, r *http.Request) (in In, err error) {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limitOf(r.URL.Path)))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
+	err = d.Decode(&in)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return in, fmt.Errorf("request: it is larger than %d KiB, and no more are taken at once", large.Limit>>10)
+	case err != nil:
 		return in, fmt.Errorf("request: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return in, errors.New("request: more than one value")
 	}
 	return in, nil
+}
+
+// limitOf is how many bytes a request may have.
+func limitOf(path string) int64 {
+	if path == "/aliases/add" {
+		return maxAlias
+	}
+	return maxRequest
 }
 
 // problem is an error on the wire.

@@ -488,3 +488,29 @@ func TestClosedIsNotUnknown(t *testing.T) {
 		"nobody@twin.example": "mailbox:alice@example.org",
 	})
 }
+
+// The targets of an alias of the database are addresses, whatever aliases(5) would read
+// in them.
+func TestTargetsAreAddresses(t *testing.T) {
+	w := newTown(t)
+	targets := []string{"|foo@far.example", `"a,b"@far.example`, "/dev/null@far.example", `"x y"@far.example`}
+	if err := w.directory.AddAlias(t.Context(), directory.Alias{Address: "odd@example.org", Targets: targets}); err != nil {
+		t.Fatal(err)
+	}
+	w.check(map[string]string{"odd@example.org": "smtp:" + strings.Join(targets, ", smtp:")})
+}
+
+// REL-001: an alias_of that leads to no domain of ours is no road to there.
+func TestTwinOfADomainElsewhere(t *testing.T) {
+	w := newTown(t)
+	w.directory.Configure([]directory.Domain{{Name: "example.org"}, {Name: "twin.example", AliasOf: "gone.example"}}, directory.Allowances{})
+	unknown := "550 5.1.1 User unknown in virtual mailbox table"
+	w.check(map[string]string{"x@twin.example": unknown, "abuse@twin.example": "mailbox:postmaster@example.org"})
+	if err := w.directory.AddDomain(t.Context(), "gone.example"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.directory.AddAccount(t.Context(), parse(t, "x@gone.example"), "secret", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.check(map[string]string{"x@twin.example": "mailbox:x@gone.example", "y@twin.example": unknown})
+}

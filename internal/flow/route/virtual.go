@@ -101,7 +101,7 @@ func (w *walk) virtual(p *point) (done bool, err error) {
 				p.catch()
 			}
 			w.step("virtual_alias_maps", table, key.key, a.Value())
-			return true, w.addresses(p, a.Value(), key.extension)
+			return true, w.value(p, a.Value(), key.extension)
 		}
 	}
 	return false, nil
@@ -120,18 +120,27 @@ func (w *walk) database(p *point, key string, a directory.Alias, extension strin
 		p = &q
 		w.step("owner", "", key, a.Owner)
 	}
-	return w.addresses(p, strings.Join(a.Targets, ","), extension)
+	return w.addresses(p, a.Targets, extension)
 }
 
-// addresses follows the addresses of a table's value.
-func (w *walk) addresses(p *point, value, extension string) error {
+// value follows the addresses of a table's value.
+func (w *walk) value(p *point, value, extension string) error {
 	values, err := aliases.Parse(value)
 	if err != nil {
 		return fmt.Errorf("what <%s> leads to can't be read: %w", p.at, err)
 	}
-	ways := make([]way, len(values))
+	texts := make([]string, len(values))
 	for i, v := range values {
-		to, err := w.meant(p, v.Text)
+		texts[i] = v.Text
+	}
+	return w.addresses(p, texts, extension)
+}
+
+// addresses follows several addresses.
+func (w *walk) addresses(p *point, texts []string, extension string) error {
+	ways := make([]way, len(texts))
+	for i, text := range texts {
+		to, err := w.meant(p, text)
 		if err != nil {
 			return err
 		}

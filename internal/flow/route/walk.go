@@ -324,12 +324,19 @@ func (w *walk) forwarded(p *point, account directory.Account) error {
 	return w.all(ways)
 }
 
-// twin follows a domain whose addresses are those of another.
+// twin follows a domain whose addresses are those of another of ours. One that is not, or
+// no more, is no road: strangers would send through it.
 func (w *walk) twin(p *point, domain directory.Domain) (bool, error) {
 	if domain.AliasOf == "" {
 		return false, nil
 	}
 	other := p.to(address.Address{Local: p.at.Local, Domain: domain.AliasOf})
+	if there, err := w.domain(other.at.Domain); err != nil {
+		return false, err
+	} else if there.Name == "" {
+		w.step("alias_of", "", p.at.String(), domain.AliasOf+" is no domain of ours")
+		return false, nil
+	}
 	w.step("alias_of", "", p.at.String(), other.at.String())
 	return w.attempt(other)
 }

@@ -37,6 +37,7 @@ var (
 	ErrAliasExists      = errors.New("the alias exists already")
 	ErrNoAlias          = errors.New("there is no such alias")
 	ErrDomainHasAliases = errors.New("the domain still has aliases")
+	ErrDomainNamed      = errors.New("mail of other addresses still goes to the domain")
 	ErrNoTarget         = errors.New("an alias leads to at least one address")
 )
 

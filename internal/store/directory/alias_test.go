@@ -2,6 +2,7 @@ package directory
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,4 +98,36 @@ func TestSubdomains(t *testing.T) {
 	if (Domain{Name: "x.example", Subdomains: true}).Check() == nil {
 		t.Error("a domain of accounts means its subdomains")
 	}
+}
+
+// A domain that others lead to stays: whoever has it next would get their mail.
+func TestDomainsThatOthersLeadTo(t *testing.T) {
+	d, ctx := open(t), t.Context()
+	must(t, d.AddDomain(ctx, "gone.example"))
+	refused := func(by string) {
+		t.Helper()
+		err := d.RemoveDomain(ctx, "GONE.example")
+		wantErr(t, err, ErrDomainNamed)
+		if !strings.HasSuffix(err.Error(), ": "+by) || d.Domain(ctx, "gone.example").State() != lookup.Found {
+			t.Errorf("%v, want %s", err, by)
+		}
+	}
+	for _, other := range []Domain{{Name: "twin.example", AliasOf: "gone.example"}, {Name: "twin.example", CatchAll: "x@gone.example"}, {Name: "twin.example", CatchAll: "@gone.example"}} {
+		must(t, d.DeclareDomain(ctx, other))
+		if other.AliasOf != "" {
+			refused("alias_of of domain twin.example")
+		} else {
+			refused("catch_all of domain twin.example")
+		}
+		must(t, d.RemoveDomain(ctx, "twin.example"))
+	}
+	must(t, d.AddAlias(ctx, Alias{Address: "a@example.org", Targets: []string{"b@example.org", "x@gone.example"}}))
+	refused("alias a@example.org to x@gone.example")
+	must(t, d.RemoveAlias(ctx, "a@example.org"))
+	d.Configure([]Domain{{Name: "example.org"}, {Name: "declared.example", AliasOf: "gone.example"}}, Allowances{})
+	refused("alias_of of domain declared.example")
+	d.Configure([]Domain{{Name: "example.org"}}, Allowances{})
+	must(t, d.AddAlias(ctx, Alias{Address: "a@example.org", Targets: []string{"x@far.example"}}))
+	wantErr(t, d.RemoveDomain(ctx, "far.example"), ErrNoDomain)
+	must(t, d.RemoveDomain(ctx, "gone.example"))
 }

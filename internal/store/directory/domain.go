@@ -237,7 +237,8 @@ func hostedName(s string) (string, error) {
 }
 
 // RemoveDomain takes a domain out of the database. It must have no accounts and no
-// aliases left.
+// aliases left, and no other domain and no alias may lead there: what is for them would
+// go to whoever has the domain then.
 func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 	name, err := address.CanonicalDomain(name)
 	if err != nil {
@@ -264,9 +265,66 @@ func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
 		if aliases > 0 {
 			return fmt.Errorf("%w (%d)", ErrDomainHasAliases, aliases)
 		}
-		return one(ErrNoDomain)(tx.Exec(`DELETE FROM domain WHERE name = ?`, name))
+		if err := one(ErrNoDomain)(tx.Exec(`DELETE FROM domain WHERE name = ?`, name)); err != nil {
+			return err
+		}
+		user, err := d.leadingTo(tx, name)
+		if err == nil && user != "" {
+			err = fmt.Errorf("%w: %s", ErrDomainNamed, user)
+		}
+		return err
 	})
 }
+
+// leadingTo is a domain or an alias of the database that leads to addresses in a domain,
+// or a domain of the settings file; "" for none.
+func (d *Directory) leadingTo(tx *db.Tx, name string) (string, error) {
+	domains, err := allOf(tx, selectDomain, scanDomain)
+	if err != nil {
+		return "", err
+	}
+	for _, domain := range append(d.declaredDomains(), domains...) {
+		switch {
+		case domain.Name == name:
+		case domain.AliasOf == name:
+			return "alias_of of domain " + domain.Name, nil
+		case domainOf(domain.CatchAll) == name:
+			return "catch_all of domain " + domain.Name, nil
+		}
+	}
+	aliases, err := allOf(tx, selectAlias, scanAlias)
+	if err != nil {
+		return "", err
+	}
+	for _, alias := range aliases {
+		for _, target := range alias.Targets {
+			if domainOf(target) == name {
+				return "alias " + alias.Address + " to " + target, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// allOf are the rows of a query.
+func allOf[T any](tx *db.Tx, query string, scan func(interface{ Scan(...any) error }) (T, error)) (all []T, err error) {
+	rows, err := tx.Query(query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// domainOf is what stands behind the last "@" of an address.
+func domainOf(s string) string { return s[strings.LastIndexByte(s, '@')+1:] }
 
 // change writes, and forgets what the caches knew whether or not it worked: when
 // ctx ends early nobody knows.
