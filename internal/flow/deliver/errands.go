@@ -107,38 +107,39 @@ func (u *users) run(ctx context.Context, x *letter, unix *directory.Unix, line s
 	if command == nil {
 		return refused(x, "4.3.5", "mail system configuration error: an empty command")
 	}
-	return u.start(ctx, x, unix, command, "DFRO", "command: "+program.Printable(line), s)
+	return u.start(ctx, x, unix, helper.Job{Command: command, Flags: "DFRO"}, "command: "+program.Printable(line), s)
 }
 
 // file puts a letter into a file.
 func (u *users) file(ctx context.Context, x *letter, unix *directory.Unix, path string, s *Users) *result {
 	name := maildir.DeliveryName(x.attempt.item.ID.String(), x.recipient.N, x.attempt.item.Arrived)
-	command, flags := helper.AppendCommand(path, name)
-	return u.start(ctx, x, unix, command, flags, "file: "+program.Printable(path), s)
+	command, flags, end := helper.AppendCommand(path, name)
+	return u.start(ctx, x, unix, helper.Job{Command: command, Flags: flags, End: end}, "file: "+program.Printable(path), s)
 }
 
 // start runs a program with a letter, and tells what came of it.
-func (u *users) start(ctx context.Context, x *letter, unix *directory.Unix, command []string, flags, to string, s *Users) *result {
+func (u *users) start(ctx context.Context, x *letter, unix *directory.Unix, j helper.Job, to string, s *Users) *result {
 	body, size, end := u.local.body(ctx, x)
 	if end != nil {
 		return end
 	}
 	defer body.Close()
 	x.attempt.connected = time.Now()
-	letter := letterFor(x.attempt, []queue.Recipient{x.recipient})
+	j.Letter, j.Size = letterFor(x.attempt, []queue.Recipient{x.recipient}), size
+	j.Env, j.Limit = environment(x, unix, s), s.Limit
 	var o program.Outcome
 	switch {
 	case unix == nil:
-		p, err := program.New(program.Settings{Name: agentLocal, Command: command, Literal: true, Flags: flags, User: cmp.Or(x.attempt.hop.User, s.DefaultUser),
-			Env: environment(x, nil, s), Limit: s.Limit, Strays: &u.strays})
+		p, err := program.New(program.Settings{Name: agentLocal, Command: j.Command, Literal: true, Flags: j.Flags, End: j.End, User: cmp.Or(x.attempt.hop.User, s.DefaultUser),
+			Env: j.Env, Limit: j.Limit, Strays: &u.strays})
 		if err != nil {
 			return refused(x, "4.3.5", "mail system configuration error: "+err.Error())
 		}
-		o = p.Run(ctx, letter, body)
+		o = p.Run(ctx, j.Letter, body)
 	case u.homes == nil:
 		return mailboxTrouble(x.recipient, errNoUsers)
 	default:
-		o = u.homes.Run(ctx, servedAs(unix), helper.Job{Command: command, Flags: flags, Env: environment(x, unix, s), Limit: s.Limit, Letter: letter, Size: size}, body)
+		o = u.homes.Run(ctx, servedAs(unix), j, body)
 	}
 	r := &result{recipient: x.recipient, kind: judge(o.Reply), reply: o.Reply, text: o.Reply.Text(), relay: agentLocal}
 	if o.Delivered() {

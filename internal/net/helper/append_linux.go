@@ -2,6 +2,7 @@ package helper
 
 import (
 	"bufio"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,12 +17,14 @@ import (
 
 // AppendCommand is the Job of putting a letter into a file, as a user: at the end of an
 // mbox, or into a Maildir where the path ends with "/". name is what the letter is called
-// there: a second attempt with the same finds it. Flags belong to it.
-func AppendCommand(path, name string) (command []string, flags string) {
-	if strings.HasSuffix(path, "/") {
-		return []string{ownProgram, "helper", "append", path, name}, "DRO"
+// there: a second attempt with the same finds it. Flags and end belong to it: without the
+// end, which no letter can know, the letter is none (see program.Settings).
+func AppendCommand(path, name string) (command []string, flags, end string) {
+	if flags = "DFROB>"; strings.HasSuffix(path, "/") {
+		flags = "DRO"
 	}
-	return []string{ownProgram, "helper", "append", path, name}, "DFROB>"
+	end = rand.Text()
+	return []string{ownProgram, "helper", "append", path, name, end}, flags, end
 }
 
 // The words of <sysexits.h> that a file is answered with.
@@ -30,13 +33,14 @@ const (
 	exitTemporary  = 75
 )
 
-// appendMain is a program: the letter is its standard input.
-func appendMain(path, name string) int {
+// appendMain is a program: the letter is its standard input, up to end.
+func appendMain(path, name, end string) int {
 	var err error
+	letter := &whole{bufio.NewReaderSize(os.Stdin, 64<<10), end}
 	if strings.HasSuffix(path, "/") {
-		err = toMaildir(path, name, os.Stdin)
+		err = toMaildir(path, name, letter)
 	} else {
-		err = toMbox(path, os.Stdin)
+		err = toMbox(path, letter)
 	}
 	if err == nil {
 		return 0
@@ -46,6 +50,29 @@ func appendMain(path, name string) int {
 		return exitCantCreate
 	}
 	return exitTemporary
+}
+
+// whole is a letter up to its end, and an error where that is missing: a server that was
+// killed must not look like the end of a letter.
+type whole struct {
+	in  *bufio.Reader
+	end string
+}
+
+// Read implements io.Reader.
+func (w *whole) Read(p []byte) (int, error) {
+	b, err := w.in.Peek(min(len(p), 32<<10) + len(w.end))
+	rest := b[:max(0, len(b)-len(w.end))]
+	switch {
+	case err == nil:
+	case err != io.EOF:
+		return 0, err
+	case string(b[len(rest):]) != w.end:
+		return 0, io.ErrUnexpectedEOF
+	case len(rest) == 0:
+		return 0, io.EOF
+	}
+	return w.in.Discard(copy(p, rest))
 }
 
 var errNoMbox = errors.New("no file that mail can be added to")

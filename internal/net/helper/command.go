@@ -17,8 +17,9 @@ import (
 type Job struct {
 	// Command is the program's path and its arguments, as they are (see program.Words).
 	Command []string
-	// Flags, Env and Limit are those of program.Settings.
+	// Flags, End, Env and Limit are those of program.Settings.
 	Flags string
+	End   string
 	Env   []string
 	Limit time.Duration
 	// Letter is for Flags; Size is how long the message is, in bytes: one that ends early
@@ -117,7 +118,7 @@ func (j *Job) limit() time.Duration {
 
 // work runs the program of a Job in the user's process.
 func (j *Job) work(ctx context.Context, home string, body io.Reader) report {
-	p, err := program.New(program.Settings{Command: j.Command, Literal: true, Leave: true, Flags: j.Flags, Env: j.Env, Limit: j.limit(), Dir: home})
+	p, err := program.New(program.Settings{Command: j.Command, Literal: true, Leave: true, Flags: j.Flags, End: j.End, Env: j.Env, Limit: j.limit(), Dir: home})
 	if err != nil {
 		return report{Code: 451, Enhanced: "4.3.5", Text: "mail system configuration error: " + err.Error()}
 	}

@@ -618,8 +618,8 @@ func TestAppend(t *testing.T) {
 	letter := "Subject: x\r\n\r\nFrom me\r\n"
 	from, _ := address.Parse("a@example.org")
 	put := func(path, name string) program.Outcome {
-		command, flags := AppendCommand(path, name)
-		return v.staff.Run(t.Context(), u, Job{Command: command, Flags: flags, Size: int64(len(letter)), Letter: program.Letter{Sender: from, Now: time.Unix(0, 0).UTC(), Recipients: []program.Recipient{{Address: from, Original: from}}}}, strings.NewReader(letter))
+		command, flags, end := AppendCommand(path, name)
+		return v.staff.Run(t.Context(), u, Job{Command: command, Flags: flags, End: end, Size: int64(len(letter)), Letter: program.Letter{Sender: from, Now: time.Unix(0, 0).UTC(), Recipients: []program.Recipient{{Address: from, Original: from}}}}, strings.NewReader(letter))
 	}
 	box := u.Home + "/mbox"
 	for range 2 {
@@ -662,6 +662,59 @@ func TestAppend(t *testing.T) {
 	if list, _ := os.ReadDir(u.Home + "/list/new"); len(list) != 1 {
 		t.Errorf("%d letters in a Maildir that got one twice", len(list))
 	}
+}
+
+// TestAppendOfHalf: what ends early, as when the server is killed, leaves the file as it was.
+func TestAppendOfHalf(t *testing.T) {
+	t.Parallel()
+	v := found(t, Settings{})
+	u, _ := v.jdoe()
+	box, before := u.Home+"/mbox", "From x\n\nbefore\n\n"
+	must(t, os.WriteFile(box, []byte(before), 0o600))
+	must(t, os.Chown(box, int(u.UID), int(u.UID)))
+	half := strings.Repeat("half a letter\r\n", 40<<10)
+	job := func() Job {
+		command, flags, end := AppendCommand(box, "1")
+		return Job{Command: command, Flags: flags, End: end, Size: int64(2 * len(half)), Letter: program.Letter{Recipients: make([]program.Recipient, 1)}}
+	}
+	untouched := func(why string) {
+		t.Helper()
+		if got, _ := os.ReadFile(box); string(got) != before {
+			t.Errorf("%s: %d bytes are in the file", why, len(got))
+		}
+	}
+	j := job()
+	killed := exec.Command(j.Command[0], j.Command[1:]...)
+	killed.Stdin = strings.NewReader(half)
+	if err := killed.Run(); killed.ProcessState.ExitCode() != exitTemporary {
+		t.Errorf("half a letter: %v", err)
+	}
+	untouched("the server was killed")
+	p, err := program.New(program.Settings{Command: j.Command, Literal: true, Flags: j.Flags, End: j.End, User: "daemon"})
+	must(t, err)
+	must(t, os.Chmod(u.Home, 0o755))
+	must(t, os.Chown(box, 1, 1))
+	if o := p.Run(t.Context(), j.Letter, &exactly{strings.NewReader(half), j.Size}); o.Reply.Code != 451 {
+		t.Errorf("unreadable: %v", o.Reply)
+	}
+	untouched("the letter can't be read to its end")
+	must(t, os.Chown(box, int(u.UID), int(u.UID)))
+	if o := v.staff.Run(t.Context(), u, job(), strings.NewReader(half)); o.Reply.Code != 451 {
+		t.Errorf("short: %v", o.Reply)
+	}
+	untouched("the letter is shorter than was said")
+	ctx, cancel := context.WithCancel(t.Context())
+	stuck, out := io.Pipe()
+	go func() {
+		io.WriteString(out, half)
+		cancel()
+		time.Sleep(time.Second)
+		out.Close()
+	}()
+	if o := v.staff.Run(ctx, u, job(), stuck); o.Reply.Code != 451 {
+		t.Errorf("stopped: %v", o.Reply)
+	}
+	untouched("the delivery was stopped")
 }
 
 // FuzzWire: no packet makes either side fail, whoever sent it.

@@ -121,8 +121,8 @@ func harden() {
 // exit status.
 func Main(args []string) int {
 	harden()
-	if len(args) == 3 && args[0] == "append" {
-		return appendMain(args[1], args[2])
+	if len(args) == 4 && args[0] == "append" {
+		return appendMain(args[1], args[2], args[3])
 	}
 	conn, err := socket(os.NewFile(3, "server"))
 	if err != nil {

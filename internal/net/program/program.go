@@ -81,6 +81,10 @@ type Settings struct {
 	// Leave: what it has left running when it ended by itself is not ended, as vacation
 	// leaves its sendmail.
 	Leave bool
+	// End is written behind a message that was read to its end, for a program that knows a
+	// whole one by it. Such a program is told to give up by the end of its input, and is
+	// killed only where it does not.
+	End string
 	// Limit is the most time that it gets (1000 s).
 	Limit time.Duration
 	// Strays counts those that can't be ended, for all programs that share it; nil: the

@@ -96,16 +96,21 @@ func (a *account) credential() *syscall.Credential {
 }
 
 // feed writes the message. A message that can't be read to its end must not look like
-// one that has ended: the program is killed first.
+// one that has ended: the program is killed first, if it would not know (see End).
 func (r *run) feed(l *Letter, body io.Reader) {
 	r.fed = make(chan struct{})
 	go func() {
 		defer close(r.fed)
 		defer r.stdin.Close()
 		var source *sourceError
-		if err := r.program.copyTo(r.stdin, l, body); errors.As(err, &source) {
-			r.source = source
-			r.killGroup()
+		err := r.program.copyTo(r.stdin, l, body)
+		switch end := r.program.settings.End; {
+		case errors.As(err, &source):
+			if r.source = source; end == "" {
+				r.killGroup()
+			}
+		case err == nil:
+			_, _ = io.WriteString(r.stdin, end)
 		}
 	}()
 }
@@ -121,7 +126,9 @@ func (r *run) wait(ctx context.Context) bool {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		r.kill(context.Cause(ctx))
+		if !r.givesUp(ended) {
+			r.kill(context.Cause(ctx))
+		}
 		select {
 		case <-ended:
 		case <-time.After(r.program.patience):
@@ -131,6 +138,21 @@ func (r *run) wait(ctx context.Context) bool {
 	}
 	r.bury()
 	return true
+}
+
+// givesUp ends the input of a program that knows a whole message, and tells whether it has
+// ended by that: it then takes back what it had begun.
+func (r *run) givesUp(ended <-chan struct{}) bool {
+	if r.program.settings.End == "" {
+		return false
+	}
+	r.stdin.Close()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(r.program.patience):
+		return false
+	}
 }
 
 // killTime is how long a program that was killed is waited for.
