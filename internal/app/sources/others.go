@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/event"
@@ -154,6 +156,9 @@ type tables struct {
 	set  *list.Set
 	maps list.Maps
 	base string // virtual_mailbox_base; "": the values say nothing of paths
+	// whole warns of an "@domain" in the tables, each domain once.
+	whole *sync.Map
+	warn  event.Sink
 }
 
 func openTables(c *config.Config, d config.Directory, events event.Sink, p *directory.Place) (directory.Source, error) {
@@ -177,7 +182,7 @@ func openTables(c *config.Config, d config.Directory, events event.Sink, p *dire
 	if err != nil {
 		return nil, err
 	}
-	return tables{set, set.Maps(names), d.MailboxBase}, nil
+	return tables{set, set.Maps(names), d.MailboxBase, new(sync.Map), events}, nil
 }
 
 var errNoMailbox = errors.New("no table has it")
@@ -187,6 +192,7 @@ func (t tables) Account(ctx context.Context, a address.Address) lookup.Answer[di
 	found := t.maps.Find(ctx, a.Key())
 	switch found.State() {
 	case lookup.NotFound:
+		t.warnWhole(ctx, a)
 		return lookup.No[directory.Record](errNoMailbox)
 	case lookup.TryAgain:
 		return lookup.Later[directory.Record](found.Err())
@@ -200,6 +206,19 @@ func (t tables) Account(ctx context.Context, a address.Address) lookup.Answer[di
 		r.Maildir = strings.TrimSuffix(t.base, "/") + "/" + strings.TrimPrefix(path, "/")
 	}
 	return lookup.Yes(r)
+}
+
+// warnWhole tells the admin of an entry for all users of a domain: they would be one
+// account without a name, so such an entry is nobody's here.
+func (t tables) warnWhole(ctx context.Context, a address.Address) {
+	whole := "@" + a.Domain
+	if t.maps.FindPart(ctx, whole).State() != lookup.Found {
+		return
+	}
+	if _, told := t.whole.LoadOrStore(whole, true); !told {
+		t.warn.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/directory", Text: fmt.Sprintf(
+			"the entry %s of virtual_mailbox_maps is not used, and %s is nobody by it; make an account and name it as catch_all of the [[domain]] %s", whole, a, a.Domain)})
+	}
 }
 
 // Login implements directory.Source.

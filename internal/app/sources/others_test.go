@@ -54,6 +54,33 @@ func TestTables(t *testing.T) {
 	}
 }
 
+type notes []event.Event
+
+func (n *notes) Emit(e event.Event) { *n = append(*n, e) }
+
+// An entry for all users of a domain is nobody's account, and the admin is told so, once.
+func TestWholeDomainOfTables(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vmailbox")
+	if err := os.WriteFile(file, []byte("@example.org all/\nalice@example.net alice/\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told notes
+	var p directory.Place
+	s, err := openTables(config.Default(), config.Directory{Name: "v", Kind: config.DirectoryMaps, Source: "hash:" + file}, &told, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, name := range []string{"a@example.net", "a@example.org", "b@example.org"} {
+		if r := s.Account(t.Context(), at(t, name)); r.State() != lookup.NotFound {
+			t.Errorf("%s: %v", name, r.State())
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0].(event.Note).Text, "@example.org of virtual_mailbox_maps") {
+		t.Errorf("%+v", told)
+	}
+}
+
 // What a Dovecot says of its users.
 func TestRecordOf(t *testing.T) {
 	r, err := recordOf(authclient.User{Name: "alice@example.org", Fields: map[string]string{

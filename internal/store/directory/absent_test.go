@@ -100,3 +100,38 @@ func TestAbsent(t *testing.T) {
 	must(t, d.AddAccount(ctx, addr(t, carol), "secret", 0))
 	opens("an account of ours", lookup.NotFound)
 }
+
+// Who may not log in any more, though his mail is taken, is sent out; under whatever name
+// he came.
+func TestLockedOut(t *testing.T) {
+	d := open(t)
+	ctx := t.Context()
+	carol := Record{Address: addr(t, "carol@example.org"), Password: "{PLAIN}secret"}
+	p := &people{mail: map[string]Record{"carol@example.org": carol}, names: map[string]Record{"cc@example.org": carol}}
+	d.Attach([]Place{{Name: "people", Kind: "SQL", Source: p, Domains: []string{"example.org"}, DefaultDomain: "example.org"}})
+	if d.Gone(ctx, "carol@example.org") {
+		t.Error("gone before anybody came")
+	}
+	if got := d.Authenticate(ctx, "cc", "secret"); got.State() != lookup.Found {
+		t.Fatal(got.State(), got.Err())
+	}
+	if d.Gone(ctx, "carol@example.org") {
+		t.Error("gone, though she can log in")
+	}
+	for what, change := range map[string]func(){
+		"not found": func() { delete(p.names, "cc@example.org") },
+		"disabled":  func() { off := carol; off.Disabled = true; p.names["cc@example.org"] = off },
+	} {
+		p.names["cc@example.org"] = carol
+		change()
+		p.down = true
+		d.forget()
+		if d.Gone(ctx, "carol@example.org") {
+			t.Errorf("%s, MAP-004: gone while nobody knows", what)
+		}
+		p.down = false
+		if !d.Gone(ctx, "carol@example.org") || !d.Gone(ctx, "carol@example.org") {
+			t.Errorf("%s: still there", what)
+		}
+	}
+}

@@ -135,6 +135,9 @@ func (d *Directory) admit(r row, app string) lookup.Answer[Account] {
 		return lookup.No[Account](errAuth)
 	}
 	d.seen.note(r.key, app, time.Now())
+	if r.place != nil {
+		d.logins.put(r.key, r.login, d.logins.mark())
+	}
 	return lookup.Yes(r.Account)
 }
 

@@ -100,6 +100,10 @@ type Directory struct {
 	realms  *answers[Domain]
 	proofs  *proofs
 	shared  inquiries
+	// logins are the names by which accounts kept elsewhere were last logged in to, and
+	// entries whether those names still mean them.
+	logins  *cache[string]
+	entries *answers[struct{}]
 
 	mu         sync.RWMutex
 	declared   map[string]Domain // those of the settings file, by canonical name
@@ -125,6 +129,7 @@ func New(database *db.DB, fileDomains []string, dataDir string, defaultQuota int
 		records: newAnswers[Account](),
 		realms:  newAnswers[Domain](),
 		proofs:  newProofs(),
+		logins:  newCache[string](), entries: newAnswers[struct{}](),
 		shared:  inquiries{open: map[[sha256.Size]byte]chan struct{}{}},
 		kinds:   Kinds{SCRAMSHA256: true, SCRAMSHA1: true},
 		secrets: make(map[string][]byte),
@@ -160,6 +165,7 @@ func (d *Directory) forget() {
 	d.someAliases.clear()
 	d.records.clear()
 	d.realms.clear()
+	d.entries.clear()
 }
 
 // Account looks up the account that a's mail belongs to: in our own tables, then in the

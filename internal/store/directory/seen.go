@@ -131,12 +131,39 @@ func (d *Directory) SetDisabled(ctx context.Context, a address.Address, disabled
 }
 
 // Gone tells that nobody may be logged in to an account any more: it was removed or
-// disabled. What can't be found out is no.
+// disabled, for mail or for log-ins alone. What can't be found out is no.
 func (d *Directory) Gone(ctx context.Context, account string) bool {
 	a, err := address.Parse(account)
 	if err != nil {
 		return false
 	}
 	found := d.Account(ctx, a)
-	return found.State() == lookup.NotFound || found.State() == lookup.Found && found.Value().Disabled
+	if found.State() != lookup.Found {
+		return found.State() == lookup.NotFound
+	}
+	return found.Value().Disabled || found.Value().Source != "" && d.locked(ctx, a.Key())
+}
+
+// locked tells that an account kept elsewhere can't be logged in to any more by the name
+// that somebody used last: sources may find fewer accounts for log-ins than for mail.
+func (d *Directory) locked(ctx context.Context, key string) bool {
+	login, ok := d.logins.get(key)
+	if !ok {
+		return false
+	}
+	question := key + "\x00" + login
+	if known, ok := d.entries.get(question); ok {
+		return known.State() == lookup.NotFound
+	}
+	mark := d.entries.mark()
+	r, err := d.candidate(ctx, login)
+	if err != nil {
+		return false
+	}
+	answer := lookup.Yes(struct{}{})
+	if r.key != key || r.Disabled {
+		answer = lookup.No[struct{}](errAuth)
+	}
+	d.entries.put(question, answer, mark)
+	return answer.State() == lookup.NotFound
 }

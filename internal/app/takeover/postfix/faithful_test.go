@@ -16,7 +16,7 @@ func TestNothingIsWeaker(t *testing.T) {
 	t.Parallel()
 	const submission = "submission inet n - y - - smtpd -o smtpd_tls_security_level=encrypt\n"
 	const port25 = "smtp inet n - y - - smtpd\n"
-	files := map[string]string{"postfix/one": "a@example.org alice\n", "postfix/two": "b@example.org bob\n", "postfix/aliases": "root: a, \"|/usr/bin/x y\",\n  b\nnobody knows\n", "postfix/vmailbox": "a@example.org example.org/a/\nb@example.org b\n"}
+	files := map[string]string{"postfix/one": "a@example.org alice\n", "postfix/two": "b@example.org bob\n", "postfix/aliases": "root: a, \"|/usr/bin/x y\",\n  b\nnobody knows\n", "postfix/vmailbox": "a@example.org example.org/a/\nb@example.org b\n", "postfix/whole": "a@example.org a/\n@example.org all/\n"}
 	for name, test := range map[string]struct {
 		main, master string
 		want, not    []string
@@ -35,6 +35,8 @@ func TestNothingIsWeaker(t *testing.T) {
 		"several tables of log-ins": {"smtpd_sender_login_maps = hash:$config_directory/one, hash:$config_directory/two\n", port25, []string{"/postfix/one\", ", "/postfix/two\""}, nil, "smtpd_sender_login_maps", takeover.Understood},
 		"paths of mailboxes": {"virtual_mailbox_domains = example.org\nvirtual_mailbox_base = /var/mail/vhosts\nvirtual_mailbox_maps = hash:$config_directory/vmailbox\n", port25,
 			[]string{`mailbox_base = "/var/mail/vhosts"`}, []string{"home ="}, "virtual_mailbox_maps", takeover.NotSupported},
+		"a mailbox for all users of a domain": {"virtual_mailbox_domains = example.org\nvirtual_transport = lmtp:unix:private/lmtp\nvirtual_mailbox_maps = hash:$config_directory/whole\n", port25,
+			nil, nil, "virtual_mailbox_maps", takeover.NotSupported},
 		"mailboxes of another program": {"virtual_mailbox_domains = example.org\nvirtual_transport = lmtp:unix:private/lmtp\nvirtual_mailbox_maps = hash:$config_directory/vmailbox\n", port25,
 			nil, []string{"mailbox_base"}, "virtual_mailbox_maps", takeover.Understood},
 		"a program for all users":         {"mydestination = example.org\nmailbox_command = procmail -a \"$EXTENSION\"\n", port25, []string{`mailbox_command = 'procmail -a "$EXTENSION"'`}, nil, "mailbox_command", takeover.Understood},

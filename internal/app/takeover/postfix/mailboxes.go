@@ -149,6 +149,7 @@ func (i *importer) mailboxTables(password string) {
 			d.Set("mailbox_base", filepath.Clean("/"+i.value("virtual_mailbox_base")), i.why("virtual_mailbox_base"))
 			i.noMaildirs(source)
 		}
+		i.wholeDomains(source)
 		if password != "" {
 			d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
 		}
@@ -182,6 +183,21 @@ func (i *importer) noMaildirs(source string) {
 		if boxes > 0 {
 			i.note("virtual_mailbox_maps", takeover.NotSupported, "directory.mailbox_base",
 				fmt.Sprintf("%d entries name mbox files, not Maildirs: their mail waits until they end with a slash (\"facteur import mbox\" brings the old letters)", boxes))
+		}
+	}
+}
+
+// wholeDomains tells of entries of a table for all users of a domain.
+func (i *importer) wholeDomains(source string) {
+	for _, t := range i.tables {
+		if t.source != source {
+			continue
+		}
+		for _, e := range t.entries {
+			if strings.HasPrefix(e.Key, "@") {
+				i.note("virtual_mailbox_maps", takeover.NotSupported, "domain.catch_all",
+					fmt.Sprintf("the entry %s took mail for anybody there, which is refused now: make an account and name it as catch_all of that [[domain]]", e.Key))
+			}
 		}
 	}
 }
