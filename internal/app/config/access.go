@@ -38,10 +38,10 @@ type Rule struct {
 	// What is done, one action or several: "reject 550 5.7.1 No entry", "defer",
 	// "hold", "discard", "redirect boss@example.org", "bcc log@example.org",
 	// "prepend X-Group: family", "add header X-Group: family", "remove header X-Group",
-	// "tag odd", "accept", "class onlylocal", "warn seen", "sleep 2s", "listed".
+	// "tag odd", "accept", "class onlylocal", "ask onlylocal", "warn seen", "sleep 2s", "listed".
 	Then conf.Strings `toml:"then"`
 	// The class that the rule belongs to. Rules of a class are asked only when another
-	// rule says "class NAME" (Postfix's smtpd_restriction_classes).
+	// rule says "class NAME" (Postfix's smtpd_restriction_classes) or "ask NAME".
 	Class string `toml:"class"`
 }
 

@@ -38,8 +38,10 @@ const (
 	Remove
 	// Tag gives the message a word that later rules can ask for.
 	Tag
-	// Class asks the rules of a class, then goes on.
+	// Class asks the rules of a class, then goes on. An Accept in it ends the stage.
 	Class
+	// Ask is a Class in which an Accept ends the class only.
+	Ask
 	// Warn tells the log.
 	Warn
 	// Sleep waits.
@@ -54,7 +56,7 @@ type Action struct {
 	// Reply is what a Reject or Defer answers; its text is the admin's.
 	Reply *smtp.Reply
 	// Text is the reason of Hold, Discard and Warn, the word of Tag, the name of
-	// Class.
+	// Class and Ask.
 	Text string
 	// Address is of Redirect and BCC.
 	Address address.Address
@@ -88,6 +90,7 @@ var verbs = map[string]func(rest string) (Action, error){
 	"remove":   afterWord("header", parseRemove),
 	"tag":      word(Tag),
 	"class":    word(Class),
+	"ask":      word(Ask),
 	"sleep":    parseSleep,
 	"listed":   bare(Listed),
 
@@ -97,7 +100,7 @@ var verbs = map[string]func(rest string) (Action, error){
 }
 
 // Verbs are the words that begin an action, as the settings know them.
-var verbWords = []string{"accept", "add", "bcc", "class", "continue", "defer", "discard", "hold", "listed", "prepend",
+var verbWords = []string{"accept", "add", "ask", "bcc", "class", "continue", "defer", "discard", "hold", "listed", "prepend",
 	"redirect", "reject", "remove", "sleep", "tag", "warn"}
 
 // ParseAction reads one action:
@@ -116,6 +119,7 @@ var verbWords = []string{"accept", "add", "bcc", "class", "continue", "defer", "
 //	remove header NAME              all fields of the name
 //	tag WORD                        a word that later rules can ask for
 //	class NAME                      ask the rules of a class, then go on
+//	ask NAME                        the same, and "accept" ends the class only
 //	warn TEXT                       tell the log
 //	sleep DURATION                  wait, 10s at most
 //	listed                          what the list says that "when" found something in
@@ -317,6 +321,6 @@ func (a Action) String() string {
 
 func (a Action) word() string {
 	return [...]string{Continue: "continue", Accept: "accept", Reject: "reject", Defer: "defer", Hold: "hold", Discard: "discard",
-		Redirect: "redirect", BCC: "bcc", Prepend: "prepend", Add: "add", Remove: "remove", Tag: "tag", Class: "class",
+		Redirect: "redirect", BCC: "bcc", Prepend: "prepend", Add: "add", Remove: "remove", Tag: "tag", Class: "class", Ask: "ask",
 		Warn: "warn", Sleep: "sleep", Listed: "listed"}[a.Verb]
 }

@@ -9,7 +9,7 @@
 //
 // A rule is asked at its stage, in the order of the file. `when` is an expression
 // (expr-lang.org) over Facts; `then` is one action or several, see ParseAction. A
-// rule with a class is asked only by the action "class NAME" of another.
+// rule with a class is asked only by the action "class NAME" or "ask NAME" of another.
 //
 // # Invariants
 //

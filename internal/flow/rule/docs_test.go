@@ -206,6 +206,11 @@ func TestExamples(t *testing.T) {
 		{"nobody else may", Rcpt, "reject 554 5.7.1 This address", []func(*Facts){to("all@example.org"), from("forged@example.org")}},
 		{"the house may", Rcpt, "accept", []func(*Facts){to("all@example.org"), from("bob@example.org"), user}},
 		{"the house may", Rcpt, "", nil},
+		// OK ends its list, not the next one.
+		{"smtpd_client_restrictions", Mail, "defer 450 4.7.25", []func(*Facts){at("192.0.2.9", "")}},
+		{"only from known names", Mail, "", nil},
+		{"partners send to us", Mail, "accept", []func(*Facts){from("x@partner.example"), at("192.0.2.9", "")}},
+		{"smtpd_sender_restrictions", Mail, "accept; reject 550 5.7.1 No newsletters", []func(*Facts){from("newsletter@partner.example")}},
 		// Row 36: words in a header.
 		{"no offers", End, "reject 550 5.7.1 Message content rejected", []func(*Facts){head("Subject: =?utf-8?b?SE9UIE9mZmVy?=")}},
 		{"no offers", End, "", []func(*Facts){head("Subject: hot coffee")}},

@@ -9,8 +9,8 @@ import (
 
 // Decision is what the rules of a stage said.
 type Decision struct {
-	// Steps is what they did, in its order. Only the last can be an Accept,
-	// Reject, Defer or Discard.
+	// Steps is what they did, in its order. Only the last can be a Reject,
+	// Defer or Discard; an Accept ended the stage, or the class that Ask asked.
 	Steps []Step
 	// Err, unless nil, is why nobody knows: the mail has to wait. Rule is the name
 	// of the one that could not be decided.
@@ -123,6 +123,9 @@ func (j *judgement) do(r *compiled, a Action) (ended bool, err error) {
 		return false, nil
 	case Class:
 		return j.class(a.Text)
+	case Ask:
+		ended, err = j.class(a.Text)
+		return ended && !j.accepted(), err
 	case Sleep:
 		return false, sleep(j.facts.ctx, a.Wait)
 	case Tag:
@@ -130,6 +133,11 @@ func (j *judgement) do(r *compiled, a Action) (ended bool, err error) {
 	}
 	j.Steps = append(j.Steps, Step{r.name, a})
 	return a.ends(), nil
+}
+
+// accepted tells that what ended was ended by an Accept, and not by a mistake behind one.
+func (j *judgement) accepted() bool {
+	return j.Err == nil && len(j.Steps) > 0 && j.Steps[len(j.Steps)-1].Action.Verb == Accept
 }
 
 // class asks the rules of a class. A list may name one at run time, so that here

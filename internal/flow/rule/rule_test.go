@@ -372,6 +372,55 @@ func TestOrderAndClasses(t *testing.T) {
 	}
 }
 
+// TestAsk: an accept ends the class that was asked, however deep it stands; a refusal ends
+// everything.
+func TestAsk(t *testing.T) {
+	l := lists{"senders": {"good@": "OK", "any@": "DUNNO", "bad@": "REJECT", "deep@": "inner"}}
+	s := compile(t, l,
+		Rule{Stage: "rcpt", Then: []string{"ask first", "ask second", "tag between"}},
+		Rule{Stage: "rcpt", Class: "second", When: `sender.extension == "later" && in_list("down", sender)`, Then: []string{"accept"}},
+		Rule{Stage: "rcpt", Class: "first", When: `in_list("senders", sender)`, Then: []string{"listed"}},
+		Rule{Stage: "rcpt", Class: "first", When: `sender.user == "direct"`, Then: []string{"accept"}},
+		Rule{Stage: "rcpt", Class: "first", When: `sender.user == "called"`, Then: []string{"class inner"}},
+		Rule{Stage: "rcpt", Class: "first", When: `sender.user == "asked"`, Then: []string{"ask inner"}},
+		Rule{Stage: "rcpt", Class: "first", Then: []string{"tag on"}},
+		Rule{Stage: "rcpt", Class: "inner", Then: []string{"accept"}},
+		Rule{Stage: "rcpt", Then: []string{"reject"}},
+	)
+	const refused = "reject 554 5.7.1 Access denied"
+	for user, want := range map[string]string{
+		"good":   "accept; tag between; " + refused,
+		"direct": "accept; tag between; " + refused,
+		"called": "accept; tag between; " + refused,
+		"deep":   "accept; tag between; " + refused,
+		"asked":  "accept; tag on; tag between; " + refused,
+		"any":    "tag on; tag between; " + refused,
+		"bad":    refused,
+		// What stands behind an accept and can't be decided makes mail wait, and ends all.
+		"good+later": "",
+	} {
+		f := letter(t)
+		f.Sender.Set(addr(t, user+"@x.example"))
+		d := s.Judge(context.Background(), Rcpt, f)
+		if got := said(d); got != want && want != "" {
+			t.Errorf("%s: %q, want %q", user, got, want)
+		}
+		if want == "" && (d.Err == nil || len(d.Steps) != 1) {
+			t.Errorf("%s: %q", user, said(d))
+		}
+	}
+	for text, rules := range map[string][]Rule{
+		"there is no class": {{Name: "a", Stage: "rcpt", Then: []string{"ask nowhere"}}},
+		"calls itself":      {{Name: "a", Stage: "rcpt", Class: "x", Then: []string{"ask x"}}},
+		"comes after":       {{Name: "a", Stage: "mail", Then: []string{"ask x"}}, {Name: "b", Stage: "rcpt", Class: "x", Then: []string{"accept"}}},
+		"that is no action": {{Name: "a", Stage: "rcpt", Class: "ask", Then: []string{"accept"}}},
+	} {
+		if _, errs := Compile(rules, nil, Sources{}); len(errs) != 1 || !strings.Contains(errs[0].Text, text) {
+			t.Errorf("%s: %v", text, errs)
+		}
+	}
+}
+
 func TestSleepHasAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := compile(t, nil, Rule{Stage: "rcpt", Then: []string{"sleep 2s", "tag awake"}})

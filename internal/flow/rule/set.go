@@ -173,6 +173,9 @@ func (a Action) ends() bool {
 	return false
 }
 
+// calls tells actions that ask a class.
+func (a Action) calls() bool { return a.Verb == Class || a.Verb == Ask }
+
 // calls checks that classes exist, are called when their facts are known, and do
 // not call each other in circles.
 func (c *compiler) calls() {
@@ -200,7 +203,7 @@ func (c *compiler) calls() {
 func (c *compiler) callsOf(r *compiled, names []string) {
 	c.at = r.index
 	for i, a := range r.then {
-		if a.Verb != Class {
+		if !a.calls() {
 			continue
 		}
 		key := fmt.Sprintf("then[%d]", i)
@@ -223,7 +226,7 @@ func (s *Set) reaches(class, target string, depth int) bool {
 	}
 	for _, r := range s.classes[class] {
 		for _, a := range r.then {
-			if a.Verb == Class && (a.Text == target || s.reaches(a.Text, target, depth+1)) {
+			if a.calls() && (a.Text == target || s.reaches(a.Text, target, depth+1)) {
 				return true
 			}
 		}
@@ -272,7 +275,7 @@ func (s *Set) valueAction(value string) (Action, error) {
 		return Action{}, err
 	case a.Verb == Listed:
 		return Action{}, errors.New("\"listed\" leads back to itself")
-	case a.Verb == Class && s.classes[a.Text] == nil:
+	case a.calls() && s.classes[a.Text] == nil:
 		return Action{}, fmt.Errorf("there is no class %q", a.Text)
 	}
 	return a, nil

@@ -308,6 +308,9 @@ var virtualDomains = imported{
 		"recipient_canonical_maps": "hash:$config_directory/canonical",
 		"smtpd_recipient_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination, " +
 			"reject_non_fqdn_sender, check_recipient_access hash:$config_directory/protected, check_sender_access hash:$config_directory/senders",
+		// Both are asked when there is a sender; the OK of the one spares nobody the other.
+		"smtpd_client_restrictions": "check_sender_access hash:$config_directory/friends, check_sender_access hash:$config_directory/strangers",
+		"smtpd_sender_restrictions": "check_sender_access hash:$config_directory/refused",
 		"smtpd_restriction_classes": "house",
 		"house":                     "check_sender_access hash:$config_directory/house, reject",
 	},
@@ -319,6 +322,9 @@ var virtualDomains = imported{
 		"protected": "bob@example.org house\n",
 		"senders":   "spam.example REJECT no\nlater.example DEFER later\n",
 		"house":     "house.example OK\n",
+		"friends":   "friend@shop.example OK\nboss@shop.example OK\n",
+		"strangers": "shop.example 450 Not now\n",
+		"refused":   "friend@shop.example 554 No\n",
 	},
 	asks: []question{
 		{rcpt: "alice@example.org"}, {rcpt: "ALICE@Example.ORG"}, {rcpt: "alice+news@example.org"}, {rcpt: "nobody@example.org"}, {rcpt: "nobody+x@example.org"},
@@ -330,6 +336,7 @@ var virtualDomains = imported{
 		{rcpt: "bob@example.org"}, {rcpt: "bob@example.org", from: "x@house.example"},
 		{rcpt: "alice@example.org", from: "x@spam.example"}, {rcpt: "alice@example.org", from: "x@later.example"}, {rcpt: "alice@example.org", from: "<>"},
 		{rcpt: "alice@example.org", from: "x@y"},
+		{rcpt: "alice@example.org", from: "friend@shop.example"}, {rcpt: "alice@example.org", from: "boss@shop.example"}, {rcpt: "alice@example.org", from: "x@shop.example"},
 	},
 	goes: []journey{
 		{rcpt: "info@alias.example", to: []string{"info@elsewhere.example"}},

@@ -105,6 +105,43 @@ smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 	}
 }
 
+// TestOKEndsItsListOnly: what one list permits, the next one may refuse.
+func TestOKEndsItsListOnly(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"postfix/senders": "good@x.example OK\nhouse@x.example house\n"}
+	const list = "check_sender_access hash:$config_directory/senders"
+	for name, test := range map[string]struct {
+		main    string
+		classes []string // of the rules in their order; "" for none
+	}{
+		"another list at its stage": {"smtpd_client_restrictions = " + list + "\nsmtpd_sender_restrictions = reject_unknown_sender_domain\n", []string{"", "smtpd_client_restrictions", ""}},
+		"a rule above it":           {"smtpd_client_restrictions = sleep 1, warn_if_reject " + list + "\nsmtpd_sender_restrictions = reject\n", []string{"", "smtpd_client_restrictions", "smtpd_client_restrictions", ""}},
+		"the last at its stage":     {"smtpd_client_restrictions = reject_unknown_client\nsmtpd_sender_restrictions = " + list + "\n", []string{"", ""}},
+		"no other at its stage":     {"smtpd_sender_restrictions = " + list + "\nsmtpd_recipient_restrictions = reject_unknown_recipient_domain\n", []string{"", ""}},
+		"nothing is refused there":  {"smtpd_recipient_restrictions = " + list + "\nsmtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n", []string{""}},
+		"two of a recipient":        {"smtpd_relay_restrictions = permit_mynetworks, " + list + "\nsmtpd_recipient_restrictions = reject_unknown_recipient_domain\n", []string{"", "smtpd_relay_restrictions", ""}},
+		"a class of restrictions":   {"smtpd_restriction_classes = house\nhouse = permit\nsmtpd_client_restrictions = house\nsmtpd_helo_restrictions = " + list + "\nsmtpd_sender_restrictions = reject\n", []string{"house", "", "", "smtpd_helo_restrictions", ""}},
+		"header checks":             {"smtpd_end_of_data_restrictions = " + list + "\nheader_checks = regexp:{{/^Subject: x/ REJECT}}\n", []string{"", "smtpd_end_of_data_restrictions"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, got := of(t, test.main, "", files)
+			var classes []string
+			for _, rule := range strings.Split(got, "[[rule]]\n")[1:] {
+				_, class, _ := strings.Cut(rule, "class = \"")
+				class, _, _ = strings.Cut(class, "\"")
+				classes = append(classes, class)
+				if class != "" && class != "house" && strings.Count(got, "then = \"ask "+class+"\"") != 1 {
+					t.Errorf("the class %s is not asked once", class)
+				}
+			}
+			if !slices.Equal(classes, test.classes) {
+				t.Errorf("%q, want %q\n%s", classes, test.classes, got)
+			}
+		})
+	}
+}
+
 func TestHeaderChecks(t *testing.T) {
 	t.Parallel()
 	took, got := of(t, "header_checks = regexp:$config_directory/headers\n", "", map[string]string{"postfix/headers": `/^Subject: .*hot "offer"/ REJECT no offers

@@ -83,13 +83,18 @@ var waitingWords = []string{"reject_rbl_client", "reject_rhsbl_client", "reject_
 func (i *importer) restrictions() {
 	i.senderLogins()
 	i.demandTLS()
-	for _, l := range restrictionLists {
-		r := &ruling{importer: i, list: l.name, stage: l.stage}
-		words := i.words(l.name)
+	lists := make([]*ruling, len(restrictionLists))
+	for n, l := range restrictionLists {
+		lists[n] = &ruling{importer: i, list: l.name, stage: i.stageFor(i.words(l.name), l.stage)}
 		if i.isSet(l.name) {
-			r.about = i.why(l.name)
+			lists[n].about = i.why(l.name)
 		}
-		r.stage = i.stageFor(words, l.stage)
+	}
+	for n, l := range restrictionLists {
+		r, words := lists[n], i.words(l.name)
+		if i.mayAccept(words) && i.followed(r.stage, lists[n+1:]) {
+			r.class, r.asks = l.name, true
+		}
 		r.all(words)
 		if r.made == 0 && i.isSet(l.name) {
 			i.note(l.name, takeover.Understood, "", "the server does that by itself")
@@ -105,6 +110,25 @@ func (i *importer) restrictions() {
 	if i.value("smtpd_etrn_restrictions") != "" {
 		i.note("smtpd_etrn_restrictions", takeover.Replaced, "session.etrn", "who is trusted or has logged in may ask")
 	}
+}
+
+// mayAccept tells lists in which a table or a class may say OK.
+func (i *importer) mayAccept(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool {
+		return isTable(w) || tableWords[i.newer(strings.ToLower(w))].fact != "" || slices.Contains(i.words("smtpd_restriction_classes"), w)
+	})
+}
+
+// followed tells that rules of later lists may stand behind those of a list at a stage.
+// In Postfix an OK ends its own list, and none of theirs is spared.
+func (i *importer) followed(stage string, later []*ruling) bool {
+	return stage == "end" && i.value("header_checks") != "" || slices.ContainsFunc(later, func(r *ruling) bool {
+		words := i.words(r.list)
+		return r.stage == stage && (i.mayAccept(words) || slices.ContainsFunc(words, func(w string) bool {
+			w = i.newer(strings.ToLower(w))
+			return restrictionWords[w].then != "" || w == "sleep"
+		}))
+	})
 }
 
 // stageFor is the first stage, not before at, at which all facts of a list are known.
@@ -135,6 +159,7 @@ type ruling struct {
 	*importer
 	list, stage string
 	class       string
+	asks        bool     // the rule that asks the class is not written yet
 	about       string   // the comment above the first rule
 	guards      []string // conditions of what was permitted before
 	warn        bool     // warn_if_reject stands before the next
@@ -210,6 +235,14 @@ func seconds(s string) int {
 	return n
 }
 
+// ask writes the rule that asks the class of a list.
+func (r *ruling) ask() {
+	r.asks = false
+	outside := &ruling{importer: r.importer, list: r.list, stage: r.stage, about: r.about}
+	outside.rule(r.list, "", "ask "+r.class)
+	r.about = ""
+}
+
 // rule writes one rule. What was permitted before it is spared.
 func (r *ruling) rule(name, when, then string) {
 	conditions := []string{}
@@ -221,6 +254,9 @@ func (r *ruling) rule(name, when, then string) {
 	}
 	if r.warn {
 		then = "warn " + name
+	}
+	if r.asks {
+		r.ask()
 	}
 	t := r.t.Settings.Append("rule")
 	t.About(r.about)
