@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"facteur/internal/net/program"
 )
 
 // AppendCommand is the Job of putting a letter into a file, as a user: at the end of an
@@ -24,7 +26,7 @@ func AppendCommand(path, name string) (command []string, flags, end string) {
 		flags = "DRO"
 	}
 	end = rand.Text()
-	return []string{ownProgram, "helper", "append", path, name, end}, flags, end
+	return []string{program.OwnProgram, "helper", "append", path, name, end}, flags, end
 }
 
 // The words of <sysexits.h> that a file is answered with.

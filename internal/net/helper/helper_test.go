@@ -446,7 +446,7 @@ func TestEndings(t *testing.T) {
 func TestStopped(t *testing.T) {
 	v := found(t, Settings{Patience: 300 * time.Millisecond, Rest: time.Millisecond})
 	eve, jdoe := v.user("eve", firstUID+30), v.user("jdoe", firstUID)
-	cmd := exec.Command(ownProgram, "stop all of mine")
+	cmd := exec.Command(program.OwnProgram, "stop all of mine")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: eve.UID, Gid: eve.UID}}
 	must(t, cmd.Start())
 	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()

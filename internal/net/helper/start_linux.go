@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"facteur/internal/net/program"
 )
 
 // kind is what a process of a user is for.
@@ -26,9 +28,6 @@ type process struct {
 	proc   *os.Process
 	killed bool
 }
-
-// ownProgram is how this program is started again, whatever was put in its place meanwhile.
-const ownProgram = "/proc/self/exe"
 
 // start begins a process of a user, with its end of a socket. as is nil for the user that
 // we are. The process becomes the user itself, when it runs: were it the user's between
@@ -55,29 +54,7 @@ func become(words []string) error {
 	if len(words) == 0 {
 		return nil
 	}
-	var ids []int
-	for _, w := range words {
-		n, err := strconv.ParseUint(w, 10, 32)
-		if err != nil || n == 0 {
-			return ErrIdentity
-		}
-		ids = append(ids, int(n))
-	}
-	if len(ids) < 2 {
-		return ErrIdentity
-	}
-	uid, gid := ids[0], ids[1]
-	if err := syscall.Setgroups(ids[2:]); err != nil {
-		return err
-	}
-	if err := syscall.Setresgid(gid, gid, gid); err != nil {
-		return err
-	}
-	if err := syscall.Setresuid(uid, uid, uid); err != nil {
-		return err
-	}
-	// Another user's process is as fs.suid_dumpable says.
-	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	return program.Become(words)
 }
 
 // launch starts this program. A thread that may gain no more privileges gives that on, and
@@ -99,7 +76,7 @@ func launch(confined bool, attr *syscall.SysProcAttr, theirs *os.File, args ...s
 		} else if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return
 		}
-		p, err = os.StartProcess(ownProgram, append([]string{"facteur"}, args...), &os.ProcAttr{
+		p, err = os.StartProcess(program.OwnProgram, append([]string{"facteur"}, args...), &os.ProcAttr{
 			Dir: "/", Env: []string{}, Files: []*os.File{null, null, os.Stderr, theirs}, Sys: attr,
 		})
 	}()
@@ -120,6 +97,9 @@ func harden() {
 // Main is the whole of a process: args are what stands behind "helper". It gives the
 // exit status.
 func Main(args []string) int {
+	if len(args) > 0 && args[0] == "program" {
+		return program.Main(args[1:])
+	}
 	harden()
 	if len(args) == 4 && args[0] == "append" {
 		return appendMain(args[1], args[2], args[3])

@@ -25,7 +25,9 @@
 //
 // The program runs as the user that was named, with his group and no other, in a session
 // of its own, in the root directory, with an environment of PATH, HOME, USER, LOGNAME,
-// SHELL and LANG, and with no open file but the three. What it writes is read, and 4 KiB
+// SHELL and LANG, and with no open file but the three. A server that is root starts itself
+// once more for it (see Main), and that process becomes first the user and then the
+// program: there is none of the user's that the server waits for (LOC-011). What it writes is read, and 4 KiB
 // are kept, of printable characters. It is killed, with all processes of its group, at the end
 // of its time, and when it has written more than a megabyte; what it has left
 // running in its group is killed when it has ended. One that has become another user, as

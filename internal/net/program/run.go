@@ -60,10 +60,11 @@ type run struct {
 
 func (r *run) start(args []string) (err error) {
 	p := r.program
-	r.cmd = exec.Command(p.settings.Command[0], args...)
-	r.cmd.Dir = p.settings.Dir
+	if r.cmd, err = p.command(args); err != nil {
+		return err
+	}
 	r.cmd.Env = p.environment()
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: p.account.credential()}
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	r.output.full = r.kill
 	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
 	r.cmd.WaitDelay = drainTime
@@ -73,6 +74,25 @@ func (r *run) start(args []string) (err error) {
 	r.output.mu.Lock() // the process is known before it can be killed for its output
 	defer r.output.mu.Unlock()
 	return r.cmd.Start()
+}
+
+// command is the program, or, where it is to run as another user, this program, which
+// becomes that user and then the program: were the process the user's between fork and
+// exec, he could stop it there, and with it us, who wait for that exec (LOC-011).
+func (p *Program) command(args []string) (*exec.Cmd, error) {
+	path := p.settings.Command[0]
+	if !p.account.change {
+		c := exec.Command(path, args...)
+		c.Dir = p.settings.Dir
+		return c, nil
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return nil, err
+	}
+	words := append([]string{"helper", "program"}, p.account.words()...)
+	c := exec.Command(OwnProgram, append(append(words, p.settings.Dir, path), args...)...)
+	c.Dir = "/"
+	return c, nil
 }
 
 // drainTime is how long the output of an ended program is waited for where a child of it
@@ -86,13 +106,6 @@ const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 func (p *Program) environment() []string {
 	return append([]string{"PATH=" + searchPath, "HOME=" + p.account.home,
 		"USER=" + p.account.name, "LOGNAME=" + p.account.name, "SHELL=/bin/sh", "LANG=C"}, p.settings.Env...)
-}
-
-func (a *account) credential() *syscall.Credential {
-	if !a.change {
-		return nil
-	}
-	return &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: []uint32{a.gid}}
 }
 
 // feed writes the message. A message that can't be read to its end must not look like
