@@ -58,13 +58,22 @@ func socketWarnings(cfg *config.Config) (warnings []string) {
 	return warnings
 }
 
-// checkLists reads the lists that rules ask, and the actions in them.
+// checkLists reads the lists that rules ask, and the actions in them. It is stricter than
+// the server, which starts without a line that has a mistake.
 func checkLists(cfg *config.Config) error {
 	lists, err := storelist.Open(cfg.ListSources(), event.Discard)
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkActions(cfg), lists.Close())
+	defer lists.Close()
+	var errs []error
+	for _, m := range lists.Mistakes() {
+		errs = append(errs, errors.New(m.String()))
+	}
+	if errs != nil {
+		return errors.Join(errs...)
+	}
+	return checkActions(cfg)
 }
 
 // mistakesShown is how many mistakes of one list are told; the others are like them.

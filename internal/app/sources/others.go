@@ -165,8 +165,11 @@ func openTables(c *config.Config, d config.Directory, events event.Sink, p *dire
 	p.Kind = "tables"
 	var sources []list.Source
 	var names []string
-	for name := range strings.SplitSeq(d.Source, ",") {
-		name = strings.TrimSpace(name)
+	given, err := list.Split(d.Source)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range given {
 		s := list.Source{Name: name, From: c.Absolute(name)}
 		for _, known := range c.ListSources() {
 			if known.Name == name {

@@ -81,6 +81,25 @@ func TestWholeDomainOfTables(t *testing.T) {
 	}
 }
 
+// An inline table has commas of its own.
+func TestInlineTables(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vmailbox")
+	if err := os.WriteFile(file, []byte("carol@example.org x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := config.Directory{Name: "v", Kind: config.DirectoryMaps, Source: "inline:{alice@example.org=a, bob@example.org=b}, hash:" + file}
+	s, err := openTables(config.Default(), d, event.Discard, &directory.Place{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for name, want := range map[string]lookup.State{"alice": lookup.Found, "bob": lookup.Found, "carol": lookup.Found, "dave": lookup.NotFound} {
+		if r := s.Account(t.Context(), at(t, name+"@example.org")); r.State() != want {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+}
+
 // What a Dovecot says of its users.
 func TestRecordOf(t *testing.T) {
 	r, err := recordOf(authclient.User{Name: "alice@example.org", Fields: map[string]string{

@@ -2,6 +2,7 @@ package list
 
 import (
 	"fmt"
+	"strings"
 
 	"facteur/internal/mail/aliases"
 )
@@ -11,7 +12,7 @@ import (
 // somebody writes. The first of several entries for a name counts, as with postalias.
 func parseAliases(path string, b []byte) (matcher, error) {
 	t := newText()
-	return t, each(path, b, func(l line) error {
+	t.read(path, b, func(l line) error {
 		name, text, err := aliases.Cut(l.text)
 		if err != nil {
 			return err
@@ -23,7 +24,17 @@ func parseAliases(path string, b []byte) (matcher, error) {
 			t.values[name] = text
 		}
 		return nil
-	})
+	}, aliasKey)
+	return t, nil
+}
+
+// aliasKey is the name that a line with a mistake is for, as far as it can be told.
+func aliasKey(text string) string {
+	name, _, found := strings.Cut(text, ":")
+	if !found {
+		return pairKey(text)
+	}
+	return strings.Trim(name, "\" \t")
 }
 
 func aliasValue(text string) (string, bool, error) {

@@ -24,6 +24,10 @@ func braced(s string) (string, error) {
 	return strings.TrimSpace(s[1 : len(s)-1]), nil
 }
 
+// Split cuts several tables, as a setting of Postfix has them: "hash:/a, inline:{b=c, d=e}".
+// One that is in braces itself loses them.
+func Split(s string) ([]string, error) { return members(s) }
+
 // members cuts "a, {b c}, d{e,f}" at commas and blanks that are in no braces. A member
 // that is in braces itself loses them.
 func members(s string) (out []string, err error) {

@@ -32,7 +32,8 @@
 // A look-up has three answers. A file is read at the start, and again when it has
 // changed and two looks, a second apart, found it the same; one that can not be read
 // then, or has a mistake in it, is told of once and the table before it stays in
-// use. A database that does not answer in time is TryAgain, never "not in the list".
+// use. In a file of keys, a line with a mistake is told, all others count, and its key
+// says TryAgain until it is right. A database that does not answer in time is TryAgain, never "not in the list".
 //
 // Keys in files are compared without regard to case; directories and databases have
 // rules of their own. A query gets the key as a parameter, never as text of the

@@ -68,6 +68,7 @@ func openFile(name, path string, parse parser, events event.Sink) (*file, error)
 		return nil, err
 	}
 	f.table.Store(&m)
+	f.warn(m)
 	f.seen = seen
 	f.looked.Store(time.Now().UnixNano())
 	return f, nil
@@ -106,7 +107,11 @@ func stampOf(info os.FileInfo) stamp { return stamp{info.ModTime(), info.Size(),
 
 func (f *file) find(_ context.Context, key string) lookup.Answer[string] {
 	f.refresh(time.Now())
-	return answer((*f.table.Load()).match(key))
+	m := *f.table.Load()
+	if t, ok := m.(*text); ok {
+		return t.find(key)
+	}
+	return answer(m.match(key))
 }
 
 func (f *file) whole() bool {
@@ -142,12 +147,27 @@ func (f *file) refresh(now time.Time) {
 		return // the next look will tell
 	}
 	f.seen = current
+	if t, ok := m.(*text); ok && err == nil && t.flaws != nil {
+		err = t.flaws.ruined
+	}
 	if err != nil {
 		f.complain(err)
 		return
 	}
 	f.table.Store(&m)
+	f.warn(m)
 	f.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/list", Text: fmt.Sprintf("list %q: read %s again", f.name, f.path)})
+}
+
+// warn tells of lines that can not be used.
+func (f *file) warn(m matcher) {
+	t, ok := m.(*text)
+	if !ok {
+		return
+	}
+	for _, w := range t.flaws.warnings() {
+		f.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/list", Text: fmt.Sprintf("list %q: %s", f.name, w)})
+	}
 }
 
 // complain tells that the file is of no use now.

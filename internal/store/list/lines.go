@@ -12,6 +12,7 @@ import (
 type line struct {
 	number int
 	text   string
+	orphan bool // it begins with white space, and there is none that it continues
 }
 
 // lines walks over the logical lines of a file: a line that begins with white
@@ -29,6 +30,9 @@ func lines(text []byte) iter.Seq[line] {
 				continue
 			}
 			if raw[0] == ' ' || raw[0] == '\t' {
+				if now.number == 0 {
+					now.number, now.orphan = number, true
+				}
 				b.WriteByte(' ')
 				b.Write(bare)
 				continue
@@ -38,7 +42,7 @@ func lines(text []byte) iter.Seq[line] {
 			}
 			b.Reset()
 			b.Write(bare)
-			now.number = number
+			now.number, now.orphan = number, false
 		}
 		if now.text = b.String(); now.text != "" {
 			yield(now)
@@ -48,7 +52,7 @@ func lines(text []byte) iter.Seq[line] {
 
 // sound refuses what can not be a line of a list.
 func (l line) sound() error {
-	if l.number == 0 {
+	if l.orphan {
 		return fmt.Errorf("the first line begins with white space, and there is none that it continues")
 	}
 	if strings.ContainsRune(l.text, 0) || !utf8.ValidString(l.text) {

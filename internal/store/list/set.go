@@ -55,7 +55,8 @@ type Set struct{ tables map[string]table }
 var ErrUnknown = errors.New("there is no such list")
 
 // Open reads all lists. A mistake in any is an error, with the name of the list and
-// the file and line; then nothing is open.
+// the file and line; then nothing is open. Only of a file of keys, single lines may be
+// wrong: they are told to events, and their keys say TryAgain (see Mistakes).
 func Open(sources []Source, events event.Sink) (*Set, error) {
 	s := &Set{tables: make(map[string]table, len(sources))}
 	var errs []error

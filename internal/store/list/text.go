@@ -13,6 +13,7 @@ import (
 type text struct {
 	values map[string]string
 	nets   networks
+	flaws  *flaws // nil: every line is right
 }
 
 func newText() *text { return &text{values: make(map[string]string)} }
@@ -31,6 +32,14 @@ func (t *text) add(key, value string) {
 	}
 }
 
+// find is match for who has to know of lines with mistakes.
+func (t *text) find(key string) lookup.Answer[string] {
+	if err := t.flaws.about(t, key); err != nil {
+		return lookup.Later[string](err)
+	}
+	return answer(t.match(key))
+}
+
 // take takes a line.
 func (t *text) take(l line) error {
 	key, value, err := cutKey(l.text)
@@ -44,27 +53,30 @@ func (t *text) match(key string) (string, bool) {
 	if value, found := t.values[strings.ToLower(key)]; found {
 		return value, true
 	}
-	return t.nets.match(key)
+	value, _, found := t.nets.narrowest(key)
+	return value, found
 }
 
 // parseText reads lines "key value".
 func parseText(path string, b []byte) (matcher, error) {
 	t := newText()
-	return t, each(path, b, t.take)
+	t.read(path, b, t.take, pairKey)
+	return t, nil
 }
 
 // parsePairs is parseText for Postfix's own kinds: a key without a value is none, as
 // with postmap, and a network is a text like any other.
 func parsePairs(path string, b []byte) (matcher, error) {
 	t := newText()
-	return t, each(path, b, func(l line) error {
+	t.read(path, b, func(l line) error {
 		key, value, err := cutKey(l.text)
 		key = strings.ToLower(key)
 		if _, known := t.values[key]; err == nil && !known && value != "" {
 			t.values[key] = value
 		}
 		return err
-	})
+	}, pairKey)
+	return t, nil
 }
 
 // parseNet reads "192.0.2.0/24", "2001:db8::/32" or one address.
@@ -108,24 +120,25 @@ func (n *networks) lengths(a netip.Addr) *[129]bool {
 	return &n.v6
 }
 
-func (n *networks) match(key string) (string, bool) {
+// narrowest is the value of the narrowest network that has an address, and its length.
+func (n *networks) narrowest(key string) (value string, bits int, found bool) {
 	if len(n.values) == 0 {
-		return "", false
+		return "", 0, false
 	}
 	a, err := netip.ParseAddr(key)
 	if err != nil {
-		return "", false
+		return "", 0, false
 	}
 	a = a.Unmap().WithZone("")
 	there := n.lengths(a)
-	for bits := a.BitLen(); bits >= 0; bits-- {
+	for bits = a.BitLen(); bits >= 0; bits-- {
 		if there[bits] {
-			if value, found := n.values[netip.PrefixFrom(a, bits).Masked()]; found {
-				return value, true
+			if value, found = n.values[netip.PrefixFrom(a, bits).Masked()]; found {
+				return value, bits, true
 			}
 		}
 	}
-	return "", false
+	return "", 0, false
 }
 
 // fixed is a table that never changes.

@@ -24,6 +24,7 @@ type table struct {
 	entries []pair // of its text; nil if it has none that could be read
 	users   []string
 	trouble string
+	flawed  []list.Mistake // lines that wait to be mended
 }
 
 // pair is a line "key value" of a table.
@@ -85,6 +86,7 @@ func (i *importer) check(t *table) {
 			if err != nil {
 				t.trouble = strings.TrimPrefix(err.Error(), `list "it": `)
 			} else {
+				t.flawed = set.Mistakes()
 				set.Close()
 			}
 		}
@@ -234,6 +236,9 @@ func (i *importer) reportTables() {
 		i.t.Report.Add(l)
 		if t.entries != nil && t.isAliases() {
 			i.badAliases(t)
+		}
+		for _, m := range t.flawed {
+			i.t.Report.Add(takeover.Line{File: m.Path, Line: m.Line, Text: m.Key, Verdict: takeover.NotSupported, Why: m.Err.Error() + "; what the line is for waits until it is right"})
 		}
 	}
 }
