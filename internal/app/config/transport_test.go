@@ -479,3 +479,17 @@ user = "nobody:nogroup"
 		t.Error(w)
 	}
 }
+
+// Maps of transports know an extension by addresses.recipient_delimiter.
+func TestWaysKnowTheDelimiter(t *testing.T) {
+	c, err := Parse(filepath.Join(t.TempDir(), "facteur.toml"), []byte("hostname = 'mx.example.org'\n[addresses]\nrecipient_delimiter = '-'\n"+
+		"[[domain]]\nname = 'example.org'\n[[transport_map]]\nrecipient = 'user@x.example'\nto = 'hold:'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for local, want := range map[string]string{"user-a": "hold", "user+a": "smtp"} {
+		if got := choice(t, c, "", local+"@x.example").Transport.Name; got != want {
+			t.Errorf("%s: %s, want %s", local, got, want)
+		}
+	}
+}

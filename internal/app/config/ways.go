@@ -27,7 +27,7 @@ func (c *Config) Ways() (*transport.Table, error) {
 
 func (c *Config) ways() (*transport.Table, []error) {
 	w := weaver{c: c}
-	rules := transport.Rules{Pace: c.Outbound.pace(), Source: c.source(), Relays: w.relays(), Usual: &transport.Transport{Name: usual}}
+	rules := transport.Rules{Pace: c.Outbound.pace(), Source: c.source(), Relays: w.relays(), Delimiters: c.Addresses.RecipientDelimiter, Usual: &transport.Transport{Name: usual}}
 	for _, h := range c.Outbound.Smarthost {
 		rules.Usual.Relays = append(rules.Usual.Relays, transport.Relay{Host: h.Host, Port: h.Port})
 	}

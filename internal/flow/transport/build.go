@@ -25,6 +25,9 @@ type Rules struct {
 	Entries []Entry
 	// Presets are asked last.
 	Presets []Preset
+	// Delimiters are the characters that an extension of a local part begins with
+	// (recipient_delimiter); "" for none.
+	Delimiters string
 	// Relays are what else is known of hosts, wherever they are named. One without a
 	// port is about all ports of the host. The first one that fits counts; a log-in may
 	// stand in a later one (those of password_maps are behind the [[relay]] tables).
@@ -98,7 +101,7 @@ func NewTable(r Rules) (*Table, []Mistake) {
 func newBuilder(r Rules) *builder {
 	relays := byPlace(r.Relays)
 	return &builder{relays: relays, used: make(map[string]bool), pace: r.Pace, source: r.Source, table: &Table{
-		lost: noMailbox(), relays: relays, named: make(map[string]*Transport),
+		lost: noMailbox(), delimiters: r.Delimiters, relays: relays, named: make(map[string]*Transport),
 		recipients: make(map[string][]entry, len(r.Entries)), senders: make(map[string][]entry),
 		mx: make(map[string]*way), presets: make(map[string]*way)}}
 }

@@ -11,18 +11,16 @@ import (
 const (
 	anybody = "*"
 	nobody  = "<>" // the sender of notices
-	// delimiter separates an extension in a local part.
-	delimiter = "+"
 )
 
 // addressKeys are what an address is looked up by, with and without its extension.
-func addressKeys(a address.Address) iter.Seq[string] {
+func (t *Table) addressKeys(a address.Address) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if !yield(a.Key()) {
 			return
 		}
-		if local, _, found := strings.Cut(a.Local, delimiter); found && local != "" {
-			yield(address.Address{Local: local, Domain: a.Domain}.Key())
+		if at := strings.IndexAny(a.Local, t.delimiters); at > 0 {
+			yield(address.Address{Local: a.Local[:at], Domain: a.Domain}.Key())
 		}
 	}
 }
@@ -42,10 +40,10 @@ func domainKeys(domain string) iter.Seq[string] {
 }
 
 // recipientKeys are what a recipient is looked up by; without addresses, domains only.
-func recipientKeys(m Mail, addresses bool) iter.Seq[string] {
+func (t *Table) recipientKeys(m Mail, addresses bool) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if addresses {
-			for key := range addressKeys(m.Recipient) {
+			for key := range t.addressKeys(m.Recipient) {
 				if !yield(key) {
 					return
 				}
@@ -66,13 +64,13 @@ func recipientKeys(m Mail, addresses bool) iter.Seq[string] {
 func hostKeys(host string) iter.Seq[string] { return domainKeys(strings.TrimSuffix(host, ".")) }
 
 // senderKeys are what a sender is looked up by.
-func senderKeys(a address.Address) iter.Seq[string] {
+func (t *Table) senderKeys(a address.Address) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if a.IsNull() {
 			_ = yield(nobody) && yield(anybody)
 			return
 		}
-		for key := range addressKeys(a) {
+		for key := range t.addressKeys(a) {
 			if !yield(key) {
 				return
 			}

@@ -10,6 +10,7 @@ type Table struct {
 	// recipients are entries by key: an address, a domain, ".parent" or "*".
 	recipients map[string][]entry
 	addresses  bool // some key is an address
+	delimiters string
 	// senders are entries that ask for no recipient, by address, "@domain", "<>" or "*".
 	senders map[string][]entry
 	// mx and presets are by the name of a host, or ".parent".
@@ -117,8 +118,8 @@ func (t *Table) forRecipient(m Mail) *way {
 	if len(t.recipients) == 0 {
 		return found.way
 	}
-	for key := range recipientKeys(m, t.addresses || found.way != nil) {
-		if w := first(t.recipients[key], m); w != nil {
+	for key := range t.recipientKeys(m, t.addresses || found.way != nil) {
+		if w := t.first(t.recipients[key], m); w != nil {
 			return w
 		}
 		if found.way != nil && found.key == key {
@@ -129,17 +130,17 @@ func (t *Table) forRecipient(m Mail) *way {
 }
 
 // first is the first entry that is for a sender's mail.
-func first(entries []entry, m Mail) *way {
+func (t *Table) first(entries []entry, m Mail) *way {
 	for _, e := range entries {
-		if e.senders == nil || isAmong(e.senders, m) {
+		if e.senders == nil || t.isAmong(e.senders, m) {
 			return e.way
 		}
 	}
 	return nil
 }
 
-func isAmong(senders map[string]bool, m Mail) bool {
-	for key := range senderKeys(m.Sender) {
+func (t *Table) isAmong(senders map[string]bool, m Mail) bool {
+	for key := range t.senderKeys(m.Sender) {
 		if senders[key] {
 			return true
 		}
@@ -153,8 +154,8 @@ func (t *Table) forSender(m Mail) *way {
 	if len(t.senders) == 0 {
 		return found.way
 	}
-	for key := range senderKeys(m.Sender) {
-		if w := first(t.senders[key], m); w != nil {
+	for key := range t.senderKeys(m.Sender) {
+		if w := t.first(t.senders[key], m); w != nil {
 			return w
 		}
 		if found.way != nil && found.key == key {

@@ -84,7 +84,7 @@ func (s *Tables) Ask(ctx context.Context, m Mail) (f Found) {
 		return f
 	}
 	if !s.recipients.Empty() {
-		f.recipient, f.unknown = s.walk(recipientKeys(m, true), s.ways.recipients, m, func(key string, part bool) (hit, error) {
+		f.recipient, f.unknown = s.walk(s.ways.recipientKeys(m, true), s.ways.recipients, m, func(key string, part bool) (hit, error) {
 			return s.look(ctx, s.recipients, key, part, asItIs)
 		})
 	}
@@ -95,7 +95,7 @@ func (s *Tables) Ask(ctx context.Context, m Mail) (f Found) {
 	if s.senders.Empty() && s.senderRelays.Empty() {
 		return f
 	}
-	f.sender, f.unknown = s.walk(senderKeys(m.Sender), s.ways.senders, m, func(key string, part bool) (hit, error) {
+	f.sender, f.unknown = s.walk(s.ways.senderKeys(m.Sender), s.ways.senders, m, func(key string, part bool) (hit, error) {
 		if h, err := s.look(ctx, s.senders, key, part, asItIs); h.way != nil {
 			return h, err
 		}
@@ -108,7 +108,7 @@ func (s *Tables) Ask(ctx context.Context, m Mail) (f Found) {
 func (s *Tables) walk(keys iter.Seq[string], entries map[string][]entry, m Mail, ask func(key string, part bool) (hit, error)) (hit, error) {
 	part := false
 	for key := range keys {
-		if first(entries[key], m) != nil {
+		if s.ways.first(entries[key], m) != nil {
 			return hit{}, nil
 		}
 		if h, err := ask(key, part); h.way != nil {

@@ -43,7 +43,7 @@ func (s *Tables) choose(t *testing.T, m Mail) Choice {
 // maps of any kind.
 func TestTablesLikeTransport5(t *testing.T) {
 	known := Relay{Host: "gw.example", Port: 587, User: "me", Password: conf.NewSecret("p"), Verify: true}
-	ways := table(t, Rules{Usual: &Transport{Name: "smtp", Smarthost: true, Relays: []Relay{{Host: "smart.example", Port: 25}}}, Relays: []Relay{known}},
+	ways := table(t, Rules{Delimiters: "+", Usual: &Transport{Name: "smtp", Smarthost: true, Relays: []Relay{{Host: "smart.example", Port: 25}}}, Relays: []Relay{known}},
 		"own.example hold:own", "user@both.example hold:own")
 	lists := open(t, map[string][]string{
 		"a": {"user@x.example error:5.1.1 no such user", "user+sales@x.example hold:sales", "x.example lmtp:unix:/run/lmtp", ".x.example slow:",
@@ -131,7 +131,7 @@ func TestTablesOfSenders(t *testing.T) {
 			"wrong@y.example smtp:[gw.example]", "@usual.example [never.example]"},
 		"to": {"fixed.example hold:to"},
 	})
-	s := NewTables(table(t, Rules{}), lists.Maps([]string{"to"}), lists.Maps([]string{"transports"}), lists.Maps([]string{"patterns", "relays"}))
+	s := NewTables(table(t, Rules{Delimiters: "+"}), lists.Maps([]string{"to"}), lists.Maps([]string{"transports"}), lists.Maps([]string{"patterns", "relays"}))
 	for pair, want := range map[[2]string]string{
 		{"news@x.example", "a@far.example"}:     "slow:far.example",
 		{"news+1@x.example", "a@far.example"}:   "slow:far.example",

@@ -56,7 +56,7 @@ func (c Choice) short() string {
 // TestOrderOfTransport5: the keys and their order are those of transport(5); so are the
 // results, but that "*" is not for mailboxes of ours.
 func TestOrderOfTransport5(t *testing.T) {
-	ways := table(t, Rules{},
+	ways := table(t, Rules{Delimiters: "+"},
 		"outlook.com    smtp:[gw.example.com]", // the line of the how-to
 		"orange.fr slow:",
 		".example.org :[10.0.0.1]:2525",
@@ -140,7 +140,7 @@ func TestPipes(t *testing.T) {
 // TestSenders: they are asked when no recipient says anything, and not for our own
 // mailboxes; together with a recipient both have to fit.
 func TestSenders(t *testing.T) {
-	ways, wrong := NewTable(Rules{Entries: []Entry{
+	ways, wrong := NewTable(Rules{Delimiters: "+", Entries: []Entry{
 		{Senders: []string{"news@example.org"}, To: "smtp:[in-v3.mailjet.com]:587"},
 		{Senders: []string{"@example.org"}, To: "slow:"},
 		{Senders: []string{"<>"}, To: ":[bounces.example]"},
@@ -349,5 +349,26 @@ func TestPaceInherits(t *testing.T) {
 	}
 	if got := (Pace{}).WithDefaults(); got != (Pace{InitialConcurrency: 5, Concurrency: 20, FailedCohort: 1, Recipients: 50}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestExtensionsOfTheSettings: an extension begins where the settings say, and nowhere else.
+func TestExtensionsOfTheSettings(t *testing.T) {
+	for delimiters, want := range map[string]string{
+		"":   "user@x.example",
+		"+":  "user@x.example user+a@x.example",
+		"-":  "user@x.example user-a@x.example user-a+b@x.example",
+		"-+": "user@x.example user+a@x.example user-a@x.example user-a+b@x.example",
+	} {
+		ways := table(t, Rules{Delimiters: delimiters}, "user@x.example hold:")
+		var got []string
+		for _, to := range []string{"user@x.example", "user+a@x.example", "user-a@x.example", "user-a+b@x.example", "+a@x.example"} {
+			if ways.Choose(mail(to)).short() == "hold:" {
+				got = append(got, to)
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("delimiters %q: %s, want %s", delimiters, s, want)
+		}
 	}
 }
