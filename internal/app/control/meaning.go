@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"facteur/internal/base/lookup"
@@ -60,7 +61,16 @@ func (s *Stores) meaning(ctx context.Context, to address.Address, sender *addres
 		}
 	}
 	m.become("forwarding.batv", rules.Forward.Bare(ctx, to))
+	if bare := m.address; bare.Domain == "" && !isOwnName(bare.Local) {
+		m.become("addresses.origin", rules.Rewrite.Complete(bare))
+	}
 	return m, s.canonical(ctx, rules.Rewrite, &m)
+}
+
+// isOwnName tells names that the machine itself writes to, and that need no domain: they
+// lead to the home domain's, whatever the origin.
+func isOwnName(local string) bool {
+	return strings.EqualFold(local, "postmaster") || strings.EqualFold(local, "root")
 }
 
 // canonical replaces the address by what the tables have for it. What was no address of

@@ -306,3 +306,21 @@ func TestRequeueFindsWhoAnswers(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// A name without a domain is asked about as a session of our own users takes it; root and
+// postmaster stay the machine's.
+func TestBareNamesAreOfTheOrigin(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	cfg.Addresses.Origin = "far.example"
+	o := office(t, cfg)
+	s := o.(*Stores)
+	must(t, s.directory.AddAccount(t.Context(), mustAddress(t, "postmaster@example.org"), "secret secret", 0))
+	for name, want := range map[string]string{"bob": "smtp:far.example", "root": "mailbox:postmaster@example.org", "Postmaster": "mailbox:postmaster@example.org"} {
+		a, err := o.Address(t.Context(), AddressQuestion{Address: name})
+		must(t, err)
+		if len(a.Destinations) != 1 || a.Destinations[0].Route != want {
+			t.Errorf("%s: %+v, want %s", name, a, want)
+		}
+	}
+}

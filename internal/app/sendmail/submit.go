@@ -122,11 +122,16 @@ func (s *session) sender(o Options, c Caller) (address.Address, error) {
 	return a, nil
 }
 
-// qualified reads an address, and gives one without a domain that of the server.
+// qualified reads an address. One without a domain stays so: the server knows the origin
+// of its settings. Only root is the machine's own, by its name, and what has to be quoted
+// can't go without a domain.
 func (s *session) qualified(text string) (address.Address, error) {
 	a, err := address.Parse(text)
 	if err != nil && !strings.Contains(text, "@") {
 		if local, localErr := address.Parse(text + "@" + s.offers.Host); localErr == nil {
+			if local.String() == local.Local+"@"+local.Domain && !strings.EqualFold(local.Local, "root") {
+				local.Domain = ""
+			}
 			return local, nil
 		}
 	}

@@ -98,7 +98,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"banner":             {map[string]string{"banner": "421 4.3.2 too many connections"}, TempFail, "takes no mail now: 421"},
 		"no banner":          {map[string]string{"banner": ""}, TempFail, "was not accepted"},
-		"sender later":       {map[string]string{"MAIL FROM": "450 4.7.1 too much mail"}, TempFail, "the sender <alice@mail.example.org> was refused: 450 4.7.1"},
+		"sender later":       {map[string]string{"MAIL FROM": "450 4.7.1 too much mail"}, TempFail, "the sender <alice> was refused: 450 4.7.1"},
 		"sender not allowed": {map[string]string{"MAIL FROM": "553 5.7.1 not yours"}, NoPerm, "was refused: 553 5.7.1"},
 		"too large":          {map[string]string{"MAIL FROM": "552 5.3.4 too large"}, DataErr, "552 5.3.4"},
 		"nobody":             {map[string]string{"RCPT TO": "550 5.1.1 unknown"}, NoUser, "<a@example.org>: 550 5.1.1 unknown; <b@example.org>: 550 5.1.1 unknown; the message was sent to nobody"},
@@ -130,7 +130,7 @@ func TestRefusals(t *testing.T) {
 func TestEnvelope(t *testing.T) {
 	t.Parallel()
 	for want, o := range map[string]Options{
-		"MAIL FROM:<alice@mail.example.org> SIZE=82 RET=HDRS ENVID=id+2B1\nRCPT TO:<root@mail.example.org> NOTIFY=NEVER\nRCPT TO:<a@example.org> NOTIFY=NEVER\nRCPT TO:<b@example.org> NOTIFY=NEVER\n": {FromHeader: true, Recipients: []string{"root", "<a@example.org>"}, Notify: 8, Ret: 2, EnvelopeID: "id+1"},
+		"MAIL FROM:<alice> SIZE=65 RET=HDRS ENVID=id+2B1\nRCPT TO:<root@mail.example.org> NOTIFY=NEVER\nRCPT TO:<bob> NOTIFY=NEVER\nRCPT TO:<a@example.org> NOTIFY=NEVER\nRCPT TO:<b@example.org> NOTIFY=NEVER\n": {FromHeader: true, Recipients: []string{"root", "bob", "<a@example.org>"}, Notify: 8, Ret: 2, EnvelopeID: "id+1"},
 		"MAIL FROM:<> SIZE=82\nRCPT TO:<c@example.org>\n":              {Sender: "<>", SenderGiven: true, Recipients: []string{"c@EXAMPLE.org", "c@example.org"}},
 		"MAIL FROM:<x@example.net> SIZE=65\nRCPT TO:<c@example.org>\n": {Sender: "x@example.net", SenderGiven: true, FullName: "\n", Recipients: []string{"c@example.org"}},
 	} {
