@@ -69,23 +69,50 @@ var errImporting = errors.New("another command is importing the same")
 // imports are those under way.
 type imports struct {
 	mu   sync.Mutex
-	busy map[string]bool
+	busy map[string]chan struct{}
 }
 
-func (i *imports) begin(key string) (end func(), err error) {
+// importPatience is how long an import waits for another of the same: that of a client
+// that was killed ends as soon as the server notices.
+const importPatience = 10 * time.Second
+
+// wait begins an import, as soon as no other of the same is under way.
+func (i *imports) wait(ctx context.Context, key string) (end func(), err error) {
+	timer := time.NewTimer(importPatience)
+	defer timer.Stop()
+	for {
+		end, other := i.begin(key)
+		if other == nil {
+			return end, nil
+		}
+		select {
+		case <-other:
+		case <-timer.C:
+			return nil, errImporting
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// begin gives the end of what it has begun, or the other that is under way, which is
+// closed at its end.
+func (i *imports) begin(key string) (end func(), other <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.busy[key] {
-		return nil, errImporting
+	if other := i.busy[key]; other != nil {
+		return nil, other
 	}
 	if i.busy == nil {
-		i.busy = map[string]bool{}
+		i.busy = map[string]chan struct{}{}
 	}
-	i.busy[key] = true
+	ended := make(chan struct{})
+	i.busy[key] = ended
 	return func() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		delete(i.busy, key)
+		close(ended)
 	}, nil
 }
 
@@ -95,7 +122,7 @@ func (s *Stores) Import(ctx context.Context, t ImportTarget) (Importing, error) 
 	if err != nil {
 		return nil, err
 	}
-	end, err := s.imports.begin(found.Address + " " + t.Mailbox + " " + t.Source)
+	end, err := s.imports.wait(ctx, found.Address + " " + t.Mailbox + " " + t.Source)
 	if err != nil {
 		return nil, about(t.Address, err)
 	}

@@ -64,6 +64,7 @@ type Account struct {
 	validity  uint32              // the last one given
 	first     uint32              // as in state
 	taken     []uint32            // as in state
+	taking    taking              // as in state
 	boxes     map[string]*box
 	rootStamp int64
 	todos     []todo
@@ -170,7 +171,8 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	}
 	a.marked, a.boxes, a.todos, a.planned, a.done = false, map[string]*box{}, nil, nil, nil
 	a.founding, a.left = false, a.state.Boxes
-	a.first, a.taken = a.state.First, a.state.Taken
+	a.first, a.taken, a.taking = a.state.First, a.state.Taken, a.state.Taking
+	unused := true // nothing was ever given here
 	a.validity = 0 // what was given is in facteur-uids, or it was not given
 	path := filepath.Join(a.home, "index.db")
 	_, missing := os.Stat(path)
@@ -179,8 +181,10 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 		if err == nil {
 			a.left = nil
 			a.leap()
+			a.validity = max(a.validity, a.taking.validity)
 			return known, nil
 		}
+		unused = errors.Is(err, errUnused)
 		if !errors.Is(err, errCorrupt) {
 			return known, err
 		}
@@ -188,8 +192,8 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	if known || missing == nil {
 		a.warn("making the index anew", slog.Any("reason", cmpErr(err, missing)))
 	}
-	if !known && missing != nil {
-		a.first = a.now32() // nothing was ever given here
+	if !known && unused {
+		a.first = a.now32()
 	}
 	x, err := createIndex(path)
 	if err != nil {
@@ -245,6 +249,7 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 		}
 		if a.changes == 0 {
 			a.validity = 0 // it was being made: nobody was told what it says
+			err = fmt.Errorf("%w: %w", errUnused, err)
 		}
 	}
 	if err != nil {
@@ -255,6 +260,9 @@ func (a *Account) adopt(ctx context.Context, path string, known bool) error {
 	}
 	return corruptIf(err)
 }
+
+// errUnused is an index that gave no letter a number.
+var errUnused = errors.New("no letter is in it")
 
 // corruptIf makes errCorrupt of what SQLite says about a bad file. An error of
 // the disk or of permissions stays what it is: the index may be good.
@@ -336,7 +344,7 @@ func (a *Account) mark() error {
 	if a.marked && a.validity < a.state.Validity {
 		return nil
 	}
-	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve, First: a.first, Taken: a.taken, Gap: a.state.Gap}
+	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve, First: a.first, Taken: a.taken, Taking: a.pending(), Gap: a.state.Gap}
 	switch {
 	case a.marked:
 		s.Base = a.state.Base
@@ -428,7 +436,7 @@ func (a *Account) allListed() bool {
 
 // lastState is what facteur-uids says at the end of a run.
 func (a *Account) lastState() state {
-	s := state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity, First: a.first, Taken: a.taken, Boxes: map[string]lastSeen{}}
+	s := state{Epoch: a.epoch, Changes: a.changes, Validity: a.validity, First: a.first, Taken: a.taken, Taking: a.pending(), Boxes: map[string]lastSeen{}}
 	for _, b := range a.boxes {
 		if b.listed() {
 			s.Boxes[b.folder] = lastSeen{b.validity, b.uidNext, b.modSeq}

@@ -275,7 +275,7 @@ func Restored(home string) error {
 	if err != nil || !found {
 		return err
 	}
-	s.Open, s.Gap, s.Boxes = true, restoredGap, nil
+	s.Open, s.Gap, s.Boxes, s.Taking = true, restoredGap, nil, taking{}
 	if err := writeState(vfs.OS{}, root, s); err != nil {
 		return fmt.Errorf("%s: %w", root, err)
 	}

@@ -161,6 +161,9 @@ func (x *index) verify(check bool) error {
 			return fmt.Errorf("%w: %s", errCorrupt, verdict)
 		}
 	}
+	if version == 0 {
+		return fmt.Errorf("%w: %w: its making was cut off", errCorrupt, errUnused)
+	}
 	if version != schemaVersion {
 		return corruptIf(x.migrate(context.Background(), version))
 	}

@@ -37,6 +37,8 @@ type state struct {
 	// Taken, which came from other servers; 0: that is not known. See takeover.go.
 	First uint32
 	Taken []uint32
+	// Taking is the last of them, until the index has it.
+	Taking taking
 
 	// Boxes are the mailboxes whose lists of UIDs were complete at the end of
 	// that run, by folder; none if it has not ended.
@@ -70,6 +72,7 @@ func readState(f vfs.FS, root string) (s state, found bool, err error) {
 	}
 	head, boxes, _ := strings.Cut(string(data), boxMark)
 	head, base, _ := strings.Cut(head, baseMark)
+	head, pending, _ := strings.Cut(head, takingMark)
 	head, origin, _ := strings.Cut(head, firstMark)
 	head, gap, _ := strings.Cut(head, gapMark)
 	n, _ := fmt.Sscanf(head, stateFormat, &s.Epoch, &s.Open, &s.Changes, &s.Validity)
@@ -79,6 +82,7 @@ func readState(f vfs.FS, root string) (s state, found bool, err error) {
 	if n == 4 {
 		s.Gap = min(listNumber(strings.TrimSuffix(gap, "\n")), restoredGap)
 		s.First, s.Taken = readOrigin(origin)
+		s.Taking = readTaking(pending)
 	}
 	if n == 4 && !s.Open && boxes != "" {
 		s.Boxes = readBoxes(boxMark + boxes)
@@ -128,6 +132,19 @@ func writeOrigin(first uint32, taken []uint32) string {
 }
 
 const (
+	takingMark   = "taking "
+	takingFormat = takingMark + "%d instead of %d\n"
+)
+
+// readTaking reads what follows takingMark; the zero value if it is bad.
+func readTaking(text string) (t taking) {
+	if n, _ := fmt.Sscanf(takingMark+text, takingFormat, &t.validity, &t.instead); n != 2 || t.validity == 0 || t.validity > maxValidity || t.instead == 0 {
+		return taking{}
+	}
+	return t
+}
+
+const (
 	boxMark   = "box "
 	boxFormat = boxMark + "validity %d uidnext %d modseq %d folder %q\n"
 )
@@ -153,6 +170,9 @@ func writeState(f vfs.FS, root string, s state) error {
 		text += fmt.Sprintf(gapMark+"%d\n", s.Gap)
 	}
 	text += writeOrigin(s.First, s.Taken)
+	if s.Taking != (taking{}) {
+		text += fmt.Sprintf(takingFormat, s.Taking.validity, s.Taking.instead)
+	}
 	if s.Base != (written{}) {
 		text += fmt.Sprintf(baseFormat, s.Base.Epoch, s.Base.Changes)
 	}

@@ -16,7 +16,8 @@ import (
 //   - the account never gave that UIDVALIDITY: it is above all that it gave, or below
 //     the first of them and none that it took over before.
 //
-// facteur-uids says which they are. UIDNEXT is that of the other server from the start:
+// facteur-uids says which they are. It says so before the index does, and for which
+// mailbox; if the server ends in between, that mailbox can still have it. UIDNEXT is that of the other server from the start:
 // what is delivered here meanwhile gets UIDs above all that are still to come.
 
 // nobodyLooked stands as the first \Recent UID of a mailbox that was taken over, until
@@ -26,6 +27,21 @@ const nobodyLooked = 0
 
 // maxTaken bounds how many UIDVALIDITYs an account takes over below its first one.
 const maxTaken = 2 * maxMailboxes
+
+// taking is a UIDVALIDITY that is noted as given, and the one of the mailbox that gets
+// it: as long as a mailbox has that, which no other ever had or will have, the new one
+// is in nobody's hands.
+type taking struct{ validity, instead uint32 }
+
+// pending is what a mailbox can still get, if there is something.
+func (a *Account) pending() taking {
+	for _, b := range a.boxes {
+		if b.validity == a.taking.instead {
+			return a.taking
+		}
+	}
+	return taking{}
+}
 
 // known tells whether the account was open before.
 func (a *Account) known() bool { return a.state.Epoch != 0 }
@@ -62,7 +78,7 @@ func (a *Account) TakeOver(ctx context.Context, name string, validity, next uint
 	if err := b.sync(ctx); err != nil {
 		return false, err
 	}
-	if b.uidNext != 1 || len(b.views) > 0 || next == 0 || next >= maxUID-uncleanGap || !a.neverGave(validity) {
+	if b.uidNext != 1 || len(b.views) > 0 || next == 0 || next >= maxUID-uncleanGap || !a.neverGave(validity) && a.taking != (taking{validity, b.validity}) {
 		return false, nil
 	}
 	return true, a.takeOver(ctx, b, validity, next)
@@ -83,12 +99,10 @@ func (a *Account) neverGave(v uint32) bool {
 func (a *Account) takeOver(ctx context.Context, b *box, validity, next uint32) error {
 	a.noteValidity(validity)
 	a.validity = max(a.validity, validity)
-	s := a.state
-	s.Taken, s.First, s.Validity = a.taken, a.first, max(s.Validity, validity)
-	if err := writeState(a.store.fs, a.root, s); err != nil {
+	a.taking = taking{validity, b.validity}
+	if err := a.noteTaking(); err != nil {
 		return err
 	}
-	a.state = s
 	modSeq := max(b.modSeq, uint64(a.now32())) // above those of Dovecot, which count changes
 	err := a.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.Exec("UPDATE mailbox SET validity = ?, uidnext = ?, modseq = ?, recent = ?, historyfloor = ?, listnext = 0, heir = 0 WHERE id = ?",
@@ -102,6 +116,18 @@ func (a *Account) takeOver(ctx context.Context, b *box, validity, next uint32) e
 	b.uidNext, b.modSeq = next, modSeq
 	b.mu.Unlock()
 	b.validity, b.recent, b.heir, b.listNext, b.historyFloor = validity, nobodyLooked, false, 0, modSeq
+	a.taking = taking{}
+	return a.noteTaking()
+}
+
+// noteTaking writes what is given and being given into facteur-uids.
+func (a *Account) noteTaking() error {
+	s := a.state
+	s.Taken, s.First, s.Taking, s.Validity = a.taken, a.first, a.taking, max(s.Validity, a.validity)
+	if err := writeState(a.fs, a.root, s); err != nil {
+		return err
+	}
+	a.state = s
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -227,4 +228,57 @@ func (r *torn) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return copy(p, "Subject: a\r\n"), nil
+}
+
+// A crash at any file operation of a takeover, or between facteur-uids and the index,
+// leaves a mailbox that can be taken over, or is. What the index of a new account lost
+// was never given to anybody.
+func TestTakeOverCrashes(t *testing.T) {
+	t.Parallel()
+	const old, future = 1_500_000_000, 4_000_000_000
+	for _, validity := range []uint32{old, future} {
+		t.Run(fmt.Sprint(validity), func(t *testing.T) {
+			t.Parallel()
+			if validity == future && testing.Short() {
+				t.Skip("the long run does both")
+			}
+			base := &cutRun{t: t, home: t.TempDir(), mem: vfs.NewMem()}
+			must(t, vfs.MkdirAll(base.mem, base.home, 0o700))
+			take := func(mem *vfs.Mem, name string, validity uint32) (*Account, bool, error) {
+				a, err := newStore(mem).Open(bg, Owner{Home: base.home})
+				if err != nil {
+					return nil, false, err
+				}
+				for _, x := range []string{"Sent", "Trash"} { // the end may have come before they were made
+					if err := a.Create(bg, x); err != nil && !errors.Is(err, ErrExists) {
+						return a, false, err
+					}
+				}
+				kept, err := a.TakeOver(bg, name, validity, 100)
+				return a, kept, err
+			}
+			for n := 0; ; n++ {
+				mem := base.mem.Crash(0)
+				mem.StopAfter(n)
+				a, _, done := take(mem, "Sent", validity)
+				if a != nil {
+					a.idx.close()
+				}
+				b, kept, err := take(mem.Crash(1), "Sent", validity)
+				if must(t, err); !kept {
+					t.Errorf("crash after %d operations: it is not taken over", n)
+				}
+				twice, err := b.TakeOver(bg, "Trash", validity, 5)
+				if must(t, err); kept && twice {
+					t.Errorf("crash after %d operations: it is given twice", n)
+				}
+				b.idx.close()
+				must(t, removeIndex(filepath.Join(base.home, "index.db")))
+				if done == nil {
+					t.Logf("%d operations", n)
+					return
+				}
+			}
+		})
+	}
 }
