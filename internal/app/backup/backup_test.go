@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/app/control"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/queue"
 )
 
 // house is a data directory with an account that has mail.
@@ -268,4 +271,76 @@ func FuzzManifest(f *testing.F) {
 			t.Error("whole without an end")
 		}
 	})
+}
+
+// A letter that was in the queue when that was cut, and in its mailbox when that was,
+// doesn't come twice; one that was on its way only is on hold.
+func TestRestoreEndsDelivered(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	q, err := queue.Open(data)
+	must(t, err)
+	it := &queue.Item{ID: q.NextID(), Arrived: time.Now(), Sender: address.Address{Local: "s", Domain: "example.org"}}
+	for _, local := range []string{"alice", "bob", "carol"} {
+		a := address.Address{Local: local, Domain: "example.org"}
+		it.Recipients = append(it.Recipients, queue.Recipient{Address: a, Original: a, Route: "local"})
+	}
+	s := q.Spool()
+	s.Write([]byte("Subject: x\r\n\r\nText.\r\n"))
+	must(t, q.Commit(t.Context(), queue.Draft{Item: it, Spool: s}))
+	must(t, q.Close())
+	q, err = queue.Open(data)
+	must(t, err)
+	it, _, err = q.Show(t.Context(), it.ID)
+	must(t, errors.Join(err, q.Close()))
+	for i, below := range []string{"cur/%s,S=30,W=30:2,S", "tmp/%s"} {
+		file := filepath.Join(data, "mail", "example.org", "x", "Maildir", ".Work", fmt.Sprintf(below, deliveryName(it, it.Recipients[i])))
+		must(t, errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)))
+	}
+	must(t, (&Restore{Note: func(string) {}}).settleQueue(t.Context(), data))
+	q, err = queue.Open(data)
+	must(t, err)
+	it, _, err = q.Show(t.Context(), it.ID)
+	must(t, errors.Join(err, q.Close()))
+	got := ""
+	for _, r := range it.Recipients {
+		got += fmt.Sprint(r.Address.Local, r.State == queue.Held, " ")
+	}
+	if got != "bobtrue caroltrue " {
+		t.Error(got)
+	}
+}
+
+// A cut that is still being copied is not removed by a later backup, however old it is;
+// one of a backup that was killed is.
+func TestCutsInUse(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	old := time.Now().Add(-2 * time.Hour)
+	for _, name := range []string{"used", "killed", "before"} {
+		cut := filepath.Join(data, control.CutPrefix+name)
+		must(t, os.Mkdir(cut, 0o700))
+		must(t, os.WriteFile(cut+manifestSuffix, nil, 0o600))
+		if name != "before" {
+			release, err := lockCut(cut)
+			must(t, err)
+			defer release()
+		}
+		if name == "killed" { // nobody has it locked any more
+			must(t, os.Remove(cut+lockSuffix))
+			must(t, os.WriteFile(cut+lockSuffix, nil, 0o600))
+		}
+		for _, suffix := range []string{"", manifestSuffix, lockSuffix} {
+			os.Chtimes(cut+suffix, old, old)
+		}
+	}
+	(&Job{Config: &config.Config{DataDir: data}}).removeCuts()
+	left, err := filepath.Glob(filepath.Join(data, "*"))
+	must(t, err)
+	for i := range left {
+		left[i] = strings.TrimPrefix(filepath.Base(left[i]), control.CutPrefix)
+	}
+	if got := strings.Join(left, " "); got != "used used.lock used.manifest" {
+		t.Error(got)
+	}
 }

@@ -17,7 +17,8 @@
 // # What a crash leaves
 //
 // A backup without MANIFEST, and a directory "cut-…" in the data directory, whose links
-// hold no room until their letters are expunged; the next backup removes it. A restore
+// hold no room until their letters are expunged; the next backup removes it
+// after an hour, unless a file beside it is locked by the backup that copies it. A restore
 // writes beside the data directory and renames at its end: before that there is none. A
 // data directory that is a volume of its own is filled by renames inside of it, with
 // facteur.db as the last.

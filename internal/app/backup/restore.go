@@ -15,6 +15,7 @@ import (
 	"facteur/internal/base/vfs"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
+	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
 )
 
@@ -65,7 +66,7 @@ func (r *Restore) Run(ctx context.Context) error {
 	if err := settle(data); err != nil {
 		return err
 	}
-	if err := r.hold(ctx, data); err != nil {
+	if err := r.settleQueue(ctx, data); err != nil {
 		return err
 	}
 	if err := syncTree(fresh); err != nil {
@@ -178,20 +179,66 @@ func fillDirectories(maildir string) error {
 	return nil
 }
 
-// hold puts the queue on hold.
-func (r *Restore) hold(ctx context.Context, data string) error {
-	if r.Release {
-		return nil
-	}
+// settleQueue ends what came into its mailbox between the moment that the backup has the
+// queue of and the one that it has the mailbox of, and puts the rest on hold.
+func (r *Restore) settleQueue(ctx context.Context, data string) error {
 	q, err := queue.Open(data)
 	if err != nil {
 		return err
 	}
+	err = endDelivered(ctx, q, filepath.Join(data, "mail"))
+	if err == nil && !r.Release {
+		err = r.hold(ctx, q)
+	}
+	return errors.Join(err, q.Close())
+}
+
+// endDelivered ends the recipients whose letter is in a mailbox.
+func endDelivered(ctx context.Context, q *queue.Queue, mail string) error {
+	there := map[string]bool{} // whether a letter that the queue has is in a mailbox too
+	err := q.Select(ctx, queue.Filter{}, func(it *queue.Item) bool {
+		for _, r := range it.Recipients {
+			there[deliveryName(it, r)] = false
+		}
+		return true
+	})
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	err = filepath.WalkDir(mail, func(p string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case e.IsDir() && e.Name() == "tmp":
+			return fs.SkipDir
+		}
+		name, _, _ := strings.Cut(e.Name(), ":")
+		name, _, _ = strings.Cut(name, ",")
+		if _, ours := there[name]; ours {
+			there[name] = true
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	_, err = q.Delivered(ctx, func(it *queue.Item, r queue.Recipient) bool { return there[deliveryName(it, r)] })
+	return err
+}
+
+func deliveryName(it *queue.Item, r queue.Recipient) string {
+	return maildir.DeliveryName(it.ID.String(), r.N, it.Arrived)
+}
+
+// hold puts the queue on hold.
+func (r *Restore) hold(ctx context.Context, q *queue.Queue) error {
 	n, err := q.Hold(ctx, queue.Filter{})
 	if err == nil && n.Items > 0 {
 		r.Note(fmt.Sprintf("%d messages of the queue are on hold, for they may have been delivered after the backup was made; \"facteur queue release\" lets them go", n.Items))
 	}
-	return errors.Join(err, q.Close())
+	return err
 }
 
 // install puts the new directory in its place.

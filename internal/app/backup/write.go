@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"facteur/internal/app/config"
@@ -57,6 +58,11 @@ func (j *Job) Run(ctx context.Context, o control.Office) (err error) {
 	}()
 	name := fmt.Sprintf("%s%d-%d", control.CutPrefix, time.Now().Unix(), os.Getpid())
 	cut := filepath.Join(j.Config.DataDir, name)
+	release, err := lockCut(cut)
+	if err != nil {
+		return err
+	}
+	defer release()
 	defer os.RemoveAll(cut)
 	at := time.Now()
 	err = o.Cut(ctx, control.Cut{Name: name}, func(p control.CutPart) error {
@@ -74,11 +80,46 @@ func (j *Job) Run(ctx context.Context, o control.Office) (err error) {
 	return j.write(ctx, out, cut, at)
 }
 
-// removeCuts clears up after a backup that was killed.
+// Beside a cut are a file that is locked by the backup that copies it, and its manifest.
+const (
+	lockSuffix     = ".lock"
+	manifestSuffix = ".manifest"
+)
+
+// lockCut keeps other backups from removing a cut, until release or the end of this
+// process.
+func lockCut(cut string) (release func(), err error) {
+	f, err := os.OpenFile(cut+lockSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	release = func() {
+		os.Remove(f.Name())
+		f.Close()
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		release()
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return release, nil
+}
+
+// inUse tells whether a backup is copying the cut that a path belongs to.
+func inUse(path string) bool {
+	cut := strings.TrimSuffix(strings.TrimSuffix(path, lockSuffix), manifestSuffix)
+	f, err := os.Open(cut + lockSuffix)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
+// removeCuts clears up after backups that were killed.
 func (j *Job) removeCuts() {
 	left, _ := filepath.Glob(filepath.Join(j.Config.DataDir, control.CutPrefix+"*"))
 	for _, dir := range left {
-		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour && !inUse(dir) {
 			os.RemoveAll(dir)
 		}
 	}
@@ -86,7 +127,7 @@ func (j *Job) removeCuts() {
 
 // write copies what was cut, then settings and keys, then the manifest.
 func (j *Job) write(ctx context.Context, out sink, cut string, at time.Time) error {
-	lines, err := os.CreateTemp(j.Config.DataDir, control.CutPrefix+"manifest-")
+	lines, err := os.OpenFile(cut+manifestSuffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (s *Stores) Import(ctx context.Context, t ImportTarget) (Importing, error) 
 	if err != nil {
 		return nil, err
 	}
-	end, err := s.imports.wait(ctx, found.Address + " " + t.Mailbox + " " + t.Source)
+	end, err := s.imports.wait(ctx, found.Address+" "+t.Mailbox+" "+t.Source)
 	if err != nil {
 		return nil, about(t.Address, err)
 	}

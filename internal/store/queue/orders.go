@@ -55,6 +55,15 @@ func (q *Queue) Delete(ctx context.Context, f Filter, told ...Told) (Count, erro
 	}})
 }
 
+// Delivered ends the recipients that fn says have their letter already. Nobody is told.
+func (q *Queue) Delivered(ctx context.Context, fn func(*Item, Recipient) bool) (Count, error) {
+	return q.operate(ctx, "ending", Filter{}, operation{overrules: true, removes: true, plan: func(it *Item, r Recipient) (Recipient, bool) {
+		ok := fn(it, r)
+		r.removed = ok
+		return r, ok
+	}})
+}
+
 // Retry makes what was tried, and waits, due now, as postqueue -f and ETRN (RFC 1985)
 // do. What waits for its release, for a person, or is being tried, is left alone.
 func (q *Queue) Retry(ctx context.Context, f Filter, told ...Told) (Count, error) {
