@@ -49,6 +49,7 @@ func Import(t *takeover.Takeover, o Options) error {
 	i.headerChecks()
 	i.listeners()
 	i.simple()
+	i.roles()
 	i.reportMain()
 	i.reportMaster()
 	i.reportTables()

@@ -40,6 +40,43 @@ func of(t *testing.T, main, master string, files map[string]string) (*takeover.T
 	return took, bare(took.Settings.Text())
 }
 
+// The postmaster of a virtual domain is the one of aliases(5), if there is one, and the
+// first domain has none of its own.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	const main = "myorigin = example.org\nmydestination = mail.example.org, localhost\nvirtual_mailbox_domains = example.org\n" +
+		"virtual_mailbox_maps = hash:$config_directory/vmailbox\nalias_maps = hash:$config_directory/aliases\n"
+	const want = `role_recipient = "postmaster@mail.example.org"`
+	for name, c := range map[string]struct {
+		main, aliases, vmailbox string
+		want                    bool
+	}{
+		"an alias":          {main, "postmaster:root\nroot: alice@example.org\n", "alice@example.org alice/\n", true},
+		"no alias":          {main, "root: alice@example.org\n", "alice@example.org alice/\n", false},
+		"a mailbox":         {main, "postmaster: root\n", "postmaster@example.org p/\n", false},
+		"a catch-all":       {main + "virtual_alias_maps = inline:{x=y}, hash:$config_directory/vmailbox\n", "postmaster: root\n", "@example.org a@example.net\n", false},
+		"the home is local": {strings.Replace(main, "= mail.", "= example.org, mail.", 1), "postmaster: root\n", "", false},
+	} {
+		_, got := of(t, c.main, "", map[string]string{"postfix/aliases": c.aliases, "postfix/vmailbox": c.vmailbox})
+		if strings.Contains(got, want) != c.want || !c.want && strings.Contains(got, "role_recipient") {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
+}
+
+// A table with a bad line is used, and the report tells of the line.
+func TestBadLine(t *testing.T) {
+	t.Parallel()
+	took, got := of(t, "virtual_alias_domains = example.org\nvirtual_alias_maps = hash:$config_directory/virtual\n", "",
+		map[string]string{"postfix/virtual": "a@example.org x@example.net\nb@example.org caf\xe9\n"})
+	if !strings.Contains(got, "/virtual\"]") {
+		t.Errorf("the table is left out:\n%s", got)
+	}
+	if l := line(t, took, "b@example.org"); l.Line != 2 || l.Verdict != takeover.NotSupported || !strings.Contains(l.Why, "no text") {
+		t.Errorf("%+v", l)
+	}
+}
+
 // line is what the report says of the line with text in it.
 func line(t *testing.T, took *takeover.Takeover, text string) takeover.Line {
 	t.Helper()
