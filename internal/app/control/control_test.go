@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,7 +216,7 @@ func TestSocketIsPrivateAndGoesAway(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	claim, err := NewClaim(t.Context(), dir)
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, socketName), nil, 0o600)) // what a crash left
+	must(t, syscall.Mknod(filepath.Join(dir, socketName), syscall.S_IFSOCK|0o600, 0)) // what a crash left
 	server, err := Serve(dir, &Stores{}, event.Discard)
 	must(t, err)
 	info, err := os.Stat(filepath.Join(dir, socketName))

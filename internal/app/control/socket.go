@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"facteur/internal/server/listen"
 )
 
 const socketName = "control.sock"
@@ -32,9 +34,14 @@ func socketPath(dir string) (path string, done func(), err error) {
 }
 
 // listenSocket makes the socket anew. The caller has the claim on dir, so that an
-// old one is a dead one.
+// old one is a dead one; what is none of ours is an error, and stays (LOC-015).
 func listenSocket(dir string) (*net.UnixListener, error) {
 	real := filepath.Join(dir, socketName)
+	if info, err := os.Lstat(real); err == nil {
+		if err := listen.OwnSocket(real, info); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.Remove(real); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

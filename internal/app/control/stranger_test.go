@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -53,4 +54,35 @@ func stranger(t *testing.T, path string) {
 		t.Fatal("the stranger was answered")
 	}
 	t.Log("the stranger heard nothing")
+}
+
+// LOC-015: what stands where the control socket should be, and is not ours, is neither
+// followed nor removed.
+func TestLOC015NotOurSocket(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]func(path string) error{
+		"a file": func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
+		"a link": func(p string) error { return os.Symlink("elsewhere", p) },
+		"another's socket": func(p string) error {
+			return errors.Join(syscall.Mknod(p, syscall.S_IFSOCK|0o600, 0), os.Chown(p, 12345, 12345))
+		},
+	} {
+		if name == "another's socket" && os.Geteuid() != 0 {
+			continue
+		}
+		dir := t.TempDir()
+		path := filepath.Join(dir, socketName)
+		must(t, put(path))
+		before, err := os.Lstat(path)
+		must(t, err)
+		if l, err := listenSocket(dir); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, %v", name, l, err)
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is gone: %v", name, err)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "elsewhere")); err == nil {
+			t.Error("a socket was made behind a link")
+		}
+	}
 }

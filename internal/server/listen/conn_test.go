@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -90,6 +91,74 @@ func TestStaleSocket(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(path); string(b) != "precious" {
 		t.Error("it is gone")
+	}
+}
+
+// LOC-015: what somebody else has put where our socket should be is neither followed nor
+// removed, and the error says what to do.
+func TestForeignSocket(t *testing.T) {
+	dir := t.TempDir()
+	dead := func(path string) {
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		l.Close()
+	}
+	target := filepath.Join(dir, "target")
+	dead(target)
+	for name, x := range map[string]struct {
+		put  func(path string) error
+		want string
+		root bool
+	}{
+		"a link to a socket": {func(p string) error { return os.Symlink(target, p) }, "is no socket", false},
+		"a link to nothing":  {func(p string) error { return os.Symlink(filepath.Join(dir, "made"), p) }, "is no socket", false},
+		"a directory":        {func(p string) error { return os.Mkdir(p, 0o700) }, "is no socket", false},
+		"another's socket":   {func(p string) error { dead(p); return os.Chown(p, 12345, 12345) }, "another user's: remove it", true},
+	} {
+		t.Run("LOC-015 "+name, func(t *testing.T) {
+			if x.root && os.Geteuid() != 0 {
+				t.Skip("only root can be somebody else")
+			}
+			path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
+			if err := x.put(path); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := OpenUnix(t.Context(), path, 0o666)
+			if err == nil {
+				l.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("%v", err)
+			}
+			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+				t.Errorf("it is gone: %v", err)
+			}
+		})
+	}
+	t.Run("LOC-015 swapped for a link", func(t *testing.T) {
+		precious, link := filepath.Join(dir, "precious"), filepath.Join(dir, "link")
+		if err := errors.Join(os.WriteFile(precious, nil, 0o600), os.Symlink(precious, link)); err != nil {
+			t.Fatal(err)
+		}
+		if err := chmodSocket(link, 0o666); err == nil || !strings.Contains(err.Error(), "replaced") {
+			t.Errorf("%v", err)
+		}
+		if info, err := os.Stat(precious); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	})
+	if _, err := os.Lstat(filepath.Join(dir, "made")); err == nil {
+		t.Error("a socket was made behind a link")
+	}
+	if _, err := os.Lstat(target); err != nil {
+		t.Error(err)
 	}
 }
 
