@@ -1,8 +1,6 @@
 package app
 
 import (
-	"slices"
-
 	"facteur/internal/app/config"
 	"facteur/internal/flow/advice"
 	"facteur/internal/flow/intake"
@@ -13,10 +11,11 @@ import (
 
 // hire makes the hooks of new settings: the policy servers, then the milters.
 // Nothing is connected yet; a program that is down is no reason not to start.
-func (a *App) hire(s *settings) {
+// sources are what the conditions of policy servers look up in.
+func (a *App) hire(s *settings, sources rule.Sources) {
 	c := s.config
 	if len(c.Policies) > 0 {
-		s.policies = advice.NewPolicies(policies(c), a.events)
+		s.policies = advice.NewPolicies(policies(c, sources), a.events)
 		s.rules.Hooks = append(s.rules.Hooks, s.policies)
 	}
 	for _, m := range c.Milters {
@@ -48,13 +47,14 @@ func (a *App) milter(c *config.Config, m config.Milter) intake.Hook {
 	}, a.queue, a.events)
 }
 
-func policies(c *config.Config) []advice.PolicyConfig {
+func policies(c *config.Config, sources rule.Sources) []advice.PolicyConfig {
 	out := make([]advice.PolicyConfig, len(c.Policies))
 	for i, p := range c.Policies {
+		asked, _ := p.Asked(c.ListNames(), sources) // config.Check has told what is wrong
 		out[i] = advice.PolicyConfig{
 			Config: policy.Config{Name: p.Address.String(), Network: p.Address.Network, Address: p.Address.Address,
 				Timeout: p.Timeout.Std(), Tries: p.TryLimit},
-			Scope: scope(p.Services, "smtp"), Stages: stages(p.Stages), Default: p.DefaultAction.Action(), Context: p.Context,
+			Scope: scope(p.Services, "smtp"), Stages: p.RuleStages(), Asked: asked, Default: p.DefaultAction.Action(), Context: p.Context,
 		}
 	}
 	return out
@@ -69,18 +69,4 @@ func scope(named []config.AskedService, usual ...string) advice.Scope {
 		s.Services = append(s.Services, string(n))
 	}
 	return s
-}
-
-// stages are those named, or RCPT.
-func stages(named []config.PolicyStage) []rule.Stage {
-	if len(named) == 0 {
-		return []rule.Stage{rule.Rcpt}
-	}
-	var out []rule.Stage
-	for _, n := range named {
-		if stage, err := rule.ParseStage(string(n)); err == nil && !slices.Contains(out, stage) {
-			out = append(out, stage)
-		}
-	}
-	return out
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"facteur/internal/base/conf"
+	"facteur/internal/flow/rule"
 	"facteur/internal/net/policy"
 )
 
@@ -44,6 +45,9 @@ type Policy struct {
 	// When it is asked: "connect", "helo", "mail", "rcpt", "data" and "end" (of the
 	// message). Empty: at rcpt.
 	Stages []PolicyStage `toml:"stages"`
+	// Whose mail it is asked about, as an expression like those of rules (docs/RULES.md):
+	// '!trusted && account == ""'. Empty: all mail of the services.
+	When string `toml:"when"`
 	// What is done when it does not answer, or nothing that can be understood: an action
 	// such as "451 4.3.5 Try again later" or "DUNNO" (the mail goes on without it).
 	// Empty: "451 4.3.5 Server configuration problem". Postfix calls this
@@ -136,6 +140,32 @@ func (a PolicyAction) Action() policy.Action {
 	return action
 }
 
+// RuleStages are those named, or RCPT.
+func (p Policy) RuleStages() (out []rule.Stage) {
+	for _, n := range p.Stages {
+		if stage, err := rule.ParseStage(string(n)); err == nil && !slices.Contains(out, stage) {
+			out = append(out, stage)
+		}
+	}
+	if len(out) == 0 {
+		return []rule.Stage{rule.Rcpt}
+	}
+	return out
+}
+
+// Asked are rules that accept the mail that the server is asked about, at each of its
+// stages; nil: it is asked about all.
+func (p Policy) Asked(lists []string, s rule.Sources) (*rule.Set, []*rule.Error) {
+	if p.When == "" {
+		return nil, nil
+	}
+	var rules []rule.Rule
+	for _, stage := range p.RuleStages() {
+		rules = append(rules, rule.Rule{Name: "policy at " + stage.String(), Stage: stage.String(), When: p.When, Then: []string{"accept"}})
+	}
+	return rule.Compile(rules, lists, s)
+}
+
 // programs checks milters and policy servers.
 func (k *checker) programs() {
 	for i, m := range k.c.Milters {
@@ -149,6 +179,9 @@ func (k *checker) programs() {
 		key := fmt.Sprintf("policy[%d]", i)
 		k.endpoint(key, p.Address)
 		k.patience(key+".timeout", p.Timeout)
+		if _, errs := p.Asked(k.c.ListNames(), rule.Sources{}); len(errs) > 0 { // the others are the same at later stages
+			k.errs = append(k.errs, k.c.positions.Inside(key+".when", errs[0].Line, errs[0].Column, "%s", errs[0].Text))
+		}
 		if p.TryLimit < 0 || p.TryLimit > 10 {
 			k.failf(key+".try_limit", "expected 0 to 10, found %d", p.TryLimit)
 		}

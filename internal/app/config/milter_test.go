@@ -23,6 +23,7 @@ content_timeout = "20s"
 address = "inet6:[::1]:10023"
 stages = ["rcpt", "end"]
 default_action = "DUNNO"
+when = 'account == "" && recipients < 5'
 [[policy]]
 address = "unix:/run/postgrey.sock"
 `))
@@ -64,6 +65,7 @@ func TestMiltersMistakes(t *testing.T) {
 		"[[milter]]\naddress='inet:a:1'\ncommand_timeout='1ms'":         `f:4:17: milter[0].command_timeout: expected 1s to 1h, or nothing for the default`,
 		"[[policy]]\naddress='inet:a:1'\nstages=['eod']":                `f:4:9: policy[0].stages[0]: expected "connect", "helo", "mail", "rcpt", "data" or "end", found "eod"`,
 		"[[policy]]\naddress='inet:a:1'\ndefault_action='FILTER x'":     `f:4:16: policy[0].default_action: expected an action such as "451 4.3.5 Try again later" or "DUNNO": "FILTER x": action is not supported`,
+		"[[policy]]\naddress='inet:a:1'\nwhen='trustd'":                 `f:4:7: policy[0].when: unknown name "trustd"; did you mean "trusted"?`,
 		"[[policy]]\naddress='inet:a:1'\ntry_limit=-1":                  `f:4:11: policy[0].try_limit: expected 0 to 10, found -1`,
 		"[[policy]]\naddress='inet:a:1'\ncontext=\"a\\nb\"":             `f:4:9: policy[0].context: expected printable characters`,
 		"[[policy]]\naddress='inet:a:1'\ntimeout='2h'\ntry_limit='two'": `f:5:11: policy[0].try_limit: expected a whole number, found "two"`,

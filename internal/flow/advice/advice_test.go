@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
@@ -479,6 +480,52 @@ func TestPolicyOrder(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s, then %s: %v, want %s", test.one, test.two, reply, test.want)
+		}
+	}
+}
+
+// A policy server with a condition is asked where it holds; where nobody knows, the client
+// comes again.
+func TestPolicyWhen(t *testing.T) {
+	t.Parallel()
+	trusted := stranger
+	trusted.Addr = netip.MustParseAddr("192.0.2.200")
+	h := newHouse(t)
+	for when, want := range map[string][2]string{ // a stranger, a trusted client
+		`!trusted && account == ""`:                                {"554", ""},
+		`recipient.user == "alice" && sender.address != ""`:        {"554", "554"},
+		`recipient.user == "bob"`:                                  {"", ""},
+		`!trusted && in_list("down", client)`:                      {"451", ""},
+		`!in_list("empty", sender) && recipient.domain != "x.net"`: {"554", "554"},
+	} {
+		asked, errs := rule.Compile([]rule.Rule{{Name: "x", Stage: "rcpt", When: when, Then: []string{"accept"}}}, []string{"down", "empty"},
+			rule.Sources{List: func(_ context.Context, name, _ string) lookup.Answer[string] {
+				if name == "down" {
+					return lookup.Later[string](io.ErrUnexpectedEOF)
+				}
+				return lookup.No[string](nil)
+			}})
+		if len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		server := startPolicy(t, "RCPT", "REJECT")
+		h.fresh()
+		h.rules.Trusted = []netip.Prefix{netip.MustParsePrefix("192.0.2.200/32")}
+		p := NewPolicies([]PolicyConfig{{
+			Config: policy.Config{Name: "inet:" + server.Addr(), Network: "tcp", Address: server.Addr(), Tries: 1, Timeout: time.Minute},
+			Scope:  Scope{[]string{"smtp"}}, Stages: []rule.Stage{rule.Rcpt}, Asked: asked,
+		}}, h.log)
+		t.Cleanup(p.Close)
+		h.rules.Hooks = append(h.rules.Hooks, p)
+		for n, peer := range []intake.Peer{stranger, trusted} {
+			_, reply, _, _ := h.talk(t, peer, letter, "alice@example.org")
+			got := ""
+			if reply != nil {
+				got = fmt.Sprint(reply.Code)
+			}
+			if got != want[n] {
+				t.Errorf("%s, client %d: %v, want %q", when, n, reply, want[n])
+			}
 		}
 	}
 }

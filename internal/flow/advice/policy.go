@@ -23,6 +23,8 @@ type PolicyConfig struct {
 	Scope
 	// Stages are when it is asked.
 	Stages []rule.Stage
+	// Asked, unless nil, has a step for the mail that it is asked about.
+	Asked *rule.Set
 	// Default is what is done when it does not answer, or nothing that is understood.
 	Default policy.Action
 	// Context is its policy_context.
@@ -117,8 +119,22 @@ type verdict struct {
 	action policy.Action
 }
 
+// unsure is the answer where nobody knows whether a server is to be asked.
+var unsure = policy.Action{Verb: policy.Reject, Code: 451, Enhanced: "4.3.0", Text: "Try again later"}
+
 // ask asks one server; done tells that the others need not be.
 func (r *round) ask(ctx context.Context, s *policyServer) (done bool) {
+	if s.cfg.Asked != nil {
+		d := s.cfg.Asked.Judge(ctx, r.stage, r.question.Facts())
+		if d.Err != nil {
+			r.talk.hook.events.Emit(failed("condition of server "+s.client.Name(), r.question, d.Err))
+			r.refuse(verdict{s, unsure})
+			return true
+		}
+		if len(d.Steps) == 0 {
+			return false
+		}
+	}
 	a, err := s.client.Ask(ctx, request(s, r.stage, r.question))
 	if err != nil {
 		r.talk.hook.events.Emit(failed("server "+s.client.Name(), r.question, err))

@@ -44,6 +44,8 @@ type Question struct {
 	Recipients []address.Address
 	// Message is there at End only.
 	Message *Message
+	// Facts are what rules know at this moment, for conditions.
+	Facts func() *rule.Facts
 }
 
 // Message is the text of a message that is received and not yet committed: as it

@@ -219,7 +219,7 @@ func (v *Visit) open(s subject) {
 }
 
 func (v *Visit) question(s subject) *Question {
-	q := &Question{Peer: s.peer, Rcpt: s.rcpt}
+	q := &Question{Peer: s.peer, Rcpt: s.rcpt, Facts: func() *rule.Facts { return v.learn(s) }}
 	if s.tx != nil {
 		q.ID, q.Mail = s.tx.id, &s.tx.mail
 		if s.rcpt == nil { // a thousand times a thousand is too much

@@ -121,6 +121,10 @@ type example struct {
 		Then  conf.Strings `toml:"then"`
 		Class string       `toml:"class"`
 	} `toml:"rule"`
+	Policies []struct {
+		Address string `toml:"address"`
+		When    string `toml:"when"`
+	} `toml:"policy"`
 }
 
 // examples compiles each block of the page as a set of its own, by the names of its
@@ -151,6 +155,9 @@ func examples(t *testing.T) map[string]*Set {
 		var rules []Rule
 		for _, r := range e.Rules {
 			rules = append(rules, Rule{r.Name, r.Stage, r.When, r.Then, r.Class})
+		}
+		for _, p := range e.Policies {
+			compile(t, l, Rule{"policy", "rcpt", p.When, []string{"accept"}, ""})
 		}
 		set := compile(t, l, rules...)
 		for _, r := range e.Rules {

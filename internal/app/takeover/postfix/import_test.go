@@ -179,6 +179,44 @@ func TestOKEndsItsListOnly(t *testing.T) {
 	}
 }
 
+// TestClassWithoutRules: a class permits what its words permit, and nothing more.
+func TestClassWithoutRules(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]string{
+		"permit": "then = \"accept\"",
+		"permit_mynetworks, permit_sasl_authenticated": "when = 'trusted || account != \"\"'\nthen = \"accept\"",
+		"reject_rbl_client zen.spamhaus.org":           "then = \"continue\"",
+		"permit_mynetworks, reject_unauth_destination": "when = \"trusted\"\nthen = \"accept\"",
+		"check_policy_service inet:127.0.0.1:10023":    "then = \"continue\"",
+	} {
+		_, got := of(t, "smtpd_restriction_classes = house\nhouse = "+words+"\nsmtpd_recipient_restrictions = house, reject_unknown_recipient_domain\n", "", nil)
+		if !strings.Contains(got, "\nstage = \"connect\"\n"+want+"\nclass = \"house\"") {
+			t.Errorf("%s: no %s in\n%s", words, want, got)
+		}
+	}
+}
+
+// TestPolicyBehindPermits: a policy server is asked about what nothing before it permits.
+func TestPolicyBehindPermits(t *testing.T) {
+	t.Parallel()
+	const server = "check_policy_service inet:127.0.0.1:10023"
+	for main, want := range map[string]string{
+		"smtpd_recipient_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination, " + server: "when = '!trusted && account == \"\"'",
+		"smtpd_client_restrictions = permit_mynetworks, " + server:                                                          "when = \"!trusted\"",
+		"smtpd_delay_reject = no\nsmtpd_helo_restrictions = permit_mynetworks, " + server:                                   "stages = [\"helo\"]\nwhen = \"!trusted\"",
+		"smtpd_data_restrictions = " + server:                                                                               "stages = [\"data\"]",
+		"smtpd_restriction_classes = grey\ngrey = permit_mynetworks, " + server + "\nsmtpd_recipient_restrictions = grey":   "when = \"!trusted\"",
+		"smtpd_client_restrictions = permit_auth_destination, " + server:                                                    "when = \"!hosted(recipient.domain)\"",
+		"smtpd_recipient_restrictions = " + server + ", permit_mynetworks":                                                  "",
+	} {
+		_, got := of(t, main+"\n", "", nil)
+		_, policy, found := strings.Cut(got, "[[policy]]\naddress = \"inet:127.0.0.1:10023\"\n")
+		if !found || !strings.HasPrefix(policy, want) || want == "" && strings.HasPrefix(policy, "when") {
+			t.Errorf("%s: no %s in\n%s", main, want, got)
+		}
+	}
+}
+
 func TestHeaderChecks(t *testing.T) {
 	t.Parallel()
 	took, got := of(t, "header_checks = regexp:$config_directory/headers\n", "", map[string]string{"postfix/headers": `/^Subject: .*hot "offer"/ REJECT no offers

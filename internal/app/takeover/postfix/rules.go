@@ -138,8 +138,8 @@ func (i *importer) stageFor(words []string, at string) string {
 	latest := slices.Index(stages, at)
 	for _, w := range words {
 		w = i.newer(w)
-		known := restrictionWords[w]
-		if known.then == "" { // what permits is a guard of others
+		known, found := restrictionWords[w]
+		if !found {
 			known.stage = tableWords[w].stage
 		}
 		latest = max(latest, slices.Index(stages, known.stage))
@@ -163,7 +163,8 @@ type ruling struct {
 	about       string   // the comment above the first rule
 	guards      []string // conditions of what was permitted before
 	warn        bool     // warn_if_reject stands before the next
-	made        int
+	made        int      // rules and policy servers
+	rules       int
 }
 
 func (r *ruling) all(words []string) {
@@ -245,13 +246,6 @@ func (r *ruling) ask() {
 
 // rule writes one rule. What was permitted before it is spared.
 func (r *ruling) rule(name, when, then string) {
-	conditions := []string{}
-	for _, g := range r.guards {
-		conditions = append(conditions, not(g))
-	}
-	if when != "" {
-		conditions = append(conditions, when)
-	}
 	if r.warn {
 		then = "warn " + name
 	}
@@ -263,14 +257,27 @@ func (r *ruling) rule(name, when, then string) {
 	r.about = ""
 	t.Set("name", r.unused(name), "")
 	t.Set("stage", r.stage, "")
-	if len(conditions) > 0 {
-		t.Set("when", strings.Join(conditions, " && "), "")
+	if when = r.condition(when); when != "" {
+		t.Set("when", when, "")
 	}
 	t.Set("then", then, "")
 	if r.class != "" {
 		t.Set("class", r.class, "")
 	}
 	r.made++
+	r.rules++
+}
+
+// condition is when, of mail that nothing before it permitted.
+func (r *ruling) condition(when string) string {
+	var all []string
+	for _, g := range r.guards {
+		all = append(all, not(g))
+	}
+	if when != "" {
+		all = append(all, when)
+	}
+	return strings.Join(all, " && ")
 }
 
 // not turns a condition round, as a person would write it.
@@ -316,8 +323,17 @@ func (i *importer) restrictionClass(name, stage string) {
 	words := i.words(name)
 	c.stage = i.stageFor(words, "connect")
 	c.all(words)
-	if c.made == 0 { // a class that permits
-		c.rule(name+" permits", "", "accept")
+	if c.rules == 0 { // it permits, or what it refuses is done elsewhere
+		permitted := strings.Join(c.guards, " || ")
+		c.guards, c.warn = nil, false
+		switch {
+		case slices.Contains(words, "permit"):
+			c.rule(name+" permits", "", "accept")
+		case permitted != "":
+			c.rule(name+" permits", permitted, "accept")
+		default:
+			c.rule(name+" leaves it to others", "", "continue")
+		}
 	}
 	i.took("rule.class", name)
 }
@@ -351,8 +367,13 @@ func (r *ruling) policy(argument string) {
 	r.about = ""
 	r.made++
 	p.Set("address", socket, "")
-	if r.stage != "rcpt" {
+	// Postfix asks the lists before that of the recipient when it knows the recipient, and
+	// says so to the server; many do nothing at another stage.
+	if early := slices.Index(stages, r.stage) < slices.Index(stages, "rcpt"); r.stage != "rcpt" && (!early || r.value("smtpd_delay_reject") == "no" && r.class == "") {
 		p.Set("stages", []string{r.stage}, "")
+	}
+	if len(r.guards) > 0 {
+		p.Set("when", r.condition(""), "")
 	}
 	if v := r.value("smtpd_policy_service_default_action"); r.isSet("smtpd_policy_service_default_action") {
 		p.Set("default_action", v, "")
@@ -369,9 +390,6 @@ func (r *ruling) policy(argument string) {
 		case "policy_context":
 			p.Set("context", strings.TrimSpace(v), "")
 		}
-	}
-	if len(r.guards) > 0 {
-		r.note(r.list, takeover.Replaced, "policy.services", "policy servers are asked behind the rules, about mail that comes by the service smtp: not about users who log in elsewhere, but about trusted networks, too")
 	}
 	r.note(r.list, takeover.Understood, "policy", "policy servers are asked behind the rules")
 }
