@@ -61,7 +61,22 @@ func socketWarnings(cfg *config.Config) (warnings []string) {
 // checkLists reads the lists that rules ask, and the actions in them. It is stricter than
 // the server, which starts without a line that has a mistake.
 func checkLists(cfg *config.Config) error {
-	lists, err := storelist.Open(cfg.ListSources(), event.Discard)
+	sources := cfg.ListSources()
+	for _, d := range cfg.Directories {
+		if d.Kind != config.DirectoryMaps {
+			continue
+		}
+		tables, err := cfg.TablesIn(d.Source)
+		if err != nil {
+			return err
+		}
+		for _, t := range tables {
+			if !slices.ContainsFunc(sources, func(s storelist.Source) bool { return s.Name == t.Name }) {
+				sources = append(sources, t)
+			}
+		}
+	}
+	lists, err := storelist.Open(sources, event.Discard)
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,26 @@ func TestSocketWithoutDirectory(t *testing.T) {
 	}
 }
 
+// TestBadLines: the check ends with an error for a line that the server only warns of.
+func TestBadLines(t *testing.T) {
+	t.Parallel()
+	file := settingsFile(t, small+"[addresses]\nalias_maps = ['hash:aliases']\n[[directory]]\nname = 'v'\nkind = 'maps'\nsource = 'hash:vmailbox, inline:{a@example.org=a, b@example.org=b}'\n")
+	for name, text := range map[string]string{"aliases": "root: alice\nbob alice\n", "vmailbox": "carol@example.org c\ndave@example.org caf\xe9\n"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, stdout, stderr := call(t, "", "check", "-c", file)
+	if status != 1 || stdout != "" || !strings.Contains(stderr, "aliases:2: expected") || !strings.Contains(stderr, "vmailbox:2: the line is no text") {
+		t.Errorf("%d %s %s", status, stdout, stderr)
+	}
+	for name, want := range map[string]string{"dave": "451 4.3.0", "carol": "mailbox:carol@example.org", "b": "mailbox:b@example.org"} {
+		if _, stdout, stderr := call(t, "", "address", name+"@example.org", "-c", file); !strings.Contains(stdout, want) {
+			t.Errorf("%s: %s %s", name, stdout, stderr)
+		}
+	}
+}
+
 // Every mistake is one clear line and a status that is not 0.
 func TestMistakes(t *testing.T) {
 	t.Parallel()

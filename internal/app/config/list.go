@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +83,21 @@ func (c *Config) ListNames() []string {
 // tables that only stand in a setting of tables.
 func (c *Config) ListSources() []list.Source {
 	return append(c.declaredLists(), c.mapSources()...)
+}
+
+// TablesIn are the tables that stand in one text, as the source of a [[directory]] of the
+// kind "maps" has them.
+func (c *Config) TablesIn(text string) (out []list.Source, err error) {
+	names, err := list.Split(text)
+	known := c.ListSources()
+	for _, name := range names {
+		s := list.Source{Name: name, From: c.absolute(name)}
+		if i := slices.IndexFunc(known, func(k list.Source) bool { return k.Name == name }); i >= 0 {
+			s = known[i]
+		}
+		out = append(out, s)
+	}
+	return out, err
 }
 
 func (c *Config) declaredLists() []list.Source {

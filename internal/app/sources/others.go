@@ -163,23 +163,16 @@ type tables struct {
 
 func openTables(c *config.Config, d config.Directory, events event.Sink, p *directory.Place) (directory.Source, error) {
 	p.Kind = "tables"
-	var sources []list.Source
-	var names []string
-	given, err := list.Split(d.Source)
+	sources, err := c.TablesIn(d.Source)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range given {
-		s := list.Source{Name: name, From: c.Absolute(name)}
-		for _, known := range c.ListSources() {
-			if known.Name == name {
-				s = known
-			}
-		}
+	names := make([]string, len(sources))
+	for i, s := range sources {
 		if err := s.Check(); err != nil {
 			return nil, err
 		}
-		sources, names = append(sources, s), append(names, name)
+		names[i] = s.Name
 	}
 	set, err := list.Open(sources, events)
 	if err != nil {
