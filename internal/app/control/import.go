@@ -108,12 +108,12 @@ func (i *imports) begin(key string) (end func(), other <-chan struct{}) {
 	}
 	ended := make(chan struct{})
 	i.busy[key] = ended
-	return func() {
+	return sync.OnceFunc(func() { // whoever has ended an import closes it again on his way out
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		delete(i.busy, key)
 		close(ended)
-	}, nil
+	}), nil
 }
 
 // Import implements Office.
