@@ -175,7 +175,7 @@ var remarks = []remark{
 	{`mydomain`, takeover.NotNeeded, "names are written out", ""},
 	{`mynetworks_style`, takeover.Understood, "", "trusted_networks"},
 	{`mydestination|virtual_alias_domains|virtual_mailbox_domains|relay_domains`, takeover.Understood, "", "domain"},
-	{`parent_domain_matches_subdomains`, takeover.Replaced, "a domain means itself; \".example.org\" means those below it", ""},
+	{`parent_domain_matches_subdomains`, takeover.Replaced, "in facteur it is said of each domain: subdomains = true, \".example.org\" in tables", ""},
 	{`home_mailbox|mail_spool_directory|mailbox_command|mailbox_command_maps|mailbox_transport|mailbox_transport_maps|fallback_transport|fallback_transport_maps|forward_path|require_home_directory|strict_mailbox_ownership|virtual_mailbox_base|virtual_mailbox_maps|virtual_uid_maps|virtual_gid_maps|virtual_minimum_uid|virtual_transport|local_transport`, takeover.Understood, "", "directory"},
 	{`mailbox_size_limit|virtual_mailbox_limit`, takeover.Replaced, "quotas are for accounts: mailbox.default_quota, or [[domain]] quota", "mailbox.default_quota"},
 	{`mailbox_delivery_lock|virtual_mailbox_lock|deliver_lock_.*|stale_lock_time|sun_mailtool_compatibility`, takeover.NotNeeded, "a Maildir needs no locks", ""},
