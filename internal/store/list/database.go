@@ -16,8 +16,7 @@ import (
 	"facteur/internal/net/mysql"
 )
 
-// Row is one row of an answer by the names of its columns, in small letters; NULL is
-// not in it.
+// Row is one row of an answer by the names of its columns, in small letters; NULL is "".
 type Row map[string]string
 
 // Database answers SELECTs: a file of SQLite, PostgreSQL, or MySQL and MariaDB. What the package says of
@@ -154,9 +153,7 @@ func (d *Database) runFile(ctx context.Context, s Statement, args []string, each
 		}
 		row := Row{}
 		for i, c := range cells {
-			if c.Valid {
-				row[strings.ToLower(names[i])] = c.String
-			}
+			row[strings.ToLower(names[i])] = c.String
 		}
 		if err := each(row); err != nil {
 			return err
@@ -181,9 +178,7 @@ func (s *queried) each(ctx context.Context, text string, args []string, size int
 	for _, values := range rows {
 		row := Row{}
 		for i, name := range statement.Names() {
-			if !values[i].Null {
-				row[strings.ToLower(name)] = values[i].Text
-			}
+			row[strings.ToLower(name)] = values[i].Text
 		}
 		if err := each(row); err != nil {
 			return err
@@ -229,9 +224,7 @@ func (s *asked) each(ctx context.Context, text string, args []string, size int64
 func rowOf(names []pgconn.FieldDescription, values [][]byte) Row {
 	row := Row{}
 	for i, v := range values {
-		if v != nil {
-			row[strings.ToLower(names[i].Name)] = string(v)
-		}
+		row[strings.ToLower(names[i].Name)] = string(v)
 	}
 	return row
 }

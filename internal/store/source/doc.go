@@ -13,7 +13,10 @@
 //	home      home directory                   maildir   where the letters are
 //	uid, gid  numbers of a Unix user, or name  quota     bytes, or "5G", or "*:storage=5G"
 //	forward   where its mail goes instead      host      the machine that has its mailbox
-//	disabled  true: may not log in             active    the opposite
+//	disabled  anything but no: may not log in  active    anything but yes: the same
+//
+// An empty "disabled" is no, and so is one that is not there; an empty "active" is not yes,
+// NULL and a missing attribute with it, once it is asked for.
 //
 // # Invariants
 //

@@ -156,20 +156,25 @@ func (s *LDAP) find(ctx context.Context, f list.Filter, a address.Address) looku
 // record is an entry. Of several main addresses the first in the alphabet counts, as
 // directories give values in any order, and the same one has to be found each time.
 func (s *LDAP) record(e list.TreeEntry, asked address.Address) (directory.Record, error) {
-	f := fields{}
-	for field, attribute := range s.attributes {
-		if values := slices.Clone(e.Values(attribute)); len(values) > 0 {
-			slices.Sort(values)
-			f[field] = values
-		}
-	}
-	r, err := f.record()
+	r, err := s.fields(e.Values).record()
 	r.Identity = e.Name
 	r.Password = withScheme(r.Password, s.scheme)
 	if r.Address.IsNull() {
 		r.Address = asked
 	}
 	return r, err
+}
+
+// fields are the attributes of an entry that were asked for.
+func (s *LDAP) fields(valuesOf func(attribute string) []string) fields {
+	f := fields{}
+	for field, attribute := range s.attributes {
+		if values := slices.Clone(valuesOf(attribute)); len(values) > 0 || field == "active" {
+			slices.Sort(values)
+			f[field] = values
+		}
+	}
+	return f
 }
 
 // Domain implements directory.Source.

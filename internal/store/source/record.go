@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // fields are what is known of an account, by the names of the package's comment. What
-// is not there is not said.
+// is not there is not said; "active" is there, if only without a value, when it was asked for.
 type fields map[string][]string
 
 func (f fields) one(name string) string {
@@ -52,19 +53,33 @@ func (f fields) record() (r directory.Record, err error) {
 			return r, err
 		}
 	}
-	r.Disabled = truth(f.one("disabled")) || f.has("active") && !truth(f.one("active")) || f.has("nologin")
+	r.Disabled = f.disabled()
 	return r, nil
 }
 
 func (f fields) has(name string) bool { return f.one(name) != "" }
 
-// truth reads what databases and directories write for yes.
-func truth(s string) bool {
-	switch strings.ToLower(s) {
-	case "1", "y", "yes", "t", "true", "on":
+// disabled tells that it may not log in. Only what surely says that it may counts for
+// that: a word that nobody knows, or the time at which somebody locked it, does not.
+func (f fields) disabled() bool {
+	active, asked := f["active"]
+	switch {
+	case slices.ContainsFunc(f["disabled"], func(v string) bool { return strings.TrimSpace(v) != "" && !no(v) }):
+		return true
+	case asked && (!f.has("active") || slices.ContainsFunc(active, func(v string) bool { return !yes(v) })):
 		return true
 	}
-	return false
+	return f.has("nologin")
+}
+
+// yes and no read what databases and directories write for them. The last words are those
+// of MariaDB for a BIT.
+func yes(s string) bool {
+	return slices.Contains([]string{"1", "y", "yes", "t", "true", "on", "\x01"}, strings.ToLower(strings.TrimSpace(s)))
+}
+
+func no(s string) bool {
+	return slices.Contains([]string{"0", "n", "no", "f", "false", "off", "\x00"}, strings.ToLower(strings.TrimSpace(s)))
 }
 
 // unix is the user that the letters belong to; nil if that is not said.

@@ -397,3 +397,29 @@ func answerOf(m map[string]directory.Record, a address.Address) lookup.Answer[di
 	}
 	return lookup.No[directory.Record](nil)
 }
+
+// Only what surely says so lets somebody log in.
+func TestWhoMayLogIn(t *testing.T) {
+	t.Parallel()
+	path, _ := database(t, `CREATE TABLE people (address TEXT)`, `INSERT INTO people VALUES ('carol@example.org')`)
+	for column, words := range map[string]map[string]bool{
+		"disabled": {"NULL": true, "''": true, "' '": true, "0": true, "'n'": true, "'No'": true, "'f'": true, "'FALSE'": true, "'off'": true, "x'00'": true,
+			"1": false, "'y'": false, "'t'": false, "'suspended'": false, "'20240102030405Z'": false, "'512'": false, "x'01'": false},
+		"active": {"1": true, "'Y'": true, "'yes'": true, "'t'": true, "'TRUE'": true, "' on '": true, "x'01'": true,
+			"NULL": false, "''": false, "0": false, "'no'": false, "'unknown'": false, "'2'": false, "x'00'": false},
+		"nologin": {"NULL": true, "'y'": false, "'no'": false},
+	} {
+		for word, want := range words {
+			s, err := source.OpenSQL(source.SQLConfig{Server: list.Source{Name: "people", From: "sqlite:" + path},
+				Accounts: "SELECT address, " + word + " AS userdb_" + strings.ToUpper(column) + " FROM people WHERE address = %u"}, event.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := s.Account(t.Context(), mailbox(t, "carol@example.org"))
+			if got.State() != lookup.Found || got.Value().Disabled == want {
+				t.Errorf("%s = %s: %v %+v", column, word, got.State(), got.Value())
+			}
+			s.Close()
+		}
+	}
+}

@@ -135,7 +135,7 @@ func (s *SQL) record(row list.Row) (directory.Record, error) {
 		case column == "quota_rule":
 			column = "quota"
 		}
-		if value != "" {
+		if value != "" || column == "active" {
 			f[column] = []string{value}
 		}
 	}
