@@ -47,6 +47,13 @@ func TestNothingIsWeaker(t *testing.T) {
 		"relay domains alone":             {"parent_domain_matches_subdomains =\nrelay_domains = example.com\nrelay_transport = smtp:[192.0.2.1]\n", port25, nil, []string{"subdomains"}, "", ""},
 		"the way of those below":          {"relay_domains = example.com\nrelay_transport = slow:[192.0.2.1]\n", port25 + "slow unix - - n - - smtp\n", []string{`recipient = ["example.com", ".example.com"]`}, nil, "", ""},
 		"networks without a part":         {"mynetworks = !192.0.2.3, !198.51.100.0/24, 192.0.2.0/30, 198.51.100.7, 203.0.113.1\n", port25, []string{`trusted_networks = ["192.0.2.0/31", "192.0.2.2/32", "203.0.113.1/32"]`}, nil, "mynetworks", takeover.Understood},
+		"no programs from aliases":        {"mydestination = example.org\nallow_mail_to_commands =\n", port25, []string{"allow_commands = []\n"}, []string{"allow_files"}, "allow_mail_to_commands", takeover.Understood},
+		"no files from aliases":           {"mydestination = example.org\nallow_mail_to_files = $nothing\nnothing =\n", port25, []string{"allow_files = []\n"}, []string{"allow_commands"}, "allow_mail_to_files", takeover.Understood},
+		"no classes of notices":           {"notify_classes =\n", port25, []string{"classes = []\n"}, nil, "notify_classes", takeover.Understood},
+		"a certificate is demanded":       {"smtpd_tls_req_ccert = yes\n", port25, nil, nil, "smtpd_tls_req_ccert", takeover.NotSupported},
+		"a certificate isn't demanded":    {"smtpd_tls_req_ccert = no\n", port25, nil, nil, "smtpd_tls_req_ccert", takeover.NotNeeded},
+		"a certificate at one port":       {"", strings.TrimSpace(submission) + " -o smtpd_tls_req_ccert=yes\n", nil, nil, "-o smtpd_tls_req_ccert", takeover.NotSupported},
+		"a certificate but at one port":   {"smtpd_tls_req_ccert = yes\n", strings.TrimSpace(submission) + " -o smtpd_tls_req_ccert=no\n", nil, nil, "-o smtpd_tls_req_ccert", takeover.NotNeeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

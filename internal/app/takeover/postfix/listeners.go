@@ -224,6 +224,8 @@ func (i *importer) smtpdOptions(n int, s Service, service string, l *takeover.Ta
 		case "smtpd_client_restrictions", "smtpd_relay_restrictions", "smtpd_recipient_restrictions", "smtpd_sender_restrictions", "smtpd_helo_restrictions",
 			"smtpd_data_restrictions", "smtpd_end_of_data_restrictions":
 			said = i.restrictionOption(p.Name, v, users)
+		case "smtpd_tls_req_ccert":
+			said = demandedCertificate(v)
 		case "smtpd_upstream_proxy_protocol":
 			said = note{takeover.Understood, "listen.proxy_protocol", "name the proxies in proxy_networks"}
 			if l != nil && v != "" {

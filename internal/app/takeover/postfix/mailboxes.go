@@ -320,6 +320,8 @@ func (i *importer) srsHash(file string, v assignment) {
 
 // certificates are those that clients see.
 func (i *importer) certificates() {
+	demanded := demandedCertificate(i.value("smtpd_tls_req_ccert"))
+	i.note("smtpd_tls_req_ccert", demanded.verdict, demanded.key, demanded.why)
 	var certs, keys []string
 	pairs := [][2]string{{"smtpd_tls_cert_file", "smtpd_tls_key_file"}, {"smtpd_tls_eccert_file", "smtpd_tls_eckey_file"}, {"smtpd_tls_dcert_file", "smtpd_tls_dkey_file"}}
 	if chain := i.words("smtpd_tls_chain_files"); len(chain) > 0 {
@@ -359,4 +361,13 @@ func (i *importer) certificates() {
 		i.set("tls.certificate", certs, i.why("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_chain_files"))
 		i.set("tls.key", keys, i.why("smtpd_tls_key_file", "smtpd_tls_eckey_file"))
 	}
+}
+
+// demandedCertificate judges smtpd_tls_req_ccert, of main.cf or of one service.
+func demandedCertificate(v string) note {
+	if strings.EqualFold(v, "yes") {
+		return note{takeover.NotSupported, "auth.client_ca",
+			`nobody has to show a certificate now; with auth.client_ca, a rule can refuse who shows none: when = 'tls.cert_name == ""'`}
+	}
+	return note{takeover.NotNeeded, "auth.client_ca", "no certificate is demanded"}
 }

@@ -186,7 +186,7 @@ var remarks = []remark{
 	{`smtpd_tls_(exclude_ciphers|mandatory_exclude_ciphers|ciphers|mandatory_ciphers|eecdh_grade|dh1024_param_file|dh512_param_file)|smtp_tls_(exclude_ciphers|mandatory_exclude_ciphers|ciphers|mandatory_ciphers)|tls_.*_cipherlist|tls_eecdh_.*|tls_preempt_cipherlist`, takeover.Replaced, "only ciphers that are good today are used; an old device gets a listener of its own (listen.tls_ciphers)", "listen.tls_ciphers"},
 	{`smtpd_tls_(mandatory_)?protocols`, takeover.Replaced, "TLS 1.2 and newer; an old device gets a listener of its own", "listen.tls_min_version"},
 	{`smtp_tls_mandatory_protocols`, takeover.Replaced, "where TLS is demanded it is at least 1.2", "outbound.tls_min_version"},
-	{`smtpd_tls_CAfile|smtpd_tls_CApath|smtpd_tls_ask_ccert|smtpd_tls_req_ccert|smtpd_tls_ccert_verifydepth|smtpd_tls_fingerprint_digest`, takeover.Replaced, "the chain belongs into the certificate's file; clients' certificates are auth.client_ca and [[client_certificate]]", "auth.client_ca"},
+	{`smtpd_tls_CAfile|smtpd_tls_CApath|smtpd_tls_ask_ccert|smtpd_tls_ccert_verifydepth|smtpd_tls_fingerprint_digest`, takeover.Replaced, "the chain belongs into the certificate's file; clients' certificates are auth.client_ca and [[client_certificate]]", "auth.client_ca"},
 	{`smtpd_tls_(eccert|eckey|dcert|dkey|chain)_files?`, takeover.Understood, "", "tls.certificate"},
 	{`smtpd_tls_security_level|smtpd_use_tls|smtpd_enforce_tls|smtpd_tls_auth_only`, takeover.Understood, "STARTTLS is offered everywhere, and needed for log-in", "listen.service"},
 	{`smtp_use_tls|smtp_enforce_tls|smtp_tls_enforce_peername|smtp_tls_per_site`, takeover.Replaced, "by its newer name smtp_tls_security_level, or smtp_tls_policy_maps", "outbound.tls_security_level"},

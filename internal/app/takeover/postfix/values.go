@@ -53,7 +53,11 @@ func (i *importer) comment(p parameter) string {
 // convert says a value in our words; nil is one that says nothing.
 func (i *importer) convert(p parameter) (any, error) {
 	v := i.value(p.name)
-	if v == "" && p.form != asText {
+	_, elsewhere := i.replaced[p.name]
+	switch {
+	case v == "" && p.form == asWords && !elsewhere: // nothing, where the default may be something
+		return []string{}, nil
+	case v == "" && p.form != asText:
 		return nil, nil
 	}
 	switch p.form {
