@@ -251,10 +251,11 @@ func tidy(level string) string {
 
 // Letters implements Source.
 func (s *IMAP) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bool, give func(Letter, io.Reader) error, bad func(string, error)) error {
-	known := map[uint32]bool{} // asked once, so that each counts once
-	var last uint32            // all up to it were given, or told
+	// Those beyond last that came: each is asked for, and given, once. A server may give
+	// the letters of a chunk in any order.
+	known := map[uint32]bool{}
+	var last uint32 // all up to it were given, or told
 	return s.again(ctx, func() (further bool, err error) {
-		start := last
 		uids, err := s.open(b)
 		if err != nil {
 			return false, err
@@ -269,10 +270,11 @@ func (s *IMAP) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bool,
 				}
 			}
 			if len(chunk) == fetchLetters || i == len(uids)-1 && len(chunk) > 0 {
-				if err := s.chunk(b, chunk, &last, give, bad); err != nil {
-					return last > start, err
+				n, err := s.chunk(b, chunk, known, give, bad)
+				if further = further || n > 0; err != nil {
+					return further, err
 				}
-				chunk = chunk[:0]
+				last, chunk = uid, chunk[:0]
 			}
 		}
 		return true, nil
@@ -291,13 +293,13 @@ func (s *IMAP) open(b *Box) ([]uint32, error) {
 	return s.c.UIDs()
 }
 
-// chunk brings some letters.
-func (s *IMAP) chunk(b *Box, uids []uint32, last *uint32, give func(Letter, io.Reader) error, bad func(string, error)) error {
+// chunk brings some letters, and tells how many. Those that it gave before an error are
+// known then.
+func (s *IMAP) chunk(b *Box, uids []uint32, known map[uint32]bool, give func(Letter, io.Reader) error, bad func(string, error)) (n int, err error) {
 	told, err := s.c.Describe(uids)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	given := map[uint32]bool{}
 	one := func(uid uint32, size int64, r io.Reader) error {
 		err := give(letterOf(told[uid], uid, size), r)
 		if err != nil && !errors.As(err, new(*control.SourceError)) {
@@ -306,25 +308,27 @@ func (s *IMAP) chunk(b *Box, uids []uint32, last *uint32, give func(Letter, io.R
 		if err != nil {
 			return err
 		}
-		given[uid] = true
-		*last = max(*last, uid)
+		known[uid] = true
+		n++
 		return nil
 	}
 	if err := s.c.Fetch(uids, one); err != nil {
-		return err
+		return n, err
 	}
 	for _, uid := range uids { // of a server that tells UIDs late
-		if _, there := told[uid]; there && !given[uid] {
+		if _, there := told[uid]; there && !known[uid] {
 			if err := s.c.Fetch([]uint32{uid}, one); err != nil {
-				return err
+				return n, err
 			}
-			if !given[uid] {
+			if !known[uid] {
 				bad(fmt.Sprintf("%s, UID %d", b.Name, uid), errors.New("the server does not give it"))
 			}
 		}
 	}
-	*last = max(*last, uids[len(uids)-1])
-	return nil
+	for _, uid := range uids { // the caller remembers them by the last one
+		delete(known, uid)
+	}
+	return n, nil
 }
 
 // letterOf is what the server says of a letter.
