@@ -193,7 +193,7 @@ func (c *Config) RouteRules(tables *list.Set) *route.Rules {
 		Propagate:      slices.Contains(a.PropagateUnmatchedExtensions, "virtual"),
 		ExpansionLimit: a.ExpansionLimit, RecursionLimit: a.RecursionLimit,
 		OwnerRequest: a.OwnerRequestSpecial, ExpandOwner: a.ExpandOwnerAlias,
-		Commands: where(a.AllowCommands), Files: where(a.AllowFiles), Include: include,
+		Commands: where(a.AllowCommands), Files: where(a.AllowFiles), Include: include(list.NewIncludes()),
 	}
 	for _, role := range a.RoleAddresses {
 		r.Roles = append(r.Roles, strings.ToLower(role))
@@ -209,9 +209,11 @@ func where(words []string) route.Where {
 	return route.Where{Alias: slices.Contains(words, "alias"), Include: slices.Contains(words, "include")}
 }
 
-func include(_ context.Context, path string) (route.Included, error) {
-	text, owner, err := list.ReadInclude(path)
-	return route.Included{Text: text, User: owner}, err
+func include(files *list.Includes) func(context.Context, string) (route.Included, error) {
+	return func(ctx context.Context, path string) (route.Included, error) {
+		text, owner, err := files.Read(ctx, path)
+		return route.Included{Text: text, User: owner}, err
+	}
 }
 
 // OwnAddresses are addresses of this server that it does not see itself.

@@ -192,11 +192,17 @@ func (w *Writer) item(dest route.Destination, protocol string, now time.Time) *q
 	}
 }
 
+// routing is how long it may take to find where a notice goes. Whoever writes it has
+// other mail to see to.
+const routing = 10 * time.Second
+
 // destination routes the notice. What a program of this machine sent in the name of a
 // user without a mailbox (www-data) is the postmaster's to hear of. Another sender here
 // who is unknown by now gets it all the same queued for his domain, where it ends as
 // undeliverable in the open: a letter of a deleted account is nobody else's to read.
 func (w *Writer) destination(ctx context.Context, it *queue.Item) ([]route.Destination, error) {
+	ctx, cancel := context.WithTimeout(ctx, routing)
+	defer cancel()
 	sender := it.Sender
 	a := w.router.Expand(ctx, route.Question{Recipient: sender})
 	if a.State() == lookup.NotFound && it.Origin.Local {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/list"
 	"facteur/internal/store/queue"
 )
 
@@ -435,5 +437,34 @@ func TestFault(t *testing.T) {
 		if got := event.Fault(err); got != want {
 			t.Errorf("%v is %s", err, got)
 		}
+	}
+}
+
+// MAP-004: a list whose :include: file hangs does not keep the one who writes notices.
+func TestNoticeToAListThatHangs(t *testing.T) {
+	o := newOffice(t)
+	dir := t.TempDir()
+	state, err := db.Open(filepath.Join(dir, "facteur.db"), directory.Migrations())
+	check(t, err)
+	defer state.Close()
+	d := directory.New(state, nil, dir, 0)
+	d.Configure([]directory.Domain{{Name: "example.org", Class: directory.ClassLocal}}, directory.Allowances{})
+	from := "aliases:" + filepath.Join(dir, "aliases")
+	check(t, os.WriteFile(filepath.Join(dir, "aliases"), []byte("alice: :include:/home/list\n"), 0o600))
+	set, err := list.Open([]list.Source{{Name: from, From: from}}, event.Discard)
+	check(t, err)
+	defer set.Close()
+	o.router = route.New(d, "mail.example.org", func() string { return "example.org" })
+	asked := false
+	o.router.Configure(func() *route.Rules {
+		return &route.Rules{Aliases: set.Maps([]string{from}), ExpansionLimit: 10, RecursionLimit: 10, Include: func(ctx context.Context, _ string) (route.Included, error) {
+			if _, asked = ctx.Deadline(); !asked {
+				t.Error("it would be waited for without end")
+			}
+			return route.Included{}, errors.New("it hangs")
+		}}
+	})
+	if _, err := o.Notice(t.Context(), o.alices(letter), failed(t, "x@far.example"), time.Now()); err == nil || !asked {
+		t.Errorf("asked with a deadline: %v; %v", asked, err)
 	}
 }

@@ -54,8 +54,9 @@ func newTown(t testing.TB) *town {
 	w.rules.Roles = []string{"postmaster", "hostmaster", "abuse", "mailer-daemon"}
 	w.rules.Origin = "local.example"
 	w.rules.Commands, w.rules.Files = Where{Alias: true}, Where{Alias: true}
-	w.rules.Include = func(_ context.Context, path string) (Included, error) {
-		text, user, err := list.ReadInclude(path)
+	files := list.NewIncludes()
+	w.rules.Include = func(ctx context.Context, path string) (Included, error) {
+		text, user, err := files.Read(ctx, path)
 		return Included{text, user}, err
 	}
 	w.router = New(d, "mail.example.org", func() string { return "example.org" })
@@ -319,6 +320,28 @@ everybody:     list, noc
 	defer set.Close()
 	w.rules.Aliases = set.Maps(append(one.Names(), two.Names()...))
 	w.check(map[string]string{"root@local.example": "mailbox:alice@example.org", "liste@local.example": "smtp:x@far.example"})
+}
+
+// Whoever includes a file he may not read learns nothing of it: the line is not shown, and
+// a user's file leads to no file of anybody else's.
+func TestIncludeTellsNoText(t *testing.T) {
+	w := newTown(t)
+	for text, line := range map[string]string{"carol\n\nroot:$6$salt:1::\n": "line 3", "carol\nhidden \"secret\n": "line 2", "a b@\n": "line 1"} {
+		path := filepath.Join(t.TempDir(), "members")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.rules.Aliases = w.table("aliases", "list: :include:"+path+"\n")
+		got := w.leads("list@local.example")
+		if !strings.HasPrefix(got, "try again") || !strings.Contains(got, ":include:"+path+": "+line) || strings.Contains(got, "$6$") || strings.Contains(got, "secret") {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+	users := map[string]Included{"/home/eve/list": {Text: ":include:/etc/secret", User: "eve"}, "/home/eve/more": {Text: ":include:/home/eve/own", User: "eve"},
+		"/home/eve/own": {Text: "carol", User: "eve"}, "/etc/secret": {Text: "carol"}}
+	w.rules.Include = func(_ context.Context, path string) (Included, error) { return users[path], nil }
+	w.rules.Aliases = w.table("aliases", "list: :include:/home/eve/list\nmore: :include:/home/eve/more\n")
+	w.check(map[string]string{"list@local.example": "550 5.7.1 the :include: file of a user leads to one that is not his", "more@local.example": "mailbox:carol@local.example"})
 }
 
 // REL-019, REL-020: what leads in circles, too far or to too many.

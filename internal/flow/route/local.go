@@ -98,7 +98,8 @@ func (w *walk) values(p *point, name string, values []aliases.Value, trusted boo
 		q := *p
 		switch v.Kind {
 		case aliases.Address:
-			to, err := w.local(p, name, v)
+			q.line = v.Line
+			to, err := w.local(&q, name, v)
 			if err != nil {
 				return err
 			}
@@ -144,12 +145,18 @@ func (w *walk) included(p *point, name, path string, trusted bool) error {
 		if err != nil {
 			return fmt.Errorf(":include:%s: %w", path, err)
 		}
+		if p.user != "" && file.User != p.user {
+			return &Refusal{550, "5.7.1", "the :include: file of a user leads to one that is not his"}
+		}
 		values, err := aliases.ParseLines(file.Text)
-		if err != nil || len(values) == 0 {
-			return err
+		if err != nil {
+			return fmt.Errorf(":include:%s: %w", path, err)
+		}
+		if len(values) == 0 {
+			return nil
 		}
 		w.step(":include:", path, name, fmt.Sprintf("%d entries", len(values)))
-		p.include, p.user = true, file.User
+		p.include, p.user, p.file = true, file.User, path
 		return w.values(p, name, values, true)
 	})
 }

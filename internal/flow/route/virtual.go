@@ -165,6 +165,9 @@ func (w *walk) meant(p *point, text string) (*point, error) {
 		text += "@" + w.origin()
 	}
 	a, err := address.Parse(text)
+	if err != nil && p.file != "" { // which may be one that nobody is to see
+		return nil, fmt.Errorf(":include:%s: line %d: expected an address", p.file, p.line)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("what <%s> leads to, %q: %w", p.at, text, err)
 	}

@@ -46,6 +46,9 @@ type point struct {
 	// include: it stands in an :include: file of this user.
 	include bool
 	user    string
+	// file and line are that :include: file, at what stands in it itself.
+	file string
+	line int
 	// sender and owned are those of the list that led here.
 	sender *address.Address
 	owned  bool

@@ -47,6 +47,8 @@ type Value struct {
 	// Plain: it was "\user": the mailbox of that user, whatever aliases or a ~/.forward
 	// say.
 	Plain bool
+	// Line is where it stands in what ParseLines read, from 1; else 0.
+	Line int
 }
 
 // DevNull is the file where nothing is kept.
@@ -143,7 +145,10 @@ func ParseLines(text string) ([]Value, error) {
 		if err != nil && !errors.Is(err, ErrNoValue) {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
-		out = append(out, values...)
+		for _, v := range values {
+			v.Line = number
+			out = append(out, v)
+		}
 	}
 	return out, nil
 }

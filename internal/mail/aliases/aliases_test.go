@@ -90,7 +90,7 @@ func TestValuesThatAreNone(t *testing.T) {
 
 func TestLines(t *testing.T) {
 	values, err := ParseLines("# members\n\nalice, bob\r\n  carol@example.net\n\t# nobody\n\"|x y\"\n")
-	if err != nil || fmt.Sprint(values) != "[{1 alice false} {1 bob false} {1 carol@example.net false} {2 x y false}]" {
+	if err != nil || fmt.Sprint(values) != "[{1 alice false 3} {1 bob false 3} {1 carol@example.net false 4} {2 x y false 6}]" {
 		t.Errorf("%v %v", values, err)
 	}
 	if _, err := ParseLines("alice\n\"bob\n"); err == nil || !strings.Contains(err.Error(), "line 2") {
