@@ -46,10 +46,8 @@ func unix(c *config.Config, d config.Directory, events event.Sink, p *directory.
 	if users == "" {
 		users = "/etc/passwd"
 	}
-	u := userfile.Unix{Passwd: c.Beside(users), MinUID: p.MinUID, Domains: p.Domains, Events: events}
-	if d.Password == "" {
-		u.Shadow = filepath.Join(filepath.Dir(u.Passwd), "shadow")
-	}
+	u := userfile.Unix{Passwd: c.Beside(users), Checked: d.Password != "", MinUID: p.MinUID, Domains: p.Domains, Events: events}
+	u.Shadow = filepath.Join(filepath.Dir(u.Passwd), "shadow")
 	return userfile.NewUnix(u)
 }
 

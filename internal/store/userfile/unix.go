@@ -15,9 +15,11 @@ import (
 
 // Unix says which users of this machine have mail.
 type Unix struct {
-	// Passwd and Shadow are paths, /etc/passwd and /etc/shadow. Without Shadow no
-	// password is known.
+	// Passwd and Shadow are paths, /etc/passwd and /etc/shadow.
 	Passwd, Shadow string
+	// Checked says that somebody else is asked about passwords. Then Shadow only tells
+	// whose account is over, and, since it is for root, nothing where it can't be read.
+	Checked bool
 	// MinUID is the least number of a user who is somebody.
 	MinUID uint32
 	// Domains are those in which the users are listed, the first above all.
@@ -38,6 +40,9 @@ func NewUnix(u Unix) (directory.Source, error) {
 	s := &unix{Unix: u}
 	s.users = &watched[map[string]passwd.User]{path: u.Passwd, read: s.read, events: u.Events}
 	s.passwords = &watched[map[string]passwd.Shadow]{path: u.Shadow, read: passwd.ReadShadow, events: u.Events, secret: true}
+	if u.Checked {
+		s.passwords.events = event.Discard // nobody waits for it
+	}
 	_, err := s.users.get(time.Now())
 	return s, err
 }
@@ -114,9 +119,8 @@ func (s *unix) Account(_ context.Context, a address.Address) lookup.Answer[direc
 		return lookup.Later[directory.Record](u.Err())
 	}
 	r := recordOf(u.Value(), a.Domain)
-	if s.Shadow != "" { // so that sessions end with the account; its mail needs no password
-		_, r.Disabled, _ = s.password(u.Value()) //nolint:errcheck // Login tells
-	}
+	// So that sessions end with the account; its mail needs no password.
+	_, r.Disabled, _ = s.password(u.Value()) //nolint:errcheck // Login tells
 	return lookup.Yes(r)
 }
 
@@ -130,14 +134,11 @@ func (s *unix) Login(_ context.Context, a address.Address) lookup.Answer[directo
 		return lookup.Later[directory.Record](u.Err())
 	}
 	r := recordOf(u.Value(), a.Domain)
-	if s.Shadow == "" {
-		return lookup.Yes(r)
-	}
 	stored, ended, err := s.password(u.Value())
-	if err != nil {
+	if err != nil && !s.Checked {
 		return lookup.Later[directory.Record](err)
 	}
-	if stored != "" {
+	if stored != "" && !s.Checked {
 		r.Password = "{CRYPT}" + stored
 	}
 	r.Disabled = ended
@@ -157,10 +158,13 @@ func (s *unix) password(u passwd.User) (stored string, ended bool, err error) {
 		return "", false, fmt.Errorf("passwords can't be checked: %w", err)
 	}
 	line, ok := known[u.Name]
-	if !ok || line.Locked() {
+	if !ok {
 		return "", false, nil
 	}
-	return line.Password, line.Expired(time.Now().Unix() / (24 * 60 * 60)), nil
+	if !line.Locked() {
+		stored = line.Password
+	}
+	return stored, line.Expired(time.Now().Unix() / (24 * 60 * 60)), nil
 }
 
 // Domain implements directory.Source.

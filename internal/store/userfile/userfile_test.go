@@ -279,6 +279,38 @@ func TestUnix(t *testing.T) {
 	}
 }
 
+// Whoever checks passwords, an account that is over has neither log-ins nor sessions:
+// its app passwords and tokens do not ask him. Without a readable shadow(5) he alone knows.
+func TestUnixEndsWhoeverChecksPasswords(t *testing.T) {
+	dir := t.TempDir()
+	told := &log{}
+	ended := strings.Replace(shadows, "carol:!$6$saltstring$REKT2l5jpP6DwhYnQNS7m7XnxVWpq3GjhPPaEVFr9CzyWIGDmvxB.pI4ISrfNE6.pvrkke218/e8VOJaPjCTc/:19000:0:99999:7:::", "carol:!:19000:0:99999:7::1:", 1)
+	u := Unix{Passwd: write(t, dir+"/passwd", users), Shadow: write(t, dir+"/shadow", ended), MinUID: 1000, Domains: []string{"example.org"}, Events: told}
+	for _, u.Checked = range []bool{true, false} {
+		s, err := NewUnix(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, over := range map[string]bool{"alice": false, "bob": false, "carol": true, "dave": true, "unshadowed": false} {
+			a, _ := address.Parse(name + "@example.org")
+			login, account := ask(t, s, name+"@example.org").Value(), s.Account(t.Context(), a).Value()
+			if login.Disabled != over || account.Disabled != over || u.Checked && login.Password != "" {
+				t.Errorf("%s, checked elsewhere %v: %+v %+v", name, u.Checked, login, account)
+			}
+		}
+	}
+	os.Remove(u.Shadow)
+	u.Checked, told = true, &log{}
+	u.Events = told
+	s, err := NewUnix(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, s, "dave@example.org"); got.State() != lookup.Found || got.Value().Disabled || len(told.lines) != 0 {
+		t.Errorf("without shadow: %v %+v, told %v", got.State(), got.Value(), told)
+	}
+}
+
 func orNone(stored string) string {
 	if stored == "" {
 		return "{PLAIN}no password fits"
