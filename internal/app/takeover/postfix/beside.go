@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"facteur/internal/app/takeover"
@@ -47,8 +46,9 @@ func (i *importer) besideText(path string) string {
 	return text
 }
 
-// saslauthd is where saslauthd is asked, if it is that which checks passwords.
-func (i *importer) saslauthd() string {
+// saslauthd is where saslauthd is asked, if it is that which checks passwords, and whether
+// it asks for whole addresses.
+func (i *importer) saslauthd() (password string, realm bool) {
 	file := filepath.Join(i.o.Dir, "sasl", "smtpd.conf")
 	method := ""
 	for _, l := range Lines(i.besideText(file)) {
@@ -76,15 +76,39 @@ func (i *importer) saslauthd() string {
 	settings := filepath.Join(filepath.Dir(i.o.Dir), "default", "saslauthd")
 	values := shell(i.besideText(settings))
 	if !strings.HasPrefix(method, "saslauthd") {
-		return ""
+		return "", false
 	}
-	dir := "/run/saslauthd"
-	if options := strings.Fields(values["OPTIONS"].value); slices.Contains(options, "-m") {
-		if at := slices.Index(options, "-m"); at+1 < len(options) {
-			dir = options[at+1]
+	dir, realm := saslauthdOptions(strings.Fields(values["OPTIONS"].value))
+	return "saslauthd:" + filepath.Join(dir, "mux"), realm
+}
+
+// saslauthdOptions reads saslauthd(8)'s: -m, where its socket is, and -r, that it keeps the
+// realm and so asks for whole addresses.
+func saslauthdOptions(words []string) (dir string, realm bool) {
+	const valued = "aOmnst" // options that take a value, in their word or the next one
+	dir = "/run/saslauthd"
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		if word == "--" || !strings.HasPrefix(word, "-") {
+			return dir, realm
+		}
+		for at, letter := range word[1:] {
+			if !strings.ContainsRune(valued, letter) {
+				realm = realm || letter == 'r'
+				continue
+			}
+			value := word[1+at+1:]
+			if value == "" && len(words) > 0 {
+				value, words = words[0], words[1:]
+			}
+			if letter == 'm' && value != "" {
+				dir = value
+			}
+			break
 		}
 	}
-	return "saslauthd:" + filepath.Join(dir, "mux")
+	return dir, realm
 }
 
 // beside is what is said of one setting of another program's file.
@@ -114,7 +138,7 @@ var others = []other{
 		"SRS_SECRET": {takeover.Understood, "forwarding.srs_secrets", ""}, "SRS_HASHLENGTH": {takeover.Understood, "forwarding.srs_hash_length", "of 4 to 27; what is less counts as 4"},
 	}, beside{takeover.NotNeeded, "", "SRS is part of the server"}},
 	{[]string{"default/saslauthd"}, "=", map[string]beside{
-		"OPTIONS":    {takeover.Understood, "directory.password", "the path of its socket"},
+		"OPTIONS":    {takeover.Understood, "directory.password", "the path of its socket, and whether it keeps domains (-r)"},
 		"MECHANISMS": {takeover.NotNeeded, "", "saslauthd goes on, and knows it"},
 	}, beside{takeover.NotNeeded, "", "saslauthd goes on as it is"}},
 	{[]string{"postfix-policyd-spf-python/policyd-spf.conf"}, "=", nil, beside{takeover.Waits, "", waitsSPF}},

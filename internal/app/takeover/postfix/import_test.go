@@ -412,3 +412,33 @@ func TestMailboxCommand(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// A saslauthd that drops the domains of names would let the Unix user info into info@ of
+// each domain: it is asked about mailboxes of tables only where it keeps them (-r).
+func TestSaslauthdForTables(t *testing.T) {
+	t.Parallel()
+	const main = "mydestination = mail.example.org\nvirtual_mailbox_domains = a.example, b.example\nvirtual_mailbox_maps = hash:$config_directory/vmailbox\nsmtpd_sasl_auth_enable = yes\n"
+	for options, want := range map[string]struct {
+		dir   string
+		whole bool
+	}{
+		"":                    {"/run/saslauthd", false},
+		"-c -m /run/other":    {"/run/other", false},
+		"-c -m /run/other -r": {"/run/other", true},
+		"-crm/run/other":      {"/run/other", true},
+		"-m -r":               {"-r", false},
+		"-n 5 -O -r":          {"/run/saslauthd", false},
+	} {
+		took, got := of(t, main, "", map[string]string{"postfix/vmailbox": "info@a.example a/info/\ninfo@b.example b/info/\n",
+			"postfix/sasl/smtpd.conf": "pwcheck_method: saslauthd\n", "default/saslauthd": "OPTIONS=\"" + options + "\"\n"})
+		users, tables, _ := strings.Cut(got, `kind = "maps"`)
+		setting := `password = "saslauthd:` + want.dir + `/mux"`
+		if !strings.Contains(users, setting) || strings.Contains(tables, setting) != want.whole {
+			t.Errorf("%q:\n%s", options, got)
+		}
+		l := line(t, took, "virtual_mailbox_maps = hash:$config_directory/vmailbox")
+		if (l.Verdict == takeover.NotSupported && strings.Contains(l.Why, "add -r")) == want.whole {
+			t.Errorf("%q: %+v", options, l)
+		}
+	}
+}

@@ -54,12 +54,12 @@ func (i *importer) addresses() {
 // directories are the accounts that are not facteur's own: Unix users, and mailboxes of
 // tables.
 func (i *importer) directories() {
-	password := i.passwordChecker()
+	password, whole := i.passwordChecker()
 	if local := i.domainsOf("local"); local != nil {
 		i.unixUsers(local, password)
 	}
 	if len(i.words("virtual_mailbox_maps")) > 0 {
-		i.mailboxTables(password)
+		i.mailboxTables(password, whole)
 	}
 	i.mailboxCommand()
 	for _, name := range []string{"mailbox_transport", "virtual_transport", "local_transport", "fallback_transport"} {
@@ -127,8 +127,9 @@ func (i *importer) mailboxCommand() {
 	}
 }
 
-// mailboxTables are virtual_mailbox_maps.
-func (i *importer) mailboxTables(password string) {
+// mailboxTables are virtual_mailbox_maps. One who checks passwords by names without their
+// domains is not asked: what opens info@ of one would open info@ of each.
+func (i *importer) mailboxTables(password string, whole bool) {
 	if i.dovecot && !i.deliversVirtual() {
 		i.note("virtual_mailbox_maps", takeover.Replaced, "directory", "Dovecot had the mailboxes, and its accounts are known by its own directories")
 		return
@@ -150,9 +151,13 @@ func (i *importer) mailboxTables(password string) {
 			i.noMaildirs(source)
 		}
 		i.wholeDomains(source)
-		if password != "" {
+		if password != "" && whole {
 			d.Set("password", password, i.why("smtpd_sasl_type", "smtpd_sasl_path"))
 		}
+	}
+	if password != "" && !whole {
+		i.note("virtual_mailbox_maps", takeover.NotSupported, "directory.password", "nobody in these tables can log in: saslauthd drops the domain, "+
+			"so that the Unix user info would open info@ of each; where whole addresses are known behind it, add -r to its OPTIONS, and password = \""+password+"\" to the [[directory]]")
 	}
 	i.took("directory.source", "virtual_mailbox_maps")
 	i.took("directory.mailbox_base", "virtual_mailbox_base")
@@ -202,31 +207,32 @@ func (i *importer) wholeDomains(source string) {
 	}
 }
 
-// passwordChecker is who checks passwords for [[directory]]; "" is what has them.
-func (i *importer) passwordChecker() string {
+// passwordChecker is who checks passwords for [[directory]]; "" is what has them. whole says
+// that he knows users by their whole addresses.
+func (i *importer) passwordChecker() (password string, whole bool) {
 	if !i.anybodyLogsIn() {
-		return ""
+		return "", false
 	}
 	switch i.value("smtpd_sasl_type") {
 	case "dovecot":
 		path := i.value("smtpd_sasl_path")
 		if i.dovecot {
 			i.note("smtpd_sasl_path", takeover.Replaced, "directory", "what that Dovecot asked is asked by facteur itself")
-			return ""
+			return "", false
 		}
 		if strings.HasPrefix(path, "inet:") {
 			i.note("smtpd_sasl_path", takeover.NotSupported, "directory.password", "only a socket on this machine can be asked")
-			return ""
+			return "", false
 		}
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(i.value("queue_directory"), path)
 		}
 		i.note("smtpd_sasl_path", takeover.Understood, "directory.password", "as long as that Dovecot runs; \"facteur import dovecot\" makes an end of it")
-		return "dovecot:" + path
+		return "dovecot:" + path, true
 	case "cyrus", "":
 		return i.saslauthd()
 	}
-	return ""
+	return "", false
 }
 
 // anybodyLogsIn tells that some service offers AUTH.
