@@ -6,14 +6,11 @@ import (
 	"facteur/internal/store/db"
 )
 
-// replace puts others in the place of a recipient who is Delivered by that, unless a
-// person has held or deleted him meanwhile. Their numbers are like IDs of items, so that
-// none of the item's recipients ever had them, nor had a file with such a name.
+// replace puts others in the place of a recipient who is Delivered by that, and whom no
+// person has held or deleted meanwhile. Their numbers are like IDs of items, so that none
+// of the item's recipients ever had them, nor had a file with such a name.
 func (q *Queue) replace(tx *db.Tx, id ID, o Outcome) error {
 	if len(o.Forward) == 0 {
-		return nil
-	}
-	if _, overruled := q.overruling(lease{id, o.N}); overruled {
 		return nil
 	}
 	it := &Item{ID: id}

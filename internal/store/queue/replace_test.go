@@ -1,7 +1,10 @@
 package queue
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,5 +56,61 @@ func TestForward(t *testing.T) {
 	ended := settled(t, q, Settlement{Item: it.ID, Outcomes: []Outcome{{N: again[0].N, Result: Delivered, Forward: forward("c")}, {N: again[1].N, Result: Delivered}}})
 	if len(ended) != 1 {
 		t.Error("a deleted recipient was replaced")
+	}
+}
+
+// TestForwardUnderOrders: orders come and are withdrawn while mail is being sent on. Either
+// a recipient stays, or those whom he named are in his place; never both, nor neither.
+func TestForwardUnderOrders(t *testing.T) {
+	t.Parallel()
+	q := openTest(t, t.TempDir())
+	const n = 1000
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprint("user", i))
+	}
+	it := commit(t, q, draft(q, 10, names...))
+	for len(claim(t, q, time.Now())) > 0 {
+	}
+	orders, s := make(map[lease]overruling), Settlement{Item: it.ID}
+	for _, r := range it.Recipients {
+		orders[lease{it.ID, r.N}] = overruling{to: r}
+		on := Recipient{Address: address.Address{Local: r.Address.Local, Domain: "example.net"}, Original: r.Original, Route: "smtp:example.net"}
+		s.Outcomes = append(s.Outcomes, Outcome{N: r.N, Result: Delivered, Forward: []Recipient{on}})
+	}
+	end := make(chan struct{})
+	var admin sync.WaitGroup
+	admin.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			q.mu.Lock()
+			q.overruled = make(map[lease]overruling)
+			if i%2 == 0 {
+				q.overruled = orders
+			}
+			q.mu.Unlock()
+			runtime.Gosched()
+		}
+	})
+	settled(t, q, s)
+	close(end)
+	admin.Wait()
+	has := make(map[string]int)
+	if err := q.Select(ctx, Filter{}, func(it *Item) bool {
+		for _, r := range it.Recipients {
+			has[r.Original.Local]++
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if has[name] != 1 {
+			t.Errorf("%s: %d recipients", name, has[name])
+		}
 	}
 }

@@ -68,12 +68,15 @@ func (q *Queue) forgoOffspring(settlements []Settlement) {
 // ended because a person had deleted them meanwhile.
 func (q *Queue) settle(tx *db.Tx, s Settlement, cleared *[]lease) error {
 	for _, o := range s.Outcomes {
-		removed, err := q.record(tx, s.Item, o)
+		overruled, removed, err := q.record(tx, s.Item, o)
 		if err != nil {
 			return err
 		}
 		if removed {
 			*cleared = append(*cleared, lease{s.Item, o.N})
+		}
+		if overruled {
+			continue
 		}
 		if err := q.replace(tx, s.Item, o); err != nil {
 			return err
@@ -109,12 +112,14 @@ func affected(res sql.Result, err error) (int64, error) {
 }
 
 // record writes one outcome. What a person has said about the recipient since the
-// attempt began goes before what the attempt says, unless it has ended it; removed
-// tells that he had deleted it.
-func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (removed bool, err error) {
+// attempt began goes before what the attempt says, unless it has ended it: overruled
+// tells of that, and removed that he had deleted it. An order may be withdrawn at any
+// moment, so that it is asked for once.
+func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (overruled, removed bool, err error) {
 	if !o.final() {
 		if order, overruled := q.overruling(lease{id, o.N}); overruled {
-			return order.obey(tx, lease{id, o.N})
+			removed, err := order.obey(tx, lease{id, o.N})
+			return true, removed, err
 		}
 	}
 	switch o.Result {
@@ -128,7 +133,7 @@ func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (removed bool, err error) {
 		_, err = tx.Exec(`UPDATE recipient SET state = 0, due = ?, attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
 			WHERE item = ? AND n = ?`, o.Due.UnixMicro(), o.Reply, o.Delayed, int64(id), o.N)
 	}
-	return false, err
+	return false, false, err
 }
 
 // afterSettle brings memory in line with what was committed, but for what has ended.
