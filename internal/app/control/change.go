@@ -143,6 +143,9 @@ func (s *Stores) do(ctx context.Context, a Action, f queue.Filter, told queue.To
 // theirs. One that is unknown by now stays as it is: its delivery fails, and its sender
 // hears of it.
 func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient) (queue.Recipient, error) {
+	if settled(r) {
+		return r, nil
+	}
 	rules := s.addressing()
 	was := rules.Forward.Original(ctx, r.Original, time.Now())
 	if rules.Forward.IsRewritten(was) {
@@ -157,16 +160,39 @@ func (s *Stores) reroute(ctx context.Context, it *queue.Item, r queue.Recipient)
 	case lookup.TryAgain:
 		return r, fmt.Errorf("where <%s> leads can't be told now: %w", r.Original, a.Err())
 	case lookup.Found:
-		to := a.Value().Destinations
-		at := slices.IndexFunc(to, func(d route.Destination) bool { return d.Address.Key() == r.Address.Key() })
-		if len(to) == 1 {
-			at = 0
-		}
-		if at >= 0 {
+		if to := a.Value().Destinations; len(to) == 1 {
+			r = m.onto(to[0], r, was)
+		} else if at := own(to, r); at >= 0 {
 			r = m.onto(to[at], r, was)
 		}
 	}
 	return r, nil
+}
+
+// settled tells of recipients whose way is not to be found from the address that the peer
+// gave: whom a user's ~/.forward named, whose mailbox gets the letter whatever that says,
+// and what an alias has beside its addresses. That address leads to all the others, too,
+// who have theirs or had it.
+func settled(r queue.Recipient) bool {
+	hop, _ := route.ParseHop(r.Route) // of what can't be read, a new way is found
+	switch hop.Kind {
+	case route.Program, route.File, route.Expanded:
+		return true
+	}
+	return hop.Plain || len(r.Passed) > 0
+}
+
+// own is which of several destinations is the recipient's: the place where he is, else
+// who has his address; -1: none. A command or a file has the address of its alias, which
+// may be somebody's, too.
+func own(to []route.Destination, r queue.Recipient) int {
+	same := func(d route.Destination) bool { return d.Address.Key() == r.Address.Key() }
+	if at := slices.IndexFunc(to, func(d route.Destination) bool { return same(d) && d.String() == r.Route }); at >= 0 {
+		return at
+	}
+	return slices.IndexFunc(to, func(d route.Destination) bool {
+		return same(d) && (d.Kind == route.Mailbox || d.Kind == route.Remote)
+	})
 }
 
 // onto is a recipient whose way is that of d: who answers for it there, and from which

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"facteur/internal/app/config"
 	"facteur/internal/base/event"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
@@ -321,6 +324,51 @@ func TestBareNamesAreOfTheOrigin(t *testing.T) {
 		must(t, err)
 		if len(a.Destinations) != 1 || a.Destinations[0].Route != want {
 			t.Errorf("%s: %+v, want %s", name, a, want)
+		}
+	}
+}
+
+// What is requeued stays where it is if the address that the peer gave leads to others,
+// too: those have their own.
+func TestRequeueKeepsApart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	table := filepath.Join(dir, "aliases")
+	must(t, os.WriteFile(table, []byte("list: \"|/bin/cat\", /var/list, list, bob\n"), 0o600))
+	cfg, err := config.Parse(filepath.Join(dir, "facteur.toml"), fmt.Appendf(nil,
+		"hostname = 'mx.example.org'\ndata_dir = 'data'\n[[domain]]\nname = 'example.org'\nclass = 'local'\n[addresses]\nalias_maps = 'hash:%s'\nallow_commands = ['alias']\nallow_files = ['alias']\n", table))
+	must(t, err)
+	o := office(t, cfg)
+	s := o.(*Stores)
+	for _, name := range []string{"alice@example.org", "bob@example.org", "list@example.org"} {
+		must(t, s.directory.AddAccount(t.Context(), mustAddress(t, name), "secret secret", 0))
+	}
+	for name, c := range map[string]struct {
+		original, address, route string
+		passed                   []string
+		want                     string // "": as it is
+	}{
+		"sent on by alice":            {"alice@example.org", "bob@far.example", "smtp:far.example", []string{"alice@example.org"}, ""},
+		"alice's command":             {"alice@example.org", "alice@example.org", "program:alice@example.org:/bin/cat", []string{"alice@example.org"}, ""},
+		"alice's own copy":            {"alice@example.org", "alice@example.org", `mailbox:\alice@example.org`, nil, ""},
+		"alice":                       {"alice@example.org", "alice@example.org", "smtp:example.org", nil, "mailbox:alice@example.org"},
+		"the command of a list":       {"list@example.org", "list@example.org", "program::/bin/cat", nil, ""},
+		"its file":                    {"list@example.org", "list@example.org", "file::/var/list", nil, ""},
+		"its mailbox":                 {"list@example.org", "list@example.org", "mailbox:list@example.org", nil, ""},
+		"its mailbox, once elsewhere": {"list@example.org", "list@example.org", "smtp:example.org", nil, "mailbox:list@example.org"},
+		"its member":                  {"list@example.org", "bob@example.org", "smtp:example.org", nil, "mailbox:bob@example.org"},
+		"the word that it was many":   {"list@example.org", "list@example.org", "expanded:", nil, ""},
+		"the same of who is one now":  {"alice@example.org", "alice@example.org", "expanded:", nil, ""},
+		"a command of who is one now": {"alice@example.org", "alice@example.org", "program::/bin/cat", nil, ""},
+	} {
+		r := queue.Recipient{Original: mustAddress(t, c.original), Address: mustAddress(t, c.address), Route: c.route, Passed: c.passed}
+		want := r
+		if c.want != "" {
+			want.Route = c.want
+		}
+		got, err := s.reroute(t.Context(), &queue.Item{Sender: mustAddress(t, "x@sender.example")}, r)
+		if must(t, err); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %s %s, want %s %s", name, got.Address, got.Route, want.Address, want.Route)
 		}
 	}
 }
