@@ -54,6 +54,17 @@ func TestNothingIsWeaker(t *testing.T) {
 		"a certificate isn't demanded":    {"smtpd_tls_req_ccert = no\n", port25, nil, nil, "smtpd_tls_req_ccert", takeover.NotNeeded},
 		"a certificate at one port":       {"", strings.TrimSpace(submission) + " -o smtpd_tls_req_ccert=yes\n", nil, nil, "-o smtpd_tls_req_ccert", takeover.NotSupported},
 		"a certificate but at one port":   {"smtpd_tls_req_ccert = yes\n", strings.TrimSpace(submission) + " -o smtpd_tls_req_ccert=no\n", nil, nil, "-o smtpd_tls_req_ccert", takeover.NotNeeded},
+		"a null client": {"inet_interfaces = loopback-only\n", "#smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\n",
+			[]string{"[[listen]]\nservice = \"local\""}, []string{"\"smtp\"", "\"submission"}, "inet_interfaces", takeover.Understood},
+		"loopback alone":                  {"inet_interfaces = loopback-only\n", port25, []string{`"127.0.0.1:25"`, `"[::1]:25"`}, []string{`":25"`, "submission"}, "", ""},
+		"loopback alone without services": {"inet_interfaces = loopback-only\n", "", []string{`"127.0.0.1:25"`, `"[::1]:587"`}, []string{`":25"`, `":587"`, `":465"`}, "", ""},
+		"all ports are off":               {"master_service_disable = inet\n", port25 + submission, []string{"service = \"local\""}, []string{`":25"`, `":587"`}, "master_service_disable", takeover.Understood},
+		"all ports but one are off":       {"master_service_disable = !submission/inet, inet\n", port25 + submission, []string{`":587"`}, []string{`":25"`}, "smtp inet", takeover.NotNeeded},
+		"senders with owners": {"smtpd_sender_login_maps = hash:$config_directory/one, regexp:{{/@x/ bob}}\nsmtpd_sender_restrictions = reject_sender_login_mismatch\n", port25,
+			[]string{`in_list("one", sender.address)`, `in_list("one", "@" + sender.domain)`, `in_list("regexp", sender.address)`}, []string{"trusted &&", "known(", `in_list("regexp", "@"`}, "smtpd_sender_restrictions", takeover.Understood},
+		"senders with owners behind networks": {"smtpd_sender_login_maps = hash:$config_directory/one\nsmtpd_sender_restrictions = permit_mynetworks, reject_sender_login_mismatch\n", port25,
+			[]string{`when = '!trusted && account == ""`}, nil, "", ""},
+		"senders without owners": {"smtpd_sender_restrictions = reject_sender_login_mismatch\n", port25, nil, []string{"[[rule]]"}, "smtpd_sender_restrictions", takeover.Understood},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,10 @@ func (i *importer) listeners() {
 			i.services[n] = note{takeover.Unknown, "", s.Err.Error()}
 			continue
 		}
+		if s.Type == "inet" && i.disabled(s) {
+			i.turnedOff(n, s)
+			continue
+		}
 		if s.Type == "inet" {
 			if i.inet(n, s) {
 				declared++
@@ -26,17 +30,16 @@ func (i *importer) listeners() {
 		}
 		i.inner(n, s)
 	}
+	i.took("listen", "master_service_disable")
 	switch have := len(i.t.Settings.All("listen")) > 0; {
-	case declared == 0 && !have:
+	case declared > 0:
+	case len(i.master) > 0:
+		i.t.Report.Add(takeover.Line{File: i.masterFile(), Verdict: takeover.Understood, Key: "listen",
+			Why: "it has no port by which mail comes in, and none is opened; programs of this machine send by the command sendmail"})
+	case !have && slices.Equal(i.words("inet_interfaces"), []string{"all"}):
 		return // the standard listeners
-	case declared == 0: // Dovecot's are there, and more than those are wanted
-		for _, service := range []string{"smtp", "submission", "submissions"} {
-			if i.t.Settings.Find("listen", "service", service) == nil {
-				l := i.t.Settings.Append("listen")
-				l.Set("service", service, "")
-				l.Set("address", ":"+ports[service], "")
-			}
-		}
+	default: // Dovecot's are there and more than those are wanted, or not on all addresses
+		i.standard()
 	}
 	l := i.t.Settings.Append("listen")
 	l.About("Programs of this machine, by the command sendmail.")
@@ -44,6 +47,40 @@ func (i *importer) listeners() {
 	l.Set("address", "unix:/run/facteur/sendmail.sock", "")
 	if !i.dovecot {
 		i.imap()
+	}
+}
+
+// standard declares the ports of a Postfix whose master.cf nobody has.
+func (i *importer) standard() {
+	for _, service := range []string{"smtp", "submission", "submissions"} {
+		if i.t.Settings.Find("listen", "service", service) != nil {
+			continue
+		}
+		for _, address := range i.addressesOf("", ports[service]) {
+			l := i.t.Settings.Append("listen")
+			l.Set("service", service, "")
+			l.Set("address", address, "")
+		}
+	}
+}
+
+// disabled tells that master_service_disable names a service. The first word that does
+// counts, and "!" before it spares the service.
+func (i *importer) disabled(s Service) bool {
+	for _, word := range i.words("master_service_disable") {
+		pattern, spared := strings.CutPrefix(word, "!")
+		if pattern == s.Type || pattern == s.Name+"/"+s.Type || pattern == s.Name+"."+s.Type { // "." before 2.11
+			return !spared
+		}
+	}
+	return false
+}
+
+func (i *importer) turnedOff(n int, s Service) {
+	off := note{takeover.NotNeeded, "listen", "master_service_disable turns it off"}
+	i.services[n] = off
+	for m := range s.Options {
+		i.options[option{n, m}] = off
 	}
 }
 

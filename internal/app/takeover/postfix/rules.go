@@ -50,8 +50,8 @@ var restrictionWords = map[string]restriction{
 	"reject_plaintext_session":                     {"connect", `!tls.active`, "defer 450 4.7.1 Session encryption is required"},
 	"reject":                                       {"connect", ``, "reject 554 5.7.1 Access denied"},
 	"defer":                                        {"connect", ``, "defer 450 4.3.2 Try again later"},
-	"reject_sender_login_mismatch":                 {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
-	"reject_unauthenticated_sender_login_mismatch": {"mail", `account == "" && !trusted && sender.address != "" && known(sender) && hosted(sender.domain)`, "reject 553 5.7.1 Sender address rejected: not logged in"},
+	"reject_sender_login_mismatch":                 {"mail", `account == "" && sender.address != "" && !local`, "reject 553 5.7.1 Sender address rejected: not logged in"},
+	"reject_unauthenticated_sender_login_mismatch": {"mail", `account == "" && sender.address != "" && !local`, "reject 553 5.7.1 Sender address rejected: not logged in"},
 }
 
 // olderWords are names of before 2.3.
@@ -207,6 +207,8 @@ func (r *ruling) one(word, argument, given string) {
 			r.set("access.reject_unlisted_sender", true, r.why(r.list))
 		}
 		r.note(r.list, takeover.Understood, "rule", "")
+	case strings.HasSuffix(word, "sender_login_mismatch"):
+		r.senderMismatch(word, known)
 	case found:
 		r.rule(word, known.when, known.then)
 	case tableWords[word].fact != "":
@@ -401,7 +403,7 @@ func (i *importer) demandTLS() {
 	var ports, closed int
 	for _, s := range i.master {
 		_, port := hostPort(s.Name)
-		if s.Err != nil || s.Type == "unix" || s.Command != "smtpd" || i.serviceOf(s, port) != "smtp" {
+		if s.Err != nil || s.Type == "unix" || s.Type == "inet" && i.disabled(s) || s.Command != "smtpd" || i.serviceOf(s, port) != "smtp" {
 			continue
 		}
 		ports++
@@ -441,4 +443,29 @@ func (i *importer) senderLogins() {
 		i.set("submission.sender_logins", tables, i.why(name))
 	}
 	i.note(name, takeover.Understood, "submission.sender_logins", "the sender of a user is always checked")
+}
+
+// senderMismatch refuses who has not logged in, and sends as somebody whom
+// smtpd_sender_login_maps has. Of users the server checks that by itself.
+func (r *ruling) senderMismatch(word string, known restriction) {
+	const name = "smtpd_sender_login_maps"
+	var owned []string
+	for _, given := range r.words(name) {
+		if !isTable(given) {
+			continue
+		}
+		listed, ok := r.importer.list(name, unbrace(given))
+		if !ok {
+			continue
+		}
+		owned = append(owned, fmt.Sprintf("in_list(%q, sender.address)", listed))
+		if kind, _, _ := strings.Cut(r.use(name, unbrace(given)).source, ":"); kind != "regexp" && kind != "pcre" { // asked for whole addresses only
+			owned = append(owned, fmt.Sprintf(`in_list(%q, sender.user + "@" + sender.domain)`, listed), fmt.Sprintf(`in_list(%q, "@" + sender.domain)`, listed))
+		}
+	}
+	if owned == nil {
+		r.note(r.list, takeover.Understood, "rule", word+": without "+name+" no sender has an owner who would have to log in")
+		return
+	}
+	r.rule(word, known.when+" && ("+strings.Join(owned, " || ")+")", known.then)
 }
