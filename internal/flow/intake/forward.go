@@ -17,11 +17,16 @@ import (
 // much as it may (REL-016): his server keeps it.
 func (t *Transaction) forwardsMore(r *recipient) *smtp.Reply {
 	rules := t.rules.Forward
-	if r.forwarder.IsNull() || t.peer.insider() || rules == nil || rules.PerHour == 0 || !t.desk.forwarded.Full(t.desk.paced(r), rules.PerHour, time.Now()) {
+	if !r.isPaced() || t.peer.insider() || rules == nil || rules.PerHour == 0 || !t.desk.forwarded.Full(t.desk.paced(r), rules.PerHour, time.Now()) {
 		return nil
 	}
 	return smtp.NewReply(450, "4.7.1", fmt.Sprintf("<%s>: Recipient address rejected: too many messages are forwarded from this address now; try again later", r.original))
 }
+
+// isPaced tells that a recipient has his mail on another machine by our doing: an address
+// of ours forwards it, or one that SRS made leads back to him, which whoever has seen it
+// could write to for weeks.
+func (r *recipient) isPaced() bool { return !r.forwarder.IsNull() || !r.returned.IsNull() }
 
 // paced is what a recipient who is forwarded is counted as. Extensions, of which anybody
 // makes as many as he likes, are one with their address (REL-020), and so are all names
@@ -29,6 +34,9 @@ func (t *Transaction) forwardsMore(r *recipient) *smtp.Reply {
 func (d *Desk) paced(r *recipient) string {
 	if r.dest.CatchAll != "" {
 		return r.dest.CatchAll
+	}
+	if !r.returned.IsNull() {
+		return r.returned.Key()
 	}
 	a := r.forwarder
 	if stems := d.router.Stems(a); len(stems) > 0 {
@@ -46,7 +54,7 @@ func (t *Transaction) countForwarded() {
 	var counted []string
 	for i := range t.recipients {
 		r := &t.recipients[i]
-		if !r.gets() || r.forwarder.IsNull() {
+		if !r.gets() || !r.isPaced() {
 			continue
 		}
 		if key := t.desk.paced(r); !slices.Contains(counted, key) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -15,6 +16,7 @@ import (
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
+	"facteur/internal/mail/srs"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/list"
 )
@@ -261,5 +263,27 @@ func TestCatchAllHasOnePace(t *testing.T) {
 		if !strings.HasPrefix(answer, x.want) || x.want == "" && where != "" {
 			t.Errorf("REL-016 message %d to %s: %s %s", i+1, x.to, where, answer)
 		}
+	}
+}
+
+// TestReturnsHaveAPace: REL-016. Who has seen an address of SRS can't write to whom it
+// leads to as often as he likes, whenever it was made.
+func TestReturnsHaveAPace(t *testing.T) {
+	c := newCounter(t, 0)
+	c.rewriting(t)
+	scheme := &srs.Scheme{Domain: "example.org", Secrets: [][]byte{[]byte("key")}, Hash: srs.DefaultHash, Days: srs.DefaultDays}
+	c.with(func(r *Rules) { r.Forward.SRS = scheme })
+	for i, want := range []string{"", "", "450 4.7.1"} {
+		to, err := scheme.Forward(addr(t, "pal@remote.example"), time.Now().AddDate(0, 0, -i))
+		must(t, err)
+		where, answer, id := c.talk(t, stranger, smtp.Mail{}, text, to.String())
+		if !strings.HasPrefix(answer, want) || want == "" && (where != "" || c.people(t, id) != "pal@remote.example") {
+			t.Errorf("REL-016 notice %d: %s %s", i+1, where, answer)
+		}
+	}
+	other, err := scheme.Forward(addr(t, "other@remote.example"), time.Now())
+	must(t, err)
+	if where, answer, _ := c.talk(t, stranger, smtp.Mail{}, text, other.String()); where != "" {
+		t.Errorf("another's: %s %s", where, answer)
 	}
 }

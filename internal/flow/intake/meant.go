@@ -21,6 +21,8 @@ type meant struct {
 	ours, foreign bool
 	// rewritten: a table gave another address for the one that was named.
 	rewritten bool
+	// returned: it was an address of SRS.
+	returned bool
 }
 
 // meantBy takes off what we once put to an address, and rewrites it. What was no address
@@ -71,7 +73,7 @@ func (t *Transaction) backTo(ctx context.Context, to address.Address) (meant, *s
 		}
 	}
 	back, reply := t.rules.Forward.Return(ctx, to, time.Now())
-	return meant{Address: back, ours: true}, reply
+	return meant{Address: back, ours: true, returned: true}, reply
 }
 
 // markAllowed refuses notices about mail that never left here (REL-015). One notice is for

@@ -41,6 +41,8 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 			r.forwarder = m.Address
 		case dest.Kind == route.Remote && m.rewritten && m.ours: // a canonical address elsewhere
 			r.forwarder = to
+		case dest.Kind == route.Remote && m.returned:
+			r.returned = m.Address
 		}
 		people = append(people, r)
 	}

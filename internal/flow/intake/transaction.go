@@ -65,6 +65,7 @@ type wishes struct {
 type recipient struct {
 	original  address.Address
 	forwarder address.Address // the address of ours that it is forwarded from
+	returned  address.Address // whom an address of SRS leads to, on another machine
 	beside    address.Address // the address of ours that leads here, and to others elsewhere
 	dest      route.Destination
 	free      int64 // the largest letter that its mailbox has room for, in bytes; if the client named it
