@@ -183,7 +183,8 @@ func (s *IMAP) boxes() ([]Box, error) {
 		taken[b.Name] = true
 		st, err := s.c.Examine(r.Raw)
 		if errors.As(err, new(*imapc.Refusal)) {
-			s.Note(fmt.Sprintf("%s: %v", b.Name, err))
+			b.Refused = err
+			list = append(list, b)
 			continue
 		}
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 const (
 	maxSmallFile = 16 << 20 // bytes that are read of subscriptions, keywords and ACLs
 	maxLevels    = 20       // of LAYOUT=fs
+	lookAgain    = 2        // times, for letters that were renamed beside us
 )
 
 // Maildir is a Source: a Maildir++ as Dovecot, Courier and others have it, or a tree of
@@ -281,7 +282,8 @@ func (f file) base() string {
 	return base
 }
 
-// Letters implements Source. What other programs rename beside us is looked for again.
+// Letters implements Source. What other programs rename beside us is looked for again,
+// and told if it is gone each time: it may be there under another name.
 func (m *Maildir) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bool, give func(Letter, io.Reader) error, bad func(string, error)) error {
 	text, err := m.small(path.Join(b.place, "dovecot-keywords"))
 	if err != nil {
@@ -307,7 +309,7 @@ func (m *Maildir) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bo
 			err := m.letter(ctx, b, f, words, give)
 			switch source := (*control.SourceError)(nil); {
 			case err == nil:
-			case errors.Is(err, fs.ErrNotExist) && errors.As(err, &source):
+			case errors.Is(err, fs.ErrNotExist) && errors.As(err, &source) && try < lookAgain:
 				again = true
 			case errors.As(err, &source):
 				bad(filepath.Join(m.path, b.place, f.name), source.Err)
@@ -315,7 +317,7 @@ func (m *Maildir) Letters(ctx context.Context, b *Box, have func(mailbox.Key) bo
 				return err
 			}
 		}
-		if !again || try == 2 {
+		if !again {
 			return nil
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +19,7 @@ import (
 )
 
 // account is a server whose answers are those of a script: what it says to the command
-// that a line has in it, "T" being its tag. A text that ends in "…" ends the connection.
+// that a line has in it, "T" at the beginning of a line being its tag. A text that ends in "…" ends the connection.
 func account(t *testing.T, answer func(command string) string) *IMAP {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,7 +61,7 @@ func talk(c net.Conn, answer func(command string) string) {
 			text = said
 		}
 		text, last := strings.CutSuffix(text, "…")
-		if _, err := io.WriteString(c, strings.ReplaceAll(text, "T ", tag+" ")); err != nil || last {
+		if _, err := io.WriteString(c, strings.ReplaceAll("\n"+text, "\nT ", "\n"+tag+" ")[1:]); err != nil || last {
 			return
 		}
 	}
@@ -102,5 +104,84 @@ func TestLettersOutOfOrder(t *testing.T) {
 	defer mu.Unlock()
 	if len(asked) != 2 || !strings.Contains(asked[1], "FETCH 1,2 ") {
 		t.Errorf("%q", asked)
+	}
+}
+
+// A mailbox that the server does not open is missing, and the run says so: but not where
+// it was not to come.
+func TestRefusedMailbox(t *testing.T) {
+	t.Parallel()
+	for only, failures := range map[string]int64{"": 1, "INBOX": 0, "Locked": 1} {
+		s := account(t, func(command string) string {
+			switch {
+			case strings.HasPrefix(command, "LIST"):
+				return "* LIST () \"/\" INBOX\r\n* LIST () \"/\" Locked\r\nT OK\r\n"
+			case strings.HasPrefix(command, `EXAMINE "Locked"`):
+				return "T NO [NOPERM] not yours\r\n"
+			case strings.HasPrefix(command, "EXAMINE"):
+				return "* OK [UIDVALIDITY 7] x\r\n* 3 EXISTS\r\nT OK\r\n"
+			}
+			return ""
+		})
+		var told strings.Builder
+		j := &Job{Kind: "imap", Source: s, Show: NewProgress(&told, false)}
+		if only != "" {
+			j.Only = []string{only}
+		}
+		boxes, err := j.boxes(t.Context())
+		if err != nil || j.Show.Failures() != failures || failures > 0 && !strings.Contains(told.String(), "Locked: the server says: NO [NOPERM] not yours") {
+			t.Errorf("%q: %v, %d failures, %q", only, err, j.Show.Failures(), told.String())
+		}
+		if slices.ContainsFunc(boxes, func(b Box) bool { return b.Name != "INBOX" }) {
+			t.Errorf("%q: %v", only, boxes)
+		}
+	}
+}
+
+// A letter that is renamed each time that we look is told.
+func TestLetterThatIsNeverThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, gone := range map[string]int{"came back": lookAgain, "never": lookAgain + 1} {
+		file := filepath.Join(dir, "cur", "1.a.b:2,")
+		if err := os.WriteFile(file, []byte("A: b\r\n\r\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := OpenMaildir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		boxes, err := m.Boxes(t.Context())
+		if err != nil || len(boxes) != 1 {
+			t.Fatal(boxes, err)
+		}
+		var bad []string
+		given, looks := 0, 0
+		// have is asked between the look at the directory and that at the file.
+		have := func(mailbox.Key) bool {
+			looks++
+			next := filepath.Join(dir, "cur", fmt.Sprintf("1.a.b:2,%.*s", looks, "FRST"))
+			if looks <= gone {
+				if err := os.Rename(file, next); err != nil {
+					t.Error(err)
+				}
+				file = next
+			}
+			return false
+		}
+		give := func(Letter, io.Reader) error { given++; return nil }
+		err = m.Letters(t.Context(), &boxes[0], have, give, func(what string, _ error) { bad = append(bad, what) })
+		if missing := gone > lookAgain; err != nil || given == 1 == missing || (len(bad) == 1) != missing || looks != lookAgain+1 {
+			t.Errorf("%s: %v, %d given, %q told, %d looks", name, err, given, bad, looks)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -56,6 +56,10 @@ func (j *Job) boxes(ctx context.Context) ([]Box, error) {
 		if len(j.Only) > 0 && !contains(j.Only, b.Name) {
 			continue
 		}
+		if b.Refused != nil {
+			j.Show.bad(b.Name, b.Refused)
+			continue
+		}
 		if j.Into != "" {
 			b.Name, b.SpecialUse = j.Into, ""
 		}

@@ -40,6 +40,9 @@ type Box struct {
 	ACL string
 	// Count and Bytes are how much there is, as far as the source tells; -1: it does not.
 	Count, Bytes int64
+	// Refused is why the source does not open the mailbox; nil: it does. Such a mailbox
+	// is told, and nothing of it comes.
+	Refused error
 
 	place string // of the source
 }
