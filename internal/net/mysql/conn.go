@@ -40,7 +40,7 @@ type Value struct {
 }
 
 // ErrTooMany says that there are more rows than were asked for.
-var ErrTooMany = errors.New("there are more rows than were asked for")
+var ErrTooMany = errors.New("there are more rows, or larger ones, than were asked for")
 
 // fail remembers an error after which the two sides may be out of step.
 func (c *Conn) fail(err error) error {
@@ -135,14 +135,18 @@ func (s *Statement) Params() int { return s.params }
 // Names are those of the columns of the last answer.
 func (s *Statement) Names() []string { return s.names }
 
-// Query asks with these values and gives at most so many rows. More are ErrTooMany, and
-// the Conn is of no use then.
-func (s *Statement) Query(rows int, values ...string) ([][]Value, error) {
-	out, err := s.query(rows, values)
+// valueSize is about what a Value takes beside its text, in bytes: a NULL is a bit on
+// the wire.
+const valueSize = 24
+
+// Query asks with these values and gives at most so many rows, which take at most size
+// bytes of memory, NULLs too. More are ErrTooMany, and the Conn is of no use then.
+func (s *Statement) Query(rows int, size int64, values ...string) ([][]Value, error) {
+	out, err := s.query(rows, size, values)
 	return out, s.conn.fail(err)
 }
 
-func (s *Statement) query(limit int, values []string) (out [][]Value, err error) {
+func (s *Statement) query(limit int, size int64, values []string) (out [][]Value, err error) {
 	if len(values) != s.params {
 		return nil, &Error{Text: fmt.Sprintf("the statement wants %d values and is given %d", s.params, len(values))}
 	}
@@ -168,6 +172,9 @@ func (s *Statement) query(limit int, values []string) (out [][]Value, err error)
 		case ended(b):
 			return out, nil
 		case len(out) == limit:
+			return nil, ErrTooMany
+		}
+		if size -= int64(len(b) + valueSize*len(columns)); size < 0 {
 			return nil, ErrTooMany
 		}
 		row, err := parseRow(b, columns)

@@ -161,6 +161,35 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A row of NULLs is small on the wire only.
+func TestRowsAreBounded(t *testing.T) {
+	t.Parallel()
+	description := []byte("\x03def\x00\x00\x00\x01v\x00\x0c\x2d\x00\xc8\x00\x00\x00\xfd\x00\x00\x00\x00\x00")
+	end := []byte{isEnd, 0, 0, 2, 0}
+	nulls := append([]byte{isOK}, bytes.Repeat([]byte{0xff}, (maxColumns+9)/8)...)
+	answer := [][]byte{{0xfc, 0, 1}}
+	answer = append(append(answer, repeat(description, maxColumns)...), end)
+	answer = append(append(answer, repeat(nulls, 100)...), end)
+	for _, c := range []struct {
+		rows int
+		size int64
+		want error
+	}{{100, 1 << 20, nil}, {99, 1 << 20, ErrTooMany}, {1000, 256 << 10, ErrTooMany}} {
+		var in bytes.Buffer
+		for i, b := range answer {
+			in.Write(append([]byte{byte(len(b)), 0, 0, byte(i + 1)}, b...))
+		}
+		conn := &Conn{packets: packets{rw: struct {
+			io.Reader
+			io.Writer
+		}{&in, io.Discard}}}
+		rows, err := (&Statement{conn: conn}).Query(c.rows, c.size)
+		if !errors.Is(err, c.want) || c.want == nil && len(rows) != 100 {
+			t.Errorf("MAP-006 %d rows, %d bytes: %d rows, %v", c.rows, c.size, len(rows), err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(hello(cachingPassword))
 	f.Add([]byte("\x03def\x04mail\x01t\x01t\x01v\x01v\x0c\x2d\x00\xc8\x00\x00\x00\xfd\x00\x00\x00\x00\x00"))

@@ -34,7 +34,17 @@ const (
 	listingTime = 2 * time.Minute
 	// listingRows is how many rows of MySQL, which come all at once, it may have.
 	listingRows = 100_000
+	// listingSize is how much these may take in memory, in bytes.
+	listingSize = 64 << 20
 )
+
+// bounds are those of one answer.
+type bounds struct {
+	time time.Duration
+	wire int64 // bytes that come
+	rows int   // of MySQL, all of which are in memory
+	size int64 // bytes that these take there
+}
 
 // OpenDatabase opens "sqlite:/path", "postgres://user@host/database" or
 // "mysql://user@host/database". A server is not
@@ -99,7 +109,7 @@ func (d *Database) Select(ctx context.Context, s Statement, part func(letter byt
 			return nil, nil // no server keeps such a key, and some fail at it
 		}
 	}
-	err = d.run(ctx, s, args, patience, maxReply, func(r Row) error {
+	err = d.run(ctx, s, args, bounds{time: patience, wire: maxReply, rows: maxRows + 1, size: maxRowsSize}, func(r Row) error {
 		if rows = append(rows, r); len(rows) > maxRows {
 			return complaint{fmt.Errorf("expected at most %d rows", maxRows)}
 		}
@@ -110,22 +120,22 @@ func (d *Database) Select(ctx context.Context, s Statement, part func(letter byt
 
 // Each gives all rows of a statement without parts, one by one.
 func (d *Database) Each(ctx context.Context, s Statement, each func(Row) error) error {
-	return d.run(ctx, s, nil, listingTime, maxListing, each, func() {})
+	return d.run(ctx, s, nil, bounds{time: listingTime, wire: maxListing, rows: listingRows, size: listingSize}, each, func() {})
 }
 
 // run puts one statement. again is called before a second attempt.
-func (d *Database) run(ctx context.Context, s Statement, args []string, limit time.Duration, size int64, each func(Row) error, again func()) error {
+func (d *Database) run(ctx context.Context, s Statement, args []string, most bounds, each func(Row) error, again func()) error {
 	if d.file != nil {
-		ctx, cancel := context.WithTimeout(ctx, limit)
+		ctx, cancel := context.WithTimeout(ctx, most.time)
 		defer cancel()
 		return d.runFile(ctx, s, args, each)
 	}
-	return d.remote.do(ctx, limit, func(ctx context.Context, session session) error {
+	return d.remote.do(ctx, most.time, func(ctx context.Context, session session) error {
 		again()
 		if s2, ok := session.(*queried); ok {
-			return s2.each(ctx, s.text, args, size, each)
+			return s2.each(ctx, s.text, args, most, each)
 		}
-		return session.(*asked).each(ctx, s.text, args, size, each)
+		return session.(*asked).each(ctx, s.text, args, most.wire, each)
 	})
 }
 
@@ -163,15 +173,15 @@ func (d *Database) runFile(ctx context.Context, s Statement, args []string, each
 }
 
 // each gives the rows of any statement; it is prepared once.
-func (s *queried) each(ctx context.Context, text string, args []string, size int64, each func(Row) error) error {
+func (s *queried) each(ctx context.Context, text string, args []string, most bounds, each func(Row) error) error {
 	rest := s.wire.during(ctx)
 	defer rest()
-	s.wire.left.Store(size)
+	s.wire.left.Store(most.wire)
 	statement, err := s.prepare(text)
 	if err != nil {
 		return s.judge(ctx, err)
 	}
-	rows, err := statement.Query(listingRows, args...)
+	rows, err := statement.Query(most.rows, most.size, args...)
 	if err != nil {
 		return s.judge(ctx, err)
 	}

@@ -136,7 +136,7 @@ func (d *mysqlServer) dial(ctx context.Context, host string) (session, error) {
 func (s *queried) ask(ctx context.Context, key string) (values []string, found bool, err error) {
 	rest := s.wire.during(ctx)
 	defer rest()
-	rows, err := s.statement.Query(s.server.rows, s.server.fill(key)...)
+	rows, err := s.statement.Query(s.server.rows, maxRowsSize, s.server.fill(key)...)
 	if err != nil {
 		return nil, false, s.judge(ctx, err)
 	}

@@ -12,6 +12,10 @@ import (
 // maxReply is how much a server may send for one question, in bytes.
 const maxReply = 256 << 10
 
+// maxRowsSize is how much the rows of one answer of MySQL may take in memory: what may
+// come over the wire, and 100 rows of 256 columns.
+const maxRowsSize = 4 * maxReply
+
 var errTooMuch = errors.New("the server sends more than an answer can be")
 
 // wire is a connection that bounds what comes over it, in bytes and in time.
