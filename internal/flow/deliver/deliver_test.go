@@ -175,7 +175,7 @@ func (c *corridor) letters(local string) (out []string) {
 // await waits until ok says yes.
 func (c *corridor) await(what string, ok func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("waited in vain until %s", what)
 		}

@@ -205,7 +205,7 @@ func TestUnixMaildir(t *testing.T) {
 			select {
 			case <-done:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 				killHelpers(v.homes)
 			}
 		}

@@ -48,7 +48,7 @@ INSTALL SONAME 'auth_ed25519'; CREATE USER modern@'%' IDENTIFIED VIA ed25519 USI
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, err := s.Query(10, "k")
+		rows, err := s.Query(10, 1<<20, "k")
 		if err != nil || len(rows) != 1 {
 			t.Fatal(rows, err)
 		}
@@ -61,7 +61,7 @@ INSTALL SONAME 'auth_ed25519'; CREATE USER modern@'%' IDENTIFIED VIA ed25519 USI
 		if n := len(want); len(rows[0][n].Text) != 70000 || !rows[0][n+1].Null {
 			t.Errorf("text of %d bytes, null %v", len(rows[0][n].Text), rows[0][n+1].Null)
 		}
-		if rows, err := s.Query(10, "other"); err != nil || len(rows) != 0 {
+		if rows, err := s.Query(10, 1<<20, "other"); err != nil || len(rows) != 0 {
 			t.Error(rows, err)
 		}
 	})
@@ -71,7 +71,7 @@ INSTALL SONAME 'auth_ed25519'; CREATE USER modern@'%' IDENTIFIED VIA ed25519 USI
 			t.Fatal(err)
 		}
 		for _, key := range hostileKeys {
-			if rows, err := s.Query(1, key); err != nil || len(rows) != 1 || rows[0][0].Text != key {
+			if rows, err := s.Query(1, 1<<20, key); err != nil || len(rows) != 1 || rows[0][0].Text != key {
 				t.Errorf("%.40q: %v %v", key, rows, err)
 			}
 		}
@@ -83,14 +83,14 @@ INSTALL SONAME 'auth_ed25519'; CREATE USER modern@'%' IDENTIFIED VIA ed25519 USI
 		}
 		s, err := conn.Prepare("INSERT INTO kinds (t) VALUES (?)")
 		if err == nil {
-			_, err = s.Query(1, "1")
+			_, err = s.Query(1, 1<<20, "1")
 		}
 		if !errors.As(err, &said) || !strings.Contains(said.Text, "READ ONLY") {
 			t.Errorf("a row was written: %v", err)
 		}
 		if s, err := conn.Prepare("SELECT 1"); err != nil {
 			t.Error(err)
-		} else if rows, err := s.Query(1); err != nil || rows[0][0].Text != "1" {
+		} else if rows, err := s.Query(1, 1<<20); err != nil || rows[0][0].Text != "1" {
 			t.Error(rows, err)
 		}
 	})
@@ -100,7 +100,7 @@ INSTALL SONAME 'auth_ed25519'; CREATE USER modern@'%' IDENTIFIED VIA ed25519 USI
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Query(2); !errors.Is(err, mysql.ErrTooMany) {
+		if _, err := s.Query(2, 1<<20); !errors.Is(err, mysql.ErrTooMany) {
 			t.Error(err)
 		}
 		if _, err := conn.Prepare("SELECT 1"); err == nil || !strings.Contains(err.Error(), "of no use") {
