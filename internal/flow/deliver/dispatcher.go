@@ -109,7 +109,8 @@ func New(h House) *Dispatcher {
 }
 
 // Run delivers until ctx ends, and returns when all that was under way has been
-// settled or given up. Deliveries to other hosts get grace to end.
+// settled or given up. Deliveries to other hosts and the programs of users get grace to
+// end.
 func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -118,6 +119,7 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	if err != nil {
 		return err
 	}
+	d.local.users.start(hard)
 	var wg sync.WaitGroup
 	// What a crash left landing is finished beside the new work: it is leased, so
 	// nobody else has it.
@@ -126,8 +128,8 @@ func (d *Dispatcher) Run(ctx context.Context, grace time.Duration) error {
 	d.remote.start(hard)
 	d.dispatch(ctx, hard)
 	d.remote.close()
-	cancel()
 	wg.Wait()
+	cancel()
 	d.clerk.rounds.flush()
 	return nil
 }

@@ -47,17 +47,22 @@ func (u *users) runAll(ctx context.Context, letters []*letter) {
 			l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "delivering", Err: err})
 			end = &x.attempt.only(x.recipient).crashed()[0]
 		}
-		if ctx.Err() != nil && end.kind == queue.Deferred {
-			return // the word to stop is no failure
+		if end == nil || u.isStopped(end) {
+			return // the leases end with this process
 		}
 		end.agent = agentLocal
 		l.giveBack(context.WithoutCancel(ctx), x.attempt, *end)
 	}
 }
 
-// errand gives a letter to the program, or puts it into the file, that its route names.
+// errand gives a letter to the program, or puts it into the file, that its route names;
+// nil: the word to stop came first. After it, what has begun may end.
 func (u *users) errand(ctx context.Context, x *letter) *result {
 	defer u.turn()()
+	if ctx.Err() != nil {
+		return nil
+	}
+	ctx = u.ctx
 	hop, settings := x.attempt.hop, u.settings()
 	var unix *directory.Unix
 	if strings.Contains(hop.User, "@") {
@@ -107,18 +112,19 @@ func (u *users) run(ctx context.Context, x *letter, unix *directory.Unix, line s
 	if command == nil {
 		return refused(x, "4.3.5", "mail system configuration error: an empty command")
 	}
-	return u.start(ctx, x, unix, helper.Job{Command: command, Flags: "DFRO"}, "command: "+program.Printable(line), s)
+	return u.give(ctx, x, unix, helper.Job{Command: command, Flags: "DFRO"}, "command: "+program.Printable(line), s)
 }
 
 // file puts a letter into a file.
 func (u *users) file(ctx context.Context, x *letter, unix *directory.Unix, path string, s *Users) *result {
 	name := maildir.DeliveryName(x.attempt.item.ID.String(), x.recipient.N, x.attempt.item.Arrived)
 	command, flags, end := helper.AppendCommand(path, name)
-	return u.start(ctx, x, unix, helper.Job{Command: command, Flags: flags, End: end}, "file: "+program.Printable(path), s)
+	return u.give(ctx, x, unix, helper.Job{Command: command, Flags: flags, End: end}, "file: "+program.Printable(path), s)
 }
 
-// start runs a program with a letter, and tells what came of it.
-func (u *users) start(ctx context.Context, x *letter, unix *directory.Unix, j helper.Job, to string, s *Users) *result {
+// give runs a program with a letter, and tells what came of it. It may take until the
+// word to break off: one that was killed would run again, and deliver twice.
+func (u *users) give(ctx context.Context, x *letter, unix *directory.Unix, j helper.Job, to string, s *Users) *result {
 	body, size, end := u.local.body(ctx, x)
 	if end != nil {
 		return end
@@ -135,11 +141,11 @@ func (u *users) start(ctx context.Context, x *letter, unix *directory.Unix, j he
 		if err != nil {
 			return refused(x, "4.3.5", "mail system configuration error: "+err.Error())
 		}
-		o = p.Run(ctx, j.Letter, body)
+		o = p.Run(u.ctx, j.Letter, body)
 	case u.homes == nil:
 		return mailboxTrouble(x.recipient, errNoUsers)
 	default:
-		o = u.homes.Run(ctx, servedAs(unix), j, body)
+		o = u.homes.Run(u.ctx, servedAs(unix), j, body)
 	}
 	r := &result{recipient: x.recipient, kind: judge(o.Reply), reply: o.Reply, text: o.Reply.Text(), relay: agentLocal}
 	if o.Delivered() {

@@ -54,6 +54,9 @@ type users struct {
 	mail, errands *lanes
 	turns         chan struct{}
 	strays        program.Strays
+	// ctx ends when programs are to be broken off: later than that of the lanes, with
+	// which no more of them are begun.
+	ctx context.Context
 }
 
 // usersAtOnce is how many are delivered to at a time, and longAfter is when one who takes
@@ -65,13 +68,19 @@ const (
 )
 
 func newUsers(l *local, h House) *users {
-	u := &users{local: l, homes: h.Homes, settings: h.Users, expand: h.Expand, turns: make(chan struct{}, usersAtOnce)}
+	u := &users{local: l, homes: h.Homes, settings: h.Users, expand: h.Expand, turns: make(chan struct{}, usersAtOnce), ctx: context.Background()}
 	if u.settings == nil {
 		u.settings = func() Users { return Users{} }
 	}
 	u.mail, u.errands = newLanes(u.deliver), newLanes(u.runAll)
 	return u
 }
+
+// start makes it ready. Programs are broken off when ctx ends.
+func (u *users) start(ctx context.Context) { u.ctx = ctx }
+
+// isStopped tells that a result is none: what came before its end was the word to stop.
+func (u *users) isStopped(r *result) bool { return u.ctx.Err() != nil && r.kind == queue.Deferred }
 
 func (u *users) close() {
 	u.mail.close()
@@ -120,6 +129,9 @@ func (u *users) deliver(ctx context.Context, letters []*letter) {
 		if err := guard(func() { end = u.place(whole, c, x, dirs, len(letters) <= maildir.Few) }); err != nil {
 			l.events.Emit(Trouble{ID: x.attempt.item.ID, What: "delivering", Err: err})
 			end = &x.attempt.only(x.recipient).crashed()[0]
+		}
+		if end != nil && u.isStopped(end) {
+			continue
 		}
 		if end != nil {
 			end.agent = agentLocal
