@@ -121,7 +121,7 @@ func (u *users) expanded(ctx context.Context, x *letter, list []aliases.Value, n
 		return end
 	}
 	body.Close()
-	if passed(x.recipient, x.account.Address) || len(x.recipient.Passed) >= maxPassed {
+	if passed(x.recipient, x.account) || len(x.recipient.Passed) >= maxPassed {
 		return looped(x)
 	}
 	e := expander{users: u, x: x, seen: make(map[string]bool)}
@@ -140,8 +140,25 @@ func (u *users) expanded(ctx context.Context, x *letter, list []aliases.Value, n
 	case len(e.out) == 0 || len(e.out) == 1 && e.keeps:
 		return nil
 	}
+	if end := u.tooMany(ctx, x, len(e.out)); end != nil {
+		return end
+	}
 	text := fmt.Sprintf("%s: sent on to %s", name, e.told())
 	return &result{recipient: x.recipient, kind: queue.Delivered, reply: smtp.NewReply(250, "2.1.5", text), text: text, relay: agentLocal, forward: e.out}
+}
+
+// tooMany is the failure of a letter that would lead to more recipients than one item may.
+// Those that are sent on at the same moment do not see each other.
+func (u *users) tooMany(ctx context.Context, x *letter, n int) *result {
+	had, err := u.local.clerk.queue.Forwarded(ctx, x.attempt.item.ID)
+	switch {
+	case err != nil:
+		return refused(x, "4.3.0", "the queue can't be read: "+err.Error())
+	case had+n-1 > queue.ForwardMax:
+		text := fmt.Sprintf("mail forwarding loop: the message has been sent on to more than %d recipients", queue.ForwardMax)
+		return &result{recipient: x.recipient, kind: queue.Failed, reply: smtp.NewReply(554, "5.4.6", text), text: text}
+	}
+	return nil
 }
 
 // expander gathers recipients, none twice.
@@ -207,7 +224,7 @@ func (e *expander) address(ctx context.Context, v aliases.Value) error {
 		return nil
 	}
 	for _, d := range answer.Value().Destinations {
-		if d.Kind == route.Mailbox && d.Account.Address == e.x.account.Address {
+		if d.Kind == route.Mailbox && whose(d.Account) == whose(e.x.account) {
 			e.own()
 			continue
 		}
@@ -226,7 +243,7 @@ func (e *expander) own() {
 func (e *expander) put(d route.Destination) {
 	was := e.x.recipient
 	r := queue.Recipient{Address: d.Address, Original: was.Original, Route: d.String(), Sender: was.Sender, Owned: was.Owned,
-		Notify: was.Notify, ORcpt: was.ORcpt, Passed: append(was.Passed[:len(was.Passed):len(was.Passed)], e.x.account.Address)}
+		Notify: was.Notify, ORcpt: was.ORcpt, Passed: append(was.Passed[:len(was.Passed):len(was.Passed)], whose(e.x.account))}
 	if d.Sender != nil {
 		r.Sender, r.Owned = d.Sender, d.Owned
 	}

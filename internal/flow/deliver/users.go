@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -217,14 +218,21 @@ func (l *local) unread(x *letter, err error) *result {
 	return &result{recipient: x.recipient, reply: ours("message can't be read"), text: "message can't be read: " + err.Error()}
 }
 
-// passed tells whether an account has sent a letter on before.
-func passed(r queue.Recipient, account string) bool {
-	for _, name := range r.Passed {
-		if strings.EqualFold(name, account) {
-			return true
-		}
+// passed tells whether somebody has sent a letter on before, by his account in whatever
+// domain.
+func passed(r queue.Recipient, account directory.Account) bool {
+	return slices.ContainsFunc(r.Passed, func(name string) bool {
+		return strings.EqualFold(name, account.Address) || strings.EqualFold(name, whose(account))
+	})
+}
+
+// whose names the person behind an account: a Unix user has one in each local domain, and
+// one home.
+func whose(account directory.Account) string {
+	if account.Unix != nil {
+		return account.Unix.Name
 	}
-	return false
+	return account.Address
 }
 
 // nowhereFS is where the files of Unix users are for a server that serves none.

@@ -43,6 +43,7 @@ type hamlet struct {
 	staff    *helper.Staff
 	settings atomic.Pointer[Users]
 	people   map[string]*directory.Unix
+	domains  []string
 	heard    heard
 }
 
@@ -81,7 +82,7 @@ type unixSource struct{ v *hamlet }
 
 func (s unixSource) Account(_ context.Context, a address.Address) lookup.Answer[directory.Record] {
 	name, _, _ := strings.Cut(a.Local, "+")
-	if u := s.v.people[name]; u != nil && a.Domain == "example.org" {
+	if u := s.v.people[name]; u != nil && slices.Contains(s.v.domains, a.Domain) {
 		return lookup.Yes(directory.Record{Address: address.Address{Local: name, Domain: a.Domain}, Unix: u, Home: u.Home, Maildir: u.Home + "/Maildir"})
 	}
 	return lookup.No[directory.Record](errors.New("no such user"))
@@ -106,7 +107,7 @@ func settle(t *testing.T, names ...string) *hamlet {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become other users")
 	}
-	v := &hamlet{corridor: newCorridor(t), people: make(map[string]*directory.Unix)}
+	v := &hamlet{corridor: newCorridor(t), people: make(map[string]*directory.Unix), domains: []string{"example.org"}}
 	var err error
 	v.homes, err = os.MkdirTemp("", "facteur-homes-")
 	check(t, err)
@@ -427,6 +428,43 @@ func TestForward(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestForwardIsBounded: LOOP-002, somebody with an account in each of several domains is
+// one person, and no letter grows without end.
+func TestForwardIsBounded(t *testing.T) {
+	v := settle(t, "jdoe", "eve")
+	var all, others []string
+	for i := range 5 {
+		d := fmt.Sprintf("d%d.example", i)
+		check(t, v.accounts.AddDomain(t.Context(), d))
+		v.domains = append(v.domains, d)
+		all, others = append(all, "jdoe@"+d), append(others, "eve@"+d)
+	}
+	v.accounts.Attach([]directory.Place{{Name: "users", Kind: "unix", Source: unixSource{v}, Domains: v.domains, UnixUsers: true, MinUID: 1000}})
+	v.run()
+	v.write("jdoe", ".forward", strings.Join(all, "\n"), 0o644)
+	v.post("", "s@elsewhere.example", letterText, "jdoe@example.org")
+	v.awaitEmpty()
+	if n := len(v.inbox("jdoe")); n != 1 {
+		t.Errorf("he names himself in five domains: %d copies", n)
+	}
+	v.write("jdoe", ".forward", strings.Join(others, "\n"), 0o644)
+	v.write("eve", ".forward", strings.Join(all, "\n"), 0o644)
+	id := v.post("alice@example.org", "alice@example.org", letterText, "jdoe@example.org")
+	v.awaitEmpty()
+	if n := len(v.inbox("jdoe")) + len(v.inbox("eve")); n != 1 || !v.heard.has("dsn=5.4.6") {
+		t.Errorf("two who name each other in five domains: %d copies", n)
+	}
+	// Each step has its bound, and all together have one, too.
+	x := &letter{attempt: &attempt{item: &queue.Item{ID: id}}}
+	u := v.dispatcher().local.users
+	if end := u.tooMany(t.Context(), x, queue.ForwardMax+1); end != nil {
+		t.Errorf("%+v", end)
+	}
+	if end := u.tooMany(t.Context(), x, queue.ForwardMax+2); end == nil || end.kind != queue.Failed || end.dsnStatus() != "5.4.6" {
+		t.Errorf("%+v", end)
+	}
 }
 
 // TestMailboxCommand: row 238, delivery by another program.

@@ -67,6 +67,8 @@ type Item struct {
 	// Expired: a person has given its recipients up. They go back to the sender with
 	// the next attempt that does not deliver them, whatever the schedule says.
 	Expired bool
+
+	forwarded int // see Queue.Forwarded
 }
 
 // add puts a recipient, read from its row, to the others.
@@ -154,8 +156,8 @@ type Recipient struct {
 	// Notify and ORcpt are of RFC 3461.
 	Notify smtp.Notify
 	ORcpt  smtp.Original
-	// Passed are the accounts here whose owners have sent it on, the first one first: it
-	// must not come to them again. See Outcome.Forward.
+	// Passed are those here who have sent it on, by account or as Unix users, the first
+	// one first: it must not come to them again. See Outcome.Forward.
 	Passed []string
 	// Route says how: see flow/route. The queue only groups by it.
 	Route    string

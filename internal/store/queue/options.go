@@ -22,6 +22,7 @@ import (
 //	           by        microseconds since 1970 (RFC 2852)
 //	           byret     "1": return it after that
 //	           bytrace   "1": each hop reports
+//	           forwarded by how many its recipients have grown since, by being sent on
 //	recipient  notify    a sum: 1 success, 2 failure, 4 delay, 8 never (RFC 3461 §4.1)
 //	           orcpt     the address of ORCPT, decoded (RFC 3461 §4.2)
 //	           otype     its type
@@ -29,12 +30,12 @@ import (
 //	           owned     "1": that is the owner of a list
 //	           from      the address here from which it goes on to another machine
 //	           expired   "1": a person has given it up
-//	           passed    an account whose owner has sent it on; any number of them
+//	           passed    an account, or a Unix user, that has sent it on; any number of them
 
 // plain tells whether the item has no options at all.
 func (it *Item) plain() bool {
 	return it.Ret == smtp.RetUnset && it.EnvelopeID == "" && !it.RequireTLS && it.Priority == 0 &&
-		it.Release.IsZero() && it.By.At.IsZero()
+		it.Release.IsZero() && it.By.At.IsZero() && it.forwarded == 0
 }
 
 // options is the column of an item.
@@ -51,6 +52,7 @@ func (it *Item) options() string {
 	set(v, "by", micros(it.By.At))
 	set(v, "byret", when(it.By.Return, "1"))
 	set(v, "bytrace", when(it.By.Trace, "1"))
+	set(v, "forwarded", when(it.forwarded > 0, strconv.Itoa(it.forwarded)))
 	return v.Encode()
 }
 
@@ -68,6 +70,7 @@ func (it *Item) setOptions(column string) {
 	it.EnvelopeID = v.Get("envid")
 	it.RequireTLS = v.Get("tls") == "required"
 	it.Priority, _ = strconv.Atoi(v.Get("priority"))
+	it.forwarded, _ = strconv.Atoi(v.Get("forwarded"))
 	it.Release = instant(v.Get("release"))
 	it.By = Deadline{At: instant(v.Get("by")), Return: v.Get("byret") == "1", Trace: v.Get("bytrace") == "1"}
 }

@@ -42,10 +42,18 @@ func TestForward(t *testing.T) {
 		}
 		return found[0].Recipients
 	}
+	grown := func(want int) {
+		t.Helper()
+		if n, err := q.Forwarded(ctx, it.ID); n != want || err != nil {
+			t.Errorf("grown by %d, %v; want %d", n, err, want)
+		}
+	}
+	grown(1)
 	first := check(q)
 	q.Close()
 	q = openTest(t, dir) // a crash loses leases only
 	again := check(q)
+	grown(1)
 	if first[0].N != again[0].N || first[0].N == first[1].N {
 		t.Errorf("numbers %d, %d; then %d", first[0].N, first[1].N, again[0].N)
 	}
@@ -57,6 +65,7 @@ func TestForward(t *testing.T) {
 	if len(ended) != 1 {
 		t.Error("a deleted recipient was replaced")
 	}
+	grown(0)
 }
 
 // TestForwardUnderOrders: orders come and are withdrawn while mail is being sent on. Either
