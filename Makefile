@@ -40,7 +40,7 @@ run: build ## Build and start the demo: everything on loopback, nothing to set u
 	./bin/facteur demo
 
 test: setup vet fmt ## Everything that must pass, the programs it needs included
-	$(GO) test -count=1 -timeout 15m ./...
+	$(GO) test -count=1 -timeout 25m ./...
 	@$(MAKE) --no-print-directory race
 
 setup: ## Install what the interop tests need (only as root, only where apt is)
@@ -60,7 +60,7 @@ unit:
 	$(GO) test -short $(UNIT)
 
 race: ## The rooms with many goroutines under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short -count=1 -timeout 15m -skip '$(RACE_SKIP)' $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 -timeout 30m -skip '$(RACE_SKIP)' $(RACE)
 
 bench: ## Speed and cost beside Postfix and Dovecot, in the same run
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 120m ./internal/test/bench
