@@ -370,6 +370,14 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// A value that grows by itself ends in an error, not in memory.
+func TestValueThatGrows(t *testing.T) {
+	all := Parse("/nowhere/x", strings.Repeat("mail_plugins = $mail_plugins a\n", 600), nil)
+	if last := all[len(all)-1]; last.Err == nil || last.Name != "" || !strings.Contains(last.Err.Error(), "$mail_plugins is longer") {
+		t.Errorf("%+v", last)
+	}
+}
+
 func TestDoubles(t *testing.T) {
 	for name, unit := range map[string]string{"settings": "mail_plugins = $mail_plugins a\n", "sections": "passdb {\n driver = pam\n}\n", "open": "namespace a {\n", "continued": "a \\\n"} {
 		doubling.Check(t, name, 2000, func(n int) func() {

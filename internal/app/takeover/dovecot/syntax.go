@@ -13,6 +13,8 @@ import (
 const (
 	maxDepth = 10
 	maxBytes = 16 << 20
+	// maxValue is the longest value that a $name may stand for.
+	maxValue = 1 << 10
 )
 
 // Setting is one line "name = value", or the head of a section.
@@ -146,7 +148,11 @@ func (p *parser) line(s Setting, sections *frames, depth int) {
 		p.add(s, *sections)
 	default:
 		s.Name = strings.TrimSpace(name)
-		s.Value, s.FromFile = p.value(strings.TrimSpace(value), s.Path)
+		if s.Value, s.FromFile, s.Err = p.value(strings.TrimSpace(value), s.Path); s.Err != nil {
+			s.Name = ""
+			p.add(s, *sections)
+			return
+		}
 		p.values[strings.Join(append(slices.Clone(s.Path), s.Name), "/")] = s.Value
 		p.out = append(p.out, s)
 	}
@@ -172,27 +178,29 @@ func (p *parser) add(s Setting, sections frames) {
 }
 
 // value takes off quotes, and puts in what $names stand for.
-func (p *parser) value(text string, path []string) (value string, fromFile bool) {
+func (p *parser) value(text string, path []string) (value string, fromFile bool, err error) {
 	if rest, ok := strings.CutPrefix(text, "<"); ok {
-		return strings.TrimSpace(rest), true
+		return strings.TrimSpace(rest), true, nil
 	}
 	if quoted := unquote(text); quoted != text {
-		return quoted, false
+		return quoted, false, nil
 	}
 	words := strings.Split(text, " ")
 	for i, w := range words {
 		if name, ok := strings.CutPrefix(w, "$"); ok && name != "" {
-			words[i] = p.before(name, path)
+			if words[i] = p.before(name, path); len(words[i]) > maxValue {
+				return "", false, fmt.Errorf("$%s is longer than %d bytes", name, maxValue)
+			}
 		}
 	}
-	return strings.TrimSpace(strings.Join(words, " ")), false
+	return strings.TrimSpace(strings.Join(words, " ")), false, nil
 }
 
-// before is the value that a setting had, here or further out. It is at most 64 KiB.
+// before is the value that a setting had, here or further out.
 func (p *parser) before(name string, path []string) string {
 	for n := len(path); n >= 0; n-- {
 		if v, ok := p.values[strings.Join(append(slices.Clone(path[:n]), name), "/")]; ok {
-			return v[:min(len(v), 64<<10)]
+			return v
 		}
 	}
 	return ""
