@@ -57,7 +57,8 @@ func (q *Queue) stored(ctx context.Context, it *Item) (Body, error) {
 	var inFile bool
 	var data []byte
 	var sum sql.NullInt64
-	err := q.db.Reader().QueryRowContext(ctx, "SELECT data IS NULL, data, sum FROM item WHERE id = ?", int64(it.ID)).Scan(&inFile, &data, &sum)
+	err := q.db.Reader().QueryRowContext(ctx, "SELECT data IS NULL OR flags & ? != 0, data, sum FROM item WHERE id = ?",
+		flagFront, int64(it.ID)).Scan(&inFile, &data, &sum)
 	switch {
 	case db.IsDamaged(err):
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -65,7 +66,7 @@ func (q *Queue) stored(ctx context.Context, it *Item) (Body, error) {
 		return nil, err
 	}
 	if inFile {
-		body := fileBody{path: bodyPath(q.spoolDir, it.ID), size: it.Size}
+		body := fileBody{path: bodyPath(q.spoolDir, it.ID), front: data, size: it.Size}
 		return body, body.check(sum)
 	}
 	if int64(len(data)) != it.Size {
@@ -96,17 +97,50 @@ func (b memBody) Open() (io.ReadSeekCloser, error) {
 	}{bytes.NewReader(b), io.NopCloser(nil)}, nil
 }
 
-// fileBody is a body in a file of the spool directory.
+// fileBody is a body in a file of the spool directory, and what stands before it.
 type fileBody struct {
-	path string
-	size int64
+	path  string
+	front []byte
+	size  int64 // of both
 }
 
 // Size implements Body.
 func (b fileBody) Size() int64 { return b.size }
 
 // Open implements Body.
-func (b fileBody) Open() (io.ReadSeekCloser, error) { return os.Open(b.path) }
+func (b fileBody) Open() (io.ReadSeekCloser, error) {
+	f, err := os.Open(b.path)
+	if err != nil || len(b.front) == 0 {
+		return f, err
+	}
+	return &fronted{SectionReader: io.NewSectionReader(frontedAt{b.front, f}, 0, b.size), Closer: f}, nil
+}
+
+// fronted reads a file with other bytes before it.
+type fronted struct {
+	*io.SectionReader
+	io.Closer
+}
+
+// frontedAt is the same by offsets.
+type frontedAt struct {
+	front []byte
+	file  io.ReaderAt
+}
+
+// ReadAt implements io.ReaderAt.
+func (f frontedAt) ReadAt(p []byte, off int64) (n int, err error) {
+	front := int64(len(f.front))
+	if off < front {
+		n = copy(p, f.front[off:])
+		p, off = p[n:], front
+	}
+	if len(p) == 0 {
+		return n, nil
+	}
+	k, err := f.file.ReadAt(p, off-front)
+	return n + k, err
+}
 
 // check reads the file once, before anybody sends the first half of what is damaged
 // in the second.
@@ -125,8 +159,8 @@ func (b fileBody) check(sum sql.NullInt64) error {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	case err != nil:
 		return err
-	case n != b.size:
-		return fmt.Errorf("%w: %d bytes in its file, %d expected", ErrDamaged, n, b.size)
+	case n != b.size-int64(len(b.front)):
+		return fmt.Errorf("%w: %d bytes in its file, %d expected", ErrDamaged, n, b.size-int64(len(b.front)))
 	}
-	return checkSum(sum, h.Sum32())
+	return checkSum(sum, crc32.Update(h.Sum32(), castagnoli, b.front))
 }

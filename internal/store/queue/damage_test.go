@@ -35,6 +35,18 @@ func TestDamagedMessages(t *testing.T) {
 			text[len(text)/2] ^= 1
 			os.WriteFile(path, text, 0o600)
 		},
+		"FLT-004 a bit above a file": func(t *testing.T, dir string, _ ID) {
+			path := filepath.Join(dir, "queue.db")
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := bytes.Index(text, []byte("damage me too"))
+			text[at] ^= 1
+			if err := os.WriteFile(path, text, 0o600); err != nil || at < 0 {
+				t.Fatal(at, err)
+			}
+		},
 		"FLT-003 a file cut short": func(t *testing.T, dir string, id ID) {
 			os.Truncate(bodyPath(filepath.Join(dir, "queue"), id), 4096)
 		},
@@ -47,8 +59,12 @@ func TestDamagedMessages(t *testing.T) {
 			q := openTest(t, dir)
 			d := draft(q, 0, "bad")
 			d.Spool.Write([]byte("damage me"))
+			above := strings.Contains(name, "above")
 			if strings.Contains(name, "file") {
 				d.Spool.Write(make([]byte, inlineMax))
+			}
+			if above {
+				d.Spool.Prepend([]byte("damage me too"))
 			}
 			bad := commit(t, q, d)
 			good := commit(t, q, draft(q, 9, "good"))

@@ -14,6 +14,7 @@ const (
 	flagUTF8
 	flagBinary
 	flagTLSOptional
+	flagFront // data is what stands before the file
 )
 
 // insert writes the rows of a draft whose bytes are already where they belong.
@@ -26,7 +27,7 @@ func (q *Queue) insert(tx *db.Tx, d Draft) error {
 	_, err := tx.Exec(`INSERT INTO item(id, arrived, sender, account, local, client_addr, client_name, helo, protocol, flags, size, options, sum, data)
 		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(it.ID), it.Arrived.UnixMicro(), sender, it.Origin.Account, it.Origin.Local,
-		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it), it.Size, it.options(), int64(d.Spool.sum), inline(d))
+		it.Origin.ClientAddr, it.Origin.ClientName, it.Origin.Helo, it.Origin.Protocol, flags(it)|d.Spool.flags(), it.Size, it.options(), int64(d.Spool.checksum()), inline(d))
 	if err != nil {
 		return err
 	}
@@ -38,11 +39,19 @@ func (q *Queue) insert(tx *db.Tx, d Draft) error {
 	return nil
 }
 
+// flags are those of where the bytes are.
+func (s *Spool) flags() int {
+	if s.front != nil {
+		return flagFront
+	}
+	return 0
+}
+
 // inline are the bytes for the row; nil, which is NULL, where they are in a file.
 func inline(d Draft) []byte {
 	switch {
 	case d.Item.Size > inlineMax:
-		return nil
+		return d.Spool.front
 	case d.Spool.mem == nil:
 		return []byte{}
 	}

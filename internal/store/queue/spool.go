@@ -19,12 +19,17 @@ const firstRoom = 16 << 10
 // Spool takes the bytes of a message on their way in: in memory while it is
 // small, in a file of the spool directory beyond. It belongs to one goroutine.
 // Nothing in it is durable before Commit.
+//
+// What is known of a message only when it has been read (signatures of it, what was
+// found out about its sender) stands above it all the same, and costs no second
+// writing of a large one: see Prepend.
 type Spool struct {
 	dir, prefix string
 	mem         []byte
 	file        *os.File
+	front       []byte // what stands before the file, and goes into the row
 	size        int64
-	sum         uint32 // CRC-32C of what was written
+	sum         uint32 // CRC-32C of what was written; front comes last in it
 	// renamed: it has its final name, but the directory does not have it for sure.
 	renamed bool
 	// failed is why the file can't be made durable any more.
@@ -65,12 +70,40 @@ func (s *Spool) count(written []byte) {
 	s.sum = crc32.Update(s.sum, castagnoli, written)
 }
 
+// frontMax is the most that Prepend puts above a message in a file, in bytes, all
+// together: it is read with the row.
+const frontMax = 64 << 10
+
+// Prepend puts bytes above all that is there. It is the last that is done to a Spool
+// before the commit: nothing is written after it. Offsets of ReadAt move by len(p).
+func (s *Spool) Prepend(p []byte) error {
+	if s.file == nil && len(s.mem)+len(p) <= inlineMax {
+		s.mem = slices.Insert(s.mem, 0, p...)
+		s.size, s.sum = int64(len(s.mem)), crc32.Checksum(s.mem, castagnoli)
+		return nil
+	}
+	if len(s.front)+len(p) > frontMax {
+		return fmt.Errorf("spool: %d bytes to stand above a message, %d at most", len(s.front)+len(p), frontMax)
+	}
+	if s.file == nil {
+		if err := s.spill(); err != nil {
+			return err
+		}
+	}
+	s.front, s.size = slices.Insert(s.front, 0, p...), s.size+int64(len(p))
+	return nil
+}
+
+// checksum is that of the whole; of what stands before a file it comes last, so that
+// the file is not read for it.
+func (s *Spool) checksum() uint32 { return crc32.Update(s.sum, castagnoli, s.front) }
+
 // ReadAt implements io.ReaderAt over what was written so far, before the commit.
 func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
-	if s.file != nil {
-		return s.file.ReadAt(p, off)
+	if s.file == nil {
+		return bytes.NewReader(s.mem).ReadAt(p, off)
 	}
-	return bytes.NewReader(s.mem).ReadAt(p, off)
+	return frontedAt{s.front, s.file}.ReadAt(p, off)
 }
 
 func (s *Spool) spill() error {

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -76,4 +78,53 @@ func TestScrap(t *testing.T) {
 	}
 	s.Offspring = nil
 	settled(t, q, s)
+}
+
+// What is prepended stands above the message, wherever its bytes are, before the commit
+// and after a restart.
+func TestPrepend(t *testing.T) {
+	for name, size := range map[string]int{"in the row": 1000, "spilled by it": inlineMax - 5, "in a file": inlineMax + 1, "empty": 0} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			q := openTest(t, dir)
+			d := draft(q, size, "a")
+			if err := errors.Join(d.Spool.Prepend([]byte("two\r\n")), d.Spool.Prepend([]byte("one\r\n"))); err != nil {
+				t.Fatal(err)
+			}
+			want := "one\r\ntwo\r\n" + strings.Repeat("x", size)
+			if got, err := io.ReadAll(io.NewSectionReader(d.Spool, 0, d.Spool.Size())); err != nil || string(got) != want {
+				t.Fatalf("before the commit %d bytes, %d expected: %v", len(got), len(want), err)
+			}
+			it := commit(t, q, d)
+			q.Close()
+			q = openTest(t, dir)
+			body, err := q.Body(ctx, it)
+			if err != nil || body.Size() != int64(len(want)) {
+				t.Fatal(body, err)
+			}
+			r, err := body.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			for range 2 {
+				if got, err := io.ReadAll(r); err != nil || string(got) != want {
+					t.Fatalf("%d bytes, %d expected: %v", len(got), len(want), err)
+				}
+				if _, err := r.Seek(0, io.SeekStart); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// What stands above a message in a file is small, as it is read with the row.
+func TestPrependIsBounded(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	d := draft(q, inlineMax+1, "a")
+	defer d.Spool.Discard()
+	if err := d.Spool.Prepend(make([]byte, frontMax+1)); err == nil {
+		t.Error("too much was taken")
+	}
 }
