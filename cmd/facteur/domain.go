@@ -10,7 +10,7 @@ import (
 )
 
 func (c *command) domainCommand() *cobra.Command {
-	return group("domain", "Domains: what mail is received for", c.domainAdd(), c.domainList(), c.domainRemove())
+	return group("domain", "Domains: what mail is received for", c.domainAdd(), c.domainList(), c.domainRemove(), c.domainRecords())
 }
 
 func (c *command) domainAdd() *cobra.Command {

@@ -12,6 +12,7 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/app/control"
+	"facteur/internal/app/records"
 	"facteur/internal/mail/address"
 )
 
@@ -94,7 +95,20 @@ func (c *command) found(ctx context.Context, b *birth) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(b.path))
 	}
-	fmt.Fprintf(c.out, afterwards, b.path, b.account, b.hostname, b.domain)
+	return c.congratulate(b)
+}
+
+// congratulate tells what there is now, and what is still to be done.
+func (c *command) congratulate(b *birth) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, afterwards, b.path, b.account, records.Placeholder)
+	if err := records.Write(c.out, records.Of(records.For(cfg, b.domain))); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, thenStart, b.path, b.hostname)
 	return nil
 }
 
@@ -135,16 +149,14 @@ name = %q
 
 const afterwards = `%[1]s is written and the account %[2]s is made.
 
-Publish these DNS records (ADDRESS is the public address of this machine):
+Publish these DNS records (%[3]s is the public address of this machine):
 
-  %[3]s.  A     ADDRESS
-  %[4]s.  MX    10 %[3]s.
-  %[4]s.  TXT   "v=spf1 mx -all"
-  _dmarc.%[4]s.  TXT   "v=DMARC1; p=none; rua=mailto:postmaster@%[4]s"
+`
 
-and ask whoever gives you the address to name it %[3]s (its PTR record).
-
-Then start the server:
+const thenStart = `
+Ask whoever gives you the address to name it %[2]s (its PTR record), start the server,
+and let it tell what the world sees of it:
 
   facteur serve -c %[1]s
+  facteur doctor -c %[1]s
 `

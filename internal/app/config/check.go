@@ -42,6 +42,7 @@ func (c *Config) Check() []error {
 	k.session()
 	k.pop3()
 	k.preGreet()
+	k.doctor()
 	k.dataDir()
 	return k.errs
 }

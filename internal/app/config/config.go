@@ -123,6 +123,8 @@ type Config struct {
 	Mailbox Mailbox `toml:"mailbox"`
 	// How long it can be explained what happened to a message.
 	Journey Journey `toml:"journey"`
+	// How the server looks after itself.
+	Doctor Doctor `toml:"doctor"`
 	// The log.
 	Log Log `toml:"log"`
 
@@ -246,6 +248,7 @@ func Default() *Config {
 		PreGreet:         defaultPreGreet(),
 		Notices:          defaultNotices(),
 		Journey:          defaultJourney(),
+		Doctor:           defaultDoctor(),
 		Log:              Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}
 }

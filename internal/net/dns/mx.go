@@ -40,7 +40,7 @@ func (r *Resolver) LookupMX(ctx context.Context, domain string) lookup.Answer[[]
 		}
 		hosts := mailHosts(found)
 		if len(hosts) == 0 {
-			return lookup.Later[[]MX](fmt.Errorf("%s: no MX record names a valid host", domain))
+			return lookup.Later[[]MX](fmt.Errorf("%s: %w", domain, ErrBadMX))
 		}
 		return lookup.Yes(hosts)
 	})

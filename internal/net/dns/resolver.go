@@ -133,6 +133,9 @@ var (
 	ErrBadName = errors.New("not a valid domain name")
 	// ErrNullMX: the domain says that it takes no mail (RFC 7505). NotFound.
 	ErrNullMX = errors.New("domain accepts no mail (null MX)")
+	// ErrBadMX: a domain has MX records, and none can be a host. TryAgain, because it is
+	// somebody's mistake.
+	ErrBadMX = errors.New("no MX record names a valid host")
 	// ErrBudget: the work has used up its questions (WithBudget). TryAgain.
 	ErrBudget = errors.New("too many DNS questions for one piece of work")
 )

@@ -68,6 +68,7 @@ var edges = map[string]string{
 	"app/moving → app/control":            "mail comes in by the counter, whether or not the server runs",
 	"app/backup → app/config":             "the settings say where the data is, and which keys belong to it",
 	"app/backup → app/control":            "the counter cuts the data at one moment, whether or not the server runs",
+	"app/records → app/config":            "what is published is what the settings say that there is",
 	"app/demo → app":                      "the demo is a house like any other",
 	"app/demo → app/config":               "the demo is a house like any other",
 	"app/demo → test/sim":                 "the demo's outside world is the one that tests use, in the same process",
