@@ -1,0 +1,48 @@
+package dkim
+
+import "time"
+
+// Status is a result in the words of RFC 8601 §2.7.1.
+type Status string
+
+// The results that a signature can have. The package's doc says what is which.
+const (
+	Pass      Status = "pass"
+	Fail      Status = "fail"
+	Policy    Status = "policy"
+	Neutral   Status = "neutral"
+	TempError Status = "temperror"
+	PermError Status = "permerror"
+)
+
+// Result is what came of one signature.
+type Result struct {
+	Status Status
+	// Reason says in plain words why it is not a pass, and what there is to be said
+	// of one; it may be empty then.
+	Reason string
+	// Domain and Selector name the key (d=, s=), in lower-case A-labels where they are
+	// names at all; what a stranger wrote where they are not. Identity is i=.
+	Domain, Selector, Identity string
+	// Algorithm is a=; Bits is the size of the key, 0 when it was not found.
+	Algorithm string
+	Bits      int
+	// Testing: the domain says that it is trying DKIM out (t=y).
+	Testing bool
+	// Limited is how many bytes of the canonical body are not covered, because of l=.
+	Limited int64
+	// B is the first characters of b=, which tell signatures of a domain apart
+	// (header.b, RFC 6008).
+	B string
+	// Signed are the names of the fields covered, in lower case (h=).
+	Signed []string
+	// Header and Body are the canonical forms (c=).
+	Header, Body Canon
+	// Time and Expires are t= and x=; zero when not there.
+	Time, Expires time.Time
+	// HeaderIntact and BodyIntact tell which half holds, where that was looked at: a
+	// letter with an intact header and a changed body went through a mailing list.
+	HeaderIntact, BodyIntact bool
+	// Skipped: it was not evaluated, as the message has too many.
+	Skipped bool
+}
