@@ -20,6 +20,8 @@ var edges = map[string]string{
 	"mail/message → mail/address":         "addresses are the words of the other languages",
 	"mail/srs → mail/address":             "addresses are the words of the other languages",
 	"mail/batv → mail/address":            "addresses are the words of the other languages",
+	"mail/report → mail/address":          "addresses are the words of the other languages",
+	"mail/report → mail/message":          "reports come attached to letters, and are about letters",
 	"mail/smtp → mail/address":            "addresses are the words of the other languages",
 	"net/smtpc → net/dns":                 "a host is found before it is spoken to",
 	"store/source → store/directory":      "it is where accounts are kept elsewhere",
