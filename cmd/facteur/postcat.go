@@ -141,6 +141,7 @@ func (show cat) records(out io.Writer, e control.Entry) {
 		}
 		line("original_recipient", original)
 		line("recipient", r.Address)
+		attribute("folder", r.Folder)
 	}
 }
 

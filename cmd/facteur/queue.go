@@ -169,6 +169,7 @@ func showEntry(out io.Writer, e control.Entry) error {
 		line("Recipient", "<"+r.Address+">")
 		line("Original", r.Original)
 		line("Sent by", r.Sender)
+		line("Into", r.Folder)
 		line("State", r.State)
 		line("Route", r.Route)
 		line("Attempts", fmt.Sprint(r.Attempts))

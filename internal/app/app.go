@@ -189,8 +189,8 @@ func (a *App) connect(c *config.Config) error {
 	a.dispatch = deliver.New(deliver.House{
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
 		Notices: a.notices(c),
-		Notify:  a.delivered,
-		Homes:   a.homes, Expand: a.router.Expand,
+		Notify:  a.delivered, Folder: a.folder,
+		Homes: a.homes, Expand: a.router.Expand,
 		Users:    func() deliver.Users { return unixUsers(a.settings.Load().config) },
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
 		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },

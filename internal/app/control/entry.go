@@ -36,6 +36,9 @@ type Entry struct {
 type ToDelivery struct {
 	Address  string `json:"address"`
 	Original string `json:"original,omitempty"` // if it is not Address
+	// Folder is the mailbox that it is put into, if that is not INBOX: a name, or a special
+	// use such as "\Junk".
+	Folder string `json:"folder,omitempty"`
 	// Sender is the reverse-path for this recipient where it is not the message's.
 	Sender string `json:"sender,omitempty"`
 	State  string `json:"state"`
@@ -150,7 +153,7 @@ func (s *Stores) entry(it *queue.Item) Entry {
 	}
 	e.Active = e.Shelf == Shelves[0]
 	for _, r := range it.Recipients {
-		to := ToDelivery{Address: r.Address.String(), State: r.State.String(), Route: r.Route, Attempts: r.Attempts, Due: r.Due, Reason: r.LastReply}
+		to := ToDelivery{Address: r.Address.String(), State: r.State.String(), Route: r.Route, Attempts: r.Attempts, Due: r.Due, Reason: r.LastReply, Folder: r.Folder}
 		if original := r.Original.String(); original != to.Address {
 			to.Original = original
 		}

@@ -67,6 +67,8 @@ type result struct {
 	relay, host string
 	// travelled is how it went there: "under TLS 1.3"; "" when that means nothing.
 	travelled string
+	// folder is the mailbox that it was put into; "" is INBOX.
+	folder string
 	// turn counts the messages on the connection up to this one; 0 without one.
 	turn int
 	// passedOn: the host that took it knows DSN, and was told what the sender wants

@@ -80,7 +80,7 @@ func newCorridor(t testing.TB) *corridor {
 func (c *corridor) dispatcher() *Dispatcher {
 	h := House{
 		Hostname: c.hostname, FS: c.fs, Queue: c.queue, Directory: c.accounts, Resolver: c.resolver,
-		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(directory.Account, int64) {},
+		Notices: bounce.New("mail.example.org", func() string { return "fr" }, c.queue, c.router), Notify: func(directory.Account, string, int64) {},
 		Schedule: func() Schedule { return c.schedule },
 		Outbound: func() *Outbound {
 			out := &Outbound{Port: c.port(), Helo: "mail.example.org", IPv4: true, AllowPrivate: true,

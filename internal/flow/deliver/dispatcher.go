@@ -48,6 +48,7 @@ import (
 	"facteur/internal/net/helper"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/maildir"
 	"facteur/internal/store/queue"
 )
 
@@ -65,8 +66,12 @@ type House struct {
 	// nothing over a restart.
 	TLS     *tlspolicy.Keeper
 	Notices *bounce.Writer
-	// Notify is told each account that got a letter, and its size.
-	Notify func(to directory.Account, bytes int64)
+	// Notify is told each account that got a letter, into which mailbox ("" is INBOX), and
+	// its size.
+	Notify func(to directory.Account, mailbox string, bytes int64)
+	// Folder finds a mailbox of an account, as queue.Recipient.Folder names it; "" where he
+	// has none. It is asked of letters that are not for INBOX; nil: all are.
+	Folder func(owner directory.Account, folder string) (name string, at maildir.Dir)
 	// Homes are the files and programs of Unix users, Users how their mail is delivered,
 	// and Expand where the addresses of a ~/.forward lead to. Without Homes there is no
 	// mail for such users.

@@ -248,7 +248,7 @@ func (e *expander) put(d route.Destination) {
 		r.Sender, r.Owned = d.Sender, d.Owned
 	}
 	if d.Kind == route.Mailbox && d.Plain && d.Account.Address == e.x.account.Address {
-		r.Passed = was.Passed // it does not leave
+		r.Passed, r.Folder = was.Passed, was.Folder // it does not leave
 	}
 	if d.Kind == route.Remote {
 		r.Forwarder = was.Address

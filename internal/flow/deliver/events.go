@@ -77,6 +77,8 @@ type Tried struct {
 	// Travelled is how it went to the relay: "under TLS 1.3", "in clear"; "" when that
 	// means nothing.
 	Travelled string
+	// Folder is the mailbox that it was put into, if that was not INBOX.
+	Folder string
 	// Turn counts the messages on the connection up to this one.
 	Turn   int
 	Status string // RFC 3463
@@ -108,7 +110,15 @@ func (e Tried) Line() (string, string) {
 		to += ", orig_to=<" + e.Recipient.Original.String() + ">"
 	}
 	return logger(e.LogName, e.Agent), e.ID.String() + ": " + to + ", relay=" + e.relay() + e.reuse() + ", " + e.Attempt.String() +
-		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + ")"
+		", dsn=" + e.Status + ", status=" + e.status() + " (" + e.Text + e.into() + ")"
+}
+
+// into is the mailbox, for the log.
+func (e Tried) into() string {
+	if e.Folder == "" {
+		return ""
+	}
+	return ", into " + strconv.Quote(e.Folder)
 }
 
 // reuse is told of what went over a connection that others had used.

@@ -31,7 +31,8 @@ import (
 type local struct {
 	fs        vfs.FS
 	directory *directory.Directory
-	notify    func(to directory.Account, bytes int64)
+	notify    func(to directory.Account, mailbox string, bytes int64)
+	folder    func(owner directory.Account, folder string) (string, maildir.Dir)
 	clerk     *clerk
 	events    event.Sink
 	// done gives back the places of n recipients that are no longer under way.
@@ -56,6 +57,8 @@ type letter struct {
 	account   directory.Account
 	delivery  maildir.Delivery
 	size      maildir.Size
+	// folder is the name of the mailbox that it has landed in, "" for INBOX.
+	folder string
 	// ended: no other carrier may take it over; its carrier's mu guards it.
 	ended bool
 }
@@ -70,7 +73,7 @@ const (
 
 func newLocal(h House, c *clerk, done func(*attempt, int)) *local {
 	l := &local{
-		fs: h.FS, directory: h.Directory, notify: h.Notify, clerk: c, events: h.Events, done: done,
+		fs: h.FS, directory: h.Directory, notify: h.Notify, folder: h.Folder, clerk: c, events: h.Events, done: done,
 		in: make(chan *attempt, activeMax), landed: make(chan *letter, finishMax),
 		volumes: newVolumes(h.Queue.Dir(), vfs.Mounts), patience: patience,
 	}
@@ -226,7 +229,7 @@ func (l *local) deliverTogether(ctx context.Context, c *carrier, device uint64, 
 	}
 	for _, x := range staged {
 		c.enter(0, x)
-		err := x.rename()
+		err := l.rename(x)
 		c.leave(l.volumes)
 		l.renamed(ctx, x, err)
 	}
@@ -417,8 +420,19 @@ func (l *local) giveBack(ctx context.Context, a *attempt, r result) {
 	l.done(a, 1)
 }
 
-// rename makes a letter visible in new/. It may be done again.
-func (x *letter) rename() error { return x.delivery.Dir.Land(x.delivery.Name, x.size) }
+// rename makes a letter visible in new/ of its mailbox. It may be done again: which mailbox
+// that is, is asked each time.
+func (l *local) rename(x *letter) error {
+	x.folder, x.delivery.Into = "", maildir.Dir{}
+	if x.recipient.Folder != "" && l.folder != nil {
+		x.folder, x.delivery.Into = l.folder(x.account, x.recipient.Folder)
+	}
+	err := x.delivery.Land(x.size)
+	if x.delivery.Into.Path == "" {
+		x.folder = ""
+	}
+	return err
+}
 
 // renamed shows the letter to whoever is reading the mailbox, and tells. A letter that
 // can't be renamed now is tried again until it can.
@@ -432,9 +446,9 @@ func (l *local) renamed(ctx context.Context, x *letter, err error) {
 		l.later(ctx, x)
 		return
 	}
-	l.notify(x.account, x.size.Bytes)
+	l.notify(x.account, x.folder, x.size.Bytes)
 	l.clerk.tell(x.attempt, []result{{recipient: x.recipient, kind: queue.Staged,
-		relay: "virtual", text: deliveredText}}, time.Now())
+		relay: "virtual", text: deliveredText, folder: x.folder}}, time.Now())
 	select {
 	case l.landed <- x:
 	case <-ctx.Done():
@@ -486,7 +500,7 @@ func (l *local) landAll(ctx context.Context, letters []*letter) {
 		if ctx.Err() != nil {
 			return // the rows stay Landing
 		}
-		l.renamed(ctx, x, x.rename())
+		l.renamed(ctx, x, l.rename(x))
 	}
 }
 

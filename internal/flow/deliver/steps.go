@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"facteur/internal/base/event"
@@ -46,7 +47,7 @@ func (e Tried) sentence(k event.Kind, to string) string {
 	case event.Delivered:
 		switch e.Agent {
 		case agentVirtual:
-			return "The message was put into the mailbox of <" + to + ">."
+			return "The message was put into " + e.mailbox() + " of <" + to + ">."
 		case agentLocal:
 			return "The way of the message for <" + to + "> ended here: " + e.Text + "."
 		case agentDiscard:
@@ -69,6 +70,18 @@ func (e Tried) sentence(k event.Kind, to string) string {
 		return "Delivery to <" + to + "> failed for good: " + e.why() + "." + e.meaning() + " This was a notice, and there are no notices about notices."
 	}
 	return "Delivery to <" + to + "> failed for good: " + e.why() + "." + e.meaning() + " The message goes back to its sender."
+}
+
+// mailbox is where a letter was put here: into which of his, if not into INBOX. A word of
+// what was wanted where he has no such mailbox.
+func (e Tried) mailbox() string {
+	switch {
+	case e.Folder != "":
+		return "the mailbox " + strconv.Quote(e.Folder)
+	case e.Recipient.Folder != "":
+		return "INBOX, for want of the mailbox " + strings.TrimPrefix(e.Recipient.Folder, `\`) + ","
+	}
+	return "the mailbox"
 }
 
 // meaning is what the other side's refusal means, where that is known, as sentences

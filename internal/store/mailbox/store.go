@@ -151,12 +151,12 @@ func (s *Store) Free(ctx context.Context, o Owner, need int64) (int64, error) {
 	return s.quota.Free(ctx, o.counted(), need)
 }
 
-// Delivered tells that this process put a letter of so many bytes into INBOX. It
-// counts, and wakes the sessions that have the mailbox open. Of the owner, only where
-// his mail is need be known.
-func (s *Store) Delivered(o Owner, bytes int64) {
+// Delivered tells that this process put a letter of so many bytes into a mailbox. It
+// counts, and wakes the sessions that have the mailbox open. Of the owner of an INBOX, only
+// where his mail is need be known.
+func (s *Store) Delivered(o Owner, name string, bytes int64) {
 	o.Home = filepath.Clean(o.Home)
-	s.quota.Delivered(o.counted(), bytes)
+	s.quota.Delivered(o.counted(), name, bytes)
 	s.Notify(o.Home)
 }
 

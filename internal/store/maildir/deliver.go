@@ -132,6 +132,29 @@ func (d Dir) Land(name string, size Size) error {
 	return err
 }
 
+// LandIn is Land into new/ of another folder of the same Maildir, best effort: into this one
+// where that can't be, because the folder is gone or on another device. It tells whether it
+// was this one. What is in tmp says all the same whether the letter has landed, wherever
+// that was: folders may come, go and be renamed meanwhile, and it lands once.
+func (d Dir) LandIn(folder Dir, name string, size Size) (here bool, err error) {
+	if size == (Size{}) {
+		if size, _, err = Measure(d.FS, d.Tmp(name)); errors.Is(err, fs.ErrNotExist) {
+			return false, d.landed(name)
+		} else if err != nil {
+			return false, err
+		}
+	}
+	if d.FS.Rename(d.Tmp(name), folder.New(Sized(name, size))) == nil {
+		return false, nil
+	}
+	if still, err := d.Staged(name); err != nil {
+		return false, err
+	} else if !still {
+		return false, d.landed(name)
+	}
+	return true, d.Land(name, size)
+}
+
 // landed decides what a missing tmp/name means.
 func (d Dir) landed(name string) error {
 	if _, err := Open(d.FS, d.Path); err != nil {
@@ -150,6 +173,29 @@ type Delivery struct {
 	Dir    Dir
 	Name   string // in tmp
 	Synced bool   // its bytes are durable once it is staged
+	// Into, unless it is zero, is the folder of the same Maildir that it lands in.
+	Into Dir
+}
+
+// Land moves the letter to new/, as Dir.Land or Dir.LandIn does. Where that was not the
+// folder, Into is zero afterwards.
+func (d *Delivery) Land(size Size) error {
+	if d.Into.Path == "" {
+		return d.Dir.Land(d.Name, size)
+	}
+	here, err := d.Dir.LandIn(d.Into, d.Name, size)
+	if here {
+		d.Into = Dir{}
+	}
+	return err
+}
+
+// places are the directories that its landing changes.
+func (d Delivery) places() []string {
+	if d.Into.Path != "" {
+		return []string{d.Into.sub("new"), d.Dir.sub("tmp")}
+	}
+	return []string{d.Dir.sub("new"), d.Dir.sub("tmp")}
 }
 
 // Stage writes the letter to tmp, as Dir.Stage or Dir.StageDurably does.
@@ -176,7 +222,7 @@ func SyncStaged(batch []Delivery) error {
 			return err
 		}
 	}
-	return syncDirs(batch, func(d Dir) []string { return []string{d.sub("tmp")} })
+	return syncDirs(batch, func(d Delivery) []string { return []string{d.Dir.sub("tmp")} })
 }
 
 // SyncLanded makes the landings of letters durable. If it fails, the rows stay
@@ -187,7 +233,7 @@ func SyncLanded(batch []Delivery) error {
 			return err
 		}
 	}
-	return syncDirs(batch, func(d Dir) []string { return []string{d.sub("new"), d.sub("tmp")} })
+	return syncDirs(batch, Delivery.places)
 }
 
 // syncWhole syncs each file system once on which a batch has letters.
@@ -230,10 +276,10 @@ func (d Dir) whereTmp() (uint64, error) {
 }
 
 // syncDirs syncs each directory once.
-func syncDirs(batch []Delivery, which func(Dir) []string) error {
+func syncDirs(batch []Delivery, which func(Delivery) []string) error {
 	done := map[string]bool{}
 	for _, b := range batch {
-		for _, dir := range which(b.Dir) {
+		for _, dir := range which(b) {
 			if done[dir] {
 				continue
 			}

@@ -31,7 +31,9 @@
 //  4. Land renames tmp/NAME to new/NAME,S=…,W=…. A file that is not in tmp has
 //     landed before: it was durable there when step 3 was taken, so only a
 //     rename can have removed it. Even a letter that its owner read and deleted
-//     at once is never delivered again.
+//     at once is never delivered again. LandIn moves it to new/ of a folder instead:
+//     every letter is staged in tmp of INBOX, so that step 4 needs to know nothing of
+//     folders that were there when step 1 was taken.
 //  5. SyncLanded makes the renames durable; then the rows may go (not here).
 //
 // Until step 5 is done a crash may undo the rename, which step 4 then repeats;

@@ -153,6 +153,10 @@ type Recipient struct {
 	// Forwarder is the address here from which it goes on to another machine; zero where
 	// it does not.
 	Forwarder address.Address
+	// Folder is the mailbox of his that it is put into: "" is INBOX, what begins with a
+	// backslash is the one with that special use (`\Junk`), all else is a name. Where he
+	// has no such mailbox it is INBOX.
+	Folder string
 	// Notify and ORcpt are of RFC 3461.
 	Notify smtp.Notify
 	ORcpt  smtp.Original

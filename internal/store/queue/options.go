@@ -29,6 +29,7 @@ import (
 //	           sender    the reverse-path for this recipient, where it is not the item's
 //	           owned     "1": that is the owner of a list
 //	           from      the address here from which it goes on to another machine
+//	           folder    the mailbox that it is put into; an older program puts it into INBOX
 //	           expired   "1": a person has given it up
 //	           passed    an account, or a Unix user, that has sent it on; any number of them
 
@@ -79,7 +80,7 @@ var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp
 
 // options is the column of a recipient.
 func (r *Recipient) options() string {
-	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() && len(r.Passed) == 0 {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() && len(r.Passed) == 0 && r.Folder == "" {
 		return ""
 	}
 	v := url.Values{}
@@ -88,6 +89,7 @@ func (r *Recipient) options() string {
 	set(v, "orcpt", r.ORcpt.Address)
 	set(v, "expired", when(r.Expired, "1"))
 	set(v, "from", mailbox(r.Forwarder))
+	set(v, "folder", r.Folder)
 	if r.Sender != nil {
 		v.Set("sender", mailbox(*r.Sender)) // empty for the null path
 		set(v, "owned", when(r.Owned, "1"))
@@ -110,6 +112,7 @@ func (r *Recipient) setOptions(column string) {
 	r.Expired = v.Get("expired") == "1"
 	r.Passed = v["passed"]
 	r.Forwarder = parseMailbox(v.Get("from"))
+	r.Folder = v.Get("folder")
 	if v.Has("sender") {
 		sender := parseMailbox(v.Get("sender"))
 		r.Sender, r.Owned = &sender, v.Get("owned") == "1"

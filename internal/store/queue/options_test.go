@@ -26,6 +26,7 @@ func full(q *Queue) Draft {
 	it.Release, it.By = at.Add(time.Minute), Deadline{At: at.Add(time.Hour), Return: true, Trace: true}
 	it.Recipients[0].Notify = smtp.NotifySuccess | smtp.NotifyDelay
 	it.Recipients[0].Sender, it.Recipients[0].Owned = &address.Address{Local: "owner-l@=&", Domain: "example.org"}, true
+	it.Recipients[0].Folder = "\\Junk & more=100%"
 	it.Recipients[1].Sender = &address.Address{}
 	it.Recipients[0].ORcpt = smtp.Original{Type: "utf-8", Address: "jörg&orcpt=x@example.org"}
 	return d

@@ -139,16 +139,19 @@ func (b *Book) Add(o Owner, mailbox string, d Usage) {
 	b.counter(o).add(d)
 }
 
-// Delivered tells of a letter in the INBOX of a Maildir. Of its owner only Root, Home
-// and FS need be known: if there is a maildirsize, it has limits.
-func (b *Book) Delivered(o Owner, bytes int64) {
+// Delivered tells of a letter that arrived in a mailbox. Of the owner of an INBOX only Root,
+// Home and FS need be known: if there is a maildirsize, it has limits.
+func (b *Book) Delivered(o Owner, mailbox string, bytes int64) {
+	if o.Limits.Ignores(mailbox) {
+		return
+	}
 	b.mu.Lock()
 	c := b.counters[o.Root]
 	if c == nil {
 		c = b.remember(o)
 	}
 	b.mu.Unlock()
-	if c.counts("INBOX") {
+	if c.counts(mailbox) {
 		c.add(Usage{bytes, 1})
 	}
 }

@@ -84,7 +84,7 @@ func TestFigure(t *testing.T) {
 		}
 		// What we do counts at once, and stands in the file soon.
 		a.book.Add(a.Owner, "INBOX", Usage{-100, -1})
-		a.book.Delivered(Owner{Root: a.Root}, 7)
+		a.book.Delivered(Owner{Root: a.Root}, "INBOX", 7)
 		a.book.Add(a.Owner, "Expunged", Usage{1000, 1000})
 		a.want(57, 2)
 		if _, sum, ok := parseSizes([]byte(a.file())); !ok || sum != (Usage{57, 2}) {

@@ -104,7 +104,7 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 	}
 	d := deliver.New(deliver.House{
 		Hostname: hostname, FS: h.disk, Queue: h.queue, Directory: accounts, Resolver: resolver,
-		Notices: bounce.New(hostname, func() string { return "en" }, h.queue, router), Notify: func(directory.Account, int64) {},
+		Notices: bounce.New(hostname, func() string { return "en" }, h.queue, router), Notify: func(directory.Account, string, int64) {},
 		Schedule: func() deliver.Schedule { return schedule }, Outbound: func() *deliver.Outbound { return out },
 		Events: events,
 	})
