@@ -158,12 +158,15 @@ func (r *Resolver) ask(ctx context.Context, domain string, qtype uint16) lookup.
 	if !ok {
 		return lookup.No[records](fmt.Errorf("%q: %w", clip(domain), ErrBadName))
 	}
-	key := question{name, qtype}
+	return r.askFor(ctx, question{name, qtype})
+}
+
+func (r *Resolver) askFor(ctx context.Context, key question) lookup.Answer[records] {
 	if a, ok := r.cache.get(key, time.Now()); ok {
 		return a
 	}
 	if !spend(ctx) {
-		return lookup.Later[records](fmt.Errorf("%s: %w", name, ErrBudget))
+		return lookup.Later[records](fmt.Errorf("%s: %w", key.name, ErrBudget))
 	}
 	return r.share(ctx, key)
 }

@@ -13,15 +13,17 @@ import (
 // without anything between (RFC 7208 §3.3), bytes as they were sent: they are a
 // stranger's, and may be anything.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) lookup.Answer[[]string] {
-	return convert(r.ask(ctx, name, wire.TypeTXT), func(found records) lookup.Answer[[]string] {
-		var texts []string
-		for _, rr := range found.rrs {
-			if txt, ok := rr.(*wire.TXT); ok {
-				texts = append(texts, unescape(strings.Join(txt.Txt, "")))
-			}
+	return convert(r.ask(ctx, name, wire.TypeTXT), texts)
+}
+
+func texts(found records) lookup.Answer[[]string] {
+	var list []string
+	for _, rr := range found.rrs {
+		if txt, ok := rr.(*wire.TXT); ok {
+			list = append(list, unescape(strings.Join(txt.Txt, "")))
 		}
-		return lookup.Yes(texts)
-	})
+	}
+	return lookup.Yes(list)
 }
 
 // unescape undoes the presentation form (RFC 1035 §5.1: \DDD and \X) in which

@@ -19,6 +19,7 @@ var edges = map[string]string{
 	"mail/imap → mail/message":            "ENVELOPE and BODYSTRUCTURE are a message in IMAP's words",
 	"mail/message → mail/address":         "addresses are the words of the other languages",
 	"mail/srs → mail/address":             "addresses are the words of the other languages",
+	"mail/spf → mail/address":             "addresses are the words of the other languages",
 	"mail/batv → mail/address":            "addresses are the words of the other languages",
 	"mail/report → mail/address":          "addresses are the words of the other languages",
 	"mail/report → mail/message":          "reports come attached to letters, and are about letters",

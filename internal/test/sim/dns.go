@@ -153,7 +153,20 @@ func (d *DNS) Asked(name, qtype string) int {
 	return d.asked[fqdn(name)+" "+qtype]
 }
 
-func fqdn(name string) string { return strings.ToLower(wire.Fqdn(strings.TrimSpace(name))) }
+// fqdn is a name as it is kept: as it comes in questions, with the escapes of the wire
+// library, in lower case.
+func fqdn(name string) string {
+	name = strings.ToLower(wire.Fqdn(strings.TrimSpace(name)))
+	packed := make([]byte, 256)
+	end, err := wire.PackDomainName(name, packed, 0, nil, false)
+	if err != nil {
+		return name
+	}
+	if unpacked, _, err := wire.UnpackDomainName(packed[:end], 0); err == nil {
+		return unpacked
+	}
+	return name
+}
 
 // ServeDNS answers one question.
 func (d *DNS) ServeDNS(w wire.ResponseWriter, q *wire.Msg) {
