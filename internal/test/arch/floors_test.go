@@ -14,6 +14,11 @@ var floors = []string{"base", "mail", "net", "store", "flow", "server", "app", "
 var edges = map[string]string{
 	"mail/dkim → mail/address":            "who signed is a domain, and has one spelling",
 	"mail/dkim → mail/message":            "what is signed is a message",
+	"mail/authres → mail/address":         "addresses are the words of the other languages",
+	"mail/authres → mail/message":         "what others say of a letter stands in its header",
+	"mail/dmarc → mail/address":           "addresses are the words of the other languages",
+	"mail/dmarc → mail/authres":           "a result is told in the words of that field",
+	"mail/dmarc → mail/message":           "the author is read as every reader of the house reads him",
 	"mail/dsn → mail/address":             "addresses are the words of the other languages",
 	"mail/dsn → mail/message":             "a notice is a message",
 	"mail/imap → mail/message":            "ENVELOPE and BODYSTRUCTURE are a message in IMAP's words",
