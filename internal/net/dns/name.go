@@ -1,8 +1,8 @@
 package dns
 
 import (
+	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -64,20 +64,29 @@ func clip(s string) string {
 
 // reverseName is the name under which the PTR record of an address is kept.
 func reverseName(a netip.Addr) string {
-	const hex = "0123456789abcdef"
+	if a.Unmap().Is4() {
+		return reversed(a) + "in-addr.arpa"
+	}
+	return reversed(a) + "ip6.arpa"
+}
+
+// reversed is an address with its last part first, and a dot after each.
+func reversed(a netip.Addr) string {
 	a = a.Unmap()
-	raw := a.AsSlice()
+	if !a.Is4() {
+		return nibbles(a)
+	}
+	b := a.As4()
+	return fmt.Sprintf("%d.%d.%d.%d.", b[3], b[2], b[1], b[0])
+}
+
+// nibbles is reversed for IPv6: 32 digits.
+func nibbles(a netip.Addr) string {
+	const hex = "0123456789abcdef"
+	raw := a.As16()
 	var b strings.Builder
 	for i := len(raw) - 1; i >= 0; i-- {
-		if a.Is4() {
-			b.WriteString(strconv.Itoa(int(raw[i])))
-			b.WriteByte('.')
-			continue
-		}
 		b.Write([]byte{hex[raw[i]&15], '.', hex[raw[i]>>4], '.'})
 	}
-	if a.Is4() {
-		return b.String() + "in-addr.arpa"
-	}
-	return b.String() + "ip6.arpa"
+	return b.String()
 }

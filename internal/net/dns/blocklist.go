@@ -1,0 +1,151 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	wire "github.com/miekg/dns"
+
+	"facteur/internal/base/lookup"
+)
+
+// BlockList is a list of hosts or domains that is asked by DNS (RFC 5782).
+type BlockList struct {
+	// Zone is the list's name, "zen.example.net".
+	Zone string
+	// Codes are the answers that count. Empty: all of 127.0.0.0/8 that can mean
+	// anything. Answers that do not count are as good as none.
+	Codes []netip.Prefix
+}
+
+// Listing is what a list says of somebody.
+type Listing struct {
+	// Codes are the list's answers that count, each once, in order.
+	Codes []netip.Addr
+	// Reason is the list's text: printable ASCII, at most 300 octets, from a stranger;
+	// "" without one.
+	Reason string
+}
+
+// ErrBlockList is the reason of TryAgain when a list answers, but not as a list does: it
+// refuses us, or somebody else answers in its place. No mail may suffer from it.
+var ErrBlockList = errors.New("the block list cannot be used")
+
+// Listed asks a list for an address. Found: it is listed; NotFound: it is not; TryAgain:
+// the DNS or the list could not tell (ErrBlockList).
+func (r *Resolver) Listed(ctx context.Context, list BlockList, addr netip.Addr) lookup.Answer[Listing] {
+	return r.listed(ctx, list, reversed(addr)+list.Zone)
+}
+
+// ListedDomain is Listed for a list of domains.
+func (r *Resolver) ListedDomain(ctx context.Context, list BlockList, domain string) lookup.Answer[Listing] {
+	return r.listed(ctx, list, strings.TrimSuffix(domain, ".")+"."+list.Zone)
+}
+
+func (r *Resolver) listed(ctx context.Context, list BlockList, name string) lookup.Answer[Listing] {
+	return convert(r.ask(ctx, name, wire.TypeA), func(found records) lookup.Answer[Listing] {
+		codes, err := list.read(addresses(found).Value())
+		switch {
+		case err != nil:
+			return lookup.Later[Listing](err)
+		case len(codes) == 0:
+			return lookup.No[Listing](fmt.Errorf("%s: the answer is none of those that count", list.Zone))
+		}
+		return lookup.Yes(Listing{Codes: codes, Reason: r.reason(ctx, name)})
+	})
+}
+
+func (r *Resolver) reason(ctx context.Context, name string) string {
+	const most = 300
+	printable := func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}
+	texts := r.LookupTXT(ctx, name).Value()
+	if len(texts) == 0 {
+		return ""
+	}
+	text := strings.Map(printable, texts[0][:min(len(texts[0]), most)])
+	return strings.TrimSpace(text)
+}
+
+// read tells answers that count from those that say something of the list itself.
+// RFC 5782 §2.1: an answer is in 127.0.0.0/8, anything else is a name server that lies,
+// or a domain that somebody has bought after the list's end. 127.0.0.1 is never listed,
+// and by convention 127.255.255.0/24 is how lists say that they do not want us.
+func (l BlockList) read(answers []netip.Addr) ([]netip.Addr, error) {
+	var codes []netip.Addr
+	for _, a := range answers {
+		switch b := a.As16(); {
+		case !a.Is4() || b[12] != 127:
+			return nil, fmt.Errorf("%w: %s answers %s, which is no answer of a list", ErrBlockList, l.Zone, a)
+		case b[13] == 255 && b[14] == 255:
+			return nil, fmt.Errorf("%w: %s refuses us (%s)", ErrBlockList, l.Zone, a)
+		case a == localhost:
+			return nil, fmt.Errorf("%w: %s answers %s", ErrBlockList, l.Zone, a)
+		}
+		if l.counts(a) && !slices.Contains(codes, a) {
+			codes = append(codes, a)
+		}
+	}
+	slices.SortFunc(codes, netip.Addr.Compare)
+	return codes, nil
+}
+
+func (l BlockList) counts(a netip.Addr) bool {
+	return len(l.Codes) == 0 || slices.ContainsFunc(l.Codes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+var (
+	localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	// What a list of addresses must have, and must not have (RFC 5782 §5).
+	always4, never4 = netip.AddrFrom4([4]byte{127, 0, 0, 2}), localhost
+	always6, never6 = mapped(2), mapped(1)
+)
+
+// mapped is ::ffff:127.0.0.n, not as the IPv4 address that it means.
+func mapped(n byte) netip.Addr {
+	return netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 127, 15: n})
+}
+
+// Health tells whether a list works: it has the entry that every list has, and has not
+// the one that none may have (RFC 5782 §5). Many lists of IPv6 addresses lack their
+// entry, so ask for IPv6 only where it counts. Found: it works; NotFound: it does not, as
+// the error says; TryAgain: that could not be told.
+func (r *Resolver) Health(ctx context.Context, list BlockList, six bool) lookup.Answer[struct{}] {
+	always, never := reversed(always4), reversed(never4)
+	if six {
+		always, never = nibbles(always6), nibbles(never6)
+	}
+	return r.health(ctx, list, always+list.Zone, never+list.Zone)
+}
+
+// HealthOfDomains is Health for a list of domains.
+func (r *Resolver) HealthOfDomains(ctx context.Context, list BlockList) lookup.Answer[struct{}] {
+	return r.health(ctx, list, "test."+list.Zone, "invalid."+list.Zone)
+}
+
+func (r *Resolver) health(ctx context.Context, list BlockList, always, never string) lookup.Answer[struct{}] {
+	// Any answer is one here: which of them count is for real entries.
+	list.Codes = nil
+	has, hasNot := r.listed(ctx, list, always), r.listed(ctx, list, never)
+	switch {
+	case errors.Is(has.Err(), ErrBlockList):
+		return lookup.No[struct{}](has.Err())
+	case errors.Is(hasNot.Err(), ErrBlockList) || hasNot.State() == lookup.Found:
+		return lookup.No[struct{}](fmt.Errorf("%w: %s has an entry that no list may have: it lists everybody", ErrBlockList, list.Zone))
+	case has.State() == lookup.NotFound:
+		return lookup.No[struct{}](fmt.Errorf("%w: %s lacks the entry that every list has: it is empty or has ended", ErrBlockList, list.Zone))
+	case has.State() == lookup.TryAgain:
+		return lookup.Later[struct{}](has.Err())
+	case hasNot.State() == lookup.TryAgain:
+		return lookup.Later[struct{}](hasNot.Err())
+	}
+	return lookup.Yes(struct{}{})
+}
