@@ -139,7 +139,7 @@ func (a *App) openNet(c *config.Config) (err error) {
 		return err
 	}
 	a.tellCertificates(c)
-	a.resolver, err = dns.New(resolver(c))
+	a.resolver, err = dns.New(Resolver(c))
 	if err != nil {
 		return err
 	}

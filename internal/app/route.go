@@ -19,7 +19,7 @@ func Follow(ctx context.Context, c *config.Config, m transport.Mail) (deliver.Tr
 	if err != nil {
 		return deliver.Trace{}, err
 	}
-	r, err := dns.New(resolver(c))
+	r, err := dns.New(Resolver(c))
 	if err != nil {
 		return deliver.Trace{}, err
 	}

@@ -135,7 +135,8 @@ func journeyLimits(c *config.Config) journey.Limits {
 	return journey.Limits{Days: c.Journey.KeepDays, MaxSize: int64(c.Journey.MaxSize)}
 }
 
-func resolver(c *config.Config) dns.Config {
+// Resolver is whom the settings ask the DNS of.
+func Resolver(c *config.Config) dns.Config {
 	d := dns.Config{TrustAD: c.DNS.TrustAD}
 	for _, s := range c.DNS.Servers {
 		d.Servers = append(d.Servers, s.WithPort(53).String())

@@ -46,6 +46,8 @@ type Config struct {
 	Addresses Addresses `toml:"addresses"`
 	// How the server decides about mail that is handed to it.
 	Access Access `toml:"access"`
+	// The signatures of messages.
+	DKIM DKIM `toml:"dkim"`
 	// What our own users may do.
 	Submission SubmissionRules `toml:"submission"`
 	// Tables that rules can look things up in.
@@ -243,6 +245,7 @@ func Default() *Config {
 		POP3:             defaultPOP3(),
 		Addresses:        defaultAddresses(),
 		Access:           defaultAccess(),
+		DKIM:             defaultDKIM(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),
 		PreGreet:         defaultPreGreet(),
