@@ -35,6 +35,7 @@ type command struct {
 	out, err io.Writer
 	settings string // the value of --config
 	json     bool   // the value of --json
+	dns      string // the value of --dns
 }
 
 // run does what args say and gives the exit status. An error is one line on the
@@ -70,7 +71,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
-		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
+		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.tlsCommand(), c.dkimCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.listCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
 	)
 	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf", "postmap", "postalias", "testsaslauthd"} {

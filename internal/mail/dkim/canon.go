@@ -1,6 +1,9 @@
 package dkim
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Canon is a way to write a header or a body so that what happens to harmless
 // bytes on the way does not matter (RFC 6376 §3.4).
@@ -19,6 +22,18 @@ func (c Canon) String() string {
 		return "simple"
 	}
 	return "relaxed"
+}
+
+// MarshalText is the word, for JSON.
+func (c Canon) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads the word.
+func (c *Canon) UnmarshalText(text []byte) error {
+	var ok bool
+	if *c, ok = parseCanon(string(text)); !ok {
+		return fmt.Errorf("%q is no canonical form; expected relaxed or simple", text)
+	}
+	return nil
 }
 
 // AppendField appends the canonical form of a header field, CRLF included, to dst.

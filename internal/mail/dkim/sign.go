@@ -23,8 +23,9 @@ type Form struct {
 	// DefaultFields. From is signed always.
 	Fields []string
 	// Oversign are those of which one more is signed than there are, so that none can
-	// be added; nil: DefaultOversign. Where the list is not nil but empty, only From is,
-	// as a letter with two of them shows one, and proves the other.
+	// be added; nil: DefaultOversign. From always is: a letter with two of them shows one
+	// and proves the other. The fields of MIME are where the letter has them: others add
+	// them to letters that have none.
 	Oversign []string
 	// Expire is for how long the signature is good; 0: no end is told.
 	Expire time.Duration
@@ -49,7 +50,7 @@ func DefaultFields() []string {
 }
 
 // DefaultOversign are those that a stranger must not add to a letter of ours that he
-// sends on, whether or not it has one: they are what a reader takes for the truth.
+// sends on: they are what a reader takes for the truth.
 func DefaultOversign() []string {
 	return []string{"From", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 }
@@ -138,17 +139,29 @@ func (f Form) names(fields *Fields) []string {
 	seen := make(map[string]bool)
 	for _, name := range slices.Concat([]string{"From"}, signed, over) {
 		name = strings.ToLower(name)
-		if seen[name] {
-			continue
+		if !seen[name] {
+			seen[name] = true
+			n := fields.count(name)
+			if oversigned(name, n, over) {
+				n++
+			}
+			names = append(names, slices.Repeat([]string{name}, n)...)
 		}
-		seen[name] = true
-		n := fields.count(name)
-		if name == "from" || slices.ContainsFunc(over, func(o string) bool { return strings.EqualFold(o, name) }) {
-			n++
-		}
-		names = append(names, slices.Repeat([]string{name}, n)...)
 	}
 	return names
+}
+
+// oversigned tells whether one more is signed than the n that are there.
+func oversigned(name string, n int, over []string) bool {
+	switch name {
+	case "from":
+		return true
+	case "mime-version", "content-type", "content-transfer-encoding":
+		if n == 0 {
+			return false
+		}
+	}
+	return slices.ContainsFunc(over, func(o string) bool { return strings.EqualFold(o, name) })
 }
 
 // write makes the field up to "b=".

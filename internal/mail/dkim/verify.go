@@ -74,7 +74,7 @@ func (s *Signatures) judge(sig *signature, key lookup.Answer[*Record]) error {
 	r := &sig.result
 	switch key.State() {
 	case lookup.TryAgain:
-		return &refused{TempError, "the DNS did not answer where its key is: " + key.Err().Error()}
+		return &refused{TempError, "the DNS did not answer when it was asked for the key " + r.Selector + "._domainkey." + r.Domain}
 	case lookup.NotFound:
 		return permanent(key.Err().Error())
 	}
