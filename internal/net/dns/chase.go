@@ -38,26 +38,34 @@ var (
 	errLoop  = errors.New("CNAME loop")
 )
 
-// chase asks, and asks on when the answer is a CNAME without its target. It
-// returns the answer, how long it may be kept, and how big it is.
-func (r *Resolver) chase(ctx context.Context, q question) (lookup.Answer[records], time.Duration, int) {
+// chased is what a look-up came to: the answer, how long it may be kept, how big it
+// is, and how many questions it took.
+type chased struct {
+	answer lookup.Answer[records]
+	ttl    time.Duration
+	size   int
+	asked  int
+}
+
+// chase asks, and asks on when the answer is a CNAME without its target.
+func (r *Resolver) chase(ctx context.Context, q question) chased {
 	c := chain{at: q.name, seen: map[string]bool{q.name: true}, ttl: r.maxTTL, secure: r.trustAD}
-	for {
+	for asked := 1; ; asked++ {
 		reply, err := r.exchange(ctx, question{c.at, q.qtype})
 		if err != nil {
-			return lookup.Later[records](err), 0, 0
+			return chased{answer: lookup.Later[records](err), asked: asked}
 		}
 		from := c.at
 		found, err := c.follow(reply, q.qtype)
 		switch {
 		case err != nil:
-			return lookup.Later[records](fmt.Errorf("%s: %w", q, err)), 0, 0
+			return chased{answer: lookup.Later[records](fmt.Errorf("%s: %w", q, err)), asked: asked}
 		case len(found) > 0:
-			return lookup.Yes(records{found, c.secure, c.at}), c.ttl, c.size
+			return chased{lookup.Yes(records{found, c.secure, c.at}), c.ttl, c.size, asked}
 		case reply.Rcode == wire.RcodeNameError:
-			return lookup.No[records](fmt.Errorf("%s: %w", q, ErrNoDomain)), r.negative(c, reply), c.size
+			return chased{lookup.No[records](fmt.Errorf("%s: %w", q, ErrNoDomain)), r.negative(c, reply), c.size, asked}
 		case c.at == from:
-			return lookup.No[records](fmt.Errorf("%s: %w", q, ErrNoData)), r.negative(c, reply), c.size
+			return chased{lookup.No[records](fmt.Errorf("%s: %w", q, ErrNoData)), r.negative(c, reply), c.size, asked}
 		}
 	}
 }

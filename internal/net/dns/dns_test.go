@@ -196,7 +196,7 @@ func TestOddServers(t *testing.T) {
 		target := rr(t, "end.example.net. 60 A 192.0.2.1")
 		alias := rr(t, "start.example.net. 60 CNAME end.example.net.")
 		r := resolver(t, dns.Config{Servers: []string{custom(t, func(q, m *wire.Msg) {
-			if m.Answer = []wire.RR{alias}; q.Question[0].Name == "end.example.net." {
+			if m.Answer = []wire.RR{alias}; strings.EqualFold(q.Question[0].Name, "end.example.net.") {
 				m.Answer = []wire.RR{target}
 			}
 		})}})

@@ -3,8 +3,11 @@
 // client is called (PTR, confirmed forwards).
 //
 // It is a stub resolver: it sends its questions to the recursive servers of the
-// configuration or of /etc/resolv.conf, by UDP with EDNS0 from a fresh port with
-// a random id, and by TCP where the answer was truncated.
+// configuration or of /etc/resolv.conf, by UDP with EDNS0, and by TCP where the
+// answer was truncated. Against answers of others each question has a fresh port, a
+// random id and its letters in random case; a server that does not repeat the case is
+// asked again by TCP. A server that was silent is asked last for half a minute. To
+// validate DNSSEC is the servers' work, and so is what that costs.
 //
 // # Answers
 //
@@ -19,7 +22,8 @@
 //
 // Each question to each server has a deadline, and so has the whole of a
 // look-up. A name is followed over at most 8 CNAMEs; 20 MX records and 10 PTR
-// records are looked at; WithBudget bounds the questions of one piece of work.
+// records are looked at; WithBudget bounds the questions of one piece of work, those
+// for the links of a chain included.
 // The cache is bounded in bytes, gives up what was used least recently, honours
 // TTLs between its caps, and lets no single domain hold more than an eighth.
 // Equal questions asked at the same time are asked once.

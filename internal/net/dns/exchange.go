@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"time"
 
 	wire "github.com/miekg/dns"
 )
@@ -26,12 +28,13 @@ func (q question) String() string { return q.name + " " + wire.TypeToString[q.qt
 func (r *Resolver) exchange(ctx context.Context, q question) (*wire.Msg, error) {
 	var last error
 	for range r.rounds {
-		for _, server := range r.servers {
-			m, err := r.try(ctx, server, q)
+		for _, server := range r.inTurn(time.Now()) {
+			m, err := r.try(ctx, server.addr, q)
+			server.answered(err, time.Now())
 			if err == nil {
 				return m, nil
 			}
-			last = fmt.Errorf("asking %s for %s: %w", server, q, err)
+			last = fmt.Errorf("asking %s for %s: %w", server.addr, q, err)
 			if ctx.Err() != nil {
 				return nil, last
 			}
@@ -41,13 +44,13 @@ func (r *Resolver) exchange(ctx context.Context, q question) (*wire.Msg, error) 
 }
 
 // try asks one server: by UDP, without EDNS0 if that is what it stumbled over,
-// by TCP if it has more to say.
+// by TCP if it has more to say, or if the answer may be somebody else's.
 func (r *Resolver) try(ctx context.Context, server string, q question) (*wire.Msg, error) {
 	reply, err := r.send(ctx, "udp", server, r.query(q, true))
 	if err == nil && (reply.Rcode == wire.RcodeFormatError || reply.Rcode == wire.RcodeNotImplemented) {
 		reply, err = r.send(ctx, "udp", server, r.query(q, false))
 	}
-	if err == nil && reply.Truncated {
+	if errors.Is(err, errCase) || err == nil && reply.Truncated {
 		reply, err = r.send(ctx, "tcp", server, r.query(q, false))
 		if err == nil && reply.Truncated {
 			err = errors.New("truncated even over TCP")
@@ -61,7 +64,7 @@ func (r *Resolver) try(ctx context.Context, server string, q question) (*wire.Ms
 
 func (r *Resolver) query(q question, edns bool) *wire.Msg {
 	m := new(wire.Msg)
-	m.SetQuestion(q.name+".", q.qtype) // with a random id
+	m.SetQuestion(mixed(q.name)+".", q.qtype) // with a random id
 	// RFC 6840 §5.7: AD in a question asks for AD in the answer.
 	m.AuthenticatedData = r.trustAD
 	if edns {
@@ -70,8 +73,21 @@ func (r *Resolver) query(q question, edns bool) *wire.Msg {
 	return m
 }
 
+// mixed is a name with its letters in either case, at random: what a server repeats,
+// and a forger has to guess beside id and port (draft-vixie-dnsext-dns0x20).
+func mixed(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' && rand.IntN(2) == 0 {
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return string(b)
+}
+
 // send makes one exchange over a socket of its own. A forger from outside has to
-// guess id and port; what a server sends for another question is an error.
+// guess id, port and the case of the letters; what a server sends for another question
+// is an error.
 func (r *Resolver) send(ctx context.Context, network, server string, m *wire.Msg) (*wire.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
@@ -90,7 +106,11 @@ func (r *Resolver) send(ctx context.Context, network, server string, m *wire.Msg
 	if err != nil {
 		return nil, err
 	}
-	return reply, answers(m, reply)
+	err = answers(m, reply)
+	if network == "tcp" && errors.Is(err, errCase) {
+		err = nil // nobody else has this connection
+	}
+	return reply, err
 }
 
 var errCutOff = errors.New("the answer ends before its end")
@@ -120,7 +140,10 @@ func receive(conn *wire.Conn, id uint16, datagrams bool) (*wire.Msg, error) {
 	}
 }
 
-var errMismatch = errors.New("the answer is not for our question")
+var (
+	errMismatch = errors.New("the answer is not for our question")
+	errCase     = errors.New("the answer has our question in other letters")
+)
 
 // answers tells whether reply is one for m.
 func answers(m, reply *wire.Msg) error {
@@ -137,6 +160,9 @@ func answers(m, reply *wire.Msg) error {
 	asked, got := m.Question[0], reply.Question[0]
 	if asked.Qtype != got.Qtype || asked.Qclass != got.Qclass || !strings.EqualFold(asked.Name, got.Name) {
 		return errMismatch
+	}
+	if asked.Name != got.Name {
+		return errCase
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ type Config struct {
 
 // Resolver asks and remembers. Use New; it is safe for concurrent use.
 type Resolver struct {
-	servers  []string
+	servers  []*server
 	trustAD  bool
 	timeout  time.Duration
 	rounds   int
@@ -67,7 +67,7 @@ func New(c Config) (*Resolver, error) {
 	}
 	return &Resolver{
 		dial:     dial,
-		servers:  servers,
+		servers:  named(servers),
 		trustAD:  c.TrustAD,
 		timeout:  orDefault(c.Timeout, 3*time.Second),
 		rounds:   orDefault(c.Rounds, 2),
@@ -165,10 +165,16 @@ func (r *Resolver) askFor(ctx context.Context, key question) lookup.Answer[recor
 	if a, ok := r.cache.get(key, time.Now()); ok {
 		return a
 	}
-	if !spend(ctx) {
+	if !spend(ctx, 1) {
 		return lookup.Later[records](fmt.Errorf("%s: %w", key.name, ErrBudget))
 	}
 	return r.share(ctx, key)
+}
+
+// shared is what callers who want the same thing at the same time get together.
+type shared struct {
+	answer lookup.Answer[records]
+	asked  int // questions that it took, CNAMEs included
 }
 
 // share joins the callers who want the same thing at the same time.
@@ -176,19 +182,21 @@ func (r *Resolver) share(ctx context.Context, key question) lookup.Answer[record
 	result := r.flight.DoChan(key.String(), func() (any, error) {
 		// Somebody may have asked since we looked.
 		if a, ok := r.cache.get(key, time.Now()); ok {
-			return a, nil
+			return shared{a, 1}, nil
 		}
-		// Not ctx: it belongs to the first caller only.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.deadline)
+		// Not the caller's context: neither his patience nor his budget is the others'.
+		ctx, cancel := context.WithTimeout(context.Background(), r.deadline)
 		defer cancel()
-		answer, ttl, size := r.chase(ctx, key)
-		r.cache.put(key, answer, size, time.Now().Add(ttl), time.Now())
-		return answer, nil
+		found := r.chase(ctx, key)
+		r.cache.put(key, found.answer, found.size, time.Now().Add(found.ttl), time.Now())
+		return shared{found.answer, found.asked}, nil
 	})
 	select {
 	case <-ctx.Done():
 		return lookup.Later[records](fmt.Errorf("%s: %w", key.name, ctx.Err()))
 	case res := <-result:
-		return res.Val.(lookup.Answer[records])
+		got := res.Val.(shared)
+		spend(ctx, got.asked-1) // the first is paid
+		return got.answer
 	}
 }

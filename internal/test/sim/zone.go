@@ -27,7 +27,8 @@ type Tester interface {
 //	`).LookupTXT
 //
 // It needs no socket and leaves nothing behind, so it works in a bubble of
-// testing/synctest as well as outside. Outside, "!timeout NAME" costs two seconds.
+// testing/synctest as well as outside. Outside, "!timeout NAME" costs two seconds; in a
+// bubble, who gives up on a look-up has to sleep until it has ended.
 func Zone(t Tester, zone string) *dns.Resolver {
 	t.Helper()
 	d, err := NewDNS(zone)
