@@ -39,6 +39,7 @@ const (
 	Deleting    Kind = "deleting"     // by a person, while it is being tried
 	Notified    Kind = "notified"     // a notice was made
 	Trouble     Kind = "trouble"      // a fault of ours
+	Signed      Kind = "signed"       // by us, or why it could not be
 
 	Delivered Kind = "delivered" // final: in a mailbox, or another host has it
 	Bounced   Kind = "bounced"   // final: failed, and the sender was told

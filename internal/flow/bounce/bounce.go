@@ -29,6 +29,7 @@ import (
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/refusal"
@@ -56,6 +57,7 @@ type Writer struct {
 	settings func() Settings
 	queue    *queue.Queue
 	router   *route.Router
+	outbox   *sign.Outbox
 
 	readers, postmasters flood
 }
@@ -63,11 +65,14 @@ type Writer struct {
 // New makes a Writer; hostname is who reports, language ("en", "fr") is asked for each
 // notice. All else is as in the zero Settings; see Configure.
 func New(hostname string, language func() string, q *queue.Queue, r *route.Router) *Writer {
-	return &Writer{hostname: hostname, settings: func() Settings { return Settings{Language: language()} }, queue: q, router: r}
+	return &Writer{hostname: hostname, settings: func() Settings { return Settings{Language: language()} }, queue: q, router: r, outbox: sign.NewOutbox(q, nil)}
 }
 
 // Configure has settings asked for each notice. It comes before the first.
 func (w *Writer) Configure(settings func() Settings) { w.settings = settings }
+
+// Sign has notices signed. It comes before the first.
+func (w *Writer) Sign(s *sign.Signer) { w.outbox = sign.NewOutbox(w.queue, s) }
 
 // MayTell says whether the sender of an item may get a notice: it is known that he
 // sent it, or he answers for the list that it came by, and he is not the null sender.
@@ -173,14 +178,11 @@ func (w *Writer) report(it *queue.Item, s Settings, reader address.Address, lang
 
 // draft is the notice as an item of the queue.
 func (w *Writer) draft(report dsn.Report, dest route.Destination, protocol string, requireTLS bool, now time.Time) (queue.Draft, error) {
-	spool := w.queue.Spool()
-	if _, err := spool.Write(dsn.Build(report)); err != nil {
-		spool.Discard()
-		return queue.Draft{}, err
-	}
 	it := w.item(dest, protocol, now)
 	it.RequireTLS, it.Body8Bit = requireTLS, report.EightBit
-	return queue.Draft{Spool: spool, Item: it, MessageID: report.MessageID}, nil
+	d, err := w.outbox.Draft(dsn.Build(report), it)
+	d.MessageID = report.MessageID
+	return d, err
 }
 
 // item is a letter of the house to one reader, from nobody.

@@ -9,7 +9,6 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/refusal"
-	"facteur/internal/store/queue"
 )
 
 // What the owner of an account reads when it is getting full.
@@ -51,10 +50,5 @@ func (w *Writer) TellOwner(ctx context.Context, account string, threshold, perce
 	language := s.language(who, nil)
 	letter := dsn.Letter{Host: w.hostname, To: who, Date: now, MessageID: w.messageID(now), Language: language, Sender: summarySender.In(language),
 		Subject: fmt.Sprintf(title.In(language), percent), Text: fmt.Sprintf(text.In(language), percent)}
-	spool := w.queue.Spool()
-	if _, err := spool.Write(dsn.BuildLetter(letter)); err != nil {
-		spool.Discard()
-		return err
-	}
-	return w.queue.Commit(ctx, queue.Draft{Spool: spool, Item: w.item(a.Value(), fromPostmaster, now), MessageID: letter.MessageID})
+	return w.outbox.Commit(ctx, dsn.BuildLetter(letter), w.item(a.Value(), fromPostmaster, now), letter.MessageID)
 }

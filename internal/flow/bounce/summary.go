@@ -13,7 +13,6 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/mail/dsn"
 	"facteur/internal/mail/refusal"
-	"facteur/internal/store/queue"
 )
 
 const (
@@ -236,10 +235,5 @@ func (w *Writer) tellPostmaster(ctx context.Context, topic event.Topic, g gather
 	fmt.Fprintf(&b, summaryEnd.In(language)+"\n", int(s.interval().Minutes()))
 	letter := dsn.Letter{Host: w.hostname, To: to.Address, Date: now, MessageID: w.messageID(now), Language: language, Sender: summarySender.In(language),
 		Subject: fmt.Sprintf(summaryTitle.In(language), w.hostname, topic), Text: b.String()}
-	spool := w.queue.Spool()
-	if _, err := spool.Write(dsn.BuildLetter(letter)); err != nil {
-		spool.Discard()
-		return err
-	}
-	return w.queue.Commit(ctx, queue.Draft{Spool: spool, Item: w.item(to, fromPostmaster, now)})
+	return w.outbox.Commit(ctx, dsn.BuildLetter(letter), w.item(to, fromPostmaster, now), letter.MessageID)
 }

@@ -43,6 +43,7 @@ import (
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/helper"
@@ -66,6 +67,8 @@ type House struct {
 	// nothing over a restart.
 	TLS     *tlspolicy.Keeper
 	Notices *bounce.Writer
+	// Signer signs again what is changed at departure; nil: nobody does.
+	Signer *sign.Signer
 	// Notify is told each account that got a letter, into which mailbox ("" is INBOX), and
 	// its size.
 	Notify func(to directory.Account, mailbox string, bytes int64)

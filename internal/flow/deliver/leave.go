@@ -28,6 +28,7 @@ type departure struct {
 	head       []byte            // instead of the first bytes
 	instead    int64             // so many
 	utf8       bool              // it is internationalised by now
+	edited     bool              // the header says other things than it did
 	trouble    error             // why the sender stays as he is
 }
 
@@ -48,7 +49,7 @@ func (o *Outbound) departs(ctx context.Context, a *attempt, r io.ReadSeeker, now
 		d.head = append([]byte("Delivered-To: "+from.String()+"\r\n"), d.head...)
 		d.utf8 = !from.IsASCII()
 	}
-	if a.item.Origin.Account != "" || a.item.Origin.Local || to.Owned {
+	if isOwn(a.item) || to.Owned {
 		d.sender = o.Forward.Mark(ctx, d.sender, now)
 	}
 	return d, nil
@@ -91,7 +92,7 @@ func (o *Outbound) readdressHeader(ctx context.Context, d *departure, r io.ReadS
 	if err != nil || len(h) == 0 || &changed[0] == &h[0] {
 		return err
 	}
-	d.head, d.instead = changed, int64(len(h))
+	d.head, d.instead, d.edited = changed, int64(len(h)), true
 	return nil
 }
 
@@ -177,13 +178,13 @@ func (h *reheaded) Read(p []byte) (int, error) {
 	return h.body.Read(p)
 }
 
-// Seek goes back to the start, which is the only place that anybody wants.
+// Seek goes back to the start, and reads on to any other place.
 func (h *reheaded) Seek(offset int64, whence int) (int64, error) {
-	if offset != 0 || whence != io.SeekStart {
+	if offset < 0 || whence != io.SeekStart {
 		return 0, fmt.Errorf("a message that leaves is read from its start, not from %d (%d)", offset, whence)
 	}
 	h.at, h.begun = 0, false
-	return 0, nil
+	return io.CopyN(io.Discard, h, offset)
 }
 
 // loops refuses a message that has been forwarded from the same address before (LOOP-002).

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"facteur/internal/flow/sign"
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/program"
 )
@@ -21,6 +22,7 @@ type remote struct {
 	finder   finder
 	outbound func() *Outbound
 	schedule func() Schedule
+	signer   *sign.Signer
 	clerk    *clerk
 	desk     *desk
 	ctx      context.Context // ends when deliveries are to be broken off
@@ -42,7 +44,7 @@ type remote struct {
 
 func newRemote(h House, c *clerk, done func(*attempt, int)) *remote {
 	return &remote{
-		finder: h.finder(), outbound: h.Outbound, schedule: c.schedule,
+		finder: h.finder(), outbound: h.Outbound, schedule: c.schedule, signer: h.Signer,
 		clerk: c, desk: newDesk(c, done), ctx: context.Background(),
 		destinations: make(map[way]*destination), lines: make(map[string]*line), tempos: make(map[tempoKey]*tempo),
 		crew: crew{workers: make(map[*worker]struct{}), of: make(map[string]int)}, closing: make(chan struct{}),

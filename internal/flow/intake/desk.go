@@ -34,6 +34,7 @@ import (
 	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
@@ -164,6 +165,8 @@ type Desk struct {
 	events    event.Sink
 	pace      *paceCounters
 	forwarded *forward.Pace
+	signer    *sign.Signer
+	outbox    *sign.Outbox
 }
 
 // Room tells how large a letter for an account may be at most, in bytes; 0 if the
@@ -173,7 +176,7 @@ type Room func(ctx context.Context, a directory.Account, need int64) (free int64
 // New makes a Desk. rules is asked at the start of each transaction, so that a
 // reload takes effect for the next one.
 func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.Queue, room Room, events event.Sink) *Desk {
-	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, pace: newPace(), forwarded: forward.NewPace()}
+	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, pace: newPace(), forwarded: forward.NewPace(), outbox: sign.NewOutbox(q, nil)}
 }
 
 // Limits are what the door announces: the largest message in bytes, and the most

@@ -81,6 +81,7 @@ func (t *Transaction) change(ctx context.Context, by string, edits []Edit, body 
 			t.body.Discard()
 		}
 		t.body, t.changed = body, true
+		t.letter = t.letter.Changed()
 	}
 	return nil
 }

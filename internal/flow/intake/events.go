@@ -56,6 +56,7 @@ func (t *Transaction) announce(it *queue.Item) {
 		t.desk.events.Emit(e)
 	}
 	t.desk.events.Emit(queue.Cleaned{ID: it.ID, MessageID: t.messageID})
+	t.desk.signer.Tell(t.id, t.signature, t.arrived)
 	if t.hold == "" {
 		t.desk.events.Emit(queue.Active{Item: it})
 	}

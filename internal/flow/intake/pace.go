@@ -170,15 +170,10 @@ If it is not, somebody else may be at work under this name: change the password
 
 This is told once a day.
 `, who, hour, day, rules.Pace.PerHour, rules.Pace.PerDay), "\n", "\r\n")
-	spool := d.queue.Spool()
-	if _, err := spool.Write(append(head, "\r\n"+text...)); err != nil {
-		spool.Discard()
-		return err
-	}
-	return d.queue.Commit(ctx, queue.Draft{Spool: spool, Item: &queue.Item{
+	return d.outbox.Commit(ctx, append(head, "\r\n"+text...), &queue.Item{
 		ID: id, Arrived: now, Origin: queue.Origin{Local: true, Protocol: "internal"},
 		Recipients: []queue.Recipient{{Address: a.Value().Address, Original: to, Route: a.Value().String()}},
-	}})
+	}, "")
 }
 
 // Paced: an account sends more than it may, and what it sends is held.

@@ -56,8 +56,8 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	return t.judgeMessage(ctx)
 }
 
-// judgeMessage is the last word: our own checks of the header, rules and hooks, and
-// what they change.
+// judgeMessage is the last word: our own checks of the header, rules and hooks, what
+// they change, and our signature of what has come of it.
 func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	if reply := t.fromAllowed(ctx); reply != nil {
 		return reply
@@ -78,7 +78,7 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 			return t.notKept("changing the message", err)
 		}
 	}
-	return nil
+	return t.sign(ctx)
 }
 
 // proper refuses a header that another program may read otherwise than we do. After
@@ -125,6 +125,7 @@ func (t *Transaction) keep(header []byte, rest io.Reader) error {
 		return storageError{err}
 	}
 	t.bodyAt = t.spool.Size()
+	hash := t.hash()
 	left := t.rules.SizeLimit - int64(len(header))
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
@@ -133,6 +134,9 @@ func (t *Transaction) keep(header []byte, rest io.Reader) error {
 		left -= int64(n)
 		if _, werr := t.spool.Write((*buf)[:n]); werr != nil {
 			return storageError{werr}
+		}
+		if hash != nil {
+			hash.Write((*buf)[:n])
 		}
 		if err == io.EOF && left >= 0 {
 			return nil

@@ -8,6 +8,7 @@ import (
 
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
@@ -50,6 +51,10 @@ type Transaction struct {
 	wishes
 	changed bool // what the spool has is not what is to be kept
 	body    *queue.Spool
+
+	// Our signature: what is read for it, and what came of it. See sign.go.
+	letter    sign.Letter
+	signature sign.Signature
 }
 
 // wishes are what is to be done to the message.

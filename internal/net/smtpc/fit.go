@@ -68,6 +68,48 @@ func (e *Envelope) converted(body io.Reader) io.Reader {
 	return e.conversion.Reader(body)
 }
 
+// Converted takes over what Fit found out: it gives the message as the peer gets it, to be
+// read from its start as often as wanted, and Send does not convert it any more. Without a
+// conversion that is body itself.
+func (e *Envelope) Converted(body io.ReadSeeker) (text io.ReadSeeker, changed bool) {
+	if e.conversion == nil {
+		return body, false
+	}
+	c := &conversionReader{conversion: e.conversion, body: body}
+	e.conversion = nil
+	return c, true
+}
+
+// conversionReader reads a converted message, from its start only.
+type conversionReader struct {
+	conversion *message.Conversion
+	body       io.ReadSeeker
+	text       io.Reader // nil at the start
+}
+
+// Read implements io.Reader.
+func (c *conversionReader) Read(p []byte) (int, error) {
+	if c.text == nil {
+		if _, err := c.body.Seek(0, io.SeekStart); err != nil {
+			return 0, err
+		}
+		c.text = c.conversion.Reader(c.body)
+	}
+	return c.text.Read(p)
+}
+
+// errNotFromStart says that a converted message can't be read from its middle.
+var errNotFromStart = errors.New("a converted message is read from its start")
+
+// Seek goes back to the start, and reads on to any other place.
+func (c *conversionReader) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekStart || offset < 0 {
+		return 0, errNotFromStart
+	}
+	c.text = nil
+	return io.CopyN(io.Discard, c, offset)
+}
+
 // nature is what a message is made of.
 type nature struct {
 	text       bool // lines that end with CRLF, of at most maxLine bytes, without NUL

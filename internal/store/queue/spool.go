@@ -77,6 +77,9 @@ const frontMax = 64 << 10
 // Prepend puts bytes above all that is there. It is the last that is done to a Spool
 // before the commit: nothing is written after it. Offsets of ReadAt move by len(p).
 func (s *Spool) Prepend(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
 	if s.file == nil && len(s.mem)+len(p) <= inlineMax {
 		s.mem = slices.Insert(s.mem, 0, p...)
 		s.size, s.sum = int64(len(s.mem)), crc32.Checksum(s.mem, castagnoli)

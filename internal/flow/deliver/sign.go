@@ -1,0 +1,44 @@
+package deliver
+
+import (
+	"io"
+	"time"
+
+	"facteur/internal/flow/sign"
+	"facteur/internal/net/smtpc"
+	"facteur/internal/store/queue"
+)
+
+// signAgain gives a letter of ours a fresh signature where its bytes are not those that
+// were signed: addresses in its header were replaced, or it was made fit for a host that
+// takes less. What is a stranger's stays as it is, broken signatures and all (AUT-021).
+func (m *remote) signAgain(a *attempt, env smtpc.Envelope, text io.ReadSeeker, edited bool, now time.Time) (smtpc.Envelope, io.ReadSeeker, error) {
+	if m.signer == nil || !isOwn(a.item) {
+		return env, text, nil
+	}
+	text, converted := env.Converted(text)
+	if !edited && !converted {
+		return env, text, nil
+	}
+	g, err := m.signer.Resign(text, now)
+	if err != nil {
+		return env, text, err
+	}
+	m.tellSigned(a.item.ID, g, now)
+	if g.Head == nil {
+		return env, text, nil
+	}
+	env.Size += int64(len(g.Head)) - g.Instead
+	return env, &reheaded{head: g.Head, instead: g.Instead, body: text}, nil
+}
+
+func (m *remote) tellSigned(id queue.ID, g sign.Resigned, now time.Time) {
+	if len(g.By) > 0 && g.Why == "" {
+		m.clerk.events.Emit(sign.Signed{ID: id, By: g.By, Again: true})
+		return
+	}
+	m.signer.Tell(id, g.Signature, now)
+}
+
+// isOwn tells a letter that our own users, machines or the server itself wrote.
+func isOwn(it *queue.Item) bool { return it.Origin.Account != "" || it.Origin.Local }
