@@ -21,6 +21,7 @@ func (c *Config) Check() []error {
 	k.domains()
 	k.addresses()
 	k.access()
+	k.spf()
 	k.dkim()
 	k.submission()
 	k.programs()

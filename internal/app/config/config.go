@@ -46,6 +46,8 @@ type Config struct {
 	Addresses Addresses `toml:"addresses"`
 	// How the server decides about mail that is handed to it.
 	Access Access `toml:"access"`
+	// Whether a host may send mail for a domain.
+	SPF SPF `toml:"spf"`
 	// The signatures of messages.
 	DKIM DKIM `toml:"dkim"`
 	// What our own users may do.
@@ -245,6 +247,7 @@ func Default() *Config {
 		POP3:             defaultPOP3(),
 		Addresses:        defaultAddresses(),
 		Access:           defaultAccess(),
+		SPF:              defaultSPF(),
 		DKIM:             defaultDKIM(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),

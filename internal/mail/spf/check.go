@@ -82,8 +82,8 @@ type Result struct {
 	// names none.
 	Domain string
 	// Mechanism is the term of the domain's own record that decided, as it stands there
-	// ("ip4:192.0.2.0/24", "-all", "include:_spf.example.com"), "default" if none did,
-	// and empty without a result of the record.
+	// ("ip4:192.0.2.0/24", "-all", "include:_spf.example.com"), or at which the check
+	// ended with an error; "default" if none did, and empty without a record.
 	Mechanism string
 	// Path is how it was decided, from the record of Domain inwards through includes and
 	// redirects.
@@ -94,6 +94,8 @@ type Result struct {
 	// Lookups is how many terms with DNS look-ups were evaluated, of 10; Voids is how
 	// many of their look-ups had no answer, of 2.
 	Lookups, Voids int
+	// NoMail: the domain's own record is "v=spf1 -all", which says that it sends nothing.
+	NoMail bool
 	// Problem is what is wrong, in words, for the three results that are no statement
 	// of the domain's owner.
 	Problem string
@@ -122,6 +124,7 @@ func Check(ctx context.Context, dns Resolver, q Question) Result {
 	defer cancel()
 	v := e.evaluate(ctx, domain)
 	r.Status, r.Path, r.Problem = v.status, v.path, v.problem
+	r.NoMail = e.noMail && e.terms == 0
 	r.Lookups, r.Voids = e.terms, e.voids
 	if len(v.path) > 0 {
 		r.Mechanism = v.path[0].Term

@@ -29,6 +29,7 @@ type evaluation struct {
 	terms, voids int
 	names        []string // of the client, that lead back to it
 	namesKnown   bool
+	noMail       bool // of the record read last
 }
 
 // verdict is what a record came to, and how.
@@ -72,6 +73,7 @@ func (e *evaluation) evaluate(ctx context.Context, domain string) verdict {
 	if record == nil {
 		return verdict{status: None, problem: "no SPF record at " + plain(domain)}
 	}
+	e.noMail = record.isNoMail()
 	for _, t := range record.Terms {
 		inner, matched, err := e.match(ctx, t, domain)
 		if err != nil {
@@ -157,13 +159,15 @@ func (e *evaluation) void() error {
 }
 
 // plain makes a stranger's text fit for a log or a header.
-func plain(s string) string {
+func plain(s string) string { return plainTo(s, 300) }
+
+func plainTo(s string, most int) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, clipTo(s, 300))
+	}, clipTo(s, most))
 }
 
 func clipTo(s string, most int) string {

@@ -41,6 +41,11 @@ type Record struct {
 	Redirect, Exp *Macro
 }
 
+// isNoMail tells whether the record says that the domain sends no mail at all.
+func (r *Record) isNoMail() bool {
+	return len(r.Terms) == 1 && r.Terms[0].Mechanism == All && r.Terms[0].Result == Fail && r.Redirect == nil
+}
+
 // Term is a mechanism with what belongs to it.
 type Term struct {
 	// Text is the term as it stands in the record.
