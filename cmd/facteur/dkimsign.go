@@ -94,10 +94,15 @@ func signLetter(l *letterFile, key dkim.Key, form dkim.Form, now time.Time) ([]b
 		return nil, err
 	}
 	field, err := dkim.Sign(l.header, body.Sum(want), key, form, now)
+	return l.inItsLines(field), err
+}
+
+// inItsLines gives fields the line ends of a letter.
+func (l *letterFile) inItsLines(fields []byte) []byte {
 	if first, _, found := bytes.Cut(l.header, []byte("\n")); found && !bytes.HasSuffix(first, []byte("\r")) {
-		field = bytes.ReplaceAll(field, []byte("\r\n"), []byte("\n"))
+		return bytes.ReplaceAll(fields, []byte("\r\n"), []byte("\n"))
 	}
-	return field, err
+	return fields
 }
 
 // maxKeyFile is the largest file with a key, in bytes.

@@ -23,6 +23,7 @@ func (c *Config) Check() []error {
 	k.access()
 	k.spf()
 	k.dkim()
+	k.arc()
 	k.submission()
 	k.programs()
 	k.listeners()

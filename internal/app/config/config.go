@@ -50,6 +50,8 @@ type Config struct {
 	SPF SPF `toml:"spf"`
 	// The signatures of messages.
 	DKIM DKIM `toml:"dkim"`
+	// The chains of seals of messages that were sent on.
+	ARC ARC `toml:"arc"`
 	// What our own users may do.
 	Submission SubmissionRules `toml:"submission"`
 	// Tables that rules can look things up in.
@@ -249,6 +251,7 @@ func Default() *Config {
 		Access:           defaultAccess(),
 		SPF:              defaultSPF(),
 		DKIM:             defaultDKIM(),
+		ARC:              defaultARC(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),
 		PreGreet:         defaultPreGreet(),
