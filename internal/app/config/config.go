@@ -48,6 +48,8 @@ type Config struct {
 	Access Access `toml:"access"`
 	// Whether a host may send mail for a domain.
 	SPF SPF `toml:"spf"`
+	// Letters that their author's domain disowns.
+	DMARC DMARC `toml:"dmarc"`
 	// The signatures of messages.
 	DKIM DKIM `toml:"dkim"`
 	// The chains of seals of messages that were sent on.
@@ -250,6 +252,7 @@ func Default() *Config {
 		Addresses:        defaultAddresses(),
 		Access:           defaultAccess(),
 		SPF:              defaultSPF(),
+		DMARC:            defaultDMARC(),
 		DKIM:             defaultDKIM(),
 		ARC:              defaultARC(),
 		Submission:       defaultSubmission(),

@@ -23,23 +23,24 @@ type Kind string
 // The kinds. Final ones end the way of a (message, recipient); each that was
 // accepted has exactly one of them.
 const (
-	Connected   Kind = "connected"
-	Refused     Kind = "refused"      // for good, at the door
-	PutOff      Kind = "put off"      // at the door, with 4yz: the client still has it
-	LoginFailed Kind = "login failed" //
-	LoggedIn    Kind = "logged in"    //
-	Ended       Kind = "ended"        // a connection, otherwise than with QUIT
-	Accepted    Kind = "accepted"     // it is ours now
-	Judged      Kind = "judged"       // what a rule, a milter or a policy service decided
-	Deferred    Kind = "deferred"     // by us; it is tried again
-	Held        Kind = "held"         // waits for a person
-	Released    Kind = "released"     // by a person
-	Requeued    Kind = "requeued"     // by a person, who had its way found anew
-	Expired     Kind = "expired"      // by a person, who ended its time
-	Deleting    Kind = "deleting"     // by a person, while it is being tried
-	Notified    Kind = "notified"     // a notice was made
-	Trouble     Kind = "trouble"      // a fault of ours
-	Signed      Kind = "signed"       // by us, or why it could not be
+	Connected     Kind = "connected"
+	Refused       Kind = "refused"       // for good, at the door
+	PutOff        Kind = "put off"       // at the door, with 4yz: the client still has it
+	LoginFailed   Kind = "login failed"  //
+	LoggedIn      Kind = "logged in"     //
+	Ended         Kind = "ended"         // a connection, otherwise than with QUIT
+	Accepted      Kind = "accepted"      // it is ours now
+	Authenticated Kind = "authenticated" // what was found out about who sent it
+	Judged        Kind = "judged"        // what a rule, a milter or a policy service decided
+	Deferred      Kind = "deferred"      // by us; it is tried again
+	Held          Kind = "held"          // waits for a person
+	Released      Kind = "released"      // by a person
+	Requeued      Kind = "requeued"      // by a person, who had its way found anew
+	Expired       Kind = "expired"       // by a person, who ended its time
+	Deleting      Kind = "deleting"      // by a person, while it is being tried
+	Notified      Kind = "notified"      // a notice was made
+	Trouble       Kind = "trouble"       // a fault of ours
+	Signed        Kind = "signed"        // by us, or why it could not be
 
 	Delivered Kind = "delivered" // final: in a mailbox, or another host has it
 	Bounced   Kind = "bounced"   // final: failed, and the sender was told

@@ -75,9 +75,11 @@ func (w *Writer) Configure(settings func() Settings) { w.settings = settings }
 func (w *Writer) Sign(s *sign.Signer) { w.outbox = sign.NewOutbox(w.queue, s) }
 
 // MayTell says whether the sender of an item may get a notice: it is known that he
-// sent it, or he answers for the list that it came by, and he is not the null sender.
+// sent it, or his domain says so itself (SPF or DKIM; LOOP-007), or he answers for the
+// list that it came by, and he is not the null sender.
 func (w *Writer) MayTell(it *queue.Item) bool {
-	return !it.Sender.IsNull() && (it.Origin.Account != "" || it.Origin.Local || it.Owned())
+	o := &it.Origin
+	return !it.Sender.IsNull() && (o.Account != "" || o.Local || o.Authentic || it.Owned())
 }
 
 // Wants says whether the sender of an item is to hear of what became of a

@@ -15,6 +15,11 @@
 // once: by then a client has had the time to log in, and the log has sender and
 // recipient.
 //
+// Who really sent a stranger's letter is found out by flow/filter: it reads the header,
+// sees the body as it is written down, and asks the DNS at the end; what it found stands
+// above the message. A letter that it takes for forged is refused, or goes to the junk
+// folder, and is not sent on to other machines.
+//
 // The message is kept as it came, behind one Received field. Mail from our own
 // users also gets the Date and Message-Id that it lacks (RFC 6409 §8); fields that
 // look like our own word are taken from strangers (see ours); rules and milters may
@@ -30,6 +35,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/filter"
 	"facteur/internal/flow/forward"
 	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/route"
@@ -135,6 +141,8 @@ type Rules struct {
 	// where there is nothing to do.
 	Rewrite *rewrite.Rules
 	Forward *forward.Rules
+	// Filter finds out who sent the letters of strangers; nil where nobody asks.
+	Filter *filter.Filter
 }
 
 // trusts tells whose word about where mail may go is taken without a log-in.

@@ -41,12 +41,10 @@ func withoutOurs(h message.Header) message.Header {
 	return append(out, h[at:]...)
 }
 
-// prepend puts a field above the message: into the prefix, while that is not yet
-// written, else by writing it again.
+// prepend puts a field above the message.
 func (t *Transaction) prepend(name, value string) {
 	t.noteSpam(name, value)
 	t.above = append(t.above, fieldLine(name, value, false)...)
-	t.changed = true
 }
 
 // edit changes the header, now or when it is here.
@@ -219,14 +217,13 @@ func (t *Transaction) rewrite() error {
 	fresh := t.desk.queue.Spool()
 	defer old.Discard()
 	t.spool = fresh
-	if _, err := fresh.Write(t.prefix()); err != nil {
-		return storageError{err}
-	}
 	if _, err := fresh.Write(t.header); err != nil {
 		return storageError{err}
 	}
 	t.bodyAt = fresh.Size()
-	if _, err := io.Copy(fresh, body); err != nil {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{fresh}, body, *buf); err != nil {
 		return storageError{fmt.Errorf("writing the changed message: %w", err)}
 	}
 	if t.body != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/flow/filter"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
@@ -73,9 +74,10 @@ func (t *Transaction) noteSpam(name, value string) {
 	}
 }
 
-// isSpam tells that our own rules or hooks found spam.
+// isSpam tells that our own rules or hooks found spam, or that the letter is for the junk
+// folder.
 func (t *Transaction) isSpam() bool {
-	if t.spam {
+	if t.spam || t.verdict.Disposition == filter.Junk {
 		return true
 	}
 	if f := t.visit.facts; f != nil {

@@ -77,6 +77,7 @@ func hasHigh(b []byte) bool {
 func (t *Transaction) stamp(ctx context.Context, h *head) error {
 	t.header, t.headCut, t.eightBit, t.tlsOptional = h.header, h.cut, h.eightBit, h.tlsOptional
 	t.written = h.header
+	t.disbelieve()
 	if t.peer.insider() {
 		t.mend(h)
 	} else if h.forged {
@@ -88,9 +89,6 @@ func (t *Transaction) stamp(ctx context.Context, h *head) error {
 	t.messageID = h.messageID
 	for _, e := range t.pending {
 		t.header = t.edited(t.header, e)
-	}
-	if _, err := t.spool.Write(t.prefix()); err != nil {
-		return storageError{err}
 	}
 	t.changed = false
 	return nil
@@ -112,10 +110,11 @@ func (t *Transaction) mend(h *head) {
 	}
 }
 
-// prefix is what we put in front of the message: fields of rules, and the trace
-// field.
+// prefix is what we put in front of the message, beside what was found out about it:
+// fields of rules, who logged in, and the trace field.
 func (t *Transaction) prefix() []byte {
-	return t.appendTrace(append(make([]byte, 0, len(t.above)+512), t.above...))
+	b := append(make([]byte, 0, len(t.above)+512), t.above...)
+	return t.appendTrace(t.appendAuthenticated(b))
 }
 
 // appendTrace appends Received (RFC 5321 §4.4) in the form that Postfix writes.

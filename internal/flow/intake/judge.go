@@ -143,6 +143,7 @@ func (t *Transaction) tell(f *rule.Facts, rcpt *smtp.Rcpt) {
 	f.Size, f.UTF8 = int(t.mail.Size), t.mail.UTF8
 	f.Recipients = t.Recipients()
 	f.Message, f.BodySize = nil, 0
+	t.tellEvidence(f)
 	switch {
 	case rcpt != nil:
 		f.Recipient.Set(rcpt.To)

@@ -53,6 +53,9 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	if reply := t.circles(head); reply != nil {
 		return reply
 	}
+	if reply := t.proveLetter(ctx); reply != nil {
+		return reply
+	}
 	return t.judgeMessage(ctx)
 }
 
@@ -73,12 +76,26 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	if reply := t.keepPace(ctx); reply != nil {
 		return reply
 	}
-	if t.changed && !t.discard {
-		if err := t.rewrite(); err != nil {
-			return t.notKept("changing the message", err)
-		}
+	if err := t.finish(); err != nil && !t.discard {
+		return t.notKept("changing the message", err)
 	}
 	return t.sign(ctx)
+}
+
+// finish writes what is changed, and what stands above the message.
+func (t *Transaction) finish() error {
+	if t.discard {
+		return nil
+	}
+	proof := t.lift()
+	if t.changed {
+		if err := t.rewrite(); err != nil {
+			return err
+		}
+	}
+	top := append(proof, t.prefix()...)
+	t.bodyAt += int64(len(top))
+	return t.spool.Prepend(top)
 }
 
 // proper refuses a header that another program may read otherwise than we do. After
@@ -119,13 +136,14 @@ const maxHops = 50
 // errTooLarge is how keep says it; the reply is tooLarge.
 var errTooLarge = errors.New("message is too large")
 
-// keep writes the header and the rest of the message, up to the limit.
+// keep writes the header and the rest of the message, up to the limit. Who has to see the
+// body (see witness) sees it on the way.
 func (t *Transaction) keep(header []byte, rest io.Reader) error {
 	if _, err := t.spool.Write(header); err != nil {
 		return storageError{err}
 	}
 	t.bodyAt = t.spool.Size()
-	hash := t.hash()
+	witness := t.witness()
 	left := t.rules.SizeLimit - int64(len(header))
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
@@ -135,8 +153,8 @@ func (t *Transaction) keep(header []byte, rest io.Reader) error {
 		if _, werr := t.spool.Write((*buf)[:n]); werr != nil {
 			return storageError{werr}
 		}
-		if hash != nil {
-			hash.Write((*buf)[:n])
+		if witness != nil {
+			witness.Write((*buf)[:n]) // it computes, and can't fail
 		}
 		if err == io.EOF && left >= 0 {
 			return nil
@@ -195,18 +213,18 @@ func (t *Transaction) notKept(what string, err error) *smtp.Reply {
 // of them: a letter that exceeds a quota once does less harm than a bounce.
 func (t *Transaction) weigh() *smtp.Reply {
 	var first *smtp.Reply
-	fits := false
+	fits, size := false, t.spool.Size()+int64(len(t.prefix()))
 	for i := range t.recipients {
 		r := &t.recipients[i]
 		if r.isWord() {
 			continue
 		}
-		if r.removed || r.added || r.dest.Kind != route.Mailbox || t.spool.Size() <= r.free {
+		if r.removed || r.added || r.dest.Kind != route.Mailbox || size <= r.free {
 			fits = true
 			continue
 		}
 		reply := t.full(r)
-		if q := r.dest.Account.Quota; q > 0 && t.spool.Size() > q {
+		if q := r.dest.Account.Quota; q > 0 && size > q {
 			reply = neverFits(r)
 		}
 		if t.peer.PerRecipient {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"facteur/internal/flow/filter"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
 	"facteur/internal/flow/sign"
@@ -31,7 +32,8 @@ type Transaction struct {
 	led        []Led          // what RCPTs led to
 	arrived    time.Time
 
-	// What is kept: the spool has prefix, header and body until changed.
+	// What is kept: the spool has header and body until changed; what stands above them
+	// comes at the end.
 	spool       *queue.Spool
 	header      message.Header
 	bodyAt      int64 // where the body begins in the spool
@@ -44,6 +46,13 @@ type Transaction struct {
 	spam        bool           // rules or hooks say so
 
 	meant []address.Address // each RCPT that was taken, after rewriting
+
+	// Who sent it. See evidence.go.
+	check   *filter.Check // of a stranger's letter; nil where nobody asks
+	proven  bool          // the sender was judged at RCPT
+	denied  *smtp.Reply   // and this is what came of it
+	verdict filter.Verdict
+	proof   []byte // the fields that tell of it, at the top of header
 
 	// What rules and hooks want. See judge.go and edit.go.
 	early   bool        // connect, helo and mail were judged
@@ -167,6 +176,9 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 		return reply
 	}
 	if reply := t.inPace(); reply != nil {
+		return reply
+	}
+	if reply := t.senderProven(ctx); reply != nil {
 		return reply
 	}
 	if t.rules.asks(rule.Rcpt) {
@@ -321,6 +333,9 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	}
 	t.visit.messages++
 	t.countForwarded()
+	if t.check != nil {
+		t.check.Learn(t.verdict, t.isSpam())
+	}
 	return t.id, nil
 }
 
@@ -338,6 +353,7 @@ func (t *Transaction) item() *queue.Item {
 			Account: t.peer.Account, Local: t.peer.Trusted && !t.peer.PerRecipient || t.peer.Device != nil,
 			ClientAddr: addressText(t.peer.Addr), ClientName: t.peer.Name,
 			Helo: t.peer.Helo, Protocol: t.peer.Protocol,
+			Authentic: t.check != nil && t.check.Evidence().Authentic(),
 		},
 		Body8Bit: t.mail.Body == "8BITMIME" || t.eightBit, Binary: t.mail.Body == "BINARYMIME", UTF8: t.mail.UTF8,
 		Ret: t.mail.Ret, EnvelopeID: t.mail.EnvID, RequireTLS: t.mail.RequireTLS, TLSOptional: t.tlsOptional,
@@ -366,6 +382,9 @@ func (t *Transaction) isStale(word *recipient) bool {
 func (t *Transaction) entry(r *recipient) queue.Recipient {
 	q := queue.Recipient{Address: r.dest.Address, Original: r.original, Forwarder: r.forwarder, Route: r.dest.String(), Notify: r.notify, ORcpt: r.orcpt,
 		Sender: r.dest.Sender, Owned: r.dest.Owned}
+	if t.verdict.Disposition == filter.Junk && r.dest.Kind == route.Mailbox {
+		q.Folder = junkFolder
+	}
 	if t.hold != "" {
 		q.State, q.LastReply = queue.Held, t.hold
 	}

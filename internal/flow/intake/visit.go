@@ -116,6 +116,7 @@ func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *
 	t.mail.Sender = t.complete(t.mail.Sender)
 	reply := t.senderAllowed(ctx)
 	if reply == nil {
+		t.check = t.examined()
 		t.id = v.desk.queue.NextID()
 		v.setTags(v.marks)
 		if !rules.DelayReject && rules.asks(rule.Mail) {

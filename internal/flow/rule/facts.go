@@ -40,6 +40,14 @@ type Facts struct {
 	Recipient  *Mailbox `expr:"recipient" stage:"rcpt" doc:"the recipient that is judged; at the stages data and end the only one, or an empty one when there are several"`
 	Recipients int      `expr:"recipients" stage:"rcpt" doc:"how many recipients were accepted until now"`
 	BodySize   int      `expr:"body_size" stage:"end" doc:"the bytes of the body"`
+	SPF        string   `expr:"spf" stage:"rcpt" doc:"the SPF result of the envelope sender: pass, fail, softfail, neutral, none, temperror or permerror; of a notice, that of HELO; empty where it was not asked"`
+	SPFHelo    string   `expr:"spf_helo" stage:"rcpt" doc:"the SPF result of the HELO name"`
+	IPRev      string   `expr:"iprev" stage:"end" doc:"pass: the client has a name that leads back to it; fail, permerror (it has no name), temperror, or empty"`
+	DKIM       []string `expr:"dkim" stage:"end" doc:"the domains whose DKIM signatures passed"`
+	ARC        string   `expr:"arc" stage:"end" doc:"the chain of ARC seals: pass, fail, or empty without one"`
+	DMARC      string   `expr:"dmarc" stage:"end" doc:"the DMARC result of the author's domain: pass, fail, none, temperror or permerror; empty where it was not asked"`
+	Policy     string   `expr:"dmarc_policy" stage:"end" doc:"what the author's domain asks for when DMARC fails: none, quarantine, reject; empty without a record"`
+	Verdict    string   `expr:"verdict" stage:"end" doc:"what the server makes of the evidence: accept, or junk (it goes to the junk folder); empty where nobody asked"`
 
 	InNet         func(ip string, nets ...string) (bool, error) `expr:"in_net" doc:"in_net(ip, \"192.0.2.0/24\", …): the address is in one of the networks"`
 	InList        func(list string, key any) (bool, error)      `expr:"in_list" doc:"in_list(\"name\", key): the list has the key; see below for how keys are looked up"`

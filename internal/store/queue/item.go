@@ -132,6 +132,9 @@ type Origin struct {
 	// Local is true for what the house made itself (notices) and for what came
 	// over a local socket or from a trusted network.
 	Local bool
+	// Authentic: a stranger's letter, and the domain of its sender says itself that it is
+	// from there (SPF, or DKIM of that domain): a notice about it is no backscatter.
+	Authentic bool
 	// ClientAddr, ClientName and Helo describe the peer; Protocol is the "with"
 	// of Received (ESMTP, ESMTPS, ESMTPSA, …).
 	ClientAddr, ClientName, Helo, Protocol string

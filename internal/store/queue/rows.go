@@ -14,7 +14,8 @@ const (
 	flagUTF8
 	flagBinary
 	flagTLSOptional
-	flagFront // data is what stands before the file
+	flagFront     // data is what stands before the file
+	flagAuthentic // see Origin
 )
 
 // insert writes the rows of a draft whose bytes are already where they belong.
@@ -84,6 +85,9 @@ func flags(it *Item) (f int) {
 	if it.TLSOptional {
 		f |= flagTLSOptional
 	}
+	if it.Origin.Authentic {
+		f |= flagAuthentic
+	}
 	return f
 }
 
@@ -121,7 +125,7 @@ func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
 		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options}, raw.fields(&r)...)...)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
 	it.Body8Bit, it.UTF8, it.Binary = flags&flag8Bit != 0, flags&flagUTF8 != 0, flags&flagBinary != 0
-	it.TLSOptional = flags&flagTLSOptional != 0
+	it.TLSOptional, it.Origin.Authentic = flags&flagTLSOptional != 0, flags&flagAuthentic != 0
 	it.setOptions(options)
 	raw.finish(&r)
 	return it, r, err

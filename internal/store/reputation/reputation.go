@@ -6,10 +6,13 @@
 // (PreGreet) or thirty, as in Postfix's postscreen; a remark holds thirty days after
 // the last of its kind. Everything expires.
 //
+// It remembers as well which domains bring the letters of others, and prove that they are
+// themselves: mailing lists and forwarders. That holds ninety days after the last one.
+//
 // # On disk
 //
-// Two tables in DATA/facteur.db, reputation_passed and reputation_remark, with a
-// version of their own.
+// Three tables in DATA/facteur.db, reputation_passed, reputation_remark and
+// reputation_domain, with a version of their own.
 //
 // # Invariants
 //
@@ -88,6 +91,8 @@ type Store struct {
 	mu      sync.Mutex
 	clients map[netip.Prefix]*record
 	changed map[netip.Prefix]struct{} // since the last write; those who are gone too
+
+	domains domains
 }
 
 // record is one client.
@@ -109,7 +114,7 @@ func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
 
 func open(ctx context.Context, d *db.DB, events event.Sink, now func() time.Time, most int) (*Store, error) {
 	s := &Store{db: d, events: events, now: now, most: most,
-		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{})}
+		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{}), domains: newDomains(min(most, MaxDomains))}
 	return s, s.read(ctx)
 }
 

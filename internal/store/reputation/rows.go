@@ -20,8 +20,12 @@ func (s *Store) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.each(ctx, `SELECT client, remark, count, expires FROM reputation_remark WHERE expires > ? ORDER BY expires DESC LIMIT ?`, now,
+	err = s.each(ctx, `SELECT client, remark, count, expires FROM reputation_remark WHERE expires > ? ORDER BY expires DESC LIMIT ?`, now,
 		func(r *record, name string, n int, expires int64) { r.remark(name, count{n, expires}) })
+	if err != nil {
+		return err
+	}
+	return s.domains.read(ctx, s.db, now)
 }
 
 // each gives the rows of a query to the records that they are of.
@@ -69,7 +73,7 @@ func (s *Store) Write(ctx context.Context) error {
 	for {
 		batch, clients := s.take()
 		if len(batch) == 0 {
-			return nil
+			return s.domains.write(ctx, s.db)
 		}
 		if err := s.db.Write(ctx, func(tx *db.Tx) error { return put(tx, batch) }); err != nil {
 			s.giveBack(clients)
@@ -135,12 +139,14 @@ func (s *Store) sweep(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
+	s.domains.sweep(now)
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		if _, err := tx.Exec(`DELETE FROM reputation_passed WHERE expires <= ?`, now); err != nil {
-			return err
+		for _, table := range []string{"reputation_passed", "reputation_remark", "reputation_domain"} {
+			if _, err := tx.Exec(`DELETE FROM `+table+` WHERE expires <= ?`, now); err != nil {
+				return err
+			}
 		}
-		_, err := tx.Exec(`DELETE FROM reputation_remark WHERE expires <= ?`, now)
-		return err
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reputation: %w", err)

@@ -58,6 +58,7 @@ var edges = map[string]string{
 	"store/quota → store/maildir":         "what counts is told by the names of a Maildir's files",
 	"flow/advice → flow/intake":           "policy servers and milters are hooks of the desk",
 	"flow/advice → flow/rule":             "what they want done is said in the words of a rule",
+	"flow/intake → flow/filter":           "who sent a stranger's letter is known before it is ours",
 	"flow/intake → flow/route":            "a recipient is refused in the session if it leads nowhere",
 	"flow/intake → flow/rule":             "the admin's rules decide about mail on its way in",
 	"flow/intake → flow/rewrite":          "who is meant is known before it is asked where he is",

@@ -155,6 +155,16 @@ func (d *DNS) Asked(name, qtype string) int {
 
 // fqdn is a name as it is kept: as it comes in questions, with the escapes of the wire
 // library, in lower case.
+// Total is how many questions came in all.
+func (d *DNS) Total() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, asked := range d.asked {
+		n += asked
+	}
+	return n
+}
+
 func fqdn(name string) string {
 	name = strings.ToLower(wire.Fqdn(strings.TrimSpace(name)))
 	packed := make([]byte, 256)

@@ -1,0 +1,173 @@
+package filter
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/arc"
+	"facteur/internal/mail/authres"
+	"facteur/internal/mail/dkim"
+	"facteur/internal/mail/dmarc"
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/spf"
+	"facteur/internal/net/dns"
+	"facteur/internal/store/reputation"
+)
+
+// Bounds of what one letter may cost.
+const (
+	// How many questions to the DNS one letter may cause: dns.DefaultBudget in all
+	// (AUT-007). Each part has its own, so that a forger who spends all of one by records
+	// of his does not keep us from asking the domain that he forges.
+	senderBudget = 32 // SPF
+	keyBudget    = 20 // signatures, seals, the client's name
+	policyBudget = dns.DefaultBudget - senderBudget - keyBudget
+	// senderTime is how long RCPT may wait for SPF (RFC 7208 §4.6.4: at least 20 s),
+	// letterTime how long the end of the letter for all else.
+	senderTime = 20 * time.Second
+	letterTime = 30 * time.Second
+)
+
+// Filter finds out about letters by one set of rules. It is safe for concurrent use.
+type Filter struct {
+	rules    *Rules
+	resolver *dns.Resolver
+	known    *reputation.Store
+	now      func() time.Time
+}
+
+// New makes a Filter. Without a store nothing is learnt, and nobody is known.
+func New(rules *Rules, resolver *dns.Resolver, known *reputation.Store) *Filter {
+	return &Filter{rules: rules, resolver: resolver, known: known, now: time.Now}
+}
+
+// Rules are those that the Filter goes by.
+func (f *Filter) Rules() *Rules { return f.rules }
+
+// Check is about one transaction. It belongs to one goroutine.
+type Check struct {
+	filter   *Filter
+	evidence Evidence
+	sender   bool // SPF was asked
+	decision spf.Decision
+
+	header     message.Header
+	body       *dkim.Body
+	signatures *dkim.Signatures
+	chain      *arc.Chain
+}
+
+// Open begins a Check; nil: nothing is found out about letters of this client.
+func (f *Filter) Open(c Client, sender address.Address) *Check {
+	if f == nil || f.rules.off() || f.rules.ignores(c) {
+		return nil
+	}
+	return &Check{filter: f, evidence: Evidence{Client: c, Sender: sender}}
+}
+
+// Evidence is what was found until now.
+func (c *Check) Evidence() *Evidence { return &c.evidence }
+
+// Read looks at the header as it came. The body goes to what it gives; nil: nobody wants
+// to see it.
+func (c *Check) Read(h message.Header) io.Writer {
+	c.header = h
+	rules := c.filter.rules
+	if rules.DKIM && h.Count("DKIM-Signature") > 0 {
+		c.signatures = dkim.Read(h, c.hashes(), rules.Signatures)
+	}
+	if rules.ARC && h.Count("ARC-Seal") > 0 {
+		c.chain = arc.Read(h, c.hashes(), rules.Seals)
+	}
+	if c.body == nil {
+		return nil
+	}
+	return c.body
+}
+
+func (c *Check) hashes() *dkim.Body {
+	if c.body == nil {
+		c.body = dkim.NewBody()
+	}
+	return c.body
+}
+
+// Judge finds out the rest, after the body was read, and gives the verdict.
+func (c *Check) Judge(ctx context.Context) Verdict {
+	c.relayed()
+	ctx, cancel := context.WithTimeout(ctx, letterTime)
+	defer cancel()
+	c.gather(ctx)
+	e := &c.evidence
+	e.List, e.Resent = listID(c.header), c.header.Count("Resent-From") > 0
+	if policy := c.filter.rules.DMARC.Policy; policy != Off && policy != "" {
+		c.askDMARC(ctx)
+	}
+	e.Known = c.standings()
+	return c.filter.rules.Verdict(e, c.filter.now())
+}
+
+// gather asks all that does not depend on each other at the same time: a server far away
+// is waited for once.
+func (c *Check) gather(ctx context.Context) {
+	e, now := &c.evidence, c.filter.now()
+	keys := dns.WithBudget(ctx, keyBudget)
+	if c.body != nil {
+		c.body.Length(dkim.Simple) // ends it, before two look at it at the same time
+	}
+	var all sync.WaitGroup
+	if c.signatures != nil {
+		all.Go(func() { e.DKIM = c.signatures.Verify(keys, c.filter.resolver.LookupTXT, now) })
+	}
+	if c.chain != nil {
+		all.Go(func() { e.ARC = c.chain.Verify(keys, c.filter.resolver.LookupTXT, now) })
+	}
+	all.Go(func() { e.IPRev = c.iprev(keys) })
+	c.Sender(ctx)
+	all.Wait()
+	if c.signatures != nil {
+		c.remark("dkim", now, dkimSentence(e.DKIM))
+	}
+	if c.chain != nil {
+		c.remark("arc", now, arcSentence(e.ARC))
+	}
+}
+
+func (c *Check) askDMARC(ctx context.Context) {
+	e, began := &c.evidence, c.filter.now()
+	q := dmarc.Question{Header: c.header}
+	if s := e.SPF(); s != nil {
+		q.SPF = dmarc.SPF{Domain: s.Domain, Status: string(s.Status)}
+	}
+	for i := range e.DKIM {
+		q.DKIM = append(q.DKIM, dmarc.DKIM{Domain: e.DKIM[i].Domain, Selector: e.DKIM[i].Selector, Status: string(e.DKIM[i].Status)})
+	}
+	e.DMARC = dmarc.Evaluate(dns.WithBudget(ctx, policyBudget), c.filter.resolver.LookupTXT, q)
+	c.remark("dmarc", began, dmarcSentence(&e.DMARC))
+}
+
+// relayed takes the word of a server of ours in front of us on SPF: it saw the client,
+// and we see it.
+func (c *Check) relayed() {
+	if !c.filter.rules.isOurs(c.evidence.Client) {
+		return
+	}
+	for _, r := range authres.Of(c.header, c.evidence.Client.Name) {
+		for _, m := range r.Find("spf") {
+			domain := m.Property("smtp", "mailfrom")
+			if domain == "" {
+				continue
+			}
+			c.evidence.Relayed = r.ID
+			c.evidence.SPFMail = &spf.Result{Status: spf.Status(m.Result), Identity: spf.MailFrom, Domain: domainOf(domain)}
+			return
+		}
+	}
+}
+
+func (c *Check) remark(check string, began time.Time, sentence string) {
+	c.evidence.Remarks = append(c.evidence.Remarks, Remark{Check: check, Sentence: sentence, Cost: c.filter.now().Sub(began)})
+}

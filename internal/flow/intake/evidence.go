@@ -1,0 +1,141 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"slices"
+
+	"facteur/internal/flow/filter"
+	"facteur/internal/flow/rule"
+	"facteur/internal/mail/dkim"
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/smtp"
+)
+
+// junkFolder is the special use of the mailbox for letters that may be forged.
+const junkFolder = `\Junk`
+
+// examined opens the check of a stranger's letter; nil where nothing is to be found out:
+// our own users and their machines are known, and what another server hands over by LMTP
+// came to it from elsewhere.
+func (t *Transaction) examined() *filter.Check {
+	p := &t.peer
+	if t.rules.Filter == nil || p.insider() || p.PerRecipient || !p.Addr.IsValid() {
+		return nil
+	}
+	return t.rules.Filter.Open(filter.Client{Addr: p.Addr, Name: p.Name, Helo: p.Helo}, t.mail.Sender)
+}
+
+// senderProven refuses what the admin has refused for SPF. The DNS is asked here only
+// where its word may matter at RCPT or DATA; else at the end, with the rest.
+func (t *Transaction) senderProven(ctx context.Context) *smtp.Reply {
+	if t.check == nil || t.proven {
+		return t.denied
+	}
+	t.proven = true
+	if !t.check.Refuses() && !t.rules.Access.Has(rule.Rcpt) && !t.rules.Access.Has(rule.Data) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, judgement)
+	defer cancel()
+	t.check.Sender(ctx)
+	v := t.check.SenderVerdict()
+	if t.denied = v.Reply; t.denied != nil {
+		t.tellVerdict(v)
+	}
+	return t.denied
+}
+
+// witness is who has to see the body as it comes: whoever verifies signatures, or makes
+// ours; nil is nobody.
+func (t *Transaction) witness() io.Writer {
+	if t.check == nil {
+		return t.hash()
+	}
+	return t.check.Read(t.written)
+}
+
+// proveLetter finds out who sent the letter, now that it is here.
+func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
+	if t.check == nil || t.discard {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, judgement)
+	defer cancel()
+	t.verdict = t.check.Judge(ctx)
+	t.tellVerdict(t.verdict)
+	if t.verdict.Reply != nil {
+		return t.verdict.Reply
+	}
+	to := ""
+	if one := t.only(); one != nil {
+		to = one.original.String()
+	}
+	t.proof = t.rules.Filter.Rules().Fields(t.check.Evidence(), t.verdict, to)
+	t.header = slices.Concat(t.proof, t.header) // rules and hooks see it
+	return nil
+}
+
+func (t *Transaction) tellVerdict(v filter.Verdict) {
+	t.desk.events.Emit(filter.Judged{ID: t.id, Session: t.peer.Session, MessageID: t.messageID, Evidence: t.check.Evidence(), Verdict: v})
+}
+
+// lift takes the fields that tell who sent the letter off its header again: they go above
+// Received (RFC 7208 §9.1). What a hook has made of one of them stays as the hook wants it.
+func (t *Transaction) lift() (proof []byte) {
+	if bytes.HasPrefix(t.header, t.proof) { // nobody touched them
+		t.header = t.header[len(t.proof):]
+		return t.proof
+	}
+	for f := range message.Header(t.proof).Fields() {
+		field := t.proof[f.Start:f.End]
+		if at := bytes.Index(t.header, field); at == 0 || at > 0 && t.header[at-1] == '\n' {
+			t.header = slices.Concat(t.header[:at], t.header[at+len(field):])
+			proof = append(proof, field...)
+		}
+	}
+	return proof
+}
+
+// disbelieve takes fields off the header that claim to be our word about who sent it. A
+// content filter of ours gives back what we wrote (XFORWARD says that it is one).
+func (t *Transaction) disbelieve() {
+	if t.rules.Filter != nil && (t.peer.Forwarded == nil || !t.peer.Trusted) {
+		t.header = t.rules.Filter.Rules().Strip(t.header)
+	}
+}
+
+// appendAuthenticated appends the field that tells who logged in.
+func (t *Transaction) appendAuthenticated(b []byte) []byte {
+	if t.rules.Filter == nil || t.peer.Account == "" {
+		return b
+	}
+	return append(b, t.rules.Filter.Rules().Authenticated(t.peer.Account)...)
+}
+
+// tellEvidence fills in the facts about who sent it.
+func (t *Transaction) tellEvidence(f *rule.Facts) {
+	f.SPF, f.SPFHelo, f.IPRev, f.ARC, f.DMARC, f.Policy, f.Verdict = "", "", "", "", "", "", ""
+	f.DKIM = f.DKIM[:0]
+	if t.check == nil {
+		return
+	}
+	e := t.check.Evidence()
+	if r := e.SPF(); r != nil {
+		f.SPF = string(r.Status)
+	}
+	if e.SPFHelo != nil {
+		f.SPFHelo = string(e.SPFHelo.Status)
+	}
+	f.IPRev, f.DMARC, f.Policy = e.IPRev.Status, string(e.DMARC.Status), string(e.DMARC.Policy)
+	f.Verdict = string(t.verdict.Disposition)
+	if e.ARC.Status != "none" {
+		f.ARC = string(e.ARC.Status)
+	}
+	for i := range e.DKIM {
+		if d := &e.DKIM[i]; d.Status == dkim.Pass && !slices.Contains(f.DKIM, d.Domain) {
+			f.DKIM = append(f.DKIM, d.Domain)
+		}
+	}
+}
