@@ -191,10 +191,15 @@ func (h House) TLSA() (list []Record) {
 // services are found by mail programs (RFC 6186, RFC 8314 §5.1).
 func (h House) services() (list []Record) {
 	for _, s := range h.Services {
-		list = append(list, Record{Name: "_" + s.Name + "._tcp." + h.Domain, Type: "SRV", Value: fmt.Sprintf("0 1 %d %s.", s.Port, h.Hostname), Need: May,
-			Why: "Mail programs find their servers by the address alone (RFC 6186)."})
+		list = append(list, h.Service(s))
 	}
 	return list
+}
+
+// Service is the record of one of them.
+func (h House) Service(s Service) Record {
+	return Record{Name: "_" + s.Name + "._tcp." + h.Domain, Type: "SRV", Value: fmt.Sprintf("0 1 %d %s.", s.Port, h.Hostname), Need: May,
+		Why: "Mail programs find their servers by the address alone (RFC 6186)."}
 }
 
 // authorities says who may make certificates for us, where we know who did.
