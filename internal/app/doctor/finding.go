@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -112,4 +114,11 @@ func Exit(list []Finding) int {
 		return 1
 	}
 	return 0
+}
+
+// sortFindings puts the worst first, and else keeps an order that is the same every day.
+func sortFindings(list []Finding) {
+	slices.SortStableFunc(list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(levels, a.Level), slices.Index(levels, b.Level)), cmp.Compare(a.Subject, b.Subject))
+	})
 }

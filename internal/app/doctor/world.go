@@ -14,6 +14,7 @@ import (
 	"facteur/internal/base/conf"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
+	"facteur/internal/store/dkimkey"
 )
 
 // World is all that the checks look at. A nil function is something that is not there.
@@ -35,6 +36,8 @@ type World struct {
 	Roots            *x509.CertPool
 	// House is a domain as it should be published.
 	House func(domain string) records.House
+	// Keys are those that sign the mail of a domain.
+	Keys func(domain string) (dkimkey.Ring, error)
 	// Leads tells where mail for an address goes, in addresses and other words; the error
 	// is a refusal's.
 	Leads func(ctx context.Context, address string) ([]string, error)

@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"context"
+	"strings"
+
+	"facteur/internal/base/lookup"
+	"facteur/internal/mail/dmarc"
+)
+
+// checkDMARC looks at the policy of a domain, its own or that of the domain above (row 225).
+func checkDMARC(ctx context.Context, w *World, d Domain, r *report) {
+	if d.NeverSends {
+		return
+	}
+	want := w.House(d.Name).DMARC().String()
+	step, failed := policyStep(ctx, w, d.Name)
+	switch {
+	case failed != "":
+		r.add(Unknown, "It could not be told which DMARC policy %s has: %s.", d.Name, failed)
+		return
+	case step == nil || step.Record == nil && step.Problem == "":
+		r.add(Warning, "%s has no DMARC record.", d.Name).
+			because("Google, Yahoo and Microsoft want one of whoever sends much, and nobody tells you who forges mail in its name.").do(want)
+		return
+	case step.Record == nil:
+		r.add(Warning, "The DMARC record of %s does not count: %s.", step.Domain, step.Problem).do(want)
+		return
+	}
+	checkPolicyRecord(d, step, want, r)
+	if !hasBad(r.list) {
+		r.add(OK, "The DMARC policy of %s is %s.", d.Name, step.Record.P)
+	}
+}
+
+func checkPolicyRecord(d Domain, step *dmarc.Step, want string, r *report) {
+	record := step.Record
+	for _, p := range record.Problems {
+		if p.Tag == "rf" || p.Tag == "ri" || p.Tag == "pct" {
+			continue // of RFC 7489; nobody minds
+		}
+		r.add(Warning, "In the DMARC record of %s, %s: %s.", step.Domain, p.Tag, strings.TrimSuffix(p.Text, ".")).do(want)
+	}
+	if record.P == dmarc.PolicyNone {
+		r.add(Note, "The DMARC policy of %s is none.", d.Name).
+			because("Nothing is refused yet. When the reports show only your own servers, go on to quarantine, then to reject.").
+			do(strings.Replace(want, "p=none", "p=quarantine", 1), "facteur reports   # what others report")
+	}
+	if len(record.RUA) == 0 {
+		r.add(Note, "Nobody gets reports about mail in the name of %s (rua).", d.Name).because("They tell who sends in its name, and whether your own mail passes.").do(want)
+	}
+	if record.Testing {
+		r.add(Note, "The DMARC policy of %s is only tried (t=y).", d.Name)
+	}
+}
+
+// policyStep is where the policy of a domain was found, its own or the organisation's; nil
+// without one. failed says why that could not be told.
+func policyStep(ctx context.Context, w *World, domain string) (step *dmarc.Step, failed string) {
+	tree := dmarc.Org(ctx, w.Resolver.LookupTXT, domain)
+	for i := range tree.Steps {
+		s := &tree.Steps[i]
+		if (s.Domain == domain || s.Domain == tree.Org) && (s.Record != nil || s.Problem != "") {
+			if s.State == lookup.TryAgain {
+				return nil, s.Problem
+			}
+			return s, ""
+		}
+	}
+	return nil, ""
+}
+
+// policyOf is the policy of a domain: "none", "quarantine" or "reject"; "" without one.
+func policyOf(ctx context.Context, w *World, domain string) string {
+	step, _ := policyStep(ctx, w, domain)
+	if step == nil || step.Record == nil {
+		return ""
+	}
+	if step.Domain != domain && step.Record.SP != "" {
+		return string(step.Record.SP)
+	}
+	return string(step.Record.P)
+}
