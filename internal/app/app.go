@@ -247,7 +247,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow), a.events)
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Door(a.knock), a.events)
 	return err
 }
 

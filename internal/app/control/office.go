@@ -119,6 +119,8 @@ type Office interface {
 	Usage(ctx context.Context, n AccountName) (AccountUsage, error)
 	// TLSReport is how connections to other mail servers came to their TLS on a day.
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
+	// Knock tries envelopes at the door for other servers, as strangers would.
+	Knock(ctx context.Context, k Knock) (Knocked, error)
 }
 
 // Day is one of UTC.

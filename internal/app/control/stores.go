@@ -44,6 +44,8 @@ type Stores struct {
 	expel func(context.Context)
 	// addressing is what is done to a forward-path first.
 	addressing func() Addressing
+	// knock tries the door; nil where there is none.
+	knock func(context.Context, []Envelope) ([]KnockReply, error)
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told

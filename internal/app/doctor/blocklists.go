@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -69,10 +70,17 @@ func checkBlockLists(ctx context.Context, w *World, r *report) {
 	}
 	busy.Wait()
 	sortFindings(r.list)
-	if !hasBad(r.list) {
+	if asked == 0 && len(r.list) > 1 {
+		r.list = nil
+		r.add(Unknown, "It could not be told whether block lists have our addresses or domains: none of them answers as it should.").
+			because("They often do not serve public name servers.").do("# run unbound on this machine, and in facteur.toml:", "[dns]", `servers = ["127.0.0.1:53"]`)
+	}
+	if asked > 0 && !hasFailed(r.list) {
 		r.add(OK, "No block list has our addresses or domains (%d answers).", asked)
 	}
 }
+
+func hasFailed(list []Finding) bool { return slices.ContainsFunc(list, Finding.isBad) }
 
 // askAddresses asks one list about all our addresses, and counts its answers.
 func askAddresses(ctx context.Context, w *World, name string, l list, sources []source, r *report) (asked int) {

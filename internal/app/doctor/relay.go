@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"strings"
 )
 
@@ -41,7 +42,6 @@ func relayTries(own, host, addr string) []Try {
 // checkRelay has a real dialogue with our own door, as strangers would (REL-001 to REL-006).
 func checkRelay(ctx context.Context, w *World, r *report) {
 	if w.Knock == nil {
-		r.add(Note, "Whether strangers can send through this server is not tried: it does not run.").do("facteur serve")
 		return
 	}
 	addr := "192.0.2.1"
@@ -50,6 +50,10 @@ func checkRelay(ctx context.Context, w *World, r *report) {
 	}
 	tries := relayTries(w.ownDomain(), w.Config.Hostname, addr)
 	replies, err := w.Knock(ctx, tries)
+	if errors.Is(err, ErrClosed) {
+		r.add(Note, "Whether strangers can send through this server is not tried: it does not run.").do("facteur serve")
+		return
+	}
 	if err != nil {
 		r.untold("whether strangers can send through this server", err)
 		return
@@ -104,7 +108,7 @@ func leaks(ctx context.Context, w *World, to string) bool {
 }
 
 // roles are those that everybody must have, and should have (RFC 5321 §4.5.1, RFC 2142).
-var roles = []string{"postmaster", "abuse"}
+var roles = [...]string{"postmaster", "abuse"}
 
 // checkRoles: somebody reads postmaster and abuse, and a stranger who writes to them is
 // let in.
@@ -112,34 +116,49 @@ func checkRoles(ctx context.Context, w *World, d Domain, r *report) {
 	if !d.Receives || d.Backup {
 		return
 	}
+	var asked []Try
 	for _, role := range roles {
-		checkRole(ctx, w, role+"@"+d.Name, r)
+		if who := role + "@" + d.Name; isRead(ctx, w, who, r) {
+			asked = append(asked, Try{To: who})
+		}
+	}
+	if w.Knock != nil && len(asked) > 0 {
+		letIn(ctx, w, asked, r)
 	}
 	if len(r.list) == 0 {
 		r.add(OK, "postmaster@%s and abuse@%s are read.", d.Name, d.Name)
 	}
 }
 
-func checkRole(ctx context.Context, w *World, who string, r *report) {
-	if w.Leads != nil {
-		if _, err := w.Leads(ctx, who); err != nil {
-			r.about(who, Warning, "Nobody reads %s: %v.", who, err).
-				because("Others write there when something is wrong with mail from here, and block lists ask for it.").do("facteur alias add " + who + " you@" + w.ownDomain())
-			return
-		}
+// isRead: the address leads to somebody.
+func isRead(ctx context.Context, w *World, who string, r *report) bool {
+	if w.Leads == nil {
+		return true
 	}
-	if w.Knock == nil {
+	_, err := w.Leads(ctx, who)
+	if err != nil {
+		r.about(who, Warning, "Nobody reads %s: %v.", who, err).
+			because("Others write there when something is wrong with mail from here, and block lists ask for it.").do("facteur alias add " + who + " you@" + w.ownDomain())
+	}
+	return err == nil
+}
+
+// letIn: who writes to these addresses is not refused.
+func letIn(ctx context.Context, w *World, asked []Try, r *report) {
+	replies, err := w.Knock(ctx, asked)
+	if errors.Is(err, ErrClosed) {
 		return
 	}
-	replies, err := w.Knock(ctx, []Try{{To: who}})
-	switch {
-	case err != nil:
-		r.about(who, Unknown, "It could not be told whether mail for %s is taken: %v.", who, err)
-	case replies[0].Code/100 == 2:
-	case replies[0].Code >= 500:
-		r.about(who, Warning, "A stranger who writes to %s is refused: %s", who, replies[0].Text).because("What refuses him should have an exception for it.")
-	default:
-		r.about(who, Unknown, "It could not be told whether mail for %s is taken: %s", who, orSilence(replies[0].Text))
+	for i, t := range asked {
+		switch {
+		case err != nil:
+			r.about(t.To, Unknown, "It could not be told whether mail for %s is taken: %v.", t.To, err)
+		case replies[i].Code/100 == 2:
+		case replies[i].Code >= 500:
+			r.about(t.To, Warning, "A stranger who writes to %s is refused: %s", t.To, replies[i].Text).because("What refuses him should have an exception for it.")
+		default:
+			r.about(t.To, Unknown, "It could not be told whether mail for %s is taken: %s", t.To, orSilence(replies[i].Text))
+		}
 	}
 }
 

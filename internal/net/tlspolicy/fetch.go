@@ -44,6 +44,12 @@ func newWeb(c Config) *http.Client {
 	}
 }
 
+// Fetch gets the policy that a domain's web server has now, whatever is remembered of it,
+// and does not remember it.
+func (k *Keeper) Fetch(ctx context.Context, domain string) (Policy, error) {
+	return k.fetch(ctx, domain)
+}
+
 // fetch gets the policy of a domain.
 func (k *Keeper) fetch(ctx context.Context, domain string) (Policy, error) {
 	ctx, cancel := context.WithTimeout(dns.WithBudget(ctx, dns.DefaultBudget), k.config.FetchTime)

@@ -45,7 +45,8 @@ type Conn struct {
 	draining bool
 }
 
-// NewConn wraps a connection that no Server accepted, for tests of handlers.
+// NewConn wraps a connection that no Server accepted: for tests of handlers, and for the
+// server that tries its own door.
 func NewConn(raw net.Conn) *Conn { return newConn(raw) }
 
 func newConn(raw net.Conn) *Conn {
