@@ -71,13 +71,8 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
-<<<<<<< HEAD
 		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.tlsCommand(), c.dkimCommand(), c.arcCommand(), c.explainCommand(),
-		c.sendmailCommand(), c.mailqCommand(), c.listCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
-=======
-		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.tlsCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.listCommand(), c.doctorCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
->>>>>>> 5094b5d (facteur doctor: what the world sees of this server, and what to change)
 	)
 	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf", "postmap", "postalias", "testsaslauthd"} {
 		root.AddCommand(c.toolCommand(name))
