@@ -9,25 +9,22 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facteur/internal/app"
 	"facteur/internal/app/config"
 	"facteur/internal/app/control"
 	"facteur/internal/app/doctor"
 	"facteur/internal/app/records"
-	"facteur/internal/base/conf"
 	"facteur/internal/mail/address"
-	"facteur/internal/net/dns"
 )
 
 // examination is what "facteur doctor" is told.
 type examination struct {
-	dns, before, hostname string
-	all                   bool
+	before, hostname string
+	all              bool
 }
 
 func (c *command) doctorCommand() *cobra.Command {
 	x := &examination{}
-	cmd := c.withJSON(&cobra.Command{
+	cmd := c.withDNS(c.withJSON(&cobra.Command{
 		Use:   "doctor [DOMAIN]",
 		Short: "Tell what the world sees of this server, and what to change",
 		Long: "Look at what the world sees of this server and its domains, and tell what to change,\n" +
@@ -44,8 +41,7 @@ func (c *command) doctorCommand() *cobra.Command {
 			}
 			return c.examine(cmd.Context(), w, x)
 		},
-	})
-	cmd.Flags().StringVar(&x.dns, "dns", "", "the `address` of the name server to ask, 127.0.0.1:53 (default: as the settings say)")
+	}))
 	cmd.Flags().StringVar(&x.before, "before", "", "look at a machine that is to serve `domain`, before anything is installed")
 	cmd.Flags().StringVar(&x.hostname, "hostname", "", "with --before, the full `name` of this machine (default mail.DOMAIN)")
 	cmd.Flags().BoolVarP(&x.all, "verbose", "v", false, "tell of all that is well, too, with what it means")
@@ -61,13 +57,13 @@ func (c *command) exitWith(status int, err error) error {
 // world is what is to be looked at.
 func (c *command) world(ctx context.Context, x *examination, args []string) (*doctor.World, error) {
 	if x.before != "" {
-		return x.newMachine(args)
+		return c.newMachine(x, args)
 	}
 	cfg, err := c.load()
 	if err != nil {
 		return nil, err
 	}
-	resolver, err := x.resolver(cfg)
+	resolver, err := c.resolver()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +80,7 @@ func (c *command) world(ctx context.Context, x *examination, args []string) (*do
 }
 
 // newMachine is one where nothing is installed yet.
-func (x *examination) newMachine(args []string) (*doctor.World, error) {
+func (c *command) newMachine(x *examination, args []string) (*doctor.World, error) {
 	if len(args) > 0 {
 		return nil, errors.New("--before has its own domain; expected no other")
 	}
@@ -100,23 +96,11 @@ func (x *examination) newMachine(args []string) (*doctor.World, error) {
 	if _, err := os.Stat(cfg.DataDir); err != nil || os.Geteuid() != 0 {
 		cfg.DataDir = "."
 	}
-	resolver, err := x.resolver(cfg)
+	resolver, err := c.resolver()
 	if err != nil {
 		return nil, err
 	}
 	return doctor.NewBefore(cfg, resolver, domain), nil
-}
-
-// resolver asks whom the command line names, or the settings do.
-func (x *examination) resolver(cfg *config.Config) (*dns.Resolver, error) {
-	if x.dns != "" {
-		var server conf.HostPort
-		if err := server.UnmarshalText([]byte(x.dns)); err != nil {
-			return nil, fmt.Errorf("--dns: %w", err)
-		}
-		cfg.DNS.Servers = []conf.HostPort{server}
-	}
-	return app.Resolver(cfg)
 }
 
 // examine looks, and tells.

@@ -33,6 +33,3 @@ func Follow(ctx context.Context, c *config.Config, m transport.Mail) (deliver.Tr
 		TLS: tlspolicy.New(tlspolicy.Config{Resolver: r, Roots: s.outbound.TLS.Roots})}
 	return deliver.Follow(ctx, house, s.outbound, m), nil
 }
-
-// Resolver asks the name service as the server of these settings does.
-func Resolver(c *config.Config) (*dns.Resolver, error) { return dns.New(resolver(c)) }
