@@ -80,14 +80,16 @@ func moment(at string) (time.Time, error) {
 }
 
 func dkimRow(r dkim.Result) []any {
-	orDash := func(s string) string {
-		if s == "" {
-			return "-"
-		}
-		return s
-	}
 	form := r.Header.String() + "/" + r.Body.String()
 	return []any{r.Status, orDash(r.Domain), orDash(r.Selector), orDash(r.Algorithm), r.Bits, form, orDash(r.Reason)}
+}
+
+// orDash is a cell of a table.
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }
 
 // dkimStatus is the exit status: nothing for a signature that holds.

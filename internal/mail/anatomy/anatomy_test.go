@@ -38,6 +38,11 @@ func TestBounceOfRedirectedSpam(t *testing.T) {
 	if r.Address != "client@gmail.com" || r.Action != "failed" || r.Status != "5.7.0" || r.Remote != "gmail-smtp-in.l.google.com" || r.Cause == "" || r.Cure == "" {
 		t.Errorf("why it came: %+v", r)
 	}
+	if why := strings.Join(n.Why, " "); why != "mail.example.org had the letter from 217.165.0.7. A Sieve script of contact@client.example sent it on. "+
+		"gmail-smtp-in.l.google.com did not take it for client@gmail.com, so mail.example.org had to tell whoever the envelope named as its sender. "+
+		"Nothing in the letter proves that spammer@spam.example wrote it: if that is forged, the notice reaches somebody who has nothing to do with it." {
+		t.Errorf("why: %s", why)
+	}
 	in := n.Inner
 	want := []struct {
 		by     string

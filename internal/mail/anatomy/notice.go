@@ -1,6 +1,7 @@
 package anatomy
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -17,6 +18,8 @@ type Notice struct {
 	// QueueID is the letter's number there, if it says so.
 	QueueID    string      `json:"queue_id,omitempty"`
 	Recipients []Recipient `json:"recipients"`
+	// Why says in sentences how the notice came about.
+	Why []string `json:"why,omitempty"`
 	// Inner is the letter that it is about, or its header; nil if it is not there.
 	Inner *Letter `json:"inner,omitempty"`
 }
@@ -94,7 +97,43 @@ func (w *walker) inner(root *message.Part) error {
 		}
 		var err error
 		w.letter.Notice.Inner, err = dissect(io.NewSectionReader(w.r, start, end-start), end-start, w.options, w.nested+1)
+		w.letter.Notice.explain()
 		return err
 	}
 	return nil
+}
+
+// explain tells how it came to the notice, from the letter inside.
+func (n *Notice) explain() {
+	in := n.Inner
+	if from := in.Handover(); from != nil && !from.Local && from.IP.IsValid() {
+		n.Why = append(n.Why, fmt.Sprintf("%s had the letter from %s.", from.By, from.IP))
+	}
+	for _, m := range in.Marks {
+		if m.Field == "X-Sieve-Redirected-From" {
+			n.Why = append(n.Why, "A Sieve script of "+m.Value+" sent it on.")
+		}
+	}
+	for _, r := range n.Recipients {
+		if r.Action == "failed" && r.Remote != "" {
+			n.Why = append(n.Why, fmt.Sprintf("%s did not take it for %s, so %s had to tell whoever the envelope named as its sender.", r.Remote, r.Address, n.Reporter))
+			break
+		}
+	}
+	if sender := strings.Trim(in.ReturnPath, "<> "); sender != "" && in.unproven() {
+		n.Why = append(n.Why, "Nothing in the letter proves that "+sender+" wrote it: if that is forged, the notice reaches somebody who has nothing to do with it.")
+	}
+}
+
+// unproven tells that the letter came from outside without any result of ours that
+// vouches for its sender.
+func (l *Letter) unproven() bool {
+	for _, c := range l.Claims {
+		for _, m := range c.Methods {
+			if c.Belief == Ours && m.Result == "pass" && (m.Name == "spf" || m.Name == "dkim" || m.Name == "dmarc") {
+				return false
+			}
+		}
+	}
+	return l.Handover() != nil && !l.Handover().Local
 }

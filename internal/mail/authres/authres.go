@@ -48,28 +48,33 @@ const (
 // Results is one field: what one authority says about a message.
 type Results struct {
 	// ID is the authserv-id, unquoted; "" where the field has none.
-	ID string
+	ID string `json:"id"`
 	// Version is the version after the id; 0 where none stands, and means 1.
-	Version int
+	Version int `json:"version,omitempty"`
 	// Methods are the results in order. None at all: "none", nothing was checked.
-	Methods []Method
+	Methods []Method `json:"methods"`
 }
 
 // Method is the result of one check.
 type Method struct {
 	// Name and Result are keywords in lower case: "dkim", "pass".
-	Name, Result string
+	Name   string `json:"name"`
+	Result string `json:"result"`
 	// Reason is the reason= of the method, "" for none.
-	Reason string
+	Reason string `json:"reason,omitempty"`
 	// Comment is what stood in parentheses after the result, unescaped.
-	Comment string
+	Comment string `json:"comment,omitempty"`
 	// Properties say what was checked.
-	Properties []Property
+	Properties []Property `json:"properties,omitempty"`
 }
 
 // Property is a ptype.property=value: header.from=example.com. Type is "" where
 // the writer had none ("action=none").
-type Property struct{ Type, Name, Value string }
+type Property struct {
+	Type  string `json:"type,omitempty"`
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 // Find gives the methods of a name, in order.
 func (r Results) Find(name string) []Method {

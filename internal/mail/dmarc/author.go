@@ -19,19 +19,19 @@ const maxAuthorAddresses = 1000
 // are shown, and of this.
 type Author struct {
 	// Fields is how many From fields there are; one is right (RFC 5322 §3.6).
-	Fields int
+	Fields int `json:"fields"`
 	// Addresses is how many addresses they have together, groups not counted.
-	Addresses int
+	Addresses int `json:"addresses"`
 	// Domains are the different domains in canonical form, in order of appearance.
-	Domains []string
+	Domains []string `json:"domains"`
 	// More tells that there were more than MaxAuthors, and that they were left out.
-	More bool
+	More bool `json:"more,omitempty"`
 	// Disguised are domains that a careless reader could take for the author's: in a
 	// From field with an odd name, or behind an "@" that belongs to no address of
 	// the field, as in "boss@bank.example <x@evil.example>" without quotes.
-	Disguised []string
+	Disguised []string `json:"disguised,omitempty"`
 	// Problem says what is wrong with From; "" if nothing.
-	Problem string
+	Problem string `json:"problem,omitempty"`
 }
 
 // ReadAuthor reads the author of a message.

@@ -91,31 +91,32 @@ type Question struct {
 
 // Result is what came of it.
 type Result struct {
-	Status Status
+	Status Status `json:"status"`
 	// From are the domains in From, canonical, each once; those beyond MaxAuthors
 	// are left out.
-	From []string
+	From []string `json:"from"`
 	// Author is what else was seen in From.
-	Author Author
+	Author Author `json:"author"`
 	// Asked is the domain of From that this is about: of several the worst.
-	Asked string
+	Asked string `json:"asked,omitempty"`
 	// Domain is where the record was found; "" if there is none.
-	Domain string
+	Domain string `json:"record_of,omitempty"`
 	// Org is the Organizational Domain of Asked, as far as it had to be known.
-	Org string
+	Org string `json:"organizational_domain,omitempty"`
 	// Policy is what the owner asks for this message, should it fail; the test mode
 	// has been taken into account. "" if there is no record.
-	Policy Policy
+	Policy Policy `json:"policy,omitempty"`
 	// Tag is where the policy stands: "p", "sp" or "np".
-	Tag string
+	Tag string `json:"tag,omitempty"`
 	// Record is the record that applies; nil if there is none.
-	Record *Record
+	Record *Record `json:"record,omitempty"`
 	// SPFAligned and DKIMAligned tell which of them passed and is aligned.
-	SPFAligned, DKIMAligned bool
+	SPFAligned  bool `json:"spf_aligned"`
+	DKIMAligned bool `json:"dkim_aligned"`
 	// Signer is the domain of the first aligned signature.
-	Signer string
+	Signer string `json:"signer,omitempty"`
 	// Reason is a sentence for people.
-	Reason string
+	Reason string `json:"reason"`
 }
 
 // Published is the policy as the record has it, before the test mode is taken

@@ -82,7 +82,7 @@ func (w *walker) discover(ctx context.Context, domain string) Step {
 			}
 		}
 	}
-	if s := tree.policy(domain); s != nil {
+	if s := tree.Applies(domain); s != nil {
 		return *s
 	}
 	return own

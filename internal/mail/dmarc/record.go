@@ -283,3 +283,6 @@ func (r *Record) tag(name string) Policy {
 	}
 	return r.P
 }
+
+// MarshalText gives the record as it was published: what a listing shows of it.
+func (r *Record) MarshalText() ([]byte, error) { return []byte(r.Text), nil }

@@ -141,9 +141,9 @@ func oneBelow(domain, ancestor string) string {
 	return rest[strings.LastIndexByte(rest, '.')+1:] + "." + ancestor
 }
 
-// policy gives the step whose record applies to the domain that the walk began at:
+// Applies gives the step whose record applies to the domain that the walk began at:
 // its own, the organisation's, the public suffix's; nil if there is none.
-func (t *Tree) policy(domain string) *Step {
+func (t *Tree) Applies(domain string) *Step {
 	var org, suffix *Step
 	for i := range t.Steps {
 		switch s := &t.Steps[i]; {
