@@ -169,7 +169,7 @@ func (c *command) tellJudged(j judged) error {
 		return printJSON(c, j)
 	}
 	return list(c, j.rows(), "CHECK RESULT DOMAIN ALIGNED WHY", func(r judgedRow) []any {
-		return []any{r.check, r.result, orDash(r.domain), orDash(r.aligned), orDash(r.why)}
+		return []any{r.check, orDash(r.result), orDash(r.domain), orDash(r.aligned), orDash(r.why)}
 	})
 }
 
