@@ -20,8 +20,10 @@ type span struct{ start, end int }
 func NewFields(h message.Header) *Fields {
 	f := &Fields{header: h, byName: make(map[string][]span)}
 	for field := range h.Fields() {
-		name := strings.ToLower(string(field.Name))
-		f.byName[name] = append(f.byName[name], span{field.Start, field.End})
+		if len(field.Name) > 0 {
+			name := strings.ToLower(string(field.Name))
+			f.byName[name] = append(f.byName[name], span{field.Start, field.End})
+		}
 	}
 	return f
 }
