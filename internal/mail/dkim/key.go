@@ -22,6 +22,7 @@ type Key struct {
 // What a key of ours can suffer from.
 var (
 	errPrivate = errors.New("the private key is neither RSA nor Ed25519")
+	errHalves  = errors.New("the halves of the Ed25519 key do not belong together")
 	errPEM     = errors.New("there is no private key in PEM form (PKCS #8, or PKCS #1 for RSA) in it")
 )
 
@@ -84,22 +85,34 @@ func (k Key) Record() (string, error) {
 	return "", errPrivate
 }
 
-// ParsePrivateKey reads a private key as openssl, opendkim-genkey and rspamadm
-// write it.
+// ParsePrivateKey reads a private key in PEM form, as openssl, opendkim-genkey and
+// rspamadm write it, and an Ed25519 key in bare base64, as dkimpy (the seed) and
+// rspamadm (the seed and the public half) do.
 func ParsePrivateKey(text []byte) (crypto.Signer, error) {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return nil, errPEM
-		}
-		switch block.Type {
-		case "RSA PRIVATE KEY":
+	for rest := text; ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		switch {
+		case block == nil:
+			return parseSeed(text)
+		case block.Type == "RSA PRIVATE KEY":
 			return x509.ParsePKCS1PrivateKey(block.Bytes)
-		case "PRIVATE KEY":
+		case block.Type == "PRIVATE KEY":
 			return parsePKCS8(block.Bytes)
 		}
-		text = rest
 	}
+}
+
+func parseSeed(text []byte) (crypto.Signer, error) {
+	raw, err := decodeBase64(solid(string(text)))
+	if err != nil || len(raw) != ed25519.SeedSize && len(raw) != ed25519.PrivateKeySize {
+		return nil, errPEM
+	}
+	key := ed25519.NewKeyFromSeed(raw[:ed25519.SeedSize])
+	if len(raw) == ed25519.PrivateKeySize && !key.Equal(ed25519.PrivateKey(raw)) {
+		return nil, errHalves
+	}
+	return key, nil
 }
 
 func parsePKCS8(der []byte) (crypto.Signer, error) {

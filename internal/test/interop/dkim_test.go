@@ -1,0 +1,282 @@
+package interop_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"facteur/internal/mail/dkim"
+	"facteur/internal/mail/message"
+	"facteur/internal/net/dns"
+	. "facteur/internal/test/interop"
+)
+
+// oddLetters are letters that canonicalisers disagree about, where they do. Lines end at
+// CRLF, as on the wire.
+func oddLetters() map[string]string {
+	const head = "From: Änna <anna@example.test>\r\nTo: bob@example.net\r\nSubject: odd\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@example.test>\r\n"
+	letters := map[string]string{
+		"plain":         head + "\r\nHello\r\n",
+		"empty":         head + "\r\n",
+		"emptylines":    head + "\r\n\r\n\r\n\r\n",
+		"trailing":      head + "\r\nHello\r\n\r\n\r\n",
+		"whitespace":    head + "\r\n  a \t b \r\n \t \r\nc\t\r\n\r\nd  \r\n \r\n\t\r\n",
+		"8bit":          head + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße, 世界 \xff\xfe\r\n",
+		"dots":          head + "\r\n.\r\n..\r\n.a\r\n",
+		"folded":        strings.Replace(head, "Subject: odd", "Subject: \r\n a\t  folded\r\n\t  subject \t", 1) + "\r\nHello\r\n",
+		"emptysubject":  strings.Replace(head, "Subject: odd", "Subject:", 1) + "\r\nHello\r\n",
+		"case":          strings.NewReplacer("From:", "FROM:", "Subject:", "sUbJect:").Replace(head) + "\r\nHello\r\n",
+		"twice":         head + "Cc: one@example.net\r\nCc: two@example.net\r\nReferences: <a@b>\r\n <c@d>\r\n\r\nHello\r\n",
+		"longline":      head + "\r\n" + strings.Repeat("long ", 5000) + "\r\nend\r\n",
+		"longheader":    head + "References: " + strings.Repeat("<0123456789@example.test>\r\n ", 200) + "<x@y>\r\n\r\nHello\r\n",
+		"html":          head + "MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n\tboundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n\r\n",
+		"tabs in front": head + "X-Tab:\tvalue\r\n\r\n\tindented\r\n\t\tmore\r\n",
+	}
+	return letters
+}
+
+// dkimWorld is a domain with two keys, in a zone of an unbound, and files.
+type dkimWorld struct {
+	dir, dns    string
+	rsaFile     string // PEM
+	seedFile    string // base64 of the seed, as dkimpy keeps Ed25519 keys
+	rspamdFile  string // base64 of seed and public key, as rspamd keeps them
+	rsa, ed     dkim.Key
+	letterFiles []string
+}
+
+func newDKIMWorld(t *testing.T) *dkimWorld {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &dkimWorld{dir: Room(t), rsa: dkim.Key{Domain: "example.test", Selector: "r", Private: private}, ed: dkim.Key{Domain: "example.test", Selector: "e", Private: ed}}
+	w.rsaFile = w.keyFile(t, "rsa.pem", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})))
+	w.seedFile = w.keyFile(t, "seed", base64.StdEncoding.EncodeToString(ed.Seed()))
+	w.rspamdFile = w.keyFile(t, "rspamd", base64.StdEncoding.EncodeToString(ed))
+	var records strings.Builder
+	for _, k := range []dkim.Key{w.rsa, w.ed} {
+		text, err := k.Record()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&records, "%s._domainkey.example.test. TXT", k.Selector)
+		for part := range slices.Chunk([]byte(text), 255) {
+			fmt.Fprintf(&records, " %q", part)
+		}
+		records.WriteByte('\n')
+	}
+	w.dns = StartUnbound(t, Zone{Name: "example.test", Records: records.String()}).Addr()
+	return w
+}
+
+func (w *dkimWorld) keyFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := WriteFile(t, filepath.Join(w.dir, name), text)
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// write makes a file of each letter, in a room of its own.
+func write(t *testing.T, letters map[string]string) (files []string) {
+	t.Helper()
+	dir := Room(t)
+	for name, text := range letters {
+		files = append(files, WriteFile(t, filepath.Join(dir, strings.ReplaceAll(name, "/", "-")), text))
+	}
+	slices.Sort(files)
+	return files
+}
+
+var canons = []struct{ header, body dkim.Canon }{
+	{dkim.Relaxed, dkim.Relaxed}, {dkim.Relaxed, dkim.Simple}, {dkim.Simple, dkim.Relaxed}, {dkim.Simple, dkim.Simple},
+}
+
+func signLetter(t *testing.T, text string, k dkim.Key, f dkim.Form) string {
+	t.Helper()
+	end := message.HeaderEnd([]byte(text))
+	body := dkim.NewBody()
+	want := f.Wants(body)
+	fmt.Fprint(body, text[end:])
+	field, err := dkim.Sign(message.Header(text[:end]), body.Sum(want), k, f, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(field) + text
+}
+
+// TestOthersVerifyOurSignatures: what we sign holds for all that Debian has.
+func TestOthersVerifyOurSignatures(t *testing.T) {
+	t.Parallel()
+	w := newDKIMWorld(t)
+	good, changed := map[string]string{}, map[string]string{}
+	for _, c := range canons {
+		for name, text := range oddLetters() {
+			for _, k := range []dkim.Key{w.rsa, w.ed} {
+				name := fmt.Sprintf("%s-%v-%v-%s", k.Selector, c.header, c.body, name)
+				good[name] = signLetter(t, text, k, dkim.Form{Header: c.header, Body: c.body, Expire: time.Hour, Identity: "anna@news.example.test"})
+				if strings.HasSuffix(name, "plain") {
+					changed["changed-"+name] = strings.Replace(good[name], "Hello", "Hallo", 1)
+				}
+			}
+		}
+	}
+	for name, verify := range DKIMVerifiers() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := slices.Concat(write(t, good), write(t, changed))
+			files = slices.DeleteFunc(files, func(f string) bool { return unknownTo(name, filepath.Base(f)) })
+			results := verify(t, w.dns, files)
+			for _, file := range files {
+				if want := !strings.HasPrefix(filepath.Base(file), "changed-"); results[file] != want {
+					t.Errorf("%s: %v, want %v", filepath.Base(file), results[file], want)
+				}
+			}
+		})
+	}
+}
+
+// unknownTo tells which letters a verifier is not asked about, and why.
+func unknownTo(verifier, letter string) bool {
+	ed := strings.Contains(letter, "e-relaxed-") || strings.Contains(letter, "e-simple-")
+	switch verifier {
+	case "Mail::DKIM":
+		return ed // this one has no Ed25519
+	}
+	return false
+}
+
+// verifyFile is what we say of the only signature in a file, asking the name server.
+func verifyFile(t *testing.T, server, file string) dkim.Result {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolver, err := dns.New(dns.Config{Servers: []string{server}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := message.HeaderEnd(text)
+	body := dkim.NewBody()
+	signatures := dkim.Read(message.Header(text[:end]), body, dkim.Options{})
+	body.Write(text[end:])
+	results := signatures.Verify(context.Background(), resolver.LookupTXT, time.Now())
+	if len(results) != 1 {
+		t.Fatalf("%s: %d signatures", file, len(results))
+	}
+	return results[0]
+}
+
+// TestWeVerifySignaturesOfOthers: what they sign holds for us, and nothing else.
+func TestWeVerifySignaturesOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newDKIMWorld(t)
+	check := func(t *testing.T, files []string, algorithm string) {
+		t.Helper()
+		for _, file := range files {
+			if got := verifyFile(t, w.dns, file+".signed"); got.Status != dkim.Pass || got.Algorithm != algorithm || got.Domain != "example.test" {
+				t.Errorf("%s: %+v", filepath.Base(file), got)
+			}
+		}
+		text, err := os.ReadFile(files[0] + ".signed")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verifyFile(t, w.dns, WriteFile(t, files[0]+".changed", string(text)+"more\r\n")); got.Status == dkim.Pass || got.Reason == "" {
+			t.Errorf("changed: %+v", got)
+		}
+	}
+	for _, c := range canons {
+		form := c.header.String() + "/" + c.body.String()
+		t.Run("dkimpy "+form, func(t *testing.T) {
+			t.Parallel()
+			files := write(t, oddLetters())
+			DKIMPySign(t, "example.test", "r", "rsa-sha256", c.header.String(), c.body.String(), false, w.rsaFile, files)
+			check(t, files, "rsa-sha256")
+			DKIMPySign(t, "example.test", "e", "ed25519-sha256", c.header.String(), c.body.String(), true, w.seedFile, files)
+			check(t, files, "ed25519-sha256")
+		})
+		t.Run("Mail::DKIM "+form, func(t *testing.T) {
+			t.Parallel()
+			files := write(t, oddLetters())
+			MailDKIMSign(t, "example.test", "r", form, w.rsaFile, files)
+			check(t, files, "rsa-sha256")
+		})
+	}
+	t.Run("opendkim", func(t *testing.T) {
+		t.Parallel()
+		files := write(t, oddLetters())
+		OpenDKIMSign(t, "example.test", "r", w.rsaFile, files)
+		check(t, files, "rsa-sha256")
+	})
+	t.Run("rspamd", func(t *testing.T) {
+		t.Parallel()
+		for selector, key := range map[string]string{"r": w.rsaFile, "e": w.rspamdFile} {
+			r := StartRspamd(t, w.dns, map[string]string{selector: key})
+			files := write(t, oddLetters())
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				value := strings.ReplaceAll(strings.ReplaceAll(r.Sign(t, text, "anna@example.test")[0], "\r\n", "\n"), "\n", "\r\n")
+				WriteFile(t, file+".signed", "DKIM-Signature: "+value+"\r\n"+string(text))
+			}
+			check(t, files, map[string]string{"r": "rsa-sha256", "e": "ed25519-sha256"}[selector])
+		}
+	})
+}
+
+// The keys that others write are read.
+func TestKeyFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newDKIMWorld(t)
+	genkey := Room(t)
+	Run(t, "", Need(t, "opendkim-genkey"), "-b", "2048", "-d", "example.test", "-s", "g", "-D", genkey)
+	files := []string{w.rsaFile, w.seedFile, w.rspamdFile, filepath.Join(genkey, "g.private")}
+	for _, kind := range []string{"rsa", "ed25519"} {
+		file := filepath.Join(genkey, kind)
+		Run(t, "", Need(t, "rspamadm"), "dkim_keygen", "-b", "2048", "-t", kind, "-s", "x", "-d", "example.test", "-k", file)
+		files = append(files, file)
+	}
+	var keys []crypto.Signer
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := dkim.ParsePrivateKey(text)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		keys = append(keys, key)
+		signed := signLetter(t, oddLetters()["plain"], dkim.Key{Domain: "example.test", Selector: "s", Private: key}, dkim.Form{})
+		if !strings.HasPrefix(signed, "DKIM-Signature: ") {
+			t.Errorf("%s: %s", file, signed)
+		}
+	}
+	if len(keys) > 2 && !(keys[1].(ed25519.PrivateKey)).Equal(keys[2]) {
+		t.Error("dkimpy's and rspamd's form of a key are two keys")
+	}
+}
