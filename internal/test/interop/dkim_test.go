@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,6 +38,7 @@ func oddLetters() map[string]string {
 		"longline":      head + "\r\n" + strings.Repeat("long ", 5000) + "\r\nend\r\n",
 		"longheader":    head + "References: " + strings.Repeat("<0123456789@example.test>\r\n ", 200) + "<x@y>\r\n\r\nHello\r\n",
 		"html":          head + "MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n\tboundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n\r\n",
+		"resent":        "Resent-From: x@example.net\r\nResent-To: one@example.net\r\n" + "Resent-From: y@example.net\r\nResent-To: two@example.net\r\n" + head + "\r\nHello\r\n",
 		"tabs in front": head + "X-Tab:\tvalue\r\n\r\n\tindented\r\n\t\tmore\r\n",
 	}
 	return letters
@@ -49,28 +46,18 @@ func oddLetters() map[string]string {
 
 // dkimWorld is a domain with two keys, in a zone of an unbound, and files.
 type dkimWorld struct {
-	dir, dns    string
-	rsaFile     string // PEM
-	seedFile    string // base64 of the seed, as dkimpy keeps Ed25519 keys
-	rspamdFile  string // base64 of seed and public key, as rspamd keeps them
-	rsa, ed     dkim.Key
-	letterFiles []string
+	dir, dns string
+	keyFiles map[string]string // by selector, as rspamadm writes them
+	seedFile string            // the Ed25519 key as dkimpy keeps it
+	rsa, ed  dkim.Key
 }
 
 func newDKIMWorld(t *testing.T) *dkimWorld {
 	t.Helper()
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &dkimWorld{dir: Room(t), rsa: dkim.Key{Domain: "example.test", Selector: "r", Private: private}, ed: dkim.Key{Domain: "example.test", Selector: "e", Private: ed}}
-	w.rsaFile = w.keyFile(t, "rsa.pem", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})))
-	w.seedFile = w.keyFile(t, "seed", base64.StdEncoding.EncodeToString(ed.Seed()))
-	w.rspamdFile = w.keyFile(t, "rspamd", base64.StdEncoding.EncodeToString(ed))
+	w := &dkimWorld{dir: Room(t), keyFiles: map[string]string{}}
+	w.rsa, w.ed = w.newKey(t, "r", "rsa"), w.newKey(t, "e", "ed25519")
+	seed := w.ed.Private.(ed25519.PrivateKey).Seed()
+	w.seedFile = WriteFile(t, filepath.Join(w.dir, "seed"), base64.StdEncoding.EncodeToString(seed))
 	var records strings.Builder
 	for _, k := range []dkim.Key{w.rsa, w.ed} {
 		text, err := k.Record()
@@ -87,13 +74,25 @@ func newDKIMWorld(t *testing.T) *dkimWorld {
 	return w
 }
 
-func (w *dkimWorld) keyFile(t *testing.T, name, text string) string {
+// newKey is a key that rspamadm made.
+func (w *dkimWorld) newKey(t *testing.T, selector, kind string) dkim.Key {
 	t.Helper()
-	path := WriteFile(t, filepath.Join(w.dir, name), text)
-	if err := os.Chmod(path, 0o600); err != nil {
+	w.keyFiles[selector] = filepath.Join(w.dir, selector+".key") // a name without a dot is no file for rspamd
+	Run(t, "", Need(t, "rspamadm"), "dkim_keygen", "-b", "2048", "-t", kind, "-s", selector, "-d", "example.test", "-k", w.keyFiles[selector])
+	return dkim.Key{Domain: "example.test", Selector: selector, Private: readKey(t, w.keyFiles[selector])}
+}
+
+func readKey(t *testing.T, file string) crypto.Signer {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	key, err := dkim.ParsePrivateKey(text)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return key
 }
 
 // write makes a file of each letter, in a room of its own.
@@ -161,6 +160,11 @@ func unknownTo(verifier, letter string) bool {
 	switch verifier {
 	case "Mail::DKIM":
 		return ed // this one has no Ed25519
+	case "opendkim": // a milter does not see the white space after the colon
+		return strings.Contains(letter, "-simple-") && (strings.HasSuffix(letter, "emptysubject") || strings.HasSuffix(letter, "folded")) &&
+			!strings.Contains(letter, "-relaxed-simple")
+	case "rspamd":
+		return strings.HasSuffix(letter, "twice") // it lets no letter with two Cc fields pass, on purpose
 	}
 	return false
 }
@@ -211,7 +215,7 @@ func TestWeVerifySignaturesOfOthers(t *testing.T) {
 		t.Run("dkimpy "+form, func(t *testing.T) {
 			t.Parallel()
 			files := write(t, oddLetters())
-			DKIMPySign(t, "example.test", "r", "rsa-sha256", c.header.String(), c.body.String(), false, w.rsaFile, files)
+			DKIMPySign(t, "example.test", "r", "rsa-sha256", c.header.String(), c.body.String(), false, w.keyFiles["r"], files)
 			check(t, files, "rsa-sha256")
 			DKIMPySign(t, "example.test", "e", "ed25519-sha256", c.header.String(), c.body.String(), true, w.seedFile, files)
 			check(t, files, "ed25519-sha256")
@@ -219,21 +223,17 @@ func TestWeVerifySignaturesOfOthers(t *testing.T) {
 		t.Run("Mail::DKIM "+form, func(t *testing.T) {
 			t.Parallel()
 			files := write(t, oddLetters())
-			MailDKIMSign(t, "example.test", "r", form, w.rsaFile, files)
+			MailDKIMSign(t, "example.test", "r", form, w.keyFiles["r"], files)
 			check(t, files, "rsa-sha256")
 		})
 	}
-	t.Run("opendkim", func(t *testing.T) {
-		t.Parallel()
-		files := write(t, oddLetters())
-		OpenDKIMSign(t, "example.test", "r", w.rsaFile, files)
-		check(t, files, "rsa-sha256")
-	})
 	t.Run("rspamd", func(t *testing.T) {
 		t.Parallel()
-		for selector, key := range map[string]string{"r": w.rsaFile, "e": w.rspamdFile} {
-			r := StartRspamd(t, w.dns, map[string]string{selector: key})
-			files := write(t, oddLetters())
+		for selector, algorithm := range map[string]string{"r": "rsa-sha256", "e": "ed25519-sha256"} {
+			r := StartRspamd(t, w.dns, map[string]string{selector: w.keyFiles[selector]})
+			letters := oddLetters()
+			delete(letters, "twice") // nor does it sign one so that it holds
+			files := write(t, letters)
 			for _, file := range files {
 				text, err := os.ReadFile(file)
 				if err != nil {
@@ -242,7 +242,7 @@ func TestWeVerifySignaturesOfOthers(t *testing.T) {
 				value := strings.ReplaceAll(strings.ReplaceAll(r.Sign(t, text, "anna@example.test")[0], "\r\n", "\n"), "\n", "\r\n")
 				WriteFile(t, file+".signed", "DKIM-Signature: "+value+"\r\n"+string(text))
 			}
-			check(t, files, map[string]string{"r": "rsa-sha256", "e": "ed25519-sha256"}[selector])
+			check(t, files, algorithm)
 		}
 	})
 }
@@ -251,32 +251,17 @@ func TestWeVerifySignaturesOfOthers(t *testing.T) {
 func TestKeyFilesOfOthers(t *testing.T) {
 	t.Parallel()
 	w := newDKIMWorld(t)
-	genkey := Room(t)
-	Run(t, "", Need(t, "opendkim-genkey"), "-b", "2048", "-d", "example.test", "-s", "g", "-D", genkey)
-	files := []string{w.rsaFile, w.seedFile, w.rspamdFile, filepath.Join(genkey, "g.private")}
-	for _, kind := range []string{"rsa", "ed25519"} {
-		file := filepath.Join(genkey, kind)
-		Run(t, "", Need(t, "rspamadm"), "dkim_keygen", "-b", "2048", "-t", kind, "-s", "x", "-d", "example.test", "-k", file)
-		files = append(files, file)
-	}
-	var keys []crypto.Signer
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := dkim.ParsePrivateKey(text)
-		if err != nil {
-			t.Errorf("%s: %v", file, err)
-			continue
-		}
-		keys = append(keys, key)
-		signed := signLetter(t, oddLetters()["plain"], dkim.Key{Domain: "example.test", Selector: "s", Private: key}, dkim.Form{})
-		if !strings.HasPrefix(signed, "DKIM-Signature: ") {
-			t.Errorf("%s: %s", file, signed)
+	dir := Room(t)
+	Run(t, "", Need(t, "opendkim-genkey"), "-b", "2048", "-d", "example.test", "-s", "g", "-D", dir)
+	Run(t, "", Need(t, "openssl"), "genpkey", "-algorithm", "ed25519", "-out", filepath.Join(dir, "ed"))
+	Run(t, "", Need(t, "openssl"), "genrsa", "-out", filepath.Join(dir, "rsa"), "2048")
+	for _, name := range []string{"g.private", "ed", "rsa"} {
+		key := dkim.Key{Domain: "example.test", Selector: "s", Private: readKey(t, filepath.Join(dir, name))}
+		if field := signLetter(t, oddLetters()["plain"], key, dkim.Form{}); !strings.HasPrefix(field, "DKIM-Signature: ") {
+			t.Errorf("%s: %s", name, field)
 		}
 	}
-	if len(keys) > 2 && !(keys[1].(ed25519.PrivateKey)).Equal(keys[2]) {
+	if seed := readKey(t, w.seedFile).(ed25519.PrivateKey); !seed.Equal(w.ed.Private) {
 		t.Error("dkimpy's and rspamd's form of a key are two keys")
 	}
 }

@@ -26,7 +26,7 @@ func opendkimVerify(t testing.TB, dns string, files []string) map[string]bool {
 	t.Helper()
 	program, dir := Need(t, "opendkim"), closedRoom(t)
 	host, port, _ := net.SplitHostPort(dns)
-	WriteFile(t, filepath.Join(dir, "unbound.conf"), fmt.Sprintf("server:\n\tdo-not-query-localhost: no\n\tmodule-config: \"iterator\"\nforward-zone:\n\tname: \".\"\n\tforward-addr: %s@%s\n", host, port))
+	WriteFile(t, filepath.Join(dir, "unbound.conf"), fmt.Sprintf("server:\n\tlocal-zone: \"test.\" nodefault\n\tdo-not-query-localhost: no\n\tmodule-config: \"iterator\"\nforward-zone:\n\tname: \".\"\n\tforward-addr: %s@%s\n", host, port))
 	conf := WriteFile(t, filepath.Join(dir, "conf"), "Mode v\nSyslog no\nMinimumKeyBits 1024\nResolverConfiguration "+filepath.Join(dir, "unbound.conf")+"\n")
 	results := make(map[string]bool)
 	for _, file := range files {
@@ -239,17 +239,4 @@ for my $file (@ARGV) {
 func MailDKIMSign(t testing.TB, domain, selector, canons, key string, files []string) {
 	t.Helper()
 	Run(t, "", needMailDKIM(t), append([]string{"-e", mailDKIMSigner, domain, selector, canons, key}, files...)...)
-}
-
-// OpenDKIMSign signs letters in files into FILE.signed, by RSA.
-func OpenDKIMSign(t testing.TB, domain, selector, key string, files []string) {
-	t.Helper()
-	program := Need(t, "opendkim-testmsg")
-	for _, file := range files {
-		letter, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		WriteFile(t, file+".signed", Run(t, string(letter), program, "-C", "-d", domain, "-s", selector, "-k", key))
-	}
 }

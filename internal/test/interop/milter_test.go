@@ -61,6 +61,14 @@ func TestOpenDKIM(t *testing.T) {
 			t.Errorf("%swas not there when it was signed", name)
 		}
 	}
+	zone, err := sim.StartDNS("127.0.0.1:0", dkim.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer zone.Close()
+	if out := f.Command("DKIM-Signature: "+rest, "dkim", "verify", "-", "--dns", zone.Addr()); !strings.Contains(out, "pass") || !strings.Contains(out, "simple/simple") {
+		t.Errorf("opendkim's signature does not hold for us:\n%s", out)
+	}
 	if reply := deliver(t, f, alice, alice, signed); !strings.HasPrefix(reply, "250") {
 		t.Fatal(reply)
 	}

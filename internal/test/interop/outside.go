@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -76,6 +77,17 @@ func closedRoom(t testing.TB) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
+}
+
+// Record is the record of its key, as a line of a zone of test/sim.
+func (o *OpenDKIM) Record() string {
+	o.t.Helper()
+	text, err := os.ReadFile(filepath.Join(o.dir, "dns"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	name, record, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	return fmt.Sprintf("%s. TXT %q", name, record)
 }
 
 // Start starts it and waits until it listens.
