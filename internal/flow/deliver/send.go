@@ -41,6 +41,9 @@ func (w *worker) send(ctx context.Context, a *attempt, s site) ([]result, error)
 	if env, text, err = w.remote.signAgain(a, env, text, leaving.edited, now); err != nil {
 		return nil, err
 	}
+	if env, text, err = w.remote.seal(a, env, text, now); err != nil {
+		return nil, err
+	}
 	sent := w.conn.Send(ctx, env, text)
 	if sent.Stale {
 		// The peer gave up a connection that we had kept: that says nothing about

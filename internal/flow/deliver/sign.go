@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/sign"
+	"facteur/internal/flow/transport"
 	"facteur/internal/net/smtpc"
 	"facteur/internal/store/queue"
 )
@@ -42,3 +43,25 @@ func (m *remote) tellSigned(id queue.ID, g sign.Resigned, now time.Time) {
 
 // isOwn tells a letter that our own users, machines or the server itself wrote.
 func isOwn(it *queue.Item) bool { return it.Origin.Account != "" || it.Origin.Local }
+
+// seal puts our ARC seal on a letter of a stranger that goes on from an address here. It
+// covers what goes over the wire, and is made last.
+func (m *remote) seal(a *attempt, env smtpc.Envelope, text io.ReadSeeker, now time.Time) (smtpc.Envelope, io.ReadSeeker, error) {
+	from := a.item.Recipients[0].Forwarder
+	if m.signer == nil || from.IsNull() || isOwn(a.item) || a.choice.Transport.Kind != transport.SMTP {
+		return env, text, nil
+	}
+	text, _ = env.Converted(text)
+	x, err := m.signer.Seal(text, from, now)
+	if err != nil {
+		return env, text, err
+	}
+	if x.By != "" || x.Why != "" {
+		m.clerk.events.Emit(sign.SealedOn{ID: a.item.ID, Forwarder: from, Sealed: sign.Sealed{By: x.By, Chain: x.Chain, Why: x.Why}})
+	}
+	if x.Head == nil {
+		return env, text, nil
+	}
+	env.Size += int64(len(x.Head)) - x.Instead
+	return env, &reheaded{head: x.Head, instead: x.Instead, body: text}, nil
+}

@@ -27,6 +27,13 @@
 // What is changed at departure (addresses, 8-bit text made 7-bit) breaks the signature:
 // Resign takes ours off and signs what goes over the wire, with the keys of that moment.
 //
+// # Seals
+//
+// What came from a stranger and goes on to another machine, by an alias or somebody's wish,
+// is sealed as it leaves: three ARC fields on top tell what we found out when it came, and
+// that it is as it left here. The key is that of our domain, and says nothing about the
+// author. See Seal for when there is none.
+//
 // # Keeper
 //
 // The Keeper makes keys for domains that have none, asks the name servers for the records

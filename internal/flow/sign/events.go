@@ -88,6 +88,40 @@ func (e Unsigned) Step() event.Step {
 	return event.Step{Kind: event.Signed, Item: e.ID.String(), Sentence: text}
 }
 
+// SealedOn is a letter of a stranger that goes on under our seal, or without one.
+type SealedOn struct {
+	ID        queue.ID
+	Forwarder address.Address
+	Sealed
+}
+
+// Level implements event.Event.
+func (e SealedOn) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (e SealedOn) Record() (string, []slog.Attr) {
+	return "sealed", []slog.Attr{slog.String("id", e.ID.String()), slog.String("forwarder", e.Forwarder.String()), slog.String("key", e.By),
+		slog.String("chain", string(e.Chain)), slog.String("why", e.Why)}
+}
+
+// Line implements event.Event.
+func (e SealedOn) Line() (string, string) {
+	if e.By == "" {
+		return "openarc", fmt.Sprintf("%s: not sealed: %s", e.ID, e.Why)
+	}
+	selector, domain, _ := strings.Cut(e.By, "._domainkey.")
+	return "openarc", fmt.Sprintf("%s: ARC seal added (s=%s, d=%s, cv=%s)", e.ID, selector, domain, e.Chain)
+}
+
+// Step implements event.Stepper.
+func (e SealedOn) Step() event.Step {
+	text := "The message goes on from <" + e.Forwarder.String() + "> without an ARC seal, as " + e.Why + "."
+	if e.By != "" {
+		text = "The message was sealed (ARC) by " + e.By + " as it goes on from <" + e.Forwarder.String() + ">, so that its next reader knows what it was when it came here."
+	}
+	return event.Step{Kind: event.Signed, Item: e.ID.String(), Sentence: text}
+}
+
 // warnings are what the log was told of lately. The zero value is ready.
 type warnings struct {
 	mu   sync.Mutex

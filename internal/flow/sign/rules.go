@@ -18,6 +18,8 @@ type Rules struct {
 	Form dkim.Form
 	// Own are keys that the admin keeps himself, in his order.
 	Own []Own
+	// Sealing is how mail of strangers is sealed that goes on; nil: it is not.
+	Sealing *Sealing
 }
 
 // Own is a key of the admin's, and whose letters it signs.
