@@ -1,6 +1,7 @@
 package config
 
 import (
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/arc"
 	"facteur/internal/mail/dkim"
 )
@@ -48,6 +49,14 @@ func (k *checker) arc() {
 		return
 	}
 	a.SealDomain = domain
+}
+
+// Sealing is how mail that goes on is sealed; nil where it is not.
+func (c *Config) Sealing() *sign.Sealing {
+	if !c.ARC.Seal {
+		return nil
+	}
+	return &sign.Sealing{ID: c.Hostname, Domain: c.ARC.SealDomain, Home: c.Home()}
 }
 
 // Options are how chains are judged: keys and clocks as those of signatures.

@@ -53,8 +53,10 @@ func TestSealedWhenItGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, steps := newCorridor(t), &sentences{}
 			c.events = steps
+			sink, to := c.world.Sink, "accept.example"
 			if tc.eightBit {
-				c.extend = nil
+				to = "old.example"
+				sink = c.peer(to, sim.Peer{Hide: []string{"8BITMIME"}})
 			}
 			keys := dkimkey.New(vfs.OS{}, c.dir+"/dkim")
 			for _, domain := range tc.keys {
@@ -63,9 +65,9 @@ func TestSealedWhenItGoesOn(t *testing.T) {
 			}
 			rules := &sign.Rules{Enabled: true, Sealing: &sign.Sealing{ID: "mail.example.org", Home: "home.example"}}
 			c.extend = func(h *House) { h.Signer = sign.New(func() *sign.Rules { return rules }, keys, event.Discard) }
-			c.forwarded(tc.text, tc.own)
+			c.forwarded(tc.text, to, tc.own)
 			c.run()
-			got := c.world.Sink.Await(1, time.Minute)
+			got := sink.Await(1, time.Minute)
 			if len(got) != 1 {
 				t.Fatal("nothing came")
 			}
@@ -96,6 +98,9 @@ func TestSealedWhenItGoesOn(t *testing.T) {
 			chain := arc.Read(message.Header(text[:end]), b, arc.Options{})
 			b.Write([]byte(text[end:]))
 			r := chain.Verify(t.Context(), zone.LookupTXT, time.Now())
+			if tc.eightBit && !strings.Contains(text, "quoted-printable") {
+				t.Errorf("it was not made fit:\n%s", text)
+			}
 			if r.Status != arc.Pass || r.Sealer() != tc.domain || r.Sets[0].Results.ID != "mail.example.org" || r.Sets[0].Results.Find("dmarc")[0].Result != "fail" {
 				t.Errorf("%s\n%s", r, text)
 			}
@@ -104,13 +109,13 @@ func TestSealedWhenItGoesOn(t *testing.T) {
 }
 
 // forwarded puts a letter into the queue that goes on from bob's address.
-func (c *corridor) forwarded(text string, own bool) {
+func (c *corridor) forwarded(text, domain string, own bool) {
 	c.t.Helper()
 	s := c.queue.Spool()
 	_, err := s.Write([]byte(text))
 	check(c.t, err)
-	to := mustParse(c.t, "anna@accept.example")
+	to := mustParse(c.t, "anna@"+domain)
 	it := &queue.Item{ID: c.queue.NextID(), Sender: mustParse(c.t, "s@author.example"), Body8Bit: true, Origin: queue.Origin{Local: own},
-		Recipients: []queue.Recipient{{Address: to, Original: to, Route: "smtp:accept.example", Forwarder: mustParse(c.t, "bob@example.org")}}}
+		Recipients: []queue.Recipient{{Address: to, Original: to, Route: "smtp:" + domain, Forwarder: mustParse(c.t, "bob@example.org")}}}
 	check(c.t, c.queue.Commit(c.t.Context(), queue.Draft{Item: it, Spool: s}))
 }
