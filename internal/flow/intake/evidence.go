@@ -81,6 +81,16 @@ func (t *Transaction) tellVerdict(v filter.Verdict) {
 	t.desk.events.Emit(filter.Judged{ID: t.id, Session: t.peer.Session, MessageID: t.messageID, Evidence: t.check.Evidence(), Verdict: v})
 }
 
+// isAuthentic tells that the sender proved that he is the sender, and that he still is: a
+// hook may have put another in his place.
+func (t *Transaction) isAuthentic() bool {
+	if t.check == nil {
+		return false
+	}
+	e := t.check.Evidence()
+	return e.Sender == t.mail.Sender && e.Authentic()
+}
+
 // lift takes the fields that tell who sent the letter off its header again: they go above
 // Received (RFC 7208 §9.1). What a hook has made of one of them stays as the hook wants it.
 func (t *Transaction) lift() (proof []byte) {
