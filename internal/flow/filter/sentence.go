@@ -141,7 +141,10 @@ func dmarcSentence(r *dmarc.Result) string {
 	case dmarc.Pass:
 		return "DMARC of " + shown(r.Asked) + " passed."
 	case dmarc.Fail:
-		return fmt.Sprintf("DMARC of %s failed, and its policy is %s.", shown(r.Asked), r.Policy)
+		if r.Policy != dmarc.PolicyNone { // the verdict tells of it
+			return "DMARC of " + shown(r.Asked) + " failed."
+		}
+		return "DMARC of " + shown(r.Asked) + " failed, and its policy is none."
 	case dmarc.TempError:
 		return "DMARC of " + shown(r.Asked) + " could not be asked."
 	case dmarc.PermError:

@@ -8,6 +8,8 @@
 //	reload                       SIGHUP
 //	talk ADDRESS FILE            a dialogue, see below
 //	submit USER TO FILE          send FILE through submission: STARTTLS, log-in
+//	bring FROM TO FILE REGEXP    send FILE to the SMTP port as a stranger does; the last answer has to match
+//	zone FILE                    add its lines to the zone of the name server
 //	receive USER FILE REGEXP     wait for a letter in INBOX that matches; write it to FILE
 //	outside FILE REGEXP          wait for a letter at the outside world that matches; write it to FILE
 //	drained                      wait until the queue is empty

@@ -79,6 +79,8 @@ func Verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"reload":   verb(0, func(ts *testscript.TestScript, _ []string) { ts.Check(of(ts).server.Signal(syscall.SIGHUP)) }),
 		"talk":     verb(2, talk),
 		"submit":   verb(3, submit),
+		"bring":    verb(4, bring),
+		"zone":     verb(1, func(ts *testscript.TestScript, args []string) { ts.Check(of(ts).world.DNS.Load(ts.ReadFile(args[0]))) }),
 		"receive":  verb(3, receive),
 		"outside":  verb(2, outside),
 		"drained":  verb(0, drained),

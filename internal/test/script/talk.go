@@ -3,8 +3,10 @@ package script
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/smtp"
+	"net/textproto"
 	"regexp"
 	"strings"
 
@@ -77,4 +79,41 @@ func submit(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	ts.Check(w.Close())
 	ts.Check(c.Quit())
+}
+
+// bring hands over a letter as another server does, and looks at what becomes of it.
+func bring(ts *testscript.TestScript, args []string) {
+	from, to, letter, want := args[0], args[1], ts.ReadFile(args[2]), compile(ts, args[3])
+	c, err := smtp.NewClient(dial(ts, ts.Getenv("SMTP")), "localhost")
+	ts.Check(err)
+	defer c.Close()
+	ts.Check(c.Hello("mx.stranger.example"))
+	answer := handOver(c, from, to, letter)
+	if !want.MatchString(answer) {
+		ts.Fatalf("the answer is %q", answer)
+	}
+}
+
+// handOver gives what was answered last.
+func handOver(c *smtp.Client, from, to, letter string) string {
+	err := errors.Join(c.Mail(from), c.Rcpt(to))
+	if err == nil {
+		err = data(c, letter)
+	}
+	if refused, ok := errors.AsType[*textproto.Error](err); ok {
+		return fmt.Sprint(refused.Code, " ", strings.ReplaceAll(refused.Msg, "\n", " "))
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return "250"
+}
+
+func data(c *smtp.Client, letter string) error {
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(w, strings.ReplaceAll(letter, "\n", "\r\n"))
+	return errors.Join(err, w.Close())
 }
