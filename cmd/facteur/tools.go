@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The tools of Postfix's queue and of its tables, under the names that fingers and scripts know. Each
+// The tools of Postfix's queue and of its tables, and a few of others, under the names that fingers and scripts know. Each
 // works when called by that name and as "facteur NAME". Their output and exit codes
 // are Postfix's; docs/QUEUE.md sets them beside ours.
 
@@ -33,6 +33,7 @@ var tools = map[string]tool{
 	"postalias":     {"Ask a table of aliases, or check its text, as postalias(1) does", (*command).postalias, 1},
 	"qshape":        {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
 	"testsaslauthd": {"Ask whether a password is right, as testsaslauthd(8) does", (*command).testsaslauthd, saslFailed},
+	"spfquery":      {"Check a sender by SPF, as spfquery(1) does", (*command).spfquery, spfPermError},
 }
 
 // runTool runs a tool and gives its exit code.

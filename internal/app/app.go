@@ -31,6 +31,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/login"
+	"facteur/internal/flow/provider"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
@@ -64,6 +65,7 @@ type App struct {
 	queue      *queue.Queue
 	directory  *directory.Directory
 	reputation *reputation.Store
+	providers  *provider.Known
 	tlsReport  *tlsreport.Store
 	tls        *tlspolicy.Keeper
 	mailboxes  *mailbox.Store
@@ -144,6 +146,7 @@ func (a *App) openNet(c *config.Config) (err error) {
 		return err
 	}
 	a.names = &names{resolver: a.resolver}
+	a.providers = provider.New(a.resolver.SPF, func() []string { return a.settings.Load().config.SPF.Preapproved })
 	return a.openTLSPolicies()
 }
 
@@ -292,6 +295,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	var busy sync.WaitGroup
 	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
 	busy.Go(func() { a.reputation.Run(ctx) })
+	busy.Go(func() { a.providers.Run(ctx) })
 	busy.Go(func() { a.expire(ctx) })
 	busy.Go(func() { a.expel(ctx) })
 	busy.Go(func() { a.directory.Run(ctx) })

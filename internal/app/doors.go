@@ -275,7 +275,9 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 	return smtpd.New(smtpd.Config{
 		Hostname: c.Hostname, Service: service, TLS: tls, Gate: a.gate, AuthOnSMTP: l.Auth, Device: device,
 		ReverseName: a.names.of, UserName: userName, Crowd: a.doors.crowd,
-		Seen:     func(client netip.Addr) bool { return a.reputation.Passed(client, reputation.PreGreet) },
+		Seen: func(client netip.Addr) bool {
+			return a.reputation.Passed(client, reputation.PreGreet) || a.providers.Has(client)
+		},
 		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },
 		Remarked: func(client netip.Addr, r intake.Remark) { a.reputation.Remark(client, string(r)) },
 		URLs:     a.urls(c),

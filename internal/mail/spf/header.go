@@ -22,9 +22,13 @@ func Header(r Result, q Question) string {
 	if q.Sender != "" {
 		sender = headerValue(q.Sender)
 	}
+	helo := "unknown"
+	if q.Helo != "" {
+		helo = headerValue(q.Helo)
+	}
 	status := strings.ToUpper(string(r.Status[:1])) + string(r.Status[1:])
 	return fmt.Sprintf("%s (%s) identity=%[2]s; client-ip=%s; helo=%s; envelope-from=%s; receiver=%s",
-		status, r.Identity, q.IP.Unmap(), headerValue(q.Helo), sender, receiver)
+		status, r.Identity, q.IP.Unmap(), helo, sender, receiver)
 }
 
 // maxHeaderValue bounds what a client can put into a header, in octets.
