@@ -8,8 +8,8 @@
 // ENVELOPE, BODYSTRUCTURE and BODY[n] ask; Append and Decode keep it in a cache.
 // Header walks over the fields of a header in memory. The other readers take
 // the unfolded value of one field: ParseAddresses, ParseDate, MessageID,
-// References, ParseContentType, DecodeText. DecodeTransfer and ToUTF8 are
-// streams for bodies, Text is both for one part.
+// References, DecodeText. DecodeTransfer and ToUTF8 are streams for bodies, Text is
+// both for one part.
 //
 // Lines end at LF, with or without CR; a CR alone is an ordinary byte. A header
 // ends at its first empty line and nowhere else, but for a delimiter of an

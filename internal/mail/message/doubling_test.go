@@ -18,7 +18,7 @@ func TestDoubling(t *testing.T) {
 	parse := func(letter string) { Parse(strings.NewReader(letter), Limits{}) }
 	addresses := func(s string) { ParseAddresses(s) }
 	text := func(s string) { DecodeText(s) }
-	params := func(s string) { ParseContentType(s) }
+	params := func(s string) { parseContentType(s) }
 	decode := func(encoding string) func(string) {
 		return func(s string) {
 			io.Copy(io.Discard, ToUTF8("iso-2022-jp", DecodeTransfer(encoding, strings.NewReader(s))))

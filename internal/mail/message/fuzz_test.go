@@ -149,7 +149,7 @@ func FuzzParams(f *testing.F) {
 	f.Add("text/plain; charset=utf-8; name*0*=utf-8''a%20; name*1=\"b\"; x=(y) z")
 	f.Add("a/b; c*9=d; c*0=e; c*01=f; c**=g; *=h; *0*=i")
 	f.Fuzz(func(t *testing.T, s string) {
-		_, _, params, _ := ParseContentType(s)
+		_, _, params, _ := parseContentType(s)
 		if len(params) > maxParams {
 			t.Fatalf("%d parameters", len(params))
 		}
@@ -159,7 +159,7 @@ func FuzzParams(f *testing.F) {
 				t.Fatalf("%q", value)
 			}
 		}
-		ParseDisposition(s)
+		parseDisposition(s)
 		parseLanguages(s)
 	})
 }

@@ -8,14 +8,10 @@ import (
 // maxParams is how many parameters of one field are read.
 const maxParams = 200
 
-// ParseContentType reads the value of a Content-Type field: type and subtype in
+// parseContentType reads the value of a Content-Type field: type and subtype in
 // lower case, parameters as in Part.Params. ok is false when there is no
 // readable type/subtype (RFC 2045 §5.2: treat it as text/plain); the parameters
 // come all the same.
-func ParseContentType(value string) (typ, subtype string, params []Param, ok bool) {
-	return parseContentType(value)
-}
-
 func parseContentType(value string) (typ, subtype string, params []Param, ok bool) {
 	t := tokens{s: value}
 	typ = t.token()
@@ -27,11 +23,7 @@ func parseContentType(value string) (typ, subtype string, params []Param, ok boo
 	return strings.ToLower(typ), strings.ToLower(subtype), joinParams(t.params()), ok
 }
 
-// ParseDisposition reads the value of a Content-Disposition field.
-func ParseDisposition(value string) (disposition string, params []Param) {
-	return parseDisposition(value)
-}
-
+// parseDisposition reads the value of a Content-Disposition field.
 func parseDisposition(value string) (string, []Param) {
 	t := tokens{s: value}
 	disposition := strings.ToLower(t.token())

@@ -24,7 +24,7 @@ func TestParseContentType(t *testing.T) {
 		{"TEXT/HTML;CHARSET=X", "text/html [{charset X}] true"},
 		{"a/b; ((((; n=x", "a/b [] true"},
 	} {
-		typ, subtype, params, ok := ParseContentType(tt.in)
+		typ, subtype, params, ok := parseContentType(tt.in)
 		if params == nil {
 			params = []Param{}
 		}
@@ -32,7 +32,7 @@ func TestParseContentType(t *testing.T) {
 			t.Errorf("%q:\n got %s\nwant %s", tt.in, got, tt.want)
 		}
 	}
-	if _, _, params, _ := ParseContentType("a/b" + strings.Repeat("; a=b", 100_000)); len(params) != maxParams {
+	if _, _, params, _ := parseContentType("a/b" + strings.Repeat("; a=b", 100_000)); len(params) != maxParams {
 		t.Errorf("%d parameters", len(params))
 	}
 }
@@ -48,7 +48,7 @@ func TestParamDecoding(t *testing.T) {
 		{"filename=\"a\xffb\"", "a\uFFFDb"},
 		{"filename*=utf-8''%0d%0ax%00", "  x\uFFFD"},
 	} {
-		_, params := ParseDisposition("attachment; " + tt.in)
+		_, params := parseDisposition("attachment; " + tt.in)
 		if got := (&Part{DispParams: params}).FileName(); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.in, got, tt.want)
 		}
