@@ -21,7 +21,10 @@ func (c *command) domainAdd() *cobra.Command {
 	cmd.Flags().StringVar(&n.CatchAll, "catch-all", "", "the `address` that gets what is for nobody else, or @DOMAIN")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		n.Name = args[0]
-		return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error { return o.AddDomain(ctx, n) })
+		if err := c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error { return o.AddDomain(ctx, n) }); err != nil {
+			return err
+		}
+		return c.firstKeys(cmd.Context(), n.Name)
 	}
 	return cmd
 }

@@ -188,7 +188,7 @@ func TestInit(t *testing.T) {
 	file, data := filepath.Join(dir, "facteur.toml"), filepath.Join(dir, "data")
 	args := []string{"init", "Example.org", "-c", file, "--data-dir", data, "--password-stdin"}
 	said := good(t, "secret\n", args...)
-	for _, want := range []string{"example.org.  MX    10 mail.example.org.", "v=spf1", "_dmarc.example.org.", "facteur serve -c " + file} {
+	for _, want := range []string{"example.org. IN MX 10 mail.example.org.", "v=spf1", `facteur1._domainkey.example.org. IN TXT "v=DKIM1; k=rsa; p=`, "_dmarc.example.org.", "facteur serve -c " + file} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is not said in\n%s", want, said)
 		}

@@ -95,6 +95,9 @@ func (c *command) found(ctx context.Context, b *birth) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(b.path))
 	}
+	if err := c.firstKeys(ctx, b.domain); err != nil {
+		return err
+	}
 	return c.congratulate(b)
 }
 

@@ -33,6 +33,7 @@ import (
 	"facteur/internal/flow/login"
 	"facteur/internal/flow/provider"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
@@ -40,6 +41,7 @@ import (
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/dkimkey"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
@@ -76,6 +78,9 @@ type App struct {
 	resolver   *dns.Resolver
 	router     *route.Router
 	desk       *intake.Desk
+	keys       *dkimkey.Store
+	signer     *sign.Signer
+	keeper     *sign.Keeper
 	logins     atomic.Pointer[login.Rules]
 	gate       *login.Gate
 	dispatch   *deliver.Dispatcher
@@ -91,7 +96,7 @@ func New(cfg *config.Config, events event.Sink) (*App, error) {
 		return nil, err
 	}
 	a.settings.Store(now)
-	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.connect, a.openAccess, a.openGate, a.openDoors, a.openOffice} {
+	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.openSigning, a.connect, a.openAccess, a.openGate, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()
 			return nil, err
@@ -189,7 +194,9 @@ func (a *App) connect(c *config.Config) error {
 	a.router.Configure(func() *route.Rules { return a.settings.Load().routes })
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.room, a.events)
+	a.desk.Sign(a.signer)
 	a.dispatch = deliver.New(deliver.House{
+		Signer:   a.signer,
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
 		Notices: a.notices(c),
 		Notify:  a.delivered, Folder: a.folder,
@@ -207,6 +214,7 @@ func (a *App) connect(c *config.Config) error {
 func (a *App) notices(c *config.Config) *bounce.Writer {
 	w := bounce.New(c.Hostname, nil, a.queue, a.router)
 	w.Configure(func() bounce.Settings { return a.settings.Load().notices })
+	w.Sign(a.signer)
 	a.summary.Open(w)
 	a.writer = w
 	a.mailboxes.Quota().OnCrossing(a.crossed)
@@ -250,7 +258,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Door(a.knock), a.events)
+	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Door(a.knock).Signing(a.keys, a.signRules), a.events)
 	return err
 }
 
@@ -299,6 +307,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.expire(ctx) })
 	busy.Go(func() { a.expel(ctx) })
 	busy.Go(func() { a.directory.Run(ctx) })
+	busy.Go(func() { a.keeper.Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

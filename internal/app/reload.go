@@ -60,6 +60,7 @@ func (a *App) Reload(c *config.Config) error {
 	a.directory.Configure(c.DeclaredDomains(), c.Allowances())
 	sources.Close(a.directory.Attach(places))
 	old := a.settings.Swap(next)
+	a.keys.Forget() // somebody may have put a key there
 	old.dismiss()
 	if !next.sendsAs(old) {
 		a.dispatch.Lift("") // what did not work may work now

@@ -13,6 +13,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/sign"
 	"facteur/internal/flow/transport"
 	"facteur/internal/net/certs"
 	"facteur/internal/net/dns"
@@ -32,6 +33,7 @@ type settings struct {
 	outbound *deliver.Outbound
 	notices  bounce.Settings
 	pop3     *pop3d.Rules
+	signing  *sign.Rules
 	// routes are how addresses find their mailboxes; nil until the tables are open.
 	routes *route.Rules
 	// lists are what the rules ask, policies the servers beside them; see govern.
@@ -52,6 +54,9 @@ func translate(c *config.Config) (*settings, error) {
 		return nil, err
 	}
 	if s.pop3, err = pop3Rules(c); err != nil {
+		return nil, err
+	}
+	if s.signing, err = c.SignRules(); err != nil {
 		return nil, err
 	}
 	for _, topic := range []event.Topic{event.Policy, event.Protocol} {

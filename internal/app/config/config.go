@@ -52,6 +52,8 @@ type Config struct {
 	DMARC DMARC `toml:"dmarc"`
 	// The signatures of messages.
 	DKIM DKIM `toml:"dkim"`
+	// Keys that you keep yourself, for signatures.
+	DKIMKeys []DKIMKey `toml:"dkim_key"`
 	// The chains of seals of messages that were sent on.
 	ARC ARC `toml:"arc"`
 	// What our own users may do.

@@ -66,7 +66,7 @@ func (s *Stores) Cut(ctx context.Context, c Cut, told func(CutPart) error) error
 	if err := s.directory.CutTo(ctx, filepath.Join(dir, "facteur.db")); err != nil {
 		return fmt.Errorf("facteur.db: %w", err)
 	}
-	for _, name := range []string{"shared-mailboxes", "tls", "forwarding.key"} {
+	for _, name := range []string{"shared-mailboxes", "tls", "dkim", "forwarding.key"} {
 		if err := copyTree(filepath.Join(data, name), filepath.Join(dir, name), 3); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

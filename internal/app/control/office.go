@@ -72,6 +72,10 @@ type Office interface {
 	AddDomain(ctx context.Context, d NewDomain) error
 	// RemoveDomain takes a domain out of the database.
 	RemoveDomain(ctx context.Context, d DomainName) error
+	// Keys lists the DKIM keys of a domain, or of all domains. ChangeKeys makes, takes over
+	// or moves on keys of a domain, and gives what there is then.
+	Keys(ctx context.Context, n DomainName) ([]SigningKey, error)
+	ChangeKeys(ctx context.Context, o KeyOrder) (KeyAnswer, error)
 	// Queue calls fn for every item that is picked, until fn fails.
 	Queue(ctx context.Context, s Selection, fn func(Entry) error) error
 	// CountQueue counts what is picked.

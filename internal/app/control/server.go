@@ -109,6 +109,8 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /domains", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Domains(ctx) }))
 	mux.Handle("POST /domains/add", change(events, "domain added", o.AddDomain, func(d NewDomain) string { return d.Name }))
 	mux.Handle("POST /domains/remove", change(events, "domain removed", o.RemoveDomain, func(d DomainName) string { return d.Name }))
+	mux.Handle("POST /keys", ask(func(ctx context.Context, n DomainName) (any, error) { return o.Keys(ctx, n) }))
+	mux.Handle("POST /keys/change", ask(func(ctx context.Context, k KeyOrder) (any, error) { return o.ChangeKeys(ctx, k) }))
 	mux.Handle("POST /mailboxes", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Mailboxes(ctx, n) }))
 	mux.Handle("POST /mailboxes/dovecot", ask(func(ctx context.Context, n AccountName) (any, error) { return o.WriteDovecot(ctx, n) }))
 	mux.Handle("POST /mailboxes/create", change(events, "mailbox created", o.CreateMailbox, MailboxName.what))

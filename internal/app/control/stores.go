@@ -13,10 +13,12 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/route"
+	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/helper"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
+	"facteur/internal/store/dkimkey"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/list"
 	"facteur/internal/store/mailbox"
@@ -45,7 +47,9 @@ type Stores struct {
 	// addressing is what is done to a forward-path first.
 	addressing func() Addressing
 	// knock tries the door; nil where there is none.
-	knock func(context.Context, []Envelope) ([]KnockReply, error)
+	knock   func(context.Context, []Envelope) ([]KnockReply, error)
+	keys    *dkimkey.Store
+	signing func() *sign.Rules
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
@@ -125,6 +129,11 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return nil, nil, errors.Join(err, closeAll())
 	}
 	addressing := Addressing{Rewrite: cfg.RewriteRules(tables, d), Forward: forwarding}
+	signing, err := cfg.SignRules()
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	s.Signing(dkimkey.New(vfs.OS{}, cfg.KeyDir()), func() *sign.Rules { return signing })
 	return s.Sharing(h).Addressing(func() Addressing { return addressing }), closeAll, nil
 }
 

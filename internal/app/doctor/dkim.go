@@ -5,6 +5,7 @@ import (
 
 	"facteur/internal/app/records"
 	"facteur/internal/base/lookup"
+	"facteur/internal/mail/dkim"
 	"facteur/internal/store/dkimkey"
 )
 
@@ -39,11 +40,11 @@ func checkKey(ctx context.Context, w *World, k dkimkey.Key, r *report) {
 		return
 	}
 	want := records.Record{Name: k.Name(), Type: "TXT", Value: k.Record()}.String()
-	a := w.Resolver.LookupTXT(ctx, k.Name())
+	a := dkim.Lookup(ctx, w.Resolver.LookupTXT, k.Selector, k.Domain)
 	switch signs := k.State == dkimkey.Active || k.State == dkimkey.Retiring; {
 	case a.State() == lookup.TryAgain:
 		r.about(k.Name(), Unknown, "It could not be told whether %s is published: %v.", k.Name(), a.Err())
-	case k.Shows(a.Value()):
+	case a.State() == lookup.Found && k.Shows(a.Value()):
 	case !signs && a.State() == lookup.NotFound:
 		r.about(k.Name(), Warning, "The key %s of %s waits for its record.", k.Selector, k.Domain).because("Mail is signed with it when the record is seen.").do(want)
 	case a.State() == lookup.NotFound:

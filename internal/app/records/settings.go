@@ -10,9 +10,7 @@ import (
 	"path/filepath"
 
 	"facteur/internal/app/config"
-	"facteur/internal/base/vfs"
 	"facteur/internal/net/dns"
-	"facteur/internal/store/dkimkey"
 )
 
 // For is a domain as the settings have it: this machine, its certificates and services.
@@ -20,23 +18,8 @@ func For(c *config.Config, domain string) House {
 	certificates, _ := Certificates(c) //nolint:errcheck // what can't be read is told by who checks certificates
 	return House{
 		Domain: domain, Hostname: c.Hostname, Receives: true, NeverSends: neverSends(c, domain),
-		Keys: keys(c, domain), Addresses: c.PublicAddresses(), Certificates: leaves(certificates), Services: services(c), Secure: c.DNS.TrustAD,
+		Keys: Keys(c, domain), Addresses: c.PublicAddresses(), Certificates: leaves(certificates), Services: services(c), Secure: c.DNS.TrustAD,
 	}
-}
-
-// keys are the records of the keys that sign mail of a domain, or are to.
-func keys(c *config.Config, domain string) (list []Record) {
-	ring, err := dkimkey.New(vfs.OS{}, filepath.Join(c.DataDir, "dkim")).Ring(domain)
-	if err != nil {
-		return nil // told by who checks keys
-	}
-	for _, k := range ring {
-		if text := k.Record(); k.Living() && text != "" {
-			list = append(list, Record{Name: k.Name(), Type: "TXT", Value: text, Need: Should,
-				Why: "Mail is signed with these keys (DKIM, RFC 6376), so that others know that it is the domain's."})
-		}
-	}
-	return list
 }
 
 func neverSends(c *config.Config, domain string) bool {

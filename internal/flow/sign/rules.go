@@ -6,6 +6,7 @@ import (
 
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dkim"
+	"facteur/internal/store/dkimkey"
 )
 
 // Rules are what the admin set. They are not changed once in use.
@@ -20,6 +21,9 @@ type Rules struct {
 	Own []Own
 	// Sealing is how mail of strangers is sealed that goes on; nil: it is not.
 	Sealing *Sealing
+	// Plan is how keys of domains are made, Times how long they live.
+	Plan  dkimkey.Plan
+	Times dkimkey.Times
 }
 
 // Own is a key of the admin's, and whose letters it signs.

@@ -78,6 +78,22 @@ func New(c Config) (*Resolver, error) {
 	}, nil
 }
 
+// Each gives a resolver for every server, which asks that one only and remembers nothing
+// that r does: what a change in the DNS looks like from each of them.
+func (r *Resolver) Each() []*Resolver {
+	list := make([]*Resolver, len(r.servers))
+	for i, s := range r.servers {
+		list[i] = &Resolver{
+			dial: r.dial, servers: []*server{s}, trustAD: r.trustAD, timeout: r.timeout, rounds: r.rounds, deadline: r.deadline,
+			maxTTL: r.maxTTL, negTTL: r.negTTL, cache: newCache(eachBytes),
+		}
+	}
+	return list
+}
+
+// eachBytes is what a resolver of Each remembers, in bytes.
+const eachBytes = 64 << 10
+
 // TrustsAD tells whether answers can be Secure at all (see Config.TrustAD).
 func (r *Resolver) TrustsAD() bool { return r.trustAD }
 

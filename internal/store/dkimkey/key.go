@@ -6,12 +6,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
+
+	"facteur/internal/mail/dkim"
 )
 
 // Algorithm is what a key signs with, by its name in k= (RFC 6376 §3.6.1, RFC 8463).
@@ -42,8 +41,9 @@ type Key struct {
 	State            State
 	// Since is when it came into this state.
 	Since time.Time
-	// Private is nil for a retired key, and where Err says why it can't be read.
+	// Private and Public are nil for a retired key, and where Err says why it can't be read.
 	Private crypto.Signer
+	Public  crypto.PublicKey
 	Err     error
 }
 
@@ -70,78 +70,26 @@ func (k Key) Bits() int {
 // Record is the text of its TXT record: the public key, or that there is none any more
 // (RFC 6376 §3.6.1: an empty p= is a key that was revoked). Empty if the key can't be read.
 func (k Key) Record() string {
-	begin := "v=DKIM1; k=" + string(k.Algorithm)
-	if k.Algorithm == RSA {
-		begin += "; h=sha256" // RFC 8301: nobody is to believe rsa-sha1
-	}
 	if k.State == Retired {
-		return begin + "; p="
+		return "v=DKIM1; k=" + string(k.Algorithm) + "; p="
 	}
-	p := k.Public()
-	if p == "" {
+	text, err := dkim.Key{Domain: k.Domain, Selector: k.Selector, Private: k.Private}.Record()
+	if err != nil {
 		return ""
 	}
-	return begin + "; p=" + p
+	return text
 }
 
-// Public is the public key as p= has it: base64 of SubjectPublicKeyInfo for RSA, of the
-// 32 bytes for Ed25519 (RFC 8463 §4.2). Empty without a private key.
-func (k Key) Public() string {
-	switch p := k.Private.(type) {
-	case *rsa.PrivateKey:
-		der, err := x509.MarshalPKIXPublicKey(&p.PublicKey)
-		if err != nil {
-			return ""
-		}
-		return base64.StdEncoding.EncodeToString(der)
-	case ed25519.PrivateKey:
-		return base64.StdEncoding.EncodeToString(p.Public().(ed25519.PublicKey))
-	}
-	return ""
+// Shows tells whether a record that was found under Name is that of this key, whatever
+// else it says.
+func (k Key) Shows(r *dkim.Record) bool {
+	return samePublic(k.Public, r.Public)
 }
 
-// Shows tells whether one of the texts found under Name is the record of this key: the
-// same key, whatever else it says.
-func (k Key) Shows(texts []string) bool {
-	public := k.Public()
-	if k.State == Retired || public == "" {
-		return false
-	}
-	for _, t := range texts {
-		if p, ok := tag(t, "p"); ok && samePublic(p, public) {
-			return true
-		}
-	}
-	return false
-}
-
-// samePublic compares two values of p=. An RSA key may stand there without the frame that
-// says that it is one (RFC 6376 §3.6.1).
-func samePublic(found, ours string) bool {
-	if found == ours {
-		return true
-	}
-	a, errA := base64.StdEncoding.DecodeString(found)
-	b, errB := base64.StdEncoding.DecodeString(ours)
-	if errA != nil || errB != nil {
-		return false
-	}
-	bare, err := x509.ParsePKCS1PublicKey(a)
-	if err != nil {
-		return false
-	}
-	full, err := x509.ParsePKIXPublicKey(b)
-	return err == nil && bare.Equal(full)
-}
-
-// tag is the value of a tag of a record, without white space.
-func tag(record, name string) (string, bool) {
-	for part := range strings.SplitSeq(record, ";") {
-		if n, v, ok := strings.Cut(part, "="); ok && strings.TrimSpace(n) == name {
-			return strings.Join(strings.Fields(v), ""), true
-		}
-	}
-	return "", false
+// samePublic compares public keys, of whatever kinds.
+func samePublic(a, b crypto.PublicKey) bool {
+	ours, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && b != nil && ours.Equal(b)
 }
 
 // minBits and maxBits are what RSA keys are taken with: RFC 8301 wants 1024 at least, and
@@ -164,30 +112,13 @@ func generate(a Algorithm) (crypto.Signer, error) {
 	return nil, fmt.Errorf("no algorithm %q of DKIM; expected rsa or ed25519", a)
 }
 
-// ParsePrivate reads a private key in PEM: PKCS#8, or PKCS#1 as opendkim-genkey and
-// openssl genrsa write it.
+// ParsePrivate reads a private key in PEM, as facteur keeps it and as others write it.
 func ParsePrivate(text []byte) (crypto.Signer, Algorithm, error) {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return nil, "", errors.New("no private key in PEM form is in it")
-		}
-		var key any
-		var err error
-		switch block.Type {
-		case "RSA PRIVATE KEY":
-			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case "PRIVATE KEY":
-			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		default:
-			text = rest
-			continue
-		}
-		if err != nil {
-			return nil, "", err
-		}
-		return usable(key)
+	key, err := dkim.ParsePrivateKey(text)
+	if err != nil {
+		return nil, "", err
 	}
+	return usable(key)
 }
 
 // usable tells the keys that DKIM knows.

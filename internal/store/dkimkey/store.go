@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"facteur/internal/base/vfs"
-	"facteur/internal/mail/address"
+	"facteur/internal/mail/dkim"
 )
 
 // Store is the keys of all domains. It is safe for concurrent use by one process.
@@ -53,12 +54,9 @@ func (s *Store) Forget() {
 	clear(s.rings)
 }
 
-// canonical is a domain as its directory is named. A literal has no records.
+// canonical is a domain as its directory is named: one that may sign.
 func canonical(domain string) (string, error) {
-	name, err := address.CanonicalDomain(domain)
-	if err == nil && name[0] == '[' {
-		err = errors.New("an address in brackets has no keys")
-	}
+	name, err := dkim.Domain(strings.TrimSuffix(domain, "."))
 	if err != nil {
 		return "", fmt.Errorf("dkim: domain %q: %w", domain, err)
 	}
@@ -123,7 +121,9 @@ func (s *Store) read(domain string) (Ring, error) {
 	}
 	for i := range r {
 		if r[i].Living() {
-			r[i].Private, r[i].Err = s.private(r[i])
+			if r[i].Private, r[i].Err = s.private(r[i]); r[i].Err == nil {
+				r[i].Public = r[i].Private.Public()
+			}
 		}
 	}
 	return r, nil
@@ -180,7 +180,7 @@ func (s *Store) clear(domain string, old, next Ring) (err error) {
 	for i := range next {
 		if !next[i].Living() {
 			err = errors.Join(err, s.remove(s.keyFile(next[i])))
-			next[i].Private, next[i].Err = nil, nil
+			next[i].Private, next[i].Public, next[i].Err = nil, nil, nil
 		}
 	}
 	for _, k := range old {
@@ -229,13 +229,16 @@ type Plan struct {
 	Algorithms []Algorithm
 }
 
-// selector is the n-th of an algorithm.
-func (p Plan) selector(a Algorithm, n int) string {
+// Named is a selector of the plan as keys of an algorithm have it.
+func (p Plan) Named(a Algorithm, selector string) string {
 	if a == Ed25519 {
-		return p.Selectors[n] + "-ed"
+		return selector + "-ed"
 	}
-	return p.Selectors[n]
+	return selector
 }
+
+// selector is the n-th of an algorithm.
+func (p Plan) selector(a Algorithm, n int) string { return p.Named(a, p.Selectors[n]) }
 
 // Ensure makes keys for a domain that lacks them, one for each algorithm of the plan. It
 // tells those that it made.
@@ -309,7 +312,7 @@ func (r *Ring) add(old Ring, domain string, p Plan, a Algorithm, now time.Time) 
 	if err != nil {
 		return Key{}, err
 	}
-	k := Key{Domain: domain, Selector: selector, Algorithm: a, State: Made, Since: now, Private: private}
+	k := Key{Domain: domain, Selector: selector, Algorithm: a, State: Made, Since: now, Private: private, Public: private.Public()}
 	return k, r.put(k)
 }
 
@@ -343,8 +346,8 @@ func (s *Store) Import(domain, selector string, private crypto.Signer, state Sta
 		if err != nil {
 			return nil, err
 		}
-		k := Key{Domain: name, Selector: selector, Algorithm: algorithm, State: state, Since: now, Private: private}
-		if same, there := r.Find(selector); there && same.Living() && same.Public() == k.Public() {
+		k := Key{Domain: name, Selector: selector, Algorithm: algorithm, State: state, Since: now, Private: private, Public: private.Public()}
+		if same, there := r.Find(selector); there && same.Living() && samePublic(same.Public, private.Public()) {
 			return nil, nil
 		}
 		next := slices.Clone(r)

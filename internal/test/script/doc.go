@@ -14,6 +14,7 @@
 //	outside FILE REGEXP          wait for a letter at the outside world that matches; write it to FILE
 //	drained                      wait until the queue is empty
 //	logged REGEXP                wait until the server's log has it
+//	publish FILE                 put the records of a zone file into the DNS
 //
 // exec, stdin, stdout, stderr, grep, exists, cmp and the rest are testscript's
 // own; facteur is on the PATH, and $FACTEUR is where.

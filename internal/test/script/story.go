@@ -85,6 +85,7 @@ func Verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"outside":  verb(2, outside),
 		"drained":  verb(0, drained),
 		"logged":   verb(1, logged),
+		"publish":  verb(1, publish),
 	}
 }
 
@@ -99,6 +100,11 @@ func verb(count int, do func(*testscript.TestScript, []string)) func(*testscript
 		}
 		do(ts, args)
 	}
+}
+
+// publish puts the records of a file into the DNS, as lines of a zone.
+func publish(ts *testscript.TestScript, args []string) {
+	ts.Check(of(ts).world.DNS.Load(ts.ReadFile(args[0])))
 }
 
 func serve(ts *testscript.TestScript, _ []string) {
