@@ -250,6 +250,17 @@ func TestExamples(t *testing.T) {
 		{"the archive", Data, "bcc archive@example.org", []func(*Facts){from("bob@example.org")}},
 		{"large letters of strangers", End, "add header X-Large: yes; warn", []func(*Facts){func(f *Facts) { f.BodySize = 30_000_000 }}},
 		{"large letters of strangers", End, "", nil},
+		// Rows 163, 170 and 173: what was found out about who sent it.
+		{"our bank signs everything", End, "reject 550 5.7.1 The bank", []func(*Facts){from("x@bank.example"), func(f *Facts) { f.DMARC = "fail" }}},
+		{"our bank signs everything", End, "", []func(*Facts){from("x@bank.example"), func(f *Facts) { f.DMARC = "pass" }}},
+		{"nothing proves who sent it", End, "tag unproven; add header X-Unproven: yes", []func(*Facts){func(f *Facts) { f.SPF, f.IPRev = "softfail", "permerror" }}},
+		{"nothing proves who sent it", End, "", []func(*Facts){func(f *Facts) { f.DKIM = []string{"friend.example"} }}},
+		{"nothing proves who sent it", End, "", []func(*Facts){user}},
+		{"nothing proves who sent it", End, "", []func(*Facts){func(f *Facts) { f.ARC = "pass" }}},
+		{"a person looks at forged letters to the treasurer", End, "hold may be forged", []func(*Facts){to("treasurer@example.org"), func(f *Facts) { f.Verdict, f.Policy = "junk", "reject" }}},
+		{"a person looks at forged letters to the treasurer", End, "", []func(*Facts){to("treasurer@example.org"), func(f *Facts) { f.Verdict, f.Policy = "accept", "reject" }}},
+		{"hosts that may not use their own name", Rcpt, "reject 550 5.7.23", []func(*Facts){func(f *Facts) { f.SPFHelo = "fail" }}},
+		{"hosts that may not use their own name", Rcpt, "", []func(*Facts){func(f *Facts) { f.SPF = "fail" }}},
 	} {
 		set := sets[x.rule]
 		if set == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"facteur/internal/app/takeover"
@@ -115,6 +116,9 @@ func saslauthdOptions(words []string) (dir string, realm bool) {
 type beside struct {
 	verdict  takeover.Verdict
 	key, why string
+	// take puts the value into the settings, and says what is wrong with it; nil: nothing
+	// is taken over.
+	take func(i *importer, value string) (problem string)
 }
 
 // other is a program whose configuration stands in the directory above Postfix's.
@@ -126,35 +130,29 @@ type other struct {
 }
 
 const (
-	waitsSPF   = "facteur is to check SPF itself; until then run policyd-spf by a systemd socket and name it in [[policy]]"
-	waitsDKIM  = "facteur is to sign and check DKIM itself; until then opendkim goes on as a [[milter]]"
-	waitsDMARC = "facteur is to check DMARC itself; until then opendmarc goes on as a [[milter]]"
-	waitsSpam  = "levels for spam come with facteur's filter"
+	waitsDKIM = "facteur is to sign and check DKIM itself; until then opendkim goes on as a [[milter]]"
+	waitsSpam = "levels for spam come with facteur's filter"
 )
 
 var others = []other{
 	{[]string{"default/postsrsd"}, "=", map[string]beside{
-		"SRS_DOMAIN": {takeover.Understood, "forwarding.srs_domain", ""}, "SRS_EXCLUDE_DOMAINS": {takeover.Understood, "forwarding.srs_exclude_domains", ""},
-		"SRS_SECRET": {takeover.Understood, "forwarding.srs_secrets", ""}, "SRS_HASHLENGTH": {takeover.Understood, "forwarding.srs_hash_length", "of 4 to 27; what is less counts as 4"},
-	}, beside{takeover.NotNeeded, "", "SRS is part of the server"}},
+		"SRS_DOMAIN": {verdict: takeover.Understood, key: "forwarding.srs_domain", why: ""}, "SRS_EXCLUDE_DOMAINS": {verdict: takeover.Understood, key: "forwarding.srs_exclude_domains", why: ""},
+		"SRS_SECRET": {verdict: takeover.Understood, key: "forwarding.srs_secrets", why: ""}, "SRS_HASHLENGTH": {verdict: takeover.Understood, key: "forwarding.srs_hash_length", why: "of 4 to 27; what is less counts as 4"},
+	}, beside{verdict: takeover.NotNeeded, key: "", why: "SRS is part of the server"}},
 	{[]string{"default/saslauthd"}, "=", map[string]beside{
-		"OPTIONS":    {takeover.Understood, "directory.password", "the path of its socket, and whether it keeps domains (-r)"},
-		"MECHANISMS": {takeover.NotNeeded, "", "saslauthd goes on, and knows it"},
-	}, beside{takeover.NotNeeded, "", "saslauthd goes on as it is"}},
-	{[]string{"postfix-policyd-spf-python/policyd-spf.conf"}, "=", nil, beside{takeover.Waits, "", waitsSPF}},
+		"OPTIONS":    {verdict: takeover.Understood, key: "directory.password", why: "the path of its socket, and whether it keeps domains (-r)"},
+		"MECHANISMS": {verdict: takeover.NotNeeded, key: "", why: "saslauthd goes on, and knows it"},
+	}, beside{verdict: takeover.NotNeeded, key: "", why: "saslauthd goes on as it is"}},
 	{[]string{"opendkim.conf", "opendkim/*.conf"}, " ", map[string]beside{
-		"KeyFile": {takeover.Waits, "", "not yet: a key was found; " + waitsDKIM}, "KeyTable": {takeover.Waits, "", "not yet: keys were found; " + waitsDKIM},
-		"Socket": {takeover.Understood, "milter.address", "it goes on as a milter"},
-	}, beside{takeover.Waits, "", waitsDKIM}},
-	{[]string{"opendmarc.conf"}, " ", map[string]beside{
-		"Socket": {takeover.Understood, "milter.address", "it goes on as a milter"},
-	}, beside{takeover.Waits, "", waitsDMARC}},
-	{[]string{"amavis/conf.d/*"}, "=", map[string]beside{}, beside{takeover.Waits, "", waitsSpam}},
+		"KeyFile": {verdict: takeover.Waits, key: "", why: "not yet: a key was found; " + waitsDKIM}, "KeyTable": {verdict: takeover.Waits, key: "", why: "not yet: keys were found; " + waitsDKIM},
+		"Socket": {verdict: takeover.Understood, key: "milter.address", why: "it goes on as a milter"},
+	}, beside{verdict: takeover.Waits, key: "", why: waitsDKIM}},
+	{[]string{"amavis/conf.d/*"}, "=", map[string]beside{}, beside{verdict: takeover.Waits, key: "", why: waitsSpam}},
 }
 
 // besides reports what stands beside Postfix.
 func (i *importer) besides() {
-	for _, o := range others {
+	for _, o := range slices.Concat(others, checkers()) {
 		for _, pattern := range o.files {
 			paths, _ := filepath.Glob(filepath.Join(filepath.Dir(i.o.Dir), filepath.FromSlash(pattern)))
 			for _, path := range paths {
@@ -163,6 +161,7 @@ func (i *importer) besides() {
 		}
 	}
 	i.keyFiles()
+	i.withoutRejects()
 }
 
 func (i *importer) beside(o other, path string) {
@@ -183,6 +182,12 @@ func (i *importer) beside(o other, path string) {
 			said = o.rest
 		}
 		line := takeover.Line{File: path, Line: n + 1, Text: oneLine(l), Verdict: said.verdict, Key: said.key, Why: said.why}
+		if said.take != nil {
+			value, _, _ := strings.Cut(value, "#")
+			if problem := said.take(i, strings.TrimSpace(value)); problem != "" {
+				line.Verdict, line.Why = takeover.NotSupported, problem
+			}
+		}
 		if lower := strings.ToLower(l); strings.Contains(lower, "passw") || strings.Contains(lower, "dbi:") {
 			line.Text = name + " …"
 		}

@@ -76,6 +76,7 @@ type importer struct {
 	named    map[string]string // transports that something names, with who does
 	classes  map[string]string // restriction classes that were written
 	ours     []string          // domains that were declared
+	skip     []string          // networks that SPF is not asked about
 	dovecot  bool              // the settings have accounts of a Dovecot that was imported before
 	errs     []error
 }

@@ -400,7 +400,7 @@ func braced(words []string) []string {
 func (i *importer) spawn(n int, s Service) {
 	text := strings.Join(s.Args, " ")
 	if strings.Contains(text, "policyd-spf") || strings.Contains(text, "policy-spf") {
-		i.services[n] = note{takeover.Waits, "", "SPF is to be checked by facteur itself"}
+		i.services[n] = note{takeover.Replaced, "spf.mail_from_reject", "SPF is checked by facteur itself"}
 		return
 	}
 	i.services[n] = note{takeover.NotSupported, "policy.address",

@@ -361,7 +361,7 @@ func (r *ruling) policy(argument string) {
 	}
 	socket := r.socket(words[0])
 	if strings.Contains(socket, "policyd-spf") || strings.Contains(socket, "policy-spf") {
-		r.note(r.list, takeover.Waits, "", words[0]+": SPF is to be checked by facteur itself")
+		r.note(r.list, takeover.Replaced, "spf.mail_from_reject", words[0]+": SPF is checked by facteur itself")
 		return
 	}
 	p := r.t.Settings.Append("policy")
