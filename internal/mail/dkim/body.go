@@ -34,7 +34,7 @@ func (b *Body) Want(c Canon, h crypto.Hash, limit int64) Digest {
 		return Digest{}
 	}
 	if b.forms[c] == nil {
-		b.forms[c] = &form{canon: c, sum: sha256.New()}
+		b.forms[c] = &form{canon: c, sum: sha256.New(), buf: make([]byte, 0, most)}
 	}
 	d := Digest{canon: c, limit: max(limit, -1), valid: true}
 	if limit >= 0 {
@@ -126,11 +126,13 @@ func (f *form) at(limit int64) []byte {
 	return f.sum.Sum(nil)
 }
 
+var lineEnd, bareCR, oneSpace = []byte("\r\n"), []byte("\r"), []byte(" ")
+
 // writeSimple lets all pass but line ends, which wait for what follows.
 func (f *form) writeSimple(p []byte) {
 	for len(p) > 0 {
 		if f.cr && p[0] != '\n' {
-			f.content("\r")
+			f.text(bareCR)
 		}
 		f.cr = false
 		i := bytes.IndexByte(p, '\n')
@@ -158,7 +160,7 @@ func (f *form) writeRelaxed(p []byte) {
 			f.lines++
 		case f.cr:
 			f.cr = false
-			f.content("\r") // nothing but a CR, after all
+			f.text(bareCR) // nothing but a CR, after all
 			continue
 		case c == '\r':
 			f.cr = true
@@ -176,19 +178,21 @@ func (f *form) writeRelaxed(p []byte) {
 
 // plain is the length of what relaxed does not change at the start of p: up to the
 // end of the line, to a tab, or to a space that is not a single one between words.
+// Most bytes are letters, and cost one comparison.
 func plain(p []byte) int {
-	for i, c := range p {
-		if !special[c] {
-			continue
-		}
-		if c != ' ' || i+1 == len(p) || special[p[i+1]] {
+	for i := 0; i < len(p); i++ {
+		switch c := p[i]; {
+		case c > ' ' || !special(c):
+		case c != ' ' || i+1 == len(p) || special(p[i+1]):
 			return i
+		default:
+			i++ // the letter after a single space
 		}
 	}
 	return len(p)
 }
 
-var special = [256]bool{' ': true, '\t': true, '\r': true, '\n': true}
+func special(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // text is content that may be empty.
 func (f *form) text(p []byte) {
@@ -199,16 +203,14 @@ func (f *form) text(p []byte) {
 	f.emit(p)
 }
 
-func (f *form) content(s string) { f.text([]byte(s)) }
-
 // release lets go what was held back.
 func (f *form) release() {
 	for ; f.lines > 0; f.lines-- {
-		f.emit([]byte("\r\n"))
+		f.emit(lineEnd)
 	}
 	if f.gap {
 		f.gap = false
-		f.emit([]byte{' '})
+		f.emit(oneSpace)
 	}
 }
 
@@ -216,10 +218,10 @@ func (f *form) release() {
 func (f *form) end() {
 	if f.cr {
 		f.cr = false
-		f.content("\r")
+		f.text(bareCR)
 	}
 	if f.canon == Simple || f.length > 0 {
-		f.emit([]byte("\r\n"))
+		f.emit(lineEnd)
 	}
 	f.flush()
 	f.marks = f.marks[:f.next] // what lies behind the end is the whole

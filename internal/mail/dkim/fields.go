@@ -18,11 +18,15 @@ type span struct{ start, end int }
 
 // NewFields makes the index of a header, which must not change as long as it is used.
 func NewFields(h message.Header) *Fields {
-	f := &Fields{header: h, byName: make(map[string][]span)}
+	f := &Fields{header: h, byName: make(map[string][]span, 32)}
+	var name []byte
 	for field := range h.Fields() {
-		if len(field.Name) > 0 {
-			name := strings.ToLower(string(field.Name))
-			f.byName[name] = append(f.byName[name], span{field.Start, field.End})
+		name = name[:0]
+		for _, c := range field.Name {
+			name = append(name, lower(c))
+		}
+		if len(name) > 0 {
+			f.byName[string(name)] = append(f.byName[string(name)], span{field.Start, field.End})
 		}
 	}
 	return f

@@ -106,22 +106,26 @@ func (r *Record) public(p string) error {
 // rsa reads a SubjectPublicKeyInfo, as all publish, or the bare RSAPublicKey that
 // the text of RFC 6376 asks for.
 func (r *Record) rsa(der []byte) error {
-	key, err := x509.ParsePKCS1PublicKey(der)
+	key, err := parseRSA(der)
 	if err != nil {
-		parsed, err := x509.ParsePKIXPublicKey(der)
-		if err != nil {
-			return errKeyForm
-		}
-		var ok bool
-		if key, ok = parsed.(*rsa.PublicKey); !ok {
-			return errKeyForm
-		}
+		return errKeyForm
 	}
 	if key.E < 3 || key.E%2 == 0 || key.E > math.MaxInt32 || key.N.Bit(0) == 0 {
 		return errExponent
 	}
 	r.Public, r.Bits = key, key.N.BitLen()
 	return nil
+}
+
+func parseRSA(der []byte) (*rsa.PublicKey, error) {
+	parsed, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return x509.ParsePKCS1PublicKey(der)
+	}
+	if key, ok := parsed.(*rsa.PublicKey); ok {
+		return key, nil
+	}
+	return nil, errKeyForm
 }
 
 // decodeBase64 takes padding that is missing: keys are pasted by people.

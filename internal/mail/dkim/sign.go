@@ -40,19 +40,19 @@ type Form struct {
 // Received and what others add on the way are not among them.
 func DefaultFields() []string {
 	return []string{
-		"From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc",
-		"In-Reply-To", "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
-		"Content-ID", "Content-Description", "Content-Disposition",
-		"Resent-Date", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Message-ID",
-		"List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
-		"Autocrypt", "Auto-Submitted", "Feedback-ID",
+		"from", "sender", "reply-to", "subject", "date", "message-id", "to", "cc",
+		"in-reply-to", "references", "mime-version", "content-type", "content-transfer-encoding",
+		"content-id", "content-description", "content-disposition",
+		"resent-date", "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-message-id",
+		"list-id", "list-help", "list-unsubscribe", "list-unsubscribe-post", "list-subscribe", "list-post", "list-owner", "list-archive",
+		"autocrypt", "auto-submitted", "feedback-id",
 	}
 }
 
 // DefaultOversign are those that a stranger must not add to a letter of ours that he
 // sends on: they are what a reader takes for the truth.
 func DefaultOversign() []string {
-	return []string{"From", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+	return []string{"from", "reply-to", "subject", "date", "message-id", "to", "cc", "mime-version", "content-type", "content-transfer-encoding"}
 }
 
 // What can not be signed.
@@ -135,33 +135,32 @@ func (f Form) names(fields *Fields) []string {
 	if over == nil {
 		over = DefaultOversign()
 	}
-	var names []string
-	seen := make(map[string]bool)
-	for _, name := range slices.Concat([]string{"From"}, signed, over) {
+	more := make(map[string]bool, len(over))
+	for _, name := range over {
+		more[strings.ToLower(name)] = true
+	}
+	names := make([]string, 0, 32)
+	seen := make(map[string]bool, len(signed))
+	for _, name := range slices.Concat([]string{"from"}, signed, over) {
 		name = strings.ToLower(name)
-		if !seen[name] {
-			seen[name] = true
-			n := fields.count(name)
-			if oversigned(name, n, over) {
-				n++
-			}
-			names = append(names, slices.Repeat([]string{name}, n)...)
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		n := fields.count(name)
+		if name == "from" || more[name] && (n > 0 || !isMIME(name)) {
+			n++
+		}
+		for range n {
+			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// oversigned tells whether one more is signed than the n that are there.
-func oversigned(name string, n int, over []string) bool {
-	switch name {
-	case "from":
-		return true
-	case "mime-version", "content-type", "content-transfer-encoding":
-		if n == 0 {
-			return false
-		}
-	}
-	return slices.ContainsFunc(over, func(o string) bool { return strings.EqualFold(o, name) })
+// isMIME tells the fields that others add to letters that have none of them.
+func isMIME(name string) bool {
+	return name == "mime-version" || name == "content-type" || name == "content-transfer-encoding"
 }
 
 // write makes the field up to "b=".

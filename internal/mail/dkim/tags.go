@@ -104,7 +104,12 @@ func solid(value string) string {
 	if !strings.ContainsAny(value, fws) {
 		return value
 	}
-	return strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(value)
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && strings.ContainsRune(fws, r) {
+			return -1
+		}
+		return r
+	}, value)
 }
 
 // WithoutSignature is a copy of a whole signature field whose tag b= is empty: what
