@@ -3,30 +3,36 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"facteur/internal/flow/filter"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/arc"
 	"facteur/internal/mail/dkim"
 	"facteur/internal/mail/dmarc"
 	"facteur/internal/mail/spf"
-	"facteur/internal/net/dns"
 )
 
 // transfer is what a letter in a file does not tell: how it was handed over.
-type transfer struct{ ip, sender, helo, at string }
+type transfer struct{ ip, sender, helo string }
 
-// judged is the whole evaluation of a letter.
+// judged is the whole evaluation of a letter, by the rules of the door.
 type judged struct {
 	Author dmarc.Author  `json:"author"`
 	SPF    *spf.Result   `json:"spf,omitempty"`
-	DKIM   []dkim.Result `json:"dkim"`
+	DKIM   []dkim.Result `json:"dkim,omitempty"`
+	ARC    arc.Result    `json:"arc,omitzero"`
 	DMARC  dmarc.Result  `json:"dmarc"`
-	// Outcome is what facteur does with such a letter unless it is told otherwise.
-	Outcome string `json:"outcome"`
+	// Outcome is what the server would do, Because why.
+	Outcome filter.Disposition `json:"outcome"`
+	Because string             `json:"because,omitempty"`
+	// Field is the Authentication-Results that it would write.
+	Field string `json:"field"`
 }
 
 func (c *command) dmarcCheck() *cobra.Command {
@@ -34,16 +40,16 @@ func (c *command) dmarcCheck() *cobra.Command {
 	cmd := c.withDNS(c.withJSON(&cobra.Command{
 		Use:   "check FILE",
 		Short: "Evaluate a letter in a file: SPF, DKIM, alignment, policy, and what would be done",
-		Long: "Evaluate a letter in a file; \"-\" is the standard input. SPF is checked if --ip says\n" +
-			"who handed the letter over.\n\n" +
+		Long: "Evaluate a letter in a file as if a stranger handed it over now; \"-\" is the standard\n" +
+			"input. SPF is checked if --ip says who did. What the server has learnt of forwarders is\n" +
+			"not taken into account.\n\n" +
 			"The exit status is 0 when DMARC passes, 1 when it fails, does not apply or can not be\n" +
 			"evaluated, and 2 when it can not be known.",
 		Args: takes("FILE"),
 	}))
-	cmd.Flags().StringVar(&from.ip, "ip", "", "`address` of the host that handed the letter over")
+	cmd.Flags().StringVar(&from.ip, "ip", "", "`address` of the host that hands the letter over")
 	cmd.Flags().StringVar(&from.sender, "sender", "", "`address` of MAIL FROM (default that in Return-Path)")
 	cmd.Flags().StringVar(&from.helo, "helo", "", "`name` in HELO")
-	cmd.Flags().StringVar(&from.at, "at", "", "judge as if it were then, `2026-11-22T12:00:00Z`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		j, err := c.judgeFile(cmd.Context(), args[0], from)
 		if err == nil {
@@ -57,12 +63,8 @@ func (c *command) dmarcCheck() *cobra.Command {
 	return cmd
 }
 
-// judgeFile checks everything that a server checks when the letter comes in.
+// judgeFile takes the letter through the checks of the door.
 func (c *command) judgeFile(ctx context.Context, name string, from transfer) (j judged, err error) {
-	now, err := moment(from.at)
-	if err != nil {
-		return j, err
-	}
 	ip, err := from.address()
 	if err != nil {
 		return j, err
@@ -80,15 +82,31 @@ func (c *command) judgeFile(ctx context.Context, name string, from transfer) (j 
 		return j, err
 	}
 	defer l.Close()
-	ctx = dns.WithBudget(ctx, dns.DefaultBudget)
-	if ip.IsValid() {
-		j.SPF = from.spf(ctx, resolver, ip, l, now)
-	}
-	if j.DKIM, err = l.signatures(ctx, resolver, settings.DKIM.Options(), now); err != nil {
+	sender, err := from.envelope(l)
+	if err != nil {
 		return j, err
 	}
-	j.evaluate(ctx, resolver, l)
+	rules := strangers(settings.FilterRules(), ip.IsValid())
+	check := filter.New(rules, resolver, nil).Open(filter.Client{Addr: ip, Helo: from.helo}, sender)
+	if err := l.writeTo(check.Read(l.header)); err != nil {
+		return j, err
+	}
+	verdict := check.Judge(ctx)
+	e := check.Evidence()
+	j = judged{Author: e.DMARC.Author, SPF: e.SPF(), DKIM: e.DKIM, ARC: e.ARC, DMARC: e.DMARC, Outcome: verdict.Disposition, Because: verdict.Because}
+	j.Field = strings.Join(strings.Fields(string(rules.Results(e, verdict).Field())), " ")
 	return j, nil
+}
+
+// strangers are the rules for a letter that is to be explained: nobody is spared, and
+// all is found out, whether or not the server acts on it.
+func strangers(r *filter.Rules, client bool) *filter.Rules {
+	r.Ignored, r.IgnoredNames = nil, nil
+	r.SPF.Enabled, r.DKIM, r.ARC = client, true, true
+	if r.DMARC.Policy == filter.Off {
+		r.DMARC.Policy = filter.Score
+	}
+	return r
 }
 
 func (t transfer) address() (netip.Addr, error) {
@@ -102,52 +120,28 @@ func (t transfer) address() (netip.Addr, error) {
 	return ip.Unmap(), nil
 }
 
-func (t transfer) spf(ctx context.Context, r *dns.Resolver, ip netip.Addr, l *letterFile, now time.Time) *spf.Result {
+// envelope is the sender that is named, else the one that the last host wrote down.
+func (t transfer) envelope(l *letterFile) (address.Address, error) {
 	sender := t.sender
 	if sender == "" {
-		sender = strings.Trim(l.header.Get("Return-Path"), "<> ")
+		sender = l.header.Get("Return-Path")
 	}
-	result := spf.Check(ctx, r.SPF(), spf.Question{IP: ip, Helo: t.helo, Sender: strings.Trim(sender, "<>"), Now: now})
-	return &result
+	if sender = strings.Trim(sender, "<> "); sender == "" {
+		return address.Address{}, nil
+	}
+	a, err := address.Parse(sender)
+	if err != nil && t.sender != "" {
+		return a, fmt.Errorf("--sender: %q: %w", t.sender, err)
+	}
+	return a, nil
 }
 
-// signatures verifies those of a letter.
-func (l *letterFile) signatures(ctx context.Context, r *dns.Resolver, o dkim.Options, now time.Time) ([]dkim.Result, error) {
-	body := dkim.NewBody()
-	found := dkim.Read(l.header, body, o)
-	if err := l.body(body); err != nil {
-		return nil, err
+// writeTo gives the body to who wants it; nil: nobody does.
+func (l *letterFile) writeTo(w io.Writer) error {
+	if w == nil {
+		return nil
 	}
-	return found.Verify(ctx, r.LookupTXT, now), nil
-}
-
-// evaluate puts together what was found.
-func (j *judged) evaluate(ctx context.Context, r *dns.Resolver, l *letterFile) {
-	q := dmarc.Question{Header: l.header, Exists: r.Exists}
-	if j.SPF != nil {
-		q.SPF = dmarc.SPF{Domain: j.SPF.Domain, Status: string(j.SPF.Status)}
-	}
-	for _, s := range j.DKIM {
-		q.DKIM = append(q.DKIM, dmarc.DKIM{Domain: s.Domain, Selector: s.Selector, Status: string(s.Status)})
-	}
-	j.DMARC = dmarc.Evaluate(ctx, r.LookupTXT, q)
-	j.Author = j.DMARC.Author
-	j.Outcome = outcome(j.DMARC)
-}
-
-// outcome is what the settings have by default: policy = "honour".
-func outcome(r dmarc.Result) string {
-	switch {
-	case r.Status == dmarc.PermError:
-		return "refused, unless the settings take letters without one clear author"
-	case r.Status == dmarc.Fail && r.Policy == dmarc.Reject:
-		return "refused, unless something vouches for a mailing list or a forwarder on its way"
-	case r.Status == dmarc.Fail && r.Policy == dmarc.Quarantine:
-		return "delivered into Junk"
-	case r.Status == dmarc.TempError:
-		return "delivered; the DNS being silent is held against nobody"
-	}
-	return "delivered, as far as DMARC has a say"
+	return l.body(w)
 }
 
 // status is the exit status.
@@ -187,11 +181,14 @@ func (j judged) rows() []judgedRow {
 	if len(j.DKIM) == 0 {
 		rows = append(rows, judgedRow{"dkim", "none", "", "", "no signature"})
 	}
+	if j.ARC.Status != "" && j.ARC.Status != arc.None {
+		rows = append(rows, judgedRow{"arc", string(j.ARC.Status), j.ARC.Sealer(), "", j.ARC.Reason})
+	}
 	rows = append(rows, judgedRow{"dmarc", string(j.DMARC.Status), j.DMARC.Asked, "", j.DMARC.Reason})
 	if r := j.DMARC; r.Record != nil {
 		rows = append(rows, judgedRow{"policy", string(r.Policy), r.Domain, "", "tag " + r.Tag + " of " + r.Record.Text})
 	}
-	return append(rows, judgedRow{"here", "", "", "", j.Outcome})
+	return append(rows, judgedRow{"here", string(j.Outcome), "", "", j.Because})
 }
 
 func (j judged) spfRow() judgedRow {

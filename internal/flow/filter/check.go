@@ -138,7 +138,7 @@ func (c *Check) gather(ctx context.Context) {
 
 func (c *Check) askDMARC(ctx context.Context) {
 	e, began := &c.evidence, c.filter.now()
-	q := dmarc.Question{Header: c.header}
+	q := dmarc.Question{Header: c.header, Exists: c.filter.resolver.Exists}
 	if s := e.SPF(); s != nil {
 		q.SPF = dmarc.SPF{Domain: s.Domain, Status: string(s.Status)}
 	}
