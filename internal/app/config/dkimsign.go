@@ -122,7 +122,7 @@ func (c *Config) SignRules() (*sign.Rules, error) {
 	if !ok {
 		return nil, fmt.Errorf("canonicalization %q is not %s", d.Canonicalization, d.Canonicalization.Form())
 	}
-	r := &sign.Rules{Enabled: d.Sign, Require: d.Require,
+	r := &sign.Rules{Enabled: d.Sign, Require: d.Require, Sealing: c.Sealing(),
 		Form:  dkim.Form{Header: header, Body: body, Fields: orNil(d.Headers), Oversign: orNil(d.Oversign), Expire: d.Expiration.Std()},
 		Plan:  c.KeyPlan(),
 		Times: dkimkey.Times{Settle: d.Settle.Std(), Retire: d.Retire.Std()},
