@@ -161,6 +161,7 @@ func (i *importer) besides() {
 		}
 	}
 	i.keyFiles()
+	i.withoutLevels()
 	i.withoutRejects()
 }
 

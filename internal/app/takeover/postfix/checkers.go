@@ -117,6 +117,16 @@ func skipped() beside {
 	}}
 }
 
+// withoutLevels is policyd-spf's default where Postfix asks it, and its file does not say
+// what it refuses.
+func (i *importer) withoutLevels() {
+	for _, key := range []string{"mail_from_reject", "helo_reject"} {
+		if i.asksSPF && !i.table("spf").Has(key) {
+			i.set("spf."+key, string(spf.OnFail), "policyd-spf's default")
+		}
+	}
+}
+
 // withoutRejects is opendmarc's default where its file does not say RejectFailures.
 func (i *importer) withoutRejects() {
 	path := filepath.Join(filepath.Dir(i.o.Dir), "opendmarc.conf")

@@ -78,6 +78,7 @@ type importer struct {
 	ours     []string          // domains that were declared
 	skip     []string          // networks that SPF is not asked about
 	dovecot  bool              // the settings have accounts of a Dovecot that was imported before
+	asksSPF  bool              // some list of restrictions asks policyd-spf
 	errs     []error
 }
 

@@ -361,6 +361,7 @@ func (r *ruling) policy(argument string) {
 	}
 	socket := r.socket(words[0])
 	if strings.Contains(socket, "policyd-spf") || strings.Contains(socket, "policy-spf") {
+		r.asksSPF = true
 		r.note(r.list, takeover.Replaced, "spf.mail_from_reject", words[0]+": SPF is checked by facteur itself")
 		return
 	}
