@@ -85,6 +85,7 @@ type App struct {
 	gate       *login.Gate
 	dispatch   *deliver.Dispatcher
 	doors      *doors
+	stores     *control.Stores
 	office     *control.Server
 }
 
@@ -258,7 +259,8 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.office, err = control.Serve(c.DataDir, control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Door(a.knock).Signing(a.keys, a.signRules), a.events)
+	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Door(a.knock).Signing(a.keys, a.signRules)
+	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
 
@@ -308,6 +310,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.expel(ctx) })
 	busy.Go(func() { a.directory.Run(ctx) })
 	busy.Go(func() { a.keeper.Run(ctx) })
+	busy.Go(func() { a.lookAfter().Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

@@ -132,6 +132,10 @@ servers = [%q]
 port = %d
 allow_private = true
 
+# Nobody outside sees the demo, and it is looked at only when you ask: facteur doctor.
+[doctor]
+daily = false
+
 # So that there is something to see: retries come soon.
 [queue]
 minimal_backoff_time = "30s"

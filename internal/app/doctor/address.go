@@ -16,7 +16,7 @@ import (
 func checkAddress(ctx context.Context, w *World, r *report) {
 	name := w.Config.Hostname
 	a := w.Resolver.LookupHost(ctx, name)
-	sources, _ := w.sources(ctx) //nolint:errcheck // it has none
+	sources := w.from(ctx, r)
 	switch a.State() {
 	case lookup.TryAgain:
 		r.untold("which addresses "+name+" has", a.Err())
@@ -60,8 +60,8 @@ func wanted(name string, sources []source) (lines []string) {
 
 // checkPTR: each address that mail leaves from has a name, which leads back to it (row 213).
 func checkPTR(ctx context.Context, w *World, r *report) {
-	sources, _ := w.sources(ctx) //nolint:errcheck // it has none
-	if len(sources) == 0 {
+	sources := w.from(ctx, r)
+	if len(sources) == 0 && len(r.list) == 0 {
 		r.add(Note, "This machine has no public address that mail could leave from, or none that is known here.").
 			because("Behind a router that translates addresses, the settings have to name them.").do("[addresses]", `proxy_interfaces = ["ADDRESS"]`)
 	}
@@ -145,7 +145,7 @@ func isGeneric(name string, a netip.Addr) bool {
 // (rows 213 and 214).
 func checkHelo(ctx context.Context, w *World, r *report) {
 	helo := w.Config.HeloName()
-	sources, _ := w.sources(ctx) //nolint:errcheck // it has none
+	sources := w.from(ctx, r)
 	a := w.Resolver.LookupAddr(ctx, helo)
 	if a.State() == lookup.TryAgain {
 		r.untold("where "+helo+" is", a.Err())
@@ -158,7 +158,11 @@ func checkHelo(ctx context.Context, w *World, r *report) {
 				do(records.Record{Name: helo, Type: records.Family(s.public), Value: s.String()}.String())
 			continue
 		}
-		if name := w.Resolver.ClientName(ctx, s.public); name.State() == lookup.Found && name.Value() != helo {
+		name := w.Resolver.ClientName(ctx, s.public)
+		if name.State() == lookup.TryAgain {
+			r.about(s.String(), Unknown, "It could not be told which name %s has: %v.", s, name.Err())
+		}
+		if name.State() == lookup.Found && name.Value() != helo {
 			r.about(s.String(), w.atMost(Warning), "This server says %s in EHLO, but %s is named %s.", helo, s, name.Value()).
 				because("Some servers want all three to be one: the name in EHLO, its address, and the address's name.").
 				do("; set by whoever gives you the address: "+records.House{Hostname: helo}.PTR(s.public).String(), "# or in facteur.toml:", "[outbound]", `helo = "`+name.Value()+`"`)

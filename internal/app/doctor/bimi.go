@@ -54,8 +54,8 @@ func checkLogo(ctx context.Context, w *World, d Domain, record string, r *report
 	} else {
 		checkURL(d, "a", tags["a"], ".pem", "the certificate of the logo", r)
 	}
-	if p := policyOf(ctx, w, d.Name); p != "quarantine" && p != "reject" {
-		r.add(Warning, "%s publishes a logo, and its DMARC policy is %s.", d.Name, orNone(p)).
+	if p, told := policyOf(ctx, w, d.Name, r); told && p != "quarantine" && p != "reject" {
+		r.add(Warning, "%s publishes a logo, and its DMARC policy is %s.", d.Name, p).
 			because("A logo is shown only for domains whose policy is quarantine or reject.").
 			do("_dmarc." + d.Name + `. IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@` + d.Name + `"`)
 	}
@@ -69,11 +69,4 @@ func checkURL(d Domain, tag, value, ending, what string, r *report) {
 	if err != nil || u.Scheme != "https" || u.Host == "" || !strings.HasSuffix(strings.ToLower(u.Path), ending) {
 		r.add(Warning, "In the BIMI record of %s, %s= is not the address of %s (https://…%s).", d.Name, tag, what, ending)
 	}
-}
-
-func orNone(p string) string {
-	if p == "" {
-		return "missing"
-	}
-	return p
 }

@@ -45,7 +45,7 @@ func knownLists() map[string]list {
 // checkBlockLists asks the lists about our addresses and domains (rows 216 to 218). A list
 // is believed only if it passes the test of RFC 5782 §5 (AUT-026).
 func checkBlockLists(ctx context.Context, w *World, r *report) {
-	sources, _ := w.sources(ctx) //nolint:errcheck // it has none
+	sources := w.from(ctx, r)
 	known := knownLists()
 	var mu sync.Mutex
 	var busy sync.WaitGroup

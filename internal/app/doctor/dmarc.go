@@ -70,14 +70,18 @@ func policyStep(ctx context.Context, w *World, domain string) (step *dmarc.Step,
 	return nil, ""
 }
 
-// policyOf is the policy of a domain: "none", "quarantine" or "reject"; "" without one.
-func policyOf(ctx context.Context, w *World, domain string) string {
-	step, _ := policyStep(ctx, w, domain)
-	if step == nil || step.Record == nil {
-		return ""
+// policyOf is the policy of a domain: "none", "quarantine" or "reject"; "missing" without
+// one. That it could not be told is a finding, and false.
+func policyOf(ctx context.Context, w *World, domain string, r *report) (string, bool) {
+	step, failed := policyStep(ctx, w, domain)
+	switch {
+	case failed != "":
+		r.about(domain+" DMARC", Unknown, "It could not be told which DMARC policy %s has: %s.", domain, failed)
+		return "", false
+	case step == nil || step.Record == nil:
+		return "missing", true
+	case step.Domain != domain && step.Record.SP != "":
+		return string(step.Record.SP), true
 	}
-	if step.Domain != domain && step.Record.SP != "" {
-		return string(step.Record.SP)
-	}
-	return string(step.Record.P)
+	return string(step.Record.P), true
 }

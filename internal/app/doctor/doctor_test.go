@@ -236,7 +236,7 @@ func TestFindings(t *testing.T) {
 		{"nobody reads abuse", nil, func(w *World) {
 			w.Leads = func(_ context.Context, who string) ([]string, error) {
 				if strings.HasPrefix(who, "abuse") {
-					return nil, errors.New("550 5.1.1 User unknown")
+					return nil, &Refused{"550 5.1.1 User unknown"}
 				}
 				return []string{who}, nil
 			}

@@ -26,6 +26,8 @@ var levels = []Level{Failure, Warning, Unknown, Note, OK}
 type Finding struct {
 	// Check is its name, "mx"; docs/DOCTOR.md has a chapter of that name.
 	Check string `json:"check"`
+	// Domain is the domain that was looked at; "" for the house.
+	Domain string `json:"domain,omitempty"`
 	// Subject is a domain, a host, an address or a file.
 	Subject string `json:"subject,omitempty"`
 	Level   Level  `json:"level"`
@@ -38,21 +40,22 @@ type Finding struct {
 	Link string `json:"link,omitempty"`
 }
 
-// key tells the same finding of another day.
-func (f Finding) key() string { return f.Check + " " + f.Subject }
+// job and key tell the same check, and the same finding, of another day.
+func (f Finding) job() string { return f.Check + " " + f.Domain }
+func (f Finding) key() string { return f.job() + " " + f.Subject }
 
 // isBad: somebody should do something.
 func (f Finding) isBad() bool { return f.Level == Warning || f.Level == Failure }
 
 // report gathers the findings of one check about one subject.
 type report struct {
-	check, subject string
-	list           []Finding
+	check, domain, subject string
+	list                   []Finding
 }
 
 // add adds a finding about the subject of the report; what are its words.
 func (r *report) add(level Level, format string, args ...any) *Finding {
-	r.list = append(r.list, Finding{Check: r.check, Subject: r.subject, Level: level, What: fmt.Sprintf(format, args...)})
+	r.list = append(r.list, Finding{Check: r.check, Domain: r.domain, Subject: r.subject, Level: level, What: fmt.Sprintf(format, args...)})
 	return &r.list[len(r.list)-1]
 }
 

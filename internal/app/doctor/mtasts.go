@@ -41,6 +41,10 @@ func commented(text, record string) (lines []string) {
 }
 
 func checkPolicy(ctx context.Context, w *World, d Domain, r *report) {
+	if a := w.Resolver.LookupAddr(ctx, "mta-sts."+d.Name); a.State() == lookup.TryAgain {
+		r.untold("whether the MTA-STS policy of "+d.Name+" is served", a.Err())
+		return
+	}
 	p, err := w.Policy(ctx, d.Name)
 	if err != nil {
 		r.add(Warning, "The MTA-STS policy of %s is announced, and could not be fetched: %v.", d.Name, err).
@@ -48,7 +52,11 @@ func checkPolicy(ctx context.Context, w *World, d Domain, r *report) {
 			do(append([]string{"; serve this at " + w.House(d.Name).PolicyURL() + ":"}, commented(w.House(d.Name).PolicyText(), "")...)...)
 		return
 	}
-	for _, h := range w.Resolver.LookupMX(ctx, d.Name).Value() {
+	hosts := w.Resolver.LookupMX(ctx, d.Name)
+	if hosts.State() == lookup.TryAgain {
+		r.untold("whether the MTA-STS policy of "+d.Name+" has its mail hosts", hosts.Err())
+	}
+	for _, h := range hosts.Value() {
 		if !p.Covers(h.Host) {
 			level := Warning
 			if p.Mode == tlspolicy.Enforce {

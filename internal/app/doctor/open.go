@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,7 +133,9 @@ func (c *counter) domains(ctx context.Context) (list []directory.Domain, err err
 func (c *counter) leads(ctx context.Context, who string) (ends []string, err error) {
 	err = c.errand(ctx, func(ctx context.Context, o control.Office) error {
 		a, err := o.Address(ctx, control.AddressQuestion{Address: who})
-		if err == nil && a.Reply != "" {
+		if err == nil && strings.HasPrefix(a.Reply, "5") {
+			err = &Refused{a.Reply}
+		} else if err == nil && a.Reply != "" {
 			err = errors.New(a.Reply)
 		}
 		for _, d := range a.Destinations {
@@ -142,6 +145,12 @@ func (c *counter) leads(ctx context.Context, who string) (ends []string, err err
 	})
 	return ends, err
 }
+
+// Refused is the error about an address that nobody has.
+type Refused struct{ Reply string }
+
+// Error implements error.
+func (e *Refused) Error() string { return e.Reply }
 
 // knock tries the door.
 func (c *counter) knock(ctx context.Context, tries []Try) (replies []Reply, err error) {

@@ -28,7 +28,7 @@ func checkPort25(ctx context.Context, w *World, r *report) {
 		return
 	}
 	addrs := w.Resolver.LookupAddr(ctx, probe.Host)
-	sources, _ := w.sources(ctx) //nolint:errcheck // it has none
+	sources := w.from(ctx, r)
 	if len(addrs.Value()) == 0 {
 		r.add(Unknown, "It could not be told whether port 25 leads out of this network: %s has no address now.", probe.Host)
 		return

@@ -45,7 +45,7 @@ func checkRelay(ctx context.Context, w *World, r *report) {
 		return
 	}
 	addr := "192.0.2.1"
-	if sources, _ := w.sources(ctx); len(sources) > 0 && sources[0].public.Is4() { //nolint:errcheck // it has none
+	if sources := w.from(ctx, r); len(sources) > 0 && sources[0].public.Is4() {
 		addr = sources[0].String()
 	}
 	tries := relayTries(w.ownDomain(), w.Config.Hostname, addr)
@@ -136,7 +136,9 @@ func isRead(ctx context.Context, w *World, who string, r *report) bool {
 		return true
 	}
 	_, err := w.Leads(ctx, who)
-	if err != nil {
+	if refused := (*Refused)(nil); err != nil && !errors.As(err, &refused) {
+		r.about(who, Unknown, "It could not be told who reads %s: %v.", who, err)
+	} else if err != nil {
 		r.about(who, Warning, "Nobody reads %s: %v.", who, err).
 			because("Others write there when something is wrong with mail from here, and block lists ask for it.").do("facteur alias add " + who + " you@" + w.ownDomain())
 	}

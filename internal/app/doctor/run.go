@@ -127,7 +127,7 @@ func Run(ctx context.Context, w *World) []Finding {
 func (j job) within(ctx context.Context, w *World) []Finding {
 	done := make(chan []Finding, 1)
 	go func() {
-		r := report{check: j.name, subject: j.of.Name}
+		r := report{check: j.name, domain: j.of.Name, subject: j.of.Name}
 		ctx := dns.WithBudget(ctx, questions)
 		if j.house != nil {
 			r.subject = w.Config.Hostname
@@ -154,5 +154,5 @@ func (j job) within(ctx context.Context, w *World) []Finding {
 const lateness = 500 * time.Millisecond
 
 func (j job) late() []Finding {
-	return []Finding{{Check: j.name, Subject: j.of.Name, Level: Unknown, What: "It could not be told whether " + j.about + ": nobody answered in time."}}
+	return []Finding{{Check: j.name, Domain: j.of.Name, Subject: j.of.Name, Level: Unknown, What: "It could not be told whether " + j.about + ": nobody answered in time."}}
 }

@@ -33,7 +33,7 @@ func checkSPF(ctx context.Context, w *World, d Domain, r *report) {
 		return
 	}
 	checkTerms(d, record, text, want, r)
-	sources, _ := w.sources(ctx) //nolint:errcheck // it has none
+	sources := w.from(ctx, r)
 	for _, s := range sources {
 		if w.direct() {
 			checkSender(ctx, w, d, s, text, r)
@@ -162,8 +162,8 @@ func checkNeverSends(ctx context.Context, w *World, d Domain, r *report) {
 	if !said {
 		r.add(Warning, "%s never sends mail, and does not say so.", d.Name).because("What is forged in its name passes.").do(h.SPF().String())
 	}
-	if p := policyOf(ctx, w, d.Name); p != "reject" {
-		r.about(d.Name+" DMARC", Warning, "%s never sends mail, and its DMARC policy is %s.", d.Name, orNone(p)).because("With p=reject, others refuse what is forged in its name.").do(h.DMARC().String())
+	if p, told := policyOf(ctx, w, d.Name, r); told && p != "reject" {
+		r.about(d.Name+" DMARC", Warning, "%s never sends mail, and its DMARC policy is %s.", d.Name, p).because("With p=reject, others refuse what is forged in its name.").do(h.DMARC().String())
 	}
 	if a := w.Resolver.MailHosts(ctx, d.Name); !d.Receives && a.State() == lookup.Found {
 		r.about(d.Name+" MX", Note, "%s takes no mail here, and has no null MX.", d.Name).because("What is sent to it waits for days somewhere else.").do(records.Record{Name: d.Name, Type: "MX", Value: "0 ."}.String())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"facteur/internal/app/config"
 	"facteur/internal/app/records"
 	"facteur/internal/base/conf"
+	"facteur/internal/base/lookup"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/dkimkey"
@@ -77,28 +79,31 @@ type source struct {
 	local netip.Addr
 	// public is what the world sees.
 	public netip.Addr
-	// guessed: the machine has a private address, and public is what its name has.
-	guessed bool
 }
 
 func (s source) String() string { return s.public.String() }
 
-// sources finds where mail leaves from. The error is that the name service could not tell.
+// sources finds where mail leaves from. The error is that the name service could not tell
+// of all.
 func (w *World) sources(ctx context.Context) (list []source, err error) {
 	bound := w.Config.Sources()
+	look := func(local, a netip.Addr) {
+		seen, doubt := w.seen(ctx, local, a)
+		list, err = append(list, seen...), errors.Join(err, doubt)
+	}
 	for _, a := range bound {
-		list = append(list, w.seen(ctx, a, a)...)
+		look(a, a)
 	}
 	for _, family := range w.families() {
 		if slices.ContainsFunc(w.Config.Outbound.BindAddress, func(a conf.Addr) bool { return records.Family(a.Addr) == family }) {
 			continue
 		}
-		if a, err := w.Here(family); err == nil {
-			list = append(list, w.seen(ctx, netip.Addr{}, a)...)
+		if a, none := w.Here(family); none == nil {
+			look(netip.Addr{}, a)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b source) int { return a.public.Compare(b.public) })
-	return slices.CompactFunc(list, func(a, b source) bool { return a.public == b.public }), nil
+	return slices.CompactFunc(list, func(a, b source) bool { return a.public == b.public }), err
 }
 
 // families are those that mail leaves by, as the types of their records.
@@ -114,12 +119,12 @@ func (w *World) families() []string {
 
 // seen is an address of this machine as the world sees it: behind a router that translates
 // it is one that the settings name, or, as the best guess, one that our name has.
-func (w *World) seen(ctx context.Context, local, a netip.Addr) (list []source) {
+func (w *World) seen(ctx context.Context, local, a netip.Addr) (list []source, err error) {
 	if dns.Public(a) {
-		return []source{{local: local, public: a}}
+		return []source{{local: local, public: a}}, nil
 	}
 	if a.IsLoopback() && !local.IsValid() {
-		return nil
+		return nil, nil
 	}
 	for _, own := range w.Config.OwnAddresses() {
 		if records.Family(own) == records.Family(a) {
@@ -127,12 +132,25 @@ func (w *World) seen(ctx context.Context, local, a netip.Addr) (list []source) {
 		}
 	}
 	if len(list) > 0 {
-		return list
+		return list, nil
 	}
-	for _, own := range w.Resolver.LookupAddr(ctx, w.Config.Hostname).Value() {
+	names := w.Resolver.LookupAddr(ctx, w.Config.Hostname)
+	if names.State() == lookup.TryAgain {
+		return nil, names.Err()
+	}
+	for _, own := range names.Value() {
 		if records.Family(own) == records.Family(a) && dns.Public(own) {
-			list = append(list, source{local: local, public: own, guessed: true})
+			list = append(list, source{local: local, public: own})
 		}
+	}
+	return list, nil
+}
+
+// from are the sources for a check; that they could not be told is a finding.
+func (w *World) from(ctx context.Context, r *report) []source {
+	list, err := w.sources(ctx)
+	if err != nil {
+		r.about("sources", Unknown, "It could not be told which addresses mail leaves from: %v.", err)
 	}
 	return list
 }
