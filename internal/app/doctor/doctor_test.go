@@ -54,7 +54,7 @@ func town(t *testing.T, zone string) *World {
 	c.Outbound.RequireIPv6Name = false
 	chain, roots := certificate(t, "mail.example.org", now.AddDate(0, 2, 0))
 	c.TLS.Certificate = []string{"fullchain.pem"}
-	key := dkimkey.Key{Domain: "example.org", Selector: "s1", Algorithm: dkimkey.Ed25519, State: dkimkey.Active, Private: chain.PrivateKey.(ed25519.PrivateKey)}
+	key := dkimkey.Key{Domain: "example.org", Selector: "s1", Algorithm: dkimkey.Ed25519, State: dkimkey.Active, Private: chain.PrivateKey.(ed25519.PrivateKey), Public: chain.Leaf.PublicKey}
 	w := &World{
 		Config: c, Resolver: sim.Zone(t, zone+"\n"+records.Record{Name: key.Name(), Type: "TXT", Value: key.Record()}.String()),
 		Domains: []Domain{{Name: "example.org", Receives: true}}, Certificates: []tls.Certificate{chain}, Roots: roots, Now: now,
