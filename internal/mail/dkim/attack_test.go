@@ -364,6 +364,8 @@ func TestAUT014(t *testing.T) {
 		{"i= that ends alike", identity("@badexample.org"), all, PermError, ""},
 		{"i= above", identity("@org"), all, PermError, ""},
 		{"i= without @", identity("example.org"), all, PermError, ""},
+		{"i= of 400 bytes", identity(strings.Repeat("a", 400) + "@example.org"), all, PermError, ""},
+		{"i= that would be cut to ours", identity(strings.Repeat("a", 320-len("@example.org")) + "@example.org.evil.example"), all, PermError, ""},
 		{"i= below", identity("joe@news.Example.org"), all, Pass, "e._domainkey.example.org"},
 		{"i= with two @", identity("a@example.com@example.org"), all, Pass, "e._domainkey.example.org"},
 		{"i= below, t=s", identity("joe@news.example.org"), strict, PermError, "e._domainkey.example.org"},

@@ -11,7 +11,7 @@ import (
 // Body hashes a body while it streams by, once for each canonical form that
 // anybody wants, whatever the number of those who want it.
 type Body struct {
-	forms  [2]*form // by Canon; nil: nobody wants it
+	forms  [2]*canonical // by Canon; nil: nobody wants it
 	begun  bool
 	closed bool
 }
@@ -34,7 +34,7 @@ func (b *Body) Want(c Canon, h crypto.Hash, limit int64) Digest {
 		return Digest{}
 	}
 	if b.forms[c] == nil {
-		b.forms[c] = &form{canon: c, sum: sha256.New(), buf: make([]byte, 0, most)}
+		b.forms[c] = &canonical{canon: c, sum: sha256.New(), buf: make([]byte, 0, most)}
 	}
 	d := Digest{canon: c, limit: max(limit, -1), valid: true}
 	if limit >= 0 {
@@ -89,9 +89,9 @@ func (b *Body) close() {
 	}
 }
 
-// form is one canonical form of a body and the hash of it. Hashes of its beginning
+// canonical is a body in one form, and the hash of it. Hashes of its beginning
 // (l=) are read off the same hash when it gets there.
-type form struct {
+type canonical struct {
 	canon  Canon
 	sum    hash.Hash
 	length int64  // bytes of the canonical form so far
@@ -109,7 +109,7 @@ type mark struct {
 	sum   []byte
 }
 
-func (f *form) mark(limit int64) {
+func (f *canonical) mark(limit int64) {
 	i, found := slices.BinarySearchFunc(f.marks, limit, func(m mark, l int64) int { return int(min(max(m.limit-l, -1), 1)) })
 	if !found {
 		f.marks = slices.Insert(f.marks, i, mark{limit: limit})
@@ -117,7 +117,7 @@ func (f *form) mark(limit int64) {
 }
 
 // at is the hash of the first limit bytes; of all if there are fewer.
-func (f *form) at(limit int64) []byte {
+func (f *canonical) at(limit int64) []byte {
 	for _, m := range f.marks {
 		if m.limit == limit && m.sum != nil {
 			return m.sum
@@ -129,7 +129,7 @@ func (f *form) at(limit int64) []byte {
 var lineEnd, bareCR, oneSpace = []byte("\r\n"), []byte("\r"), []byte(" ")
 
 // writeSimple lets all pass but line ends, which wait for what follows.
-func (f *form) writeSimple(p []byte) {
+func (f *canonical) writeSimple(p []byte) {
 	for len(p) > 0 {
 		if f.cr && p[0] != '\n' {
 			f.text(bareCR)
@@ -152,7 +152,7 @@ func (f *form) writeSimple(p []byte) {
 
 // writeRelaxed also makes one space of each run of white space, and nothing of
 // those at the end of a line.
-func (f *form) writeRelaxed(p []byte) {
+func (f *canonical) writeRelaxed(p []byte) {
 	for len(p) > 0 {
 		switch c := p[0]; {
 		case c == '\n':
@@ -195,7 +195,7 @@ func plain(p []byte) int {
 func special(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // text is content that may be empty.
-func (f *form) text(p []byte) {
+func (f *canonical) text(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -204,7 +204,7 @@ func (f *form) text(p []byte) {
 }
 
 // release lets go what was held back.
-func (f *form) release() {
+func (f *canonical) release() {
 	for ; f.lines > 0; f.lines-- {
 		f.emit(lineEnd)
 	}
@@ -215,7 +215,7 @@ func (f *form) release() {
 }
 
 // end writes the last line end: one, unless the body is empty and relaxed.
-func (f *form) end() {
+func (f *canonical) end() {
 	if f.cr {
 		f.cr = false
 		f.text(bareCR)
@@ -231,7 +231,7 @@ func (f *form) end() {
 const most = 4096
 
 // emit counts and hashes, and stops at each mark to read the hash.
-func (f *form) emit(p []byte) {
+func (f *canonical) emit(p []byte) {
 	for f.next < len(f.marks) && f.length+int64(len(p)) >= f.marks[f.next].limit {
 		n := f.marks[f.next].limit - f.length
 		f.add(p[:n])
@@ -243,7 +243,7 @@ func (f *form) emit(p []byte) {
 	f.add(p)
 }
 
-func (f *form) add(p []byte) {
+func (f *canonical) add(p []byte) {
 	f.length += int64(len(p))
 	if len(f.buf)+len(p) > most {
 		f.flush()
@@ -255,7 +255,7 @@ func (f *form) add(p []byte) {
 	f.buf = append(f.buf, p...)
 }
 
-func (f *form) flush() {
+func (f *canonical) flush() {
 	f.sum.Write(f.buf)
 	f.buf = f.buf[:0]
 }

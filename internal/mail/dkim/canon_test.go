@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -162,5 +163,27 @@ func TestWithoutSignature(t *testing.T) {
 		if got := string(WithoutSignature([]byte(raw))); got != want {
 			t.Errorf("%q: %q, want %q", raw, got, want)
 		}
+	}
+}
+
+// A body of 20 MB in two forms, with limits, costs no more memory than a small one.
+func TestConstantMemory(t *testing.T) {
+	line := bytes.Repeat([]byte("a line  of a large body \r\n\r\n"), 1<<10)
+	spent := func(mb int) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		b := NewBody()
+		for l := range int64(8) {
+			b.Want(Canon(l%2), crypto.SHA256, l<<20-1)
+		}
+		for range mb << 20 / len(line) {
+			b.Write(line)
+		}
+		b.Length(Simple)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if small, large := spent(1), spent(20); large > small+64<<10 {
+		t.Errorf("1 MB takes %d bytes, 20 MB %d", small, large)
 	}
 }

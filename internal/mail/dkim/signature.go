@@ -86,7 +86,14 @@ func (s *signature) who(tags Tags) {
 		r.Domain = d
 	}
 	r.Selector = strings.ToLower(r.Selector)
+	for _, told := range []*string{&r.Domain, &r.Selector, &r.Identity, &r.Algorithm} {
+		*told = (*told)[:min(len(*told), maxTold)]
+	}
 }
+
+// maxTold is how much of a name is told, in bytes. It is more than any name has that
+// can stand in the DNS: what is cut is none.
+const maxTold = 320
 
 // readForm reads v=, a=, c= and q=.
 func (s *signature) readForm(tags Tags) error {
@@ -208,8 +215,11 @@ func (s *signature) readNames(tags Tags) error {
 }
 
 // readOwner checks d=, s= and i= (RFC 6376 §6.1.1).
-func (s *signature) readOwner(Tags) error {
+func (s *signature) readOwner(tags Tags) error {
 	r := &s.result
+	if i, _ := tags.Get("i"); len(i) > maxTold {
+		return permanent("its identity (i=) is longer than any address")
+	}
 	if _, err := Name(r.Selector, r.Domain); err != nil {
 		return permanent(err.Error())
 	}

@@ -53,8 +53,8 @@ func TestOpenDKIM(t *testing.T) {
 	}
 	signed := string(taken[0].Data)
 	first, rest, _ := strings.Cut(signed, "DKIM-Signature: ")
-	if !strings.HasPrefix(first, "Received: ") || strings.Count(first, "Received: ") != 1 || !strings.Contains(rest, "d=example.org; s=test") {
-		t.Fatalf("INV-14: our trace field is not on top of a signature:\n%s", signed)
+	if !strings.HasPrefix(first, "Authentication-Results: ") || strings.Count(first, "Received: ") != 1 || !strings.Contains(rest, "d=example.org; s=test") {
+		t.Fatalf("INV-14: our trace fields are not on top of a signature:\n%s", signed)
 	}
 	for _, name := range []string{"Date: ", "Message-Id: "} {
 		if !strings.Contains(rest, "\r\n"+name) {
