@@ -212,8 +212,8 @@ func TestWhoMayUseWhat(t *testing.T) {
 		"github.com/miekg/dns":            {"net", "app", "test"}, // app: the demo's small world has its own DNS
 		"github.com/pelletier/go-toml/v2": {"base"},
 		"testing":                         {"test"},
-		"log":                             {"app"},        // what net/http complains of, turned into events
-		"net/http":                        {"app", "net"}, // net: introspect asks whose a token is
+		"log":                             {"app"},                // what net/http complains of, turned into events
+		"net/http":                        {"app", "net", "test"}, // net: introspect asks whose a token is; test: rspamd is spoken to by it
 		"unsafe":                          {},
 	}
 	rooms, _ := house(t)
