@@ -323,20 +323,23 @@ func (c *command) tellRotation(answer control.KeyAnswer, views []sign.View) erro
 	if c.json {
 		return printJSON(c, answer.Keys...)
 	}
-	missing := false
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	var missing []records.Record
 	for _, k := range answer.Keys {
 		fmt.Fprintf(c.out, "; %s (%s): %s\n", k.Name, k.Algorithm, sign.Advice(k.Key()))
-		missing = missing || k.State == dkimkey.Made
+		if k.State == dkimkey.Made {
+			missing = append(missing, records.Key(cfg, k.Key(), k.Record))
+		}
 	}
 	for _, v := range views {
 		if v.Problem != "" {
 			fmt.Fprintf(c.out, "; %s: %s\n", v.Key.Name(), printable(v.Problem))
 		}
 	}
-	if missing {
-		return c.printKeys(answer.Keys[0].Domain)
-	}
-	return nil
+	return records.Write(c.out, missing)
 }
 
 func (c *command) dkimRetire() *cobra.Command {

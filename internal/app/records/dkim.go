@@ -19,20 +19,20 @@ func Keys(c *config.Config, domain string) []Record {
 	var list []Record
 	for _, k := range ring {
 		if text := k.Record(); text != "" {
-			list = append(list, Key(c, Record{Name: k.Name(), Type: "TXT", Value: text, Need: keyNeed(k.State), Why: keyWhy(k)}, domain)...)
+			list = append(list, Key(c, k, text))
 		}
 	}
 	return append(list, Aliases(c, domain)...)
 }
 
-// Key is where a record of a key stands: where everybody looks for it, or in the zone that
-// holds the keys of all domains.
-func Key(c *config.Config, r Record, domain string) []Record {
+// Key is the record of one key, whose text is given: where everybody looks for it, or in
+// the zone that holds the keys of all domains.
+func Key(c *config.Config, k dkimkey.Key, text string) Record {
+	r := Record{Name: k.Name(), Type: "TXT", Value: text, Need: keyNeed(k.State), Why: keyWhy(k)}
 	if c.DKIM.CNAMEZone != "" {
-		r.Name = inZone(c, r.Name, domain)
-		r.Where = "in your own zone"
+		r.Name, r.Where = inZone(c, r.Name, k.Domain), "in your own zone"
 	}
-	return []Record{r}
+	return r
 }
 
 // Aliases are the CNAMEs that a domain publishes once where another zone holds its keys:
