@@ -21,7 +21,7 @@ const (
 // where one has to stand is left out; texts are quoted as they need it, and
 // shortened where they are too long for a line.
 func (r Results) Field() []byte {
-	w := writer{}
+	w := writer{out: make([]byte, 0, 512)} // most are shorter
 	w.word(FieldName + ":")
 	r.payload(&w)
 	return w.end()
@@ -53,6 +53,12 @@ func (r Results) payload(w *writer) {
 		w.word("none")
 	}
 }
+
+// What ends a comment, and a quoted string, is escaped in them.
+var (
+	inComment = strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`)
+	inQuotes  = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+)
 
 // writer puts words one after the other and folds between them.
 type writer struct {
@@ -131,7 +137,7 @@ func comment(s string) string {
 	if text == "" {
 		return ""
 	}
-	return "(" + strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(text) + ")"
+	return "(" + inComment.Replace(text) + ")"
 }
 
 // value gives a token as it is, an address too, and the rest quoted.
@@ -167,7 +173,7 @@ func isAddress(s string) bool {
 }
 
 func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(clip(s, maxValue)) + `"`
+	return `"` + inQuotes.Replace(clip(s, maxValue)) + `"`
 }
 
 // clean makes a value one line of valid UTF-8 without control characters, of a
