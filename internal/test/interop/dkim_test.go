@@ -161,9 +161,9 @@ func unknownTo(verifier, letter string) bool {
 	switch verifier {
 	case "Mail::DKIM":
 		return ed // this one has no Ed25519
-	case "opendkim": // a milter does not see the white space after the colon
-		return strings.Contains(letter, "-simple-") && (strings.HasSuffix(letter, "emptysubject") || strings.HasSuffix(letter, "folded")) &&
-			!strings.Contains(letter, "-relaxed-simple")
+	case "opendkim": // a process for each letter; and a milter does not see the white space after the colon
+		mixed := strings.Contains(letter, "relaxed-simple") || strings.Contains(letter, "simple-relaxed")
+		return mixed || strings.Contains(letter, "simple-simple") && (strings.HasSuffix(letter, "emptysubject") || strings.HasSuffix(letter, "folded"))
 	case "rspamd":
 		// It lets no letter with two Cc fields pass, on purpose; and of a body of blanks it
 		// leaves a line end in the relaxed form, where all others leave nothing.
@@ -265,15 +265,9 @@ func TestLargeLetter(t *testing.T) {
 	if out := Run(t, "", facteur, "dkim", "verify", file, "--dns", w.dns); !strings.Contains(out, "pass") {
 		t.Errorf("it does not hold here:\n%s", out)
 	}
-	if !opendkimAndDkimpy(t, w.dns, file) {
-		t.Error("it does not hold for others")
+	if !DKIMVerifiers()["opendkim"](t, w.dns, []string{file})[file] {
+		t.Error("it does not hold for opendkim")
 	}
-}
-
-func opendkimAndDkimpy(t *testing.T, dns, file string) bool {
-	t.Helper()
-	verifiers := DKIMVerifiers()
-	return verifiers["opendkim"](t, dns, []string{file})[file] && verifiers["dkimpy"](t, dns, []string{file})[file]
 }
 
 // The keys that others write are read.
