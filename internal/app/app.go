@@ -32,6 +32,7 @@ import (
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/login"
 	"facteur/internal/flow/provider"
+	reports "facteur/internal/flow/report"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
@@ -46,6 +47,7 @@ import (
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
 	"facteur/internal/store/queue"
+	"facteur/internal/store/report"
 	"facteur/internal/store/reputation"
 	"facteur/internal/store/stspolicy"
 	"facteur/internal/store/tlsreport"
@@ -69,6 +71,8 @@ type App struct {
 	reputation *reputation.Store
 	providers  *provider.Known
 	tlsReport  *tlsreport.Store
+	reported   *report.Store
+	reports    *reports.Office
 	tls        *tlspolicy.Keeper
 	mailboxes  *mailbox.Store
 	names      *names
@@ -116,13 +120,14 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.summary = bounce.NewSummary(a.events)
 	a.events = event.Tee(a.events, a.journey, a.summary)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables()); err != nil {
 		return err
 	}
 	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
 		return err
 	}
 	a.tlsReport = tlsreport.New(a.state, a.events)
+	a.reported = report.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
 	a.directory.Configure(c.DeclaredDomains(), c.Allowances())
 	places, err := sources.Open(c, a.events)
@@ -193,9 +198,11 @@ func (a *App) tellWarnings(c *config.Config) {
 func (a *App) connect(c *config.Config) error {
 	a.router = route.New(a.directory, c.Hostname, func() string { return a.settings.Load().config.Home() })
 	a.router.Configure(func() *route.Rules { return a.settings.Load().routes })
+	a.openReports()
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
-		a.directory, a.router, a.queue, a.room, a.events)
+		a.directory, a.router, a.queue, a.room, event.Tee(a.events, a.reports))
 	a.desk.Sign(a.signer)
+	a.desk.Reading(a.reports.Read)
 	a.dispatch = deliver.New(deliver.House{
 		Signer:   a.signer,
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
@@ -259,7 +266,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Door(a.knock).Signing(a.keys, a.signRules)
+	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
@@ -270,6 +277,9 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if err := a.reports.Recover(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
 	delivered, forget := make(chan struct{}), a.watchTLS(ctx)
 	go func() {
 		defer close(delivered)
@@ -311,6 +321,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.directory.Run(ctx) })
 	busy.Go(func() { a.keeper.Run(ctx) })
 	busy.Go(func() { a.lookAfter().Run(ctx) })
+	busy.Go(func() { a.reports.Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 
@@ -321,6 +332,7 @@ func (a *App) watchTLS(ctx context.Context) (dismiss func()) {
 	var busy sync.WaitGroup
 	busy.Go(func() { a.tls.Run(ctx) })
 	busy.Go(func() { a.tlsReport.Run(ctx) })
+	busy.Go(func() { a.reported.Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

@@ -42,6 +42,7 @@ func (c *Config) Check() []error {
 	k.auth()
 	k.directories()
 	k.journey()
+	k.reports()
 	k.namespace()
 	k.session()
 	k.pop3()

@@ -103,6 +103,8 @@ type Config struct {
 	Queue Queue `toml:"queue"`
 	// What is told of messages that are late or can't be delivered.
 	Notices Notices `toml:"notices"`
+	// Reports about mail: those that we send, and those that we get.
+	Reports Reports `toml:"reports"`
 	// Look-ups.
 	DNS DNS `toml:"dns"`
 	// What one client and all clients may use.
@@ -262,6 +264,7 @@ func Default() *Config {
 		PreGreet:         defaultPreGreet(),
 		Notices:          defaultNotices(),
 		Journey:          defaultJourney(),
+		Reports:          defaultReports(),
 		Doctor:           defaultDoctor(),
 		Log:              Log{Format: LogPostfix, Level: "info", Destination: "stderr"},
 	}

@@ -30,6 +30,8 @@ import (
 
 	"facteur/internal/store/directory"
 	"facteur/internal/store/tlsreport"
+
+	reports "facteur/internal/flow/report"
 )
 
 // Office is what an admin can ask for. Errors are lines for people. It has two
@@ -125,6 +127,10 @@ type Office interface {
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 	// Knock tries envelopes at the door for other servers, as strangers would.
 	Knock(ctx context.Context, k Knock) (Knocked, error)
+	// Reports is what others report about us, or what we report to them.
+	Reports(ctx context.Context, q ReportQuery) (Reports, error)
+	// SendReports sends what is due now, or tells what it would send.
+	SendReports(ctx context.Context, o SendReports) ([]reports.Sent, error)
 }
 
 // Day is one of UTC.

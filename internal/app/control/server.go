@@ -83,6 +83,8 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /tls/report", ask(func(ctx context.Context, d Day) (any, error) { return o.TLSReport(ctx, d) }))
 	mux.Handle("POST /door/knock", ask(func(ctx context.Context, k Knock) (any, error) { return o.Knock(ctx, k) }))
+	mux.Handle("POST /reports", ask(func(ctx context.Context, q ReportQuery) (any, error) { return o.Reports(ctx, q) }))
+	mux.Handle("POST /reports/send", ask(func(ctx context.Context, s SendReports) (any, error) { return o.SendReports(ctx, s) }))
 	mux.Handle("POST /accounts", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Accounts(ctx) }))
 	mux.Handle("POST /accounts/add", change(events, "account added", o.AddAccount, func(a NewAccount) string { return a.Address }))
 	mux.Handle("POST /accounts/passwd", change(events, "password changed", o.SetPassword, func(p NewPassword) string { return p.Address }))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 
 	"facteur/internal/app/config"
@@ -12,6 +13,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
+	reports "facteur/internal/flow/report"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
@@ -24,6 +26,7 @@ import (
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
 	"facteur/internal/store/queue"
+	"facteur/internal/store/report"
 	"facteur/internal/store/tlsreport"
 )
 
@@ -50,12 +53,17 @@ type Stores struct {
 	knock   func(context.Context, []Envelope) ([]KnockReply, error)
 	keys    *dkimkey.Store
 	signing func() *sign.Rules
+	// reports are those that were kept; office sends ours, in the server; name is what an
+	// address is known to be called.
+	reports *report.Store
+	office  *reports.Office
+	name    func(netip.Addr) string
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
 // to events. owner says how the store of mailboxes knows an account.
-func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, m *mailbox.Store, owner func(directory.Account) mailbox.Owner, events event.Sink) *Stores {
-	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, owner: owner, events: events, lift: func(string) {}, expel: func(context.Context) {}, addressing: func() Addressing { return Addressing{} }}
+func NewStores(d *directory.Directory, q *queue.Queue, r *route.Router, t *tlsreport.Store, reported *report.Store, m *mailbox.Store, owner func(directory.Account) mailbox.Owner, events event.Sink) *Stores {
+	return &Stores{directory: d, queue: q, router: r, tls: t, mailboxes: m, reports: reported, name: func(netip.Addr) string { return "" }, owner: owner, events: events, lift: func(string) {}, expel: func(context.Context) {}, addressing: func() Addressing { return Addressing{} }}
 }
 
 // Lifting says who is told before mail is made due: the domain that it is for, or ""
@@ -80,7 +88,7 @@ func (s *Stores) Addressing(rules func() Addressing) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables(), report.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,7 +127,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 		return errors.Join(err, q.Close(), database.Close())
 	}
 	m.SetDefaults(cfg.NewMailboxes())
-	s := NewStores(d, q, r, tlsreport.New(database, j), m, cfg.OwnerIn(homes), j)
+	s := NewStores(d, q, r, tlsreport.New(database, j), report.New(database, j), m, cfg.OwnerIn(homes), j)
 	h, err := namespace.NewHouse(vfs.OS{}, cfg.DataDir, m, s.findOwner, cfg.Namespaces())
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())

@@ -20,11 +20,14 @@ const (
 	Policy       Topic = "policy"   // a client was refused
 	Protocol     Topic = "protocol" // a client did not keep to the protocol
 	Data         Topic = "data"     // a delivery waits for something of our own
+
+	// Complaint is beside Postfix's: people complain about mail of an account.
+	Complaint Topic = "complaint"
 )
 
-// Topics are all of them, in Postfix's order.
+// Topics are all of them, in Postfix's order, and our own.
 func Topics() []Topic {
-	return []Topic{Bounce, DoubleBounce, Data, Delay, Policy, Protocol, Resource, Software}
+	return []Topic{Bounce, DoubleBounce, Data, Delay, Policy, Protocol, Resource, Software, Complaint}
 }
 
 // Topical is an event that an admin may want a letter about.

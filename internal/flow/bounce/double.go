@@ -16,10 +16,18 @@ import (
 const (
 	fromHouse      = "internal"
 	fromPostmaster = "double-bounce"
+	// FromReport is that of reports to other servers: nobody hears what becomes of them
+	// either, and nothing is counted because of them (LOOP-013).
+	FromReport = "report"
 )
 
+// IsReport tells a report to another server.
+func IsReport(it *queue.Item) bool { return it.Origin.Local && it.Origin.Protocol == FromReport }
+
 // IsLast tells an item that nobody is told about, whatever becomes of it.
-func IsLast(it *queue.Item) bool { return it.Origin.Local && it.Origin.Protocol == fromPostmaster }
+func IsLast(it *queue.Item) bool {
+	return it.Origin.Local && it.Origin.Protocol == fromPostmaster || IsReport(it)
+}
 
 // Double says whether the postmaster is to get what could not be delivered to a
 // recipient of an item, as nobody else can be told: it is a notice that we wrote

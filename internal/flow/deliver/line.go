@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/transport"
 	"facteur/internal/mail/smtp"
 )
@@ -80,6 +81,9 @@ func (m *remote) tempoFor(s site, k transport.Pace) *tempo {
 func (m *remote) join(out *Outbound, a *attempt, s site, now time.Time) {
 	if a.item.TLSOptional && !a.item.RequireTLS {
 		s = s.relaxed()
+	}
+	if bounce.IsReport(a.item) {
+		s = s.unreported()
 	}
 	l := m.lineFor(out, s)
 	if m.isDead(&l.suspension, a, now) {

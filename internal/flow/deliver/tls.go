@@ -53,6 +53,16 @@ func (s site) relaxed() site {
 	return s
 }
 
+// unreported is the site for reports to other servers: its sessions are its own, and are
+// counted nowhere (LOOP-013).
+func (s site) unreported() site {
+	if d := s.demand.Quiet(); d != s.demand {
+		s.demand = d
+		s.name += " unreported"
+	}
+	return s
+}
+
 // demand is what a site's next hop demands, for a host that the admin named what he
 // demands of that.
 func (f *finder) demand(ctx context.Context, out *Outbound, t *transport.Transport, nexthop string) *tlspolicy.Demand {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"facteur/internal/base/event"
+	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
 )
 
@@ -15,8 +16,10 @@ type Judged struct {
 	ID queue.ID
 	// Session names the connection, MessageID is as in the header; "" at RCPT.
 	Session, MessageID string
-	Evidence           *Evidence
-	Verdict            Verdict
+	// Recipients are those whom it is for, as the client named them; none at RCPT.
+	Recipients []address.Address
+	Evidence   *Evidence
+	Verdict    Verdict
 }
 
 // Level implements event.Event.

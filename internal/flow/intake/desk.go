@@ -30,6 +30,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 
@@ -175,7 +176,15 @@ type Desk struct {
 	forwarded *forward.Pace
 	signer    *sign.Signer
 	outbox    *sign.Outbox
+	read      Reader
 }
+
+// Reader reads a message that is about to be committed: it comes before the 250, so that
+// what it keeps is kept when the message is. It changes nothing and refuses nothing.
+type Reader func(ctx context.Context, it *queue.Item, message io.ReaderAt, size int64)
+
+// Reading has a Reader read what is taken. It comes before the first message.
+func (d *Desk) Reading(read Reader) { d.read = read }
 
 // Room tells how large a letter for an account may be at most, in bytes; 0 if the
 // account is full. need is the size announced, or 0.

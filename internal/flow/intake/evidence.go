@@ -8,6 +8,7 @@ import (
 
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/rule"
+	"facteur/internal/mail/address"
 	"facteur/internal/mail/dkim"
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
@@ -78,7 +79,16 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 }
 
 func (t *Transaction) tellVerdict(v filter.Verdict) {
-	t.desk.events.Emit(filter.Judged{ID: t.id, Session: t.peer.Session, MessageID: t.messageID, Evidence: t.check.Evidence(), Verdict: v})
+	t.desk.events.Emit(filter.Judged{ID: t.id, Session: t.peer.Session, MessageID: t.messageID, Recipients: t.originals(), Evidence: t.check.Evidence(), Verdict: v})
+}
+
+// originals are the recipients as the client named them.
+func (t *Transaction) originals() []address.Address {
+	out := make([]address.Address, len(t.recipients))
+	for i := range t.recipients {
+		out[i] = t.recipients[i].original
+	}
+	return out
 }
 
 // isAuthentic tells that the sender proved that he is the sender, and that he still is: a

@@ -327,6 +327,9 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 		}
 		return t.id, nil
 	}
+	if t.desk.read != nil {
+		t.desk.read(ctx, item, t.spool, t.spool.Size())
+	}
 	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool, Announce: func() { t.announce(item) }})
 	if err != nil {
 		return 0, t.notKept("committing", err)

@@ -160,3 +160,6 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	*n = number(f)
 	return nil
 }
+
+// Set sets a count.
+func (n *number) Set(count int) { *n = number(count) }

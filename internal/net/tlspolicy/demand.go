@@ -41,6 +41,18 @@ type Demand struct {
 	rule  Rule
 	trust bool // the resolver's word on DNSSEC
 	lax   bool // made by Relaxed
+	quiet bool // made by Quiet
+}
+
+// Quiet is the same demand for what carries reports: of its sessions none is reported, so
+// that reports cause no reports (RFC 8460 §5; LOOP-013).
+func (d *Demand) Quiet() *Demand {
+	if d == nil || d.quiet {
+		return d
+	}
+	q := *d
+	q.quiet = true
+	return &q
 }
 
 // Relaxed is the demand for a message whose sender puts its delivery above TLS (RFC 8689

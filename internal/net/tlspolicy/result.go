@@ -92,6 +92,9 @@ func classify(err error) ResultType {
 
 // Observed reports a session that was held to terms of a demand.
 func (k *Keeper) Observed(d *Demand, t Terms, s smtpc.Session) {
+	if d.quiet {
+		return
+	}
 	r := t.result(d)
 	r.Local, r.Remote, r.Host = s.Local.Addr(), s.Remote.Addr(), s.Host
 	if s.Err != nil {
@@ -102,6 +105,9 @@ func (k *Keeper) Observed(d *Demand, t Terms, s smtpc.Session) {
 
 // Refused reports a host that was passed over without a connection.
 func (k *Keeper) Refused(d *Demand, t Terms, h Host, why *Refusal) {
+	if d.quiet {
+		return
+	}
 	r := t.result(d)
 	r.Host, r.Type, r.Reason = h.Name, why.Type, why.Text
 	k.report(r)
