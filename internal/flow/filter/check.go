@@ -26,9 +26,11 @@ const (
 	keyBudget    = 20 // signatures, seals, the client's name
 	policyBudget = dns.DefaultBudget - senderBudget - keyBudget
 	// senderTime is how long RCPT may wait for SPF (RFC 7208 §4.6.4: at least 20 s),
-	// letterTime how long the end of the letter for all else.
+	// keyTime how long the end of the letter for keys, and policyTime then for DMARC: slow
+	// servers of a forger do not keep us from asking the domain that he forges.
 	senderTime = 20 * time.Second
-	letterTime = 30 * time.Second
+	keyTime    = 30 * time.Second
+	policyTime = 20 * time.Second
 )
 
 // Filter finds out about letters by one set of rules. It is safe for concurrent use.
@@ -98,8 +100,6 @@ func (c *Check) hashes() *dkim.Body {
 // Judge finds out the rest, after the body was read, and gives the verdict.
 func (c *Check) Judge(ctx context.Context) Verdict {
 	c.relayed()
-	ctx, cancel := context.WithTimeout(ctx, letterTime)
-	defer cancel()
 	c.gather(ctx)
 	e := &c.evidence
 	e.List, e.Resent = listID(c.header), c.header.Count("Resent-From") > 0
@@ -113,6 +113,8 @@ func (c *Check) Judge(ctx context.Context) Verdict {
 // gather asks all that does not depend on each other at the same time: a server far away
 // is waited for once.
 func (c *Check) gather(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, keyTime)
+	defer cancel()
 	e, now := &c.evidence, c.filter.now()
 	keys := dns.WithBudget(ctx, keyBudget)
 	if c.body != nil {
@@ -137,6 +139,8 @@ func (c *Check) gather(ctx context.Context) {
 }
 
 func (c *Check) askDMARC(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, policyTime)
+	defer cancel()
 	e, began := &c.evidence, c.filter.now()
 	q := dmarc.Question{Header: c.header, Exists: c.filter.resolver.Exists}
 	if s := e.SPF(); s != nil {

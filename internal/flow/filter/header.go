@@ -48,7 +48,7 @@ func (r *Rules) Results(e *Evidence, v Verdict) authres.Results {
 	out := authres.Results{ID: r.Hostname}
 	add := func(m authres.Method) { out.Methods = append(out.Methods, m) }
 	if e.IPRev.Status != "" {
-		add(authres.Method{Name: "iprev", Result: e.IPRev.Status, Comment: e.IPRev.Name,
+		add(authres.Method{Name: "iprev", Result: e.IPRev.Status, Comment: e.IPRev.Name, Reason: e.IPRev.Reason,
 			Properties: []authres.Property{{Type: "policy", Name: "iprev", Value: e.Client.Addr.Unmap().String()}}})
 	}
 	if r.SPF.Results {
