@@ -218,7 +218,7 @@ func (i *importer) keyFiles() {
 		paths, _ := filepath.Glob(filepath.Join(above, filepath.FromSlash(pattern)))
 		for _, path := range paths {
 			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.Waits, Why: "not yet: keys found at " + path + "; keep the file, the selector is its name"})
+				i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.Waits, Why: "not yet: keys found at " + path + "; \"facteur dkim import\" of opendkim.conf or its KeyTable takes them over"})
 			}
 		}
 	}
