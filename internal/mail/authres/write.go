@@ -37,7 +37,7 @@ func (r Results) ARCField(instance int) []byte {
 }
 
 func (r Results) payload(w *writer) {
-	w.word(value(r.ID))
+	w.word(word(clean(r.ID)))
 	if r.Version > 0 {
 		w.word(strconv.Itoa(r.Version))
 	}
@@ -142,11 +142,15 @@ func comment(s string) string {
 
 // value gives a token as it is, an address too, and the rest quoted.
 func value(s string) string {
-	s = clean(s)
-	switch {
-	case isTokens(s):
+	if s = clean(s); isAddress(s) {
 		return s
-	case isAddress(s):
+	}
+	return word(s)
+}
+
+// word gives a token as it is, and the rest quoted.
+func word(s string) string {
+	if isTokens(s) {
 		return s
 	}
 	return quote(s)
