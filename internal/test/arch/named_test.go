@@ -12,14 +12,16 @@ import (
 )
 
 // rows are those of the list of what a mail server's users expect: access (22 to 38),
-// addresses (39 to 58), directories and tables (59 to 66), authentication (67 to 80), SRS
-// (207 to 212), and a reload without a restart (259).
-var rows = [][2]int{{22, 80}, {207, 212}, {259, 259}}
+// addresses (39 to 58), directories and tables (59 to 66), authentication (67 to 80), who
+// sent a letter (163 to 173), SRS (207 to 212), how our mail arrives (213 to 233), and a
+// reload without a restart (259).
+var rows = [][2]int{{22, 80}, {163, 173}, {207, 233}, {259, 259}}
 
-// attacks are the rows of the list of attacks on relaying, on tables and settings, and by
-// users of the machine.
+// attacks are the rows of the list of attacks on relaying, on who sent a letter, on tables
+// and settings, and by users of the machine.
 var attacks = map[string][]int{
 	"REL": {1, 3, 4, 5, 6, 8, 10, 13, 15, 16, 17, 19, 20},
+	"AUT": {1, 2, 3, 4, 5, 6, 7, 9, 10, 13, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28},
 	"MAP": {1, 2, 4, 5, 6, 8, 10, 11, 12},
 	"LOC": {1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16},
 }
@@ -28,7 +30,7 @@ var (
 	namedRows   = regexp.MustCompile(`(?i)\brows? ?(\d+(?:(?:, (?:and )?| and | to )\d+)*)`)
 	inTestNames = regexp.MustCompile(`TestRow(\d+)`)
 	rowOfRange  = regexp.MustCompile(`(\d+)(?: to (\d+))?`)
-	namedAttack = regexp.MustCompile(`(?:^|[^A-Z])((?:REL|MAP|LOC)-?\d{3})`)
+	namedAttack = regexp.MustCompile(`(?:^|[^A-Z])((?:REL|AUT|MAP|LOC)-?\d{3})`)
 )
 
 // named collects what a test says of itself.
