@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// The page for people has a chapter of each check, and each provider and tool (rows 218,
-// 219, 228 and 231).
+// The page for people has a chapter of each check, and each provider and tool: rows 218, 219, 228 and 231.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../docs/DOCTOR.md")

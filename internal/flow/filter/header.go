@@ -113,9 +113,13 @@ func spfMethods(e *Evidence) (out []authres.Method) {
 	return out
 }
 
-// spfReason is what is wrong with a record; nothing where the owner has spoken.
+// spfReason is what is wrong with a record; nothing where the owner has spoken. Which of
+// our servers did not answer is nobody's business but ours.
 func spfReason(s *spf.Result) string {
-	if s.Status == spf.TempError || s.Status == spf.PermError {
+	switch s.Status {
+	case spf.TempError:
+		return "the DNS did not answer"
+	case spf.PermError:
 		return s.Problem
 	}
 	return ""

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -36,6 +37,14 @@ type head struct {
 // readHead reads the header; rest is what follows it.
 func readHead(r io.Reader) (h *head, rest io.Reader, err error) {
 	header, rest, err := message.ReadHeader(r, headMax)
+	if len(header) > 0 && (header[0] == ' ' || header[0] == '\t') {
+		// It would go on with the last field that we put above it, and speak as us. As
+		// Postfix does, we take it for the body of a message without a header.
+		header, rest = message.Header("\r\n"), io.MultiReader(bytes.NewReader(header), rest)
+		if errors.Is(err, message.ErrHeaderTooLong) {
+			err = nil
+		}
+	}
 	h = &head{header: header, eightBit: hasHigh(header)}
 	if errors.Is(err, message.ErrHeaderTooLong) {
 		h.cut, err = true, nil

@@ -286,6 +286,16 @@ func TestFieldsThatOnlyWeWrite(t *testing.T) {
 	}
 }
 
+// REL-013: what begins as the end of a field of ours would, is not taken for one.
+func TestLetterThatGoesOnWithOurField(t *testing.T) {
+	c := newCounter(t, 0)
+	for _, letter := range []string{" by us; dkim=pass\r\nFrom: a@b.example\r\n\r\nx\r\n", "\tfolded\r\n"} {
+		if got := c.kept(t, stranger, strings.NewReader(letter), "alice@example.org"); !strings.HasSuffix(got, ")\r\n\r\n"+letter) {
+			t.Errorf("REL-013: %q", got[:min(len(got), 500)])
+		}
+	}
+}
+
 // TestNoStrangerRelays: INV-07, row 22, over the whole grammar of addresses, as the door's
 // parser reads them, against a predicate that knows nothing of the desk.
 func TestNoStrangerRelays(t *testing.T) {

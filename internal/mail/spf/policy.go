@@ -191,7 +191,7 @@ func (r Result) Sentence(q Question) string {
 	case None:
 		return fmt.Sprintf("%s has no SPF record.", r.Domain)
 	case TempError:
-		return fmt.Sprintf("the SPF record of %s can not be checked now: %s.", r.Domain, r.Problem)
+		return fmt.Sprintf("the SPF record of %s can not be checked now: the DNS did not answer.", r.Domain)
 	}
 	return fmt.Sprintf("the SPF record of %s is wrong: %s.", r.Domain, r.Problem)
 }
