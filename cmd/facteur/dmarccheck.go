@@ -88,7 +88,7 @@ func (c *command) judgeFile(ctx context.Context, name string, from transfer) (j 
 	}
 	rules := strangers(settings.FilterRules(), ip.IsValid())
 	check := filter.New(rules, resolver, nil).Open(filter.Client{Addr: ip, Helo: from.helo}, sender)
-	if err := l.writeTo(check.Read(l.header)); err != nil {
+	if err := l.writeTo(check.Read(l.header, false)); err != nil {
 		return j, err
 	}
 	verdict := check.Judge(ctx)

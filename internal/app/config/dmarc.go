@@ -26,8 +26,9 @@ type DMARC struct {
 	// What becomes of a letter without a From field: "accept", "junk" or "reject".
 	// opendmarc calls this RequiredHeaders, for "reject".
 	NoFrom OddFrom `toml:"no_from"`
-	// What becomes of a letter whose From has no author with a domain: "accept", "junk" or
-	// "reject".
+	// What becomes of a letter whose From has no author with a domain, or hides one among
+	// others who can be asked about (a domain that can't be, more domains than are looked
+	// at, a header too long to be looked at whole): "accept", "junk" or "reject".
 	UnreadableFrom OddFrom `toml:"unreadable_from"`
 	// Whether a client is told to come again later when the DNS does not tell what the
 	// author's domain wants. Else the letter is taken.

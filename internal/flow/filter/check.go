@@ -73,10 +73,10 @@ func (f *Filter) Open(c Client, sender address.Address) *Check {
 // Evidence is what was found until now.
 func (c *Check) Evidence() *Evidence { return &c.evidence }
 
-// Read looks at the header as it came. The body goes to what it gives; nil: nobody wants
-// to see it.
-func (c *Check) Read(h message.Header) io.Writer {
-	c.header = h
+// Read looks at the header as it came; cut: only its beginning is here. The body goes to
+// what it gives; nil: nobody wants to see it.
+func (c *Check) Read(h message.Header, cut bool) io.Writer {
+	c.header, c.evidence.Cut = h, cut
 	rules := c.filter.rules
 	if rules.DKIM && h.Count("DKIM-Signature") > 0 {
 		c.signatures = dkim.Read(h, c.hashes(), rules.Signatures)

@@ -49,7 +49,7 @@ func judge(t testing.TB, f *Filter, c Client, sender, letter string) (*Evidence,
 	from, _ := address.Parse(sender)
 	check := f.Open(c, from)
 	header, body, _ := strings.Cut(letter, "\r\n\r\n")
-	if w := check.Read(message.Header(header + "\r\n\r\n")); w != nil {
+	if w := check.Read(message.Header(header+"\r\n\r\n"), false); w != nil {
 		w.Write([]byte(body))
 	}
 	v := check.Judge(t.Context())
@@ -168,7 +168,7 @@ func TestSilence(t *testing.T) {
 			cancel() // all time is up
 			from, _ := address.Parse("alice@example.org")
 			c := f.Open(Client{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.org"}, from)
-			c.Read(message.Header("From: alice@example.org\r\n\r\n"))
+			c.Read(message.Header("From: alice@example.org\r\n\r\n"), false)
 			if v := c.Judge(ctx); v.Disposition != Accept {
 				t.Errorf("%s: %s", v.Disposition, v.Because)
 			}

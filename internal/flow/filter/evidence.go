@@ -46,6 +46,8 @@ type Evidence struct {
 	// Resent tells that the header says of its own accord that somebody sent it on
 	// (Resent-From). Anybody can write that.
 	Resent bool
+	// Cut tells that the header was too long to be looked at whole.
+	Cut bool
 	// Known is what is known of those who proved who they are.
 	Known []Standing
 	// Remarks say in one sentence each what the checks found, in their order.

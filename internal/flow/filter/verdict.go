@@ -58,28 +58,41 @@ func (r *Rules) Verdict(e *Evidence, now time.Time) Verdict {
 	if policy == Off || policy == "" {
 		return accepted
 	}
-	if policy != Score {
-		if v := r.author(e); v.Disposition != Accept {
-			return v
-		}
-	}
+	v := accepted
 	switch e.DMARC.Status {
 	case dmarc.TempError:
-		return r.undecided(e)
+		v = r.undecided(e)
 	case dmarc.Fail:
-		return r.disowned(e, now)
+		v = r.disowned(e, now)
 	}
-	return accepted
+	if policy == Score {
+		return v
+	}
+	if odd := r.author(e); odd.Disposition.severity() > v.Disposition.severity() {
+		return odd
+	}
+	return v
+}
+
+// severity orders dispositions.
+func (d Disposition) severity() int {
+	return slices.Index([]Disposition{Accept, Junk, Defer, Reject}, d)
 }
 
 // author looks at who is said to have written the letter (AUT-015).
 func (r *Rules) author(e *Evidence) Verdict {
 	a := &e.DMARC.Author
 	switch {
-	case a.Fields == 0:
+	case e.Cut:
+		return odd(r.DMARC.UnreadableFrom, "The header of the letter is so long that it was not looked at whole: it may name other authors.")
+	case a.Fields == 0 && !a.Unreadable:
 		return odd(r.DMARC.NoFrom, "The letter has no From field, by which its author is known.")
 	case len(a.Domains) == 0:
 		return odd(r.DMARC.UnreadableFrom, "The From field of the letter names no author who could be asked about.")
+	case a.Unreadable || a.More:
+		return odd(r.DMARC.UnreadableFrom, "The From field of the letter names authors who could not be asked about, beside one who could.")
+	case len(a.Domains) > 1 && e.DMARC.Status == dmarc.TempError:
+		return odd(r.DMARC.UnreadableFrom, "The letter names authors in several domains, and the DNS did not tell about each.")
 	case r.DMARC.RejectMultipleFrom && (len(a.Domains) > 1 || a.Fields > 1):
 		return odd(OddReject, "The letter names several authors.")
 	}

@@ -189,6 +189,16 @@ func TestAuthors(t *testing.T) {
 		{"AUT-015 two harmless fields, which the admin refuses", "From: a@other.example\r\nFrom: a@other.example", func(r *Rules) { r.DMARC.RejectMultipleFrom = true }, Reject},
 		{"AUT-015 a quoted address of the bank", `From: "ceo@bank.example" <x@other.example>`, nil, Accept},
 		{"AUT-015 upper case, in A-labels", "From: CEO@BANK.example", nil, Reject},
+		{"AUT-015 behind more domains than are asked", "From: a@a1.example, b@a2.example, c@a3.example, d@a4.example, e@a5.example, ceo@bank.example", nil, Junk},
+		{"AUT-015 behind more addresses than are looked at", "From: " + strings.Repeat("a@other.example, ", 1000) + "ceo@bank.example", nil, Junk},
+		{"AUT-015 behind names that use up the questions", "From: a@1.2.3.4.5.6.7.other.example\r\nFrom: b@1.2.3.4.5.6.7.third.example, ceo@bank.example", nil, Junk},
+		{"AUT-015 the same, as evidence", "From: a@1.2.3.4.5.6.7.other.example, b@1.2.3.4.5.6.7.third.example, ceo@bank.example", func(r *Rules) { r.DMARC.Policy = Score }, Accept},
+		{"AUT-015 one domain that no DNS has, and one of theirs", "From: <ceo@bank..example>, a@other.example", nil, Junk},
+		{"AUT-015 one domain with an octet too many", "From: <ceo@bank.example\x01>, a@other.example", nil, Junk},
+		{"AUT-015 the bank beside one that no DNS has", "From: ceo@bank.example, <a@other..example>", nil, Reject},
+		{"AUT-015 a comma in a name without quotes", "From: Smith, Joe <joe@other.example>", nil, Accept},
+		{"AUT-015 a field that is From for some", "From\x0b: ceo@bank.example\r\nFrom: a@other.example", nil, Junk},
+		{"AUT-015 such a field alone", "Subject: x\r\n\x0bFrom: ceo@bank.example", nil, Junk},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			f := newFilter(t, `_dmarc.bank.example TXT "v=DMARC1; p=reject"`)
@@ -196,7 +206,7 @@ func TestAuthors(t *testing.T) {
 				x.change(f.rules)
 			}
 			c := f.Open(client, address.Address{})
-			c.Read(message.Header(x.header + "\r\n\r\n"))
+			c.Read(message.Header(x.header+"\r\n\r\n"), false)
 			if v := c.Judge(t.Context()); v.Disposition != x.want {
 				t.Errorf("%s: %s; want %s", v.Disposition, v.Because, x.want)
 			}

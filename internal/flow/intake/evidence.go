@@ -54,7 +54,7 @@ func (t *Transaction) witness() io.Writer {
 	if t.check == nil {
 		return t.hash()
 	}
-	return t.check.Read(t.written)
+	return t.check.Read(t.written, t.headCut)
 }
 
 // proveLetter finds out who sent the letter, now that it is here.

@@ -24,12 +24,16 @@ type Author struct {
 	Addresses int `json:"addresses"`
 	// Domains are the different domains in canonical form, in order of appearance.
 	Domains []string `json:"domains"`
-	// More tells that there were more than MaxAuthors, and that they were left out.
+	// More tells that there were more than MaxAuthors, or too many addresses to look at,
+	// and that they were left out.
 	More bool `json:"more,omitempty"`
 	// Disguised are domains that a careless reader could take for the author's: in a
 	// From field with an odd name, or behind an "@" that belongs to no address of
 	// the field, as in "boss@bank.example <x@evil.example>" without quotes.
 	Disguised []string `json:"disguised,omitempty"`
+	// Unreadable tells that From has an address, or a whole field, which other readers
+	// may take for the author's and which nobody could be asked about.
+	Unreadable bool `json:"unreadable,omitempty"`
 	// Problem says what is wrong with From; "" if nothing.
 	Problem string `json:"problem,omitempty"`
 }
@@ -43,6 +47,7 @@ func ReadAuthor(h message.Header) Author {
 			a.Fields++
 			a.field(f.Text())
 		case strings.EqualFold(strings.Trim(string(f.Name), "\x00 \t\r\v\f\u00a0\ufeff"), "From"):
+			a.Unreadable = true
 			a.problem("a field that is From for some readers and not for others")
 			a.disguise(f.Text(), nil)
 		}
@@ -76,11 +81,13 @@ func (a *Author) field(value string) {
 			continue
 		}
 		if a.Addresses++; a.Addresses > maxAuthorAddresses {
+			a.More = true
 			break
 		}
 		domain, err := address.CanonicalDomain(m.Host)
 		switch {
 		case err != nil || strings.HasPrefix(domain, "["):
+			a.Unreadable = a.Unreadable || m.Host != "" // "Smith, Joe <joe@x>" has no other address
 			a.problem("an address in From without a domain name")
 		case slices.Contains(a.Domains, domain):
 		case len(a.Domains) == MaxAuthors:

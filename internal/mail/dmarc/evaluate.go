@@ -24,7 +24,7 @@ func Evaluate(ctx context.Context, txt TXT, q Question) Result {
 		}
 	}
 	if author.More && worst.severity() < (Result{Status: PermError}).severity() {
-		worst = Result{Status: PermError, Asked: author.Domains[0], Reason: fmt.Sprintf("more than %d domains in From", MaxAuthors)}
+		worst = Result{Status: PermError, Asked: author.Domains[0], Reason: fmt.Sprintf("more than %d domains in From, or %d addresses", MaxAuthors, maxAuthorAddresses)}
 	}
 	worst.From, worst.Author = author.Domains, author
 	return worst
