@@ -2,13 +2,14 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
-	"facteur/internal/app/records"
 	"facteur/internal/base/lookup"
+	"facteur/internal/net/dns"
 )
 
 // list is what is known of a DNS block list: where to ask to be taken off, and what its
@@ -50,10 +51,10 @@ func checkBlockLists(ctx context.Context, w *World, r *report) {
 	var mu sync.Mutex
 	var busy sync.WaitGroup
 	asked := 0
-	each := func(name string, ask func(l list, sub *report) int) {
+	each := func(name string, ask func(ctx context.Context, l list, sub *report) int) {
 		busy.Go(func() {
 			sub := &report{check: r.check, subject: name}
-			n := ask(known[name], sub)
+			n := ask(dns.WithBudget(ctx, questions), known[name], sub)
 			mu.Lock()
 			defer mu.Unlock()
 			asked += n
@@ -62,11 +63,11 @@ func checkBlockLists(ctx context.Context, w *World, r *report) {
 	}
 	if w.direct() {
 		for _, name := range w.Config.Doctor.BlockLists {
-			each(name, func(l list, sub *report) int { return askAddresses(ctx, w, name, l, sources, sub) })
+			each(name, func(ctx context.Context, l list, sub *report) int { return askAddresses(ctx, w, name, l, sources, sub) })
 		}
 	}
 	for _, name := range w.Config.Doctor.DomainBlockLists {
-		each(name, func(l list, sub *report) int { return askDomains(ctx, w, name, l, sub) })
+		each(name, func(ctx context.Context, l list, sub *report) int { return askDomains(ctx, w, name, l, sub) })
 	}
 	busy.Wait()
 	sortFindings(r.list)
@@ -84,55 +85,96 @@ func hasFailed(list []Finding) bool { return slices.ContainsFunc(list, Finding.i
 
 // askAddresses asks one list about all our addresses, and counts its answers.
 func askAddresses(ctx context.Context, w *World, name string, l list, sources []source, r *report) (asked int) {
-	if len(sources) == 0 || !healthy(ctx, w, name, "2.0.0.127", "1.0.0.127", r) {
+	zone := dns.BlockList{Zone: name}
+	if len(sources) == 0 || !works(w.Resolver.Health(ctx, zone, false).Err(), name, "doctor.block_lists", r) {
 		return 0
 	}
 	for _, s := range sources {
 		if s.public.Is6() && !l.six {
 			continue
 		}
-		a := w.Resolver.LookupAddr(ctx, reversed(s.public)+"."+name)
-		asked += told(a, name, s.String(), l, r)
+		if !told(w.Resolver.Listed(ctx, zone, s.public), name, s.String(), l, r) {
+			break
+		}
+		asked++
 	}
 	return asked
 }
 
 // askDomains asks one list about all our domains.
 func askDomains(ctx context.Context, w *World, name string, l list, r *report) (asked int) {
-	if !healthy(ctx, w, name, "test", "invalid", r) {
+	zone := dns.BlockList{Zone: name}
+	if !works(w.Resolver.HealthOfDomains(ctx, zone).Err(), name, "doctor.domain_block_lists", r) {
 		return 0
 	}
 	for _, d := range w.Domains[:min(len(w.Domains), domainsMax)] {
-		asked += told(w.Resolver.LookupAddr(ctx, d.Name+"."+name), name, d.Name, l, r)
+		if !told(w.Resolver.ListedDomain(ctx, zone, d.Name), name, d.Name, l, r) {
+			break
+		}
+		asked++
 	}
 	return asked
 }
 
-// told adds what a list says of an address or domain; 1 if it said something.
-func told(a lookup.Answer[[]netip.Addr], name, subject string, l list, r *report) int {
-	switch code, verdict := judge(a); verdict {
-	case clean:
-		return 1
-	case onIt:
-		level := Failure
-		if l.slow || strings.HasPrefix(l.codes[code], "PBL") {
-			level = Warning
+// told adds what a list says of an address or domain; false if the list could not tell.
+func told(a lookup.Answer[dns.Listing], name, subject string, l list, r *report) bool {
+	switch a.State() {
+	case lookup.NotFound:
+		return true
+	case lookup.TryAgain:
+		return works(a.Err(), name, "", r)
+	}
+	says := a.Value()
+	why := "Servers that ask the list refuse or distrust mail from here. Find out why before you ask to be taken off: a password that somebody knows, a form on a web site, a list of old addresses."
+	if says.Reason != "" {
+		why += " The list says: " + says.Reason
+	}
+	r.about(subject+" at "+name, l.level(says.Codes), "%s is on the block list %s: %s.", subject, name, l.meaning(says.Codes)).because("%s", why).
+		do("facteur queue list   # is there mail that nobody here wrote?", "; ask to be taken off: "+removal(name, subject, l)).link(removal(name, subject, l))
+	return true
+}
+
+// level is how bad a listing is: one that is no fault of one's own is only a warning.
+func (l list) level(codes []netip.Addr) Level {
+	line := func(code netip.Addr) bool { return strings.HasPrefix(l.codes[code.String()], "PBL") }
+	if l.slow || !slices.ContainsFunc(codes, func(c netip.Addr) bool { return !line(c) }) {
+		return Warning
+	}
+	return Failure
+}
+
+// meaning is codes in words, as far as they are known.
+func (l list) meaning(codes []netip.Addr) string {
+	words := make([]string, len(codes))
+	for i, code := range codes {
+		words[i] = code.String()
+		if m := l.codes[words[i]]; m != "" {
+			words[i] += " (" + m + ")"
 		}
-		meaning := ""
-		if m := l.codes[code]; m != "" {
-			meaning = " (" + m + ")"
-		}
-		r.about(subject+" at "+name, level, "%s is on the block list %s: %s%s.", subject, name, code, meaning).
-			because("Servers that ask the list refuse or distrust mail from here. Find out why before you ask to be taken off: a password that somebody knows, a form on a web site, a list of old addresses.").
-			do("facteur queue list   # is there mail that nobody here wrote?", "; ask to be taken off: "+removal(name, subject, l)).link(removal(name, subject, l))
-		return 1
-	case unusable:
-		r.about(name, Unknown, "The block list %s does not serve us: it answers %s.", name, code).
-			because("It wants to be asked by a name server of one's own, not by a public one, or less often.").do("# run unbound on this machine, and in facteur.toml:", "[dns]", `servers = ["127.0.0.1:53"]`)
-	case silent:
+	}
+	return strings.Join(words, ", ")
+}
+
+// works tells whether a list can be believed, and else why not. One that was abandoned
+// often lists the whole world. key is the setting that has it.
+func works(err error, name, key string, r *report) bool {
+	var not *dns.NotServed
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &not):
+		r.about(name, Unknown, "The block list %s does not serve us: it answers %s.", name, not.Answer).
+			because("It wants to be asked by a name server of one's own, not by a public one, or less often; or its name has been taken by somebody else.").
+			do("# run unbound on this machine, and in facteur.toml:", "[dns]", `servers = ["127.0.0.1:53"]`)
+	case errors.Is(err, dns.ErrListsAll):
+		r.about(name, Note, "The block list %s lists everything; it is not believed.", name).because("It has been given up. Take it out of %s.", key)
+	case errors.Is(err, dns.ErrListEmpty):
+		r.about(name, Note, "The block list %s is empty; it is not believed.", name).
+			because("It lacks the entry that every list has (RFC 5782 §5): it has ended, or the name server that is asked hides it. Ask another name server; else take it out of %s.", key)
+	default:
 		r.about(name, Unknown, "The block list %s does not answer now.", name)
 	}
-	return 0
+	return false
 }
 
 func removal(name, subject string, l list) string {
@@ -140,79 +182,4 @@ func removal(name, subject string, l list) string {
 		return "https://" + name[strings.IndexByte(name, '.')+1:] + "/"
 	}
 	return strings.ReplaceAll(l.removal, "{}", subject)
-}
-
-// verdict is what an answer of a list means.
-type verdict int
-
-const (
-	silent   verdict = iota // nobody answered
-	clean                   // not on it
-	onIt                    // on it
-	unusable                // what it says is no answer about the subject
-)
-
-// judge reads an answer (RFC 5782 §2.1): only addresses in 127/8 say that something is
-// listed, but not 127.0.0.1, which is nobody's code, nor 127.255.255/24, by which lists say
-// that they do not serve who asks.
-func judge(a lookup.Answer[[]netip.Addr]) (code string, v verdict) {
-	switch a.State() {
-	case lookup.TryAgain:
-		return "", silent
-	case lookup.NotFound:
-		return "", clean
-	}
-	v = unusable
-	for _, addr := range a.Value() {
-		if code == "" {
-			code = addr.String()
-		}
-		if isCode(addr) {
-			return addr.String(), onIt
-		}
-	}
-	return code, v
-}
-
-func isCode(a netip.Addr) bool {
-	if !a.Is4() {
-		return false
-	}
-	b := a.As4()
-	return b[0] == 127 && !(b[1] == 255 && b[2] == 255) && b != [4]byte{127, 0, 0, 1}
-}
-
-// healthy tells whether a list has what every list must have, and not what none may have.
-// One that was abandoned often lists the whole world.
-func healthy(ctx context.Context, w *World, name, has, hasNot string, r *report) bool {
-	code, must := judge(w.Resolver.LookupAddr(ctx, has+"."+name))
-	_, mustNot := judge(w.Resolver.LookupAddr(ctx, hasNot+"."+name))
-	switch {
-	case must == unusable || mustNot == unusable:
-		r.about(name, Unknown, "The block list %s does not serve us: it answers %s.", name, orOther(code)).
-			because("It wants to be asked by a name server of one's own, not by a public one, or its name has been taken by somebody else.").
-			do("# run unbound on this machine, and in facteur.toml:", "[dns]", `servers = ["127.0.0.1:53"]`)
-	case mustNot == onIt:
-		r.about(name, Note, "The block list %s lists everything; it is not believed.", name).because("It has been given up. Take it out of doctor.block_lists, and of the rules.")
-	case must == silent || mustNot == silent:
-		r.about(name, Unknown, "The block list %s does not answer now.", name)
-	case must == clean:
-		r.about(name, Note, "The block list %s is empty; it is not believed.", name).because("It lacks the entry that every list has (RFC 5782 §5). Take it out of doctor.block_lists.")
-	default:
-		return true
-	}
-	return false
-}
-
-func orOther(code string) string {
-	if code == "" {
-		return "something else"
-	}
-	return code
-}
-
-// reversed is an address as lists have it.
-func reversed(a netip.Addr) string {
-	name := records.Reverse(a)
-	return strings.TrimSuffix(strings.TrimSuffix(name, ".in-addr.arpa"), ".ip6.arpa")
 }

@@ -337,6 +337,8 @@ func TestBlockLists(t *testing.T) {
 	}{
 		{"not listed", nil, OK, "No block list has"},
 		{"row 216 listed", []string{"7.100.51.198.list.example. A 127.0.0.2"}, Failure, "198.51.100.7 is on the block list list.example: 127.0.0.2"},
+		{"row 216 listed twice", []string{"7.100.51.198.list.example. A 127.0.0.4", "7.100.51.198.list.example. A 127.0.0.2"}, Failure, "list.example: 127.0.0.2, 127.0.0.4."},
+		{"AUT-026 an answer of somebody else beside it", []string{"7.100.51.198.list.example. A 127.0.0.2", "7.100.51.198.list.example. A 203.0.113.80"}, Unknown, "it answers 203.0.113.80"},
 		{"row 216 a domain listed", []string{"example.org.names.example. A 127.0.1.2"}, Failure, "example.org is on the block list names.example"},
 		{"AUT-026 127.0.0.1 is nobody's code", []string{"7.100.51.198.list.example. A 127.0.0.1"}, Unknown, "does not serve us: it answers 127.0.0.1"},
 		{"AUT-026 quota", []string{"2.0.0.127.list.example. A 127.255.255.254"}, Unknown, "does not serve us: it answers 127.255.255.254"},
@@ -344,7 +346,7 @@ func TestBlockLists(t *testing.T) {
 		{"AUT-026 hijacked", []string{"*.list.example. A 203.0.113.80", "2.0.0.127.list.example. A 203.0.113.80"}, Unknown, "does not serve us: it answers 203.0.113.80"},
 		{"AUT-026 lists everything", []string{"*.list.example. A 127.0.0.2"}, Note, "lists everything"},
 		{"AUT-026 0.0.0.0", []string{"7.100.51.198.list.example. A 0.0.0.0"}, Unknown, "does not serve us: it answers 0.0.0.0"},
-		{"AUT-026 AAAA", []string{"7.100.51.198.list.example. AAAA ::ffff:0:1"}, Unknown, "does not serve us"},
+		{"AUT-026 AAAA", []string{"7.100.51.198.list.example. AAAA ::ffff:0:1"}, OK, "No block list has"},
 		{"AUT-026 empty", []string{"-2.0.0.127.list.example. A"}, Note, "is empty"},
 		{"AUT-026 no answer", []string{"!servfail 2.0.0.127.list.example"}, Unknown, "does not answer now"},
 		{"AUT-026 no answer later", []string{"!servfail 7.100.51.198.list.example"}, Unknown, "does not answer now"},
@@ -360,6 +362,22 @@ func TestBlockLists(t *testing.T) {
 			}
 			t.Errorf("no %s with %q in\n%+v", c.level, c.what, list)
 		})
+	}
+}
+
+// What a list could not tell is said once, and not once for each domain.
+func TestSilentListIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := town(t, changed("!servfail d1.example.names.example", "!servfail d2.example.names.example"))
+	w.Domains = append(w.Domains, Domain{Name: "d1.example", Receives: true}, Domain{Name: "d2.example", Receives: true})
+	count := 0
+	for _, f := range only(t, w, "block-lists") {
+		if strings.Contains(f.What, "names.example does not answer") {
+			count++
+		}
+	}
+	if count != 1 {
+		t.Errorf("told %d times", count)
 	}
 }
 

@@ -31,12 +31,33 @@ type Listing struct {
 	Reason string
 }
 
-// ErrBlockList is the reason of TryAgain when a list answers, but not as a list does: it
-// refuses us, or somebody else answers in its place. No mail may suffer from it.
-var ErrBlockList = errors.New("the block list cannot be used")
+// Why a list can't be used; each of the others is an ErrBlockList. No mail may suffer from
+// a list that can't be used.
+var (
+	ErrBlockList = errors.New("the block list cannot be used")
+	// ErrListsAll: it has what none may have.
+	ErrListsAll = fmt.Errorf("%w: it lists everybody", ErrBlockList)
+	// ErrListEmpty: it lacks what every list has, and is empty or has ended.
+	ErrListEmpty = fmt.Errorf("%w: it lacks the entry that every list has", ErrBlockList)
+)
+
+// NotServed is the ErrBlockList about a list that answers, but not as a list does: it
+// refuses us, or somebody else answers in its place.
+type NotServed struct {
+	Zone   string
+	Answer netip.Addr
+}
+
+// Error implements error.
+func (e *NotServed) Error() string {
+	return fmt.Sprintf("%v: %s answers %s, which is no answer of a list to us", ErrBlockList, e.Zone, e.Answer)
+}
+
+// Is makes it an ErrBlockList.
+func (e *NotServed) Is(target error) bool { return target == ErrBlockList }
 
 // Listed asks a list for an address. Found: it is listed; NotFound: it is not; TryAgain:
-// the DNS or the list could not tell (ErrBlockList).
+// the DNS or the list could not tell (NotServed).
 func (r *Resolver) Listed(ctx context.Context, list BlockList, addr netip.Addr) lookup.Answer[Listing] {
 	return r.listed(ctx, list, reversed(addr)+list.Zone)
 }
@@ -82,13 +103,8 @@ func (r *Resolver) reason(ctx context.Context, name string) string {
 func (l BlockList) read(answers []netip.Addr) ([]netip.Addr, error) {
 	var codes []netip.Addr
 	for _, a := range answers {
-		switch b := a.As16(); {
-		case !a.Is4() || b[12] != 127:
-			return nil, fmt.Errorf("%w: %s answers %s, which is no answer of a list", ErrBlockList, l.Zone, a)
-		case b[13] == 255 && b[14] == 255:
-			return nil, fmt.Errorf("%w: %s refuses us (%s)", ErrBlockList, l.Zone, a)
-		case a == localhost:
-			return nil, fmt.Errorf("%w: %s answers %s", ErrBlockList, l.Zone, a)
+		if b := a.As16(); !a.Is4() || b[12] != 127 || b[13] == 255 && b[14] == 255 || a == localhost {
+			return nil, &NotServed{l.Zone, a}
 		}
 		if l.counts(a) && !slices.Contains(codes, a) {
 			codes = append(codes, a)
@@ -138,10 +154,12 @@ func (r *Resolver) health(ctx context.Context, list BlockList, always, never str
 	switch {
 	case errors.Is(has.Err(), ErrBlockList):
 		return lookup.No[struct{}](has.Err())
-	case errors.Is(hasNot.Err(), ErrBlockList) || hasNot.State() == lookup.Found:
-		return lookup.No[struct{}](fmt.Errorf("%w: %s has an entry that no list may have: it lists everybody", ErrBlockList, list.Zone))
+	case errors.Is(hasNot.Err(), ErrBlockList):
+		return lookup.No[struct{}](hasNot.Err())
+	case hasNot.State() == lookup.Found:
+		return lookup.No[struct{}](fmt.Errorf("%s: %w", list.Zone, ErrListsAll))
 	case has.State() == lookup.NotFound:
-		return lookup.No[struct{}](fmt.Errorf("%w: %s lacks the entry that every list has: it is empty or has ended", ErrBlockList, list.Zone))
+		return lookup.No[struct{}](fmt.Errorf("%s: %w", list.Zone, ErrListEmpty))
 	case has.State() == lookup.TryAgain:
 		return lookup.Later[struct{}](has.Err())
 	case hasNot.State() == lookup.TryAgain:
