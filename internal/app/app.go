@@ -204,7 +204,7 @@ func (a *App) connect(c *config.Config) error {
 	a.desk.Sign(a.signer)
 	a.desk.Reading(a.reports.Read)
 	a.dispatch = deliver.New(deliver.House{
-		Signer:   a.signer,
+		Signer: a.signer, Barred: a.desk.Barred,
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
 		Notices: a.notices(c),
 		Notify:  a.delivered, Folder: a.folder,

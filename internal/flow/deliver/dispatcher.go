@@ -69,6 +69,8 @@ type House struct {
 	Notices *bounce.Writer
 	// Signer signs again what is changed at departure; nil: nobody does.
 	Signer *sign.Signer
+	// Barred is the rule of whose signature a letter of an account may bear; nil: anybody's.
+	Barred func(ctx context.Context, account string) sign.Barred
 	// Notify is told each account that got a letter, into which mailbox ("" is INBOX), and
 	// its size.
 	Notify func(to directory.Account, mailbox string, bytes int64)

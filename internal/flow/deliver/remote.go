@@ -23,6 +23,7 @@ type remote struct {
 	outbound func() *Outbound
 	schedule func() Schedule
 	signer   *sign.Signer
+	barred   func(ctx context.Context, account string) sign.Barred
 	clerk    *clerk
 	desk     *desk
 	ctx      context.Context // ends when deliveries are to be broken off
@@ -44,7 +45,7 @@ type remote struct {
 
 func newRemote(h House, c *clerk, done func(*attempt, int)) *remote {
 	return &remote{
-		finder: h.finder(), outbound: h.Outbound, schedule: c.schedule, signer: h.Signer,
+		finder: h.finder(), outbound: h.Outbound, schedule: c.schedule, signer: h.Signer, barred: h.Barred,
 		clerk: c, desk: newDesk(c, done), ctx: context.Background(),
 		destinations: make(map[way]*destination), lines: make(map[string]*line), tempos: make(map[tempoKey]*tempo),
 		crew: crew{workers: make(map[*worker]struct{}), of: make(map[string]int)}, closing: make(chan struct{}),

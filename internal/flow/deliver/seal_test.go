@@ -65,7 +65,7 @@ func TestSealedWhenItGoesOn(t *testing.T) {
 			}
 			rules := &sign.Rules{Enabled: true, Sealing: &sign.Sealing{ID: "mail.example.org", Home: "home.example"}}
 			c.extend = func(h *House) { h.Signer = sign.New(func() *sign.Rules { return rules }, keys, event.Discard) }
-			c.forwarded(tc.text, to, tc.own)
+			c.forwarded(tc.text, to, tc.own, nil)
 			c.run()
 			got := sink.Await(1, 20*time.Second)
 			if len(got) != 1 {
@@ -109,7 +109,7 @@ func TestSealedWhenItGoesOn(t *testing.T) {
 }
 
 // forwarded puts a letter into the queue that goes on from bob's address.
-func (c *corridor) forwarded(text, domain string, own bool) {
+func (c *corridor) forwarded(text, domain string, own bool, change func(*queue.Item)) {
 	c.t.Helper()
 	s := c.queue.Spool()
 	_, err := s.Write([]byte(text))
@@ -117,5 +117,8 @@ func (c *corridor) forwarded(text, domain string, own bool) {
 	to := mustParse(c.t, "anna@"+domain)
 	it := &queue.Item{ID: c.queue.NextID(), Sender: mustParse(c.t, "s@author.example"), Body8Bit: true, Origin: queue.Origin{Local: own},
 		Recipients: []queue.Recipient{{Address: to, Original: to, Route: "smtp:" + domain, Forwarder: mustParse(c.t, "bob@example.org")}}}
+	if change != nil {
+		change(it)
+	}
 	check(c.t, c.queue.Commit(c.t.Context(), queue.Draft{Item: it, Spool: s}))
 }

@@ -38,7 +38,7 @@ func (w *worker) send(ctx context.Context, a *attempt, s site) ([]result, error)
 	if env, err = w.conn.Fit(env, text); err != nil {
 		return nil, err
 	}
-	if env, text, err = w.remote.signAgain(a, env, text, leaving.edited, now); err != nil {
+	if env, text, err = w.remote.signAgain(ctx, a, env, text, leaving.edited, now); err != nil {
 		return nil, err
 	}
 	if env, text, err = w.remote.seal(a, env, text, now); err != nil {

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -13,15 +14,19 @@ import (
 // signAgain gives a letter of ours a fresh signature where its bytes are not those that
 // were signed: addresses in its header were replaced, or it was made fit for a host that
 // takes less. What is a stranger's stays as it is, broken signatures and all (AUT-021).
-func (m *remote) signAgain(a *attempt, env smtpc.Envelope, text io.ReadSeeker, edited bool, now time.Time) (smtpc.Envelope, io.ReadSeeker, error) {
-	if m.signer == nil || !isOwn(a.item) {
+func (m *remote) signAgain(ctx context.Context, a *attempt, env smtpc.Envelope, text io.ReadSeeker, edited bool, now time.Time) (smtpc.Envelope, io.ReadSeeker, error) {
+	if m.signer == nil || !isOwn(a.item) || a.item.Origin.Returned {
 		return env, text, nil
 	}
 	text, converted := env.Converted(text)
 	if !edited && !converted {
 		return env, text, nil
 	}
-	g, err := m.signer.Resign(text, now)
+	var barred sign.Barred
+	if m.barred != nil {
+		barred = m.barred(ctx, a.item.Origin.Account)
+	}
+	g, err := m.signer.Resign(text, barred, now)
 	if err != nil {
 		return env, text, err
 	}

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
@@ -11,9 +12,11 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/sign"
+	"facteur/internal/mail/address"
 	"facteur/internal/mail/dkim"
 	"facteur/internal/mail/message"
 	"facteur/internal/store/dkimkey"
+	"facteur/internal/store/queue"
 	"facteur/internal/test/sim"
 )
 
@@ -29,12 +32,15 @@ func TestSignedAgain(t *testing.T) {
 	const letter = "From: Ann <ann@example.org>\r\nTo: bob@example.com\r\nSubject: hello\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
 	for name, tc := range map[string]struct {
 		own, eightBit bool
-		want          dkim.Status
+		want          dkim.Status // "": there is no signature
+		change        func(*queue.Item)
 	}{
-		"to a host without 8BITMIME":               {true, true, dkim.Pass},
-		"to a host that takes it as it is":         {true, false, dkim.Pass},
-		"AUT-021 a stranger's is not signed by us": {false, true, dkim.Fail},
-		"AUT-021 nor touched where it may stay so": {false, false, dkim.Pass},
+		"to a host without 8BITMIME":               {true, true, dkim.Pass, nil},
+		"to a host that takes it as it is":         {true, false, dkim.Pass, nil},
+		"AUT-021 a stranger's is not signed by us": {false, true, dkim.Fail, nil},
+		"AUT-021 nor touched where it may stay so": {false, false, dkim.Pass, nil},
+		"AUT-021 who is barred stays so":           {true, true, "", func(it *queue.Item) { it.Origin.Account = "eve@example.com" }},
+		"AUT-021 what a content filter gave back":  {true, true, dkim.Fail, func(it *queue.Item) { it.Origin.Returned = true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, steps := newCorridor(t), &sentences{}
@@ -49,12 +55,22 @@ func TestSignedAgain(t *testing.T) {
 			check(t, err)
 			rules := &sign.Rules{Enabled: true}
 			signer := sign.New(func() *sign.Rules { return rules }, keys, event.Discard)
-			c.extend = func(h *House) { h.Signer = signer }
+			barred := func(_ context.Context, account string) sign.Barred {
+				return func(address.Address) (string, error) {
+					if account == "" {
+						return "", nil
+					}
+					return account + " may not", nil
+				}
+			}
+			c.extend = func(h *House) { h.Signer, h.Barred = signer, barred }
 			at, body := message.HeaderEnd([]byte(letter)), dkim.NewBody()
 			opened := signer.Open(message.Header(letter[:at]), body)
 			body.Write([]byte(letter[at:]))
-			signed := string(opened.Sign(message.Header(letter[:at]), nil, time.Now()).Fields) + letter
-			c.forwarded(signed, to, tc.own)
+			first, err := opened.Sign(message.Header(letter[:at]), nil, nil, time.Now())
+			check(t, err)
+			signed := string(first.Fields) + letter
+			c.forwarded(signed, to, tc.own, tc.change)
 			c.run()
 			got := sink.Await(1, 20*time.Second)
 			if len(got) != 1 {
@@ -66,10 +82,13 @@ func TestSignedAgain(t *testing.T) {
 			read := dkim.Read(message.Header(text[:end]), heard, dkim.Options{})
 			heard.Write(text[end:])
 			results := read.Verify(t.Context(), zone.LookupTXT, time.Now())
+			if len(results) == 0 {
+				results = []dkim.Result{{}}
+			}
 			if len(results) != 1 || results[0].Status != tc.want {
 				t.Errorf("%+v\n%s", results, text)
 			}
-			if again := strings.Contains(steps.String(), "was changed as it left, and signed again with DKIM by a._domainkey.example.org"); again != (tc.own && tc.eightBit) {
+			if again := strings.Contains(steps.String(), "was changed as it left, and signed again with DKIM by a._domainkey.example.org"); again != (tc.own && tc.eightBit && tc.change == nil) {
 				t.Errorf("signed again: %v\n%s", again, steps)
 			}
 		})

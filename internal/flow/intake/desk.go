@@ -77,7 +77,7 @@ type Peer struct {
 	// verdict.
 	Remarks []Remark
 	// Forwarded is what a filter in front of us says of its client (XFORWARD). It is
-	// for the log: nothing is decided by it.
+	// for the log, and a sign that the mail has been here before; see signs.
 	Forwarded *Forwarded
 	// Trusted is set by Begin: the address is in the trusted networks.
 	Trusted bool

@@ -121,7 +121,7 @@ func (t *Transaction) lift() (proof []byte) {
 // disbelieve takes fields off the header that claim to be our word about who sent it. A
 // content filter of ours gives back what we wrote (XFORWARD says that it is one).
 func (t *Transaction) disbelieve() {
-	if t.rules.Filter != nil && (t.peer.Forwarded == nil || !t.peer.Trusted) {
+	if t.rules.Filter != nil && !t.peer.returns() {
 		t.header = t.rules.Filter.Rules().Strip(t.header)
 	}
 }

@@ -356,7 +356,7 @@ func (t *Transaction) item() *queue.Item {
 			Account: t.peer.Account, Local: t.peer.Trusted && !t.peer.PerRecipient || t.peer.Device != nil,
 			ClientAddr: addressText(t.peer.Addr), ClientName: t.peer.Name,
 			Helo: t.peer.Helo, Protocol: t.peer.Protocol,
-			Authentic: t.isAuthentic(),
+			Authentic: t.isAuthentic(), Returned: t.peer.returns(),
 		},
 		Body8Bit: t.mail.Body == "8BITMIME" || t.eightBit, Binary: t.mail.Body == "BINARYMIME", UTF8: t.mail.UTF8,
 		Ret: t.mail.Ret, EnvelopeID: t.mail.EnvID, RequireTLS: t.mail.RequireTLS, TLSOptional: t.tlsOptional,

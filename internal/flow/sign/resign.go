@@ -24,18 +24,20 @@ type Resigned struct {
 // Resign signs what goes over the wire: r reads that from its start, and stands there
 // again afterwards. The signatures of ours that it bore, and that do not hold any more,
 // are taken off; those of others stay. It is for letters of insiders and of the server.
-func (s *Signer) Resign(r io.ReadSeeker, now time.Time) (out Resigned, err error) {
+// barred is asked as in Letter.Sign: who has no right to an author's signature when a
+// letter comes has none when it leaves. Its error is given back.
+func (s *Signer) Resign(r io.ReadSeeker, barred Barred, now time.Time) (out Resigned, err error) {
 	if s == nil || !s.rules().Enabled {
 		return out, nil
 	}
-	out, err = s.resign(r, now)
+	out, err = s.resign(r, barred, now)
 	if _, again := r.Seek(0, io.SeekStart); err == nil {
 		err = again
 	}
 	return out, err
 }
 
-func (s *Signer) resign(r io.Reader, now time.Time) (out Resigned, err error) {
+func (s *Signer) resign(r io.Reader, barred Barred, now time.Time) (out Resigned, err error) {
 	h, rest, err := message.ReadHeader(r, headerMax)
 	if errors.Is(err, message.ErrHeaderTooLong) {
 		return out, nil
@@ -47,7 +49,9 @@ func (s *Signer) resign(r io.Reader, now time.Time) (out Resigned, err error) {
 	if _, err := io.Copy(body, rest); err != nil {
 		return out, err
 	}
-	out.Signature = letter.Sign(fresh, func() io.Reader { return rest }, now)
+	if out.Signature, err = letter.Sign(fresh, func() io.Reader { return rest }, barred, now); err != nil {
+		return out, err
+	}
 	if len(out.Fields) > 0 || len(fresh) != len(h) {
 		out.Head, out.Instead = append(out.Fields, fresh...), int64(len(h))
 	}

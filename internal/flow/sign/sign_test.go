@@ -155,7 +155,7 @@ func TestResign(t *testing.T) {
 	text := "From: a@example.org\r\n\r\nold\r\n"
 	foreign := "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=x; h=from; bh=; b=\r\n"
 	stale := string(s.whole([]byte(text), now).Fields) + foreign + strings.Replace(text, "old", "new", 1)
-	out, err := s.Resign(strings.NewReader(stale), now)
+	out, err := s.Resign(strings.NewReader(stale), nil, now)
 	if err != nil || out.Head == nil {
 		t.Fatal(out, err)
 	}

@@ -64,30 +64,46 @@ type Signature struct {
 	// is nothing to say.
 	Why string
 	// Ours: it should be signed, as it is of a domain that has keys. Trouble: the admin
-	// has something to mend.
-	Ours, Trouble bool
+	// has something to mend. Barred: who sent it has no right to it.
+	Ours, Trouble, Barred bool
+}
+
+// Barred tells why who sent a letter may not have our word for its author, or "". The
+// reason completes "The message leaves unsigned, as …". A nil Barred bars nobody.
+type Barred func(author address.Address) (why string, err error)
+
+// ask asks about the author of a letter for which there are keys.
+func (b Barred) ask(c *choice) error {
+	if b == nil || len(c.keys) == 0 {
+		return nil
+	}
+	why, err := b(c.Author)
+	if err != nil || why != "" {
+		c.keys, c.Why, c.Barred = nil, why, why != ""
+	}
+	return err
 }
 
 // Sign signs a letter, whose header may have changed since Open. The body was written to
 // that which Open had; if it has changed since, or if nobody was to sign it then, it is
-// read again, from again.
-func (l Letter) Sign(h message.Header, again func() io.Reader, now time.Time) Signature {
+// read again, from again. An error is that of barred, and there is no signature then.
+func (l Letter) Sign(h message.Header, again func() io.Reader, barred Barred, now time.Time) (Signature, error) {
 	if l.signer == nil {
-		return Signature{}
+		return Signature{}, nil
 	}
 	c := l.signer.choose(l.rules, h)
-	if len(c.keys) == 0 {
-		return c.Signature
+	if err := barred.ask(&c); err != nil || len(c.keys) == 0 {
+		return c.Signature, err
 	}
 	if l.body == nil {
 		l.body = dkim.NewBody()
 		l.digest = l.rules.Form.Wants(l.body)
 		if _, err := io.Copy(l.body, again()); err != nil {
 			c.Trouble, c.Why = true, "its body can't be read: "+err.Error()
-			return c.Signature
+			return c.Signature, nil
 		}
 	}
-	return c.sign(h, l.body.Sum(l.digest), l.rules.Form, now)
+	return c.sign(h, l.body.Sum(l.digest), l.rules.Form, now), nil
 }
 
 // Changed is the letter with another body.

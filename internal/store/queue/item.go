@@ -135,6 +135,9 @@ type Origin struct {
 	// Authentic: a stranger's letter, and the domain of its sender says itself that it is
 	// from there (SPF, or DKIM of that domain): a notice about it is no backscatter.
 	Authentic bool
+	// Returned: a content filter gave it back to us (XFORWARD), Local as that is. Whoever
+	// wrote it, that was found out when it first came: it is not ours to sign.
+	Returned bool
 	// ClientAddr, ClientName and Helo describe the peer; Protocol is the "with"
 	// of Received (ESMTP, ESMTPS, ESMTPSA, …).
 	ClientAddr, ClientName, Helo, Protocol string

@@ -16,6 +16,7 @@ const (
 	flagTLSOptional
 	flagFront     // data is what stands before the file
 	flagAuthentic // see Origin
+	flagReturned  // see Origin
 )
 
 // insert writes the rows of a draft whose bytes are already where they belong.
@@ -88,6 +89,9 @@ func flags(it *Item) (f int) {
 	if it.Origin.Authentic {
 		f |= flagAuthentic
 	}
+	if it.Origin.Returned {
+		f |= flagReturned
+	}
 	return f
 }
 
@@ -125,7 +129,7 @@ func scanRow(scan func(...any) error) (it Item, r Recipient, err error) {
 		&it.Origin.ClientName, &it.Origin.Helo, &it.Origin.Protocol, &flags, &it.Size, &options}, raw.fields(&r)...)...)
 	it.ID, it.Arrived, it.Sender = ID(id), time.UnixMicro(arrived), parseMailbox(sender)
 	it.Body8Bit, it.UTF8, it.Binary = flags&flag8Bit != 0, flags&flagUTF8 != 0, flags&flagBinary != 0
-	it.TLSOptional, it.Origin.Authentic = flags&flagTLSOptional != 0, flags&flagAuthentic != 0
+	it.TLSOptional, it.Origin.Authentic, it.Origin.Returned = flags&flagTLSOptional != 0, flags&flagAuthentic != 0, flags&flagReturned != 0
 	it.setOptions(options)
 	raw.finish(&r)
 	return it, r, err
