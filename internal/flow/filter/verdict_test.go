@@ -2,6 +2,7 @@ package filter
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,14 @@ func TestVerdict(t *testing.T) {
 		{"AUT-017 a list that is known for weeks", dmarc.Reject, func(_ *Rules, e *Evidence) { list(e); e.Known = []Standing{known} }, Accept,
 			"list.example (DKIM) has brought 200 good letters of others since 23 September 2026"},
 		{"AUT-017 the same, p=quarantine", dmarc.Quarantine, func(_ *Rules, e *Evidence) { list(e); e.Known = []Standing{known} }, Accept, "accepted nevertheless"},
+		{"AUT-021 a provider that is known for weeks, and sends for everybody", dmarc.Reject, func(_ *Rules, e *Evidence) {
+			list(e)
+			e.List, e.Known = "talk.customer.example", []Standing{known}
+		}, Junk, ""},
+		{"AUT-017 a forwarder that is known for weeks", dmarc.Reject, func(_ *Rules, e *Evidence) {
+			list(e)
+			e.List, e.Sender.Local, e.Known = "", "SRS0=abcd=ZZ=bank.example=x", []Standing{known}
+		}, Accept, "200 good letters"},
 		{"AUT-017 a list that began yesterday", dmarc.Reject, func(_ *Rules, e *Evidence) {
 			list(e)
 			young := known
@@ -163,6 +172,38 @@ func TestVerdict(t *testing.T) {
 			}
 			if refused := v.Reply != nil; refused != (x.want == Reject || x.want == Defer) || refused && v.Reply.Permanent() != (x.want == Reject) {
 				t.Errorf("the reply is %v", v.Reply)
+			}
+		})
+	}
+}
+
+// TestLessons: AUT-021, what a letter teaches about who brought it. A forger can't earn his
+// standing with letters that nobody wrote.
+func TestLessons(t *testing.T) {
+	pass := func(e *Evidence) {
+		list(e)
+		e.DKIM[0], e.DMARC.Status, e.DMARC.DKIMAligned = signedBy("bank.example", dkim.Pass), dmarc.Pass, true
+	}
+	for _, x := range []struct {
+		name   string
+		change func(*Evidence)
+		spam   bool
+		want   []lesson
+	}{
+		{"a list that changes nothing", pass, false, []lesson{{"list.example", "bank.example", true}}},
+		{"a list that adds a footer", list, false, []lesson{{"list.example", "bank.example", true}}},
+		{"a list that brings spam", func(e *Evidence) { list(e); e.DKIM = e.DKIM[1:] }, true, []lesson{{"list.example", "bank.example", false}}},
+		{"AUT-021 an author that nothing proves", func(e *Evidence) { list(e); e.DKIM = e.DKIM[1:]; e.DMARC.Status = dmarc.None }, false, nil},
+		{"AUT-021 the list's own author", func(e *Evidence) { pass(e); e.DMARC.Asked = "news.list.example" }, false, nil},
+		{"AUT-021 a provider that sends for many", func(e *Evidence) { pass(e); e.List = "news.bank.example" }, false, nil},
+		{"a forwarder with SRS", func(e *Evidence) { pass(e); e.List, e.Sender.Local = "", "SRS0=abcd=ZZ=bank.example=x" }, false, []lesson{{"list.example", "bank.example", true}}},
+		{"a forwarder with a seal", func(e *Evidence) { pass(e); e.List, e.ARC = "", sealed("mx.list.example=pass") }, false, []lesson{{"list.example", "bank.example", true}}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			e := disowned(dmarc.PolicyNone)
+			x.change(e)
+			if got := lessons(e, x.spam); !slices.Equal(got, x.want) {
+				t.Errorf("%v", got)
 			}
 		})
 	}

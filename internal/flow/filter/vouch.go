@@ -15,7 +15,8 @@ import (
 //
 //	a trusted ARC sealer, who says that it was right when it came to him
 //	a forwarder of the admin's list: a host, a network, or a domain that proves itself
-//	a domain that proves itself, and has brought good letters of many for weeks
+//	a domain that proves itself, shows that it sent the letter on, and has brought good
+//	letters of many for weeks
 //
 // Proof is the word of somebody who is trusted for a reason and has shown who he is. What
 // anybody can write is a hint: it turns a refusal into the junk folder, and no more, for a
@@ -34,7 +35,7 @@ func (r *Rules) voucher(e *Evidence, now time.Time) (who, how string) {
 		return "", ""
 	}
 	for _, s := range e.Known {
-		if s.trusted(now) {
+		if s.trusted(now) && sentOn(e, s) {
 			how = "trusted_forwarder"
 			if e.List != "" {
 				how = "mailing_list"

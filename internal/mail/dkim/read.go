@@ -99,14 +99,15 @@ func (s *signature) rank(from []string) int {
 		return 3
 	case slices.Contains(from, s.result.Domain):
 		return 0
-	case slices.ContainsFunc(from, func(f string) bool { return organisation(f) == organisation(s.result.Domain) }):
+	case slices.ContainsFunc(from, func(f string) bool { return Organisation(f) == Organisation(s.result.Domain) }):
 		return 1
 	}
 	return 2
 }
 
-// organisation is a good guess, for an order only: DMARC knows it from the DNS.
-func organisation(domain string) string {
+// Organisation is a good guess at whose a domain is, for an order, or to tell strangers
+// apart: the name right below a public suffix. DMARC knows it from the DNS.
+func Organisation(domain string) string {
 	org, err := publicsuffix.EffectiveTLDPlusOne(domain)
 	if err != nil {
 		return domain
