@@ -23,7 +23,8 @@
 // Each question to each server has a deadline, and so has the whole of a
 // look-up. A name is followed over at most 8 CNAMEs; 20 MX records and 10 PTR
 // records are looked at; WithBudget bounds the questions of one piece of work, those
-// for the links of a chain included.
+// for the links of a chain included. At most 1024 look-ups are under way at a time, each
+// with one socket, and no more than an eighth of them are about one domain; others wait.
 // The cache is bounded in bytes, gives up what was used least recently, honours
 // TTLs between its caps, and lets no single domain hold more than an eighth.
 // Equal questions asked at the same time are asked once.

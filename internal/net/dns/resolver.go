@@ -52,6 +52,7 @@ type Resolver struct {
 
 	cache  *cache
 	flight singleflight.Group
+	crowd  *crowd
 }
 
 // New makes a resolver. It fails when a server's address is unreadable or there
@@ -75,6 +76,7 @@ func New(c Config) (*Resolver, error) {
 		maxTTL:   orDefault(c.MaxTTL, 24*time.Hour),
 		negTTL:   orDefault(c.NegativeTTL, 10*time.Minute),
 		cache:    newCache(orDefault(c.CacheBytes, 8<<20)),
+		crowd:    newCrowd(placesMax),
 	}, nil
 }
 
@@ -85,7 +87,7 @@ func (r *Resolver) Each() []*Resolver {
 	for i, s := range r.servers {
 		list[i] = &Resolver{
 			dial: r.dial, servers: []*server{s}, trustAD: r.trustAD, timeout: r.timeout, rounds: r.rounds, deadline: r.deadline,
-			maxTTL: r.maxTTL, negTTL: r.negTTL, cache: newCache(eachBytes),
+			maxTTL: r.maxTTL, negTTL: r.negTTL, cache: newCache(eachBytes), crowd: r.crowd,
 		}
 	}
 	return list
@@ -203,6 +205,11 @@ func (r *Resolver) share(ctx context.Context, key question) lookup.Answer[record
 		// Not the caller's context: neither his patience nor his budget is the others'.
 		ctx, cancel := context.WithTimeout(context.Background(), r.deadline)
 		defer cancel()
+		leave, err := r.crowd.enter(ctx, key.name)
+		if err != nil {
+			return shared{lookup.Later[records](err), 1}, nil
+		}
+		defer leave()
 		found := r.chase(ctx, key)
 		r.cache.put(key, found.answer, found.size, time.Now().Add(found.ttl), time.Now())
 		return shared{found.answer, found.asked}, nil
