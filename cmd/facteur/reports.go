@@ -36,7 +36,7 @@ func (c *command) reportsOf(what, short string) *cobra.Command {
 	since, doubtful := conf.Duration(30*24*time.Hour), false
 	cmd := c.withJSON(&cobra.Command{Use: what + " [DOMAIN]", Short: short, Args: cobra.MaximumNArgs(1)})
 	cmd.Flags().TextVar(&since, "since", since, "only what came within this `time`, such as 7d")
-	cmd.Flags().BoolVar(&doubtful, "unverified", false, "also reports whose letters nobody vouches for (no DMARC pass)")
+	cmd.Flags().BoolVar(&doubtful, "unverified", false, "what nobody vouches for (no DMARC pass), and nothing else")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q := control.ReportQuery{What: what, Since: time.Now().Add(-since.Std()), Doubtful: doubtful}
 		if len(args) > 0 {
@@ -50,7 +50,11 @@ func (c *command) reportsOf(what, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.showReports(what, r)
+			if err := c.showReports(what, r); err != nil || c.json || doubtful || r.Unverified == 0 {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "%d more that nobody vouches for are not shown: --unverified shows them.\n", r.Unverified)
+			return err
 		})
 	}
 	return cmd
@@ -165,7 +169,7 @@ func (c *command) reportsShow() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		q := control.ReportQuery{What: "received", Doubtful: true}
+		q := control.ReportQuery{What: "received"}
 		switch {
 		case len(args) > 0 && args[0] == "sent":
 			q.What = "sent"
@@ -280,8 +284,8 @@ func (c *command) showFound(f *mail.Found) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	if len(f.Aggregates) > 0 {
-		if err := c.showSources(report.SumUp(f.Aggregates)); err != nil {
+	if sums := report.SumUp(f.Aggregates); len(sums) > 0 {
+		if err := c.showSources(sums); err != nil {
 			return err
 		}
 	}

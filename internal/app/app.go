@@ -298,6 +298,7 @@ func (a *App) Run(ctx context.Context) error {
 	<-ctx.Done()
 	a.events.Emit(event.Note{Program: "facteur/master", Text: "terminating"})
 	a.doors.drain(grace)
+	a.reports.Settle(grace)
 	dismiss()
 	<-delivered
 	a.summary.Close()

@@ -1,10 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	reports "facteur/internal/flow/report"
@@ -18,7 +21,7 @@ type ReportQuery struct {
 	// Domain is one of ours, "" for all.
 	Domain string    `json:"domain,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
-	// Doubtful: also what nobody vouches for.
+	// Doubtful: what nobody vouches for, and nothing else.
 	Doubtful bool `json:"doubtful,omitempty"`
 	// ID is that of the report whose rows are meant.
 	ID int64 `json:"id,omitempty"`
@@ -32,6 +35,9 @@ type Reports struct {
 	Received   []report.Received  `json:"received,omitempty"`
 	Sent       []report.Line      `json:"sent,omitempty"`
 	Rows       []json.RawMessage  `json:"rows,omitempty"`
+	// Unverified is how many reports or complaints nobody vouches for; they are not in the
+	// lists above unless they were asked for.
+	Unverified int64 `json:"unverified,omitempty"`
 }
 
 // SendReports is the order to send reports.
@@ -54,6 +60,12 @@ func (s *Stores) Reporting(o *reports.Office) *Stores {
 // Reports implements Office.
 func (s *Stores) Reports(ctx context.Context, q ReportQuery) (r Reports, err error) {
 	which := report.Query{Domain: q.Domain, Since: q.Since, Doubtful: q.Doubtful}
+	if q.What == "dmarc" || q.What == "tls" || q.What == "complaints" {
+		which.Kind = map[string]report.Kind{"dmarc": report.DMARC, "tls": report.TLS}[q.What]
+		if r.Unverified, err = s.reports.Unverified(ctx, which); err != nil {
+			return r, err
+		}
+	}
 	switch q.What {
 	case "dmarc":
 		r.Sources, err = s.reports.Sources(ctx, which)
@@ -65,21 +77,32 @@ func (s *Stores) Reports(ctx context.Context, q ReportQuery) (r Reports, err err
 	case "complaints":
 		r.Complaints, err = s.reports.ListComplaints(ctx, which)
 	case "received":
-		for _, which.Kind = range []report.Kind{report.DMARC, report.TLS} {
-			var part []report.Received
-			if part, err = s.reports.List(ctx, which); err != nil {
-				break
-			}
-			r.Received = append(r.Received, part...)
-		}
+		r.Received, err = s.received(ctx, which)
 	case "sent":
 		r.Sent, err = s.reports.Sendings(ctx)
 	case "rows":
-		r.Rows, err = s.reports.Rows(ctx, q.ID)
+		if r.Rows, err = s.reports.Rows(ctx, q.ID); err == nil && len(r.Rows) == 0 {
+			err = fmt.Errorf("there is no report %d, or it has no rows", q.ID)
+		}
 	default:
 		err = errors.New("there are no such reports")
 	}
 	return r, err
+}
+
+// received are the reports of all kinds, the newest first.
+func (s *Stores) received(ctx context.Context, q report.Query) (out []report.Received, err error) {
+	for _, q.Kind = range []report.Kind{report.DMARC, report.TLS} {
+		for _, q.Doubtful = range []bool{false, true} {
+			part, err := s.reports.List(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, part...)
+		}
+	}
+	slices.SortFunc(out, func(a, b report.Received) int { return cmp.Compare(b.ID, a.ID) })
+	return out, nil
 }
 
 // SendReports implements Office.

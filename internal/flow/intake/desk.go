@@ -42,6 +42,7 @@ import (
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
 	"facteur/internal/flow/sign"
+	"facteur/internal/mail/dmarc"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/queue"
@@ -179,9 +180,11 @@ type Desk struct {
 	read      Reader
 }
 
-// Reader reads a message that is about to be committed: it comes before the 250, so that
-// what it keeps is kept when the message is. It changes nothing and refuses nothing.
-type Reader func(ctx context.Context, it *queue.Item, message io.ReaderAt, size int64)
+// Reader looks at a message that is about to be committed, and may keep a copy of it. It
+// changes nothing, refuses nothing and waits for nobody. seen is what DMARC says of it, nil
+// where nobody asked. What it gives, if anything, is called when it is known whether the
+// message was committed.
+type Reader func(it *queue.Item, seen *dmarc.Result, message io.ReaderAt, size int64) (then func(committed bool))
 
 // Reading has a Reader read what is taken. It comes before the first message.
 func (d *Desk) Reading(read Reader) { d.read = read }

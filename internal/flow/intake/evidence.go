@@ -10,6 +10,7 @@ import (
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dkim"
+	"facteur/internal/mail/dmarc"
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 )
@@ -99,6 +100,14 @@ func (t *Transaction) isAuthentic() bool {
 	}
 	e := t.check.Evidence()
 	return e.Sender == t.mail.Sender && e.Authentic()
+}
+
+// authorship is what DMARC says of the letter; nil where nobody asked.
+func (t *Transaction) authorship() *dmarc.Result {
+	if t.check == nil {
+		return nil
+	}
+	return &t.check.Evidence().DMARC
 }
 
 // lift takes the fields that tell who sent the letter off its header again: they go above

@@ -327,10 +327,9 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 		}
 		return t.id, nil
 	}
-	if t.desk.read != nil {
-		t.desk.read(ctx, item, t.spool, t.spool.Size())
-	}
+	shown := t.show(item)
 	err := t.desk.queue.Commit(ctx, queue.Draft{Item: item, Spool: t.spool, Announce: func() { t.announce(item) }})
+	shown(err == nil)
 	if err != nil {
 		return 0, t.notKept("committing", err)
 	}
@@ -340,6 +339,17 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 		t.check.Learn(t.verdict, t.isSpam())
 	}
 	return t.id, nil
+}
+
+// show shows the message to the Reader, if there is one.
+func (t *Transaction) show(item *queue.Item) (then func(committed bool)) {
+	if t.desk.read != nil {
+		then = t.desk.read(item, t.authorship(), t.spool, t.spool.Size())
+	}
+	if then == nil {
+		return func(bool) {}
+	}
+	return then
 }
 
 // allRefused tells that each recipient is told that he gets nothing (see Answers):

@@ -7,10 +7,8 @@ import (
 	"facteur/internal/store/report"
 )
 
-// few is how many letters are no reason to do something.
-const few = 10
-
-// Advice says in one line what a source is, and what to do about it.
+// Advice says in one line what a source is, as far as that can be known from reports, and
+// what to do about it. What they can't tell it leaves open: "if it is yours".
 func Advice(s report.Source) string {
 	failed := s.Letters - s.Passed
 	switch {
@@ -18,25 +16,14 @@ func Advice(s report.Source) string {
 		return "no letters"
 	case failed == 0:
 		return passing(s)
-	case s.Passed >= failed && s.DKIM > 0:
-		return fmt.Sprintf("%s of %s letters fail: a forwarder or list that changes letters; nothing to do", count(failed), count(s.Letters))
-	case s.Overridden >= failed-few && s.Overridden > 0:
-		return "a mailing list or forwarder, and receivers let it pass: nothing to do"
-	case s.Signed > 0 && s.DKIM == 0 && s.Signed >= failed/2:
-		return fmt.Sprintf("%s letters have your signature, and it does not hold: compare the key in the DNS with that of the signer, if it is no forwarder", count(s.Signed))
-	case s.Known > 0 && s.Known >= failed/2 && !stopped(s, failed):
-		return fmt.Sprintf("%s letters fail both and have your return path: add it to SPF or sign with DKIM, if it is yours", count(failed))
-	case stopped(s, failed):
-		return "spoofing, policy stops it" + unlessYours(s)
-	case failed < few:
-		return fmt.Sprintf("%s fail both: spoofing or a forwarder; nothing to do yet", letters(failed))
+	case s.Broken*2 >= failed:
+		return broken(s, failed)
+	case s.Forwarded*10 >= failed*9:
+		return share(failed, s) + ", by a forwarder or mailing list, and receivers let them pass: nothing to do"
+	case s.SPF > 0:
+		return share(failed, s) + "; SPF has this source, but they have another return path and no signature: sign all mail with DKIM"
 	}
-	return fmt.Sprintf("%s letters fail both; it sends in your name: add it to SPF or sign with DKIM%s", count(failed), otherwise(s))
-}
-
-// stopped tells that receivers did not deliver most of what failed.
-func stopped(s report.Source, failed int64) bool {
-	return s.Rejected+s.Quarantined > 0 && (s.Rejected+s.Quarantined)*10 >= failed*9
+	return share(failed, s) + ": " + stranger(s) + "; if not, " + spoofing(s, failed)
 }
 
 // passing is the advice about a source whose letters all pass.
@@ -44,38 +31,58 @@ func passing(s report.Source) string {
 	switch {
 	case s.DKIM == s.Letters && s.SPF == s.Letters:
 		return "in order"
-	case s.DKIM == s.Letters && s.Known > s.Letters/2:
-		return "DKIM holds; SPF does not cover it: add it to SPF if it is yours"
-	case s.DKIM == s.Letters:
-		return "forwarder, DKIM intact: nothing to do"
+	case s.DKIM == s.Letters && s.Returning*2 > s.Letters:
+		return "DKIM holds, SPF does not cover it: add it to SPF if it is yours; a forwarder needs nothing"
+	case s.DKIM == s.Letters && s.SPF == 0:
+		return "forwarder, or a service that signs for you; DKIM intact: nothing to do"
 	case s.DKIM == 0:
 		return "SPF alone: sign with DKIM, or these letters fail when they are forwarded"
 	}
 	return "in order: each letter passes SPF or DKIM"
 }
 
-func unlessYours(s report.Source) string {
-	if len(s.Others) == 0 {
-		return ""
+// broken is the advice about a source whose letters that fail have our signature.
+func broken(s report.Source, failed int64) string {
+	if s.DKIM > 0 {
+		return share(failed, s) + " though you signed them: a forwarder or list that changes letters, most likely; nothing to do"
 	}
-	return "; if " + strings.Join(s.Others, ", ") + " sends for you, let it sign with DKIM for your domain"
+	return share(failed, s) + " though they have your signature: a list or forwarder that changes letters, or, if it is yours, its key is not the one in the DNS"
 }
 
-func otherwise(s report.Source) string {
+// stranger is what to do about a source that is not known, if it is ours.
+func stranger(s report.Source) string {
 	switch {
 	case len(s.Others) > 0:
-		return " for your domain (it is authentic as " + strings.Join(s.Others, ", ") + ")"
-	case s.Policy == "none" || s.Policy == "":
-		return "; if it is not yours, p=quarantine would stop it"
+		return "if " + strings.Join(s.Others, ", ") + " sends for you, let it sign with DKIM for your domain"
+	case s.Returning*2 >= s.Letters-s.Passed:
+		return "they have your return path; if it is yours, add it to SPF or sign with DKIM"
 	}
-	return ""
+	return "if it is yours, add it to SPF and sign with DKIM"
 }
 
-func letters(n int64) string {
-	if n == 1 {
-		return "1 letter"
+// spoofing is what it is if it is not ours.
+func spoofing(s report.Source, failed int64) string {
+	stopped := s.Rejected + s.Quarantined
+	switch {
+	case stopped*10 >= failed*9:
+		return "it is spoofing, and your policy stops it"
+	case s.Policy == "none" || s.Policy == "":
+		return "it is spoofing, and p=none lets it through: p=quarantine or p=reject would stop it"
+	case stopped > 0:
+		return "it is spoofing, and your policy stops " + count(stopped) + " of them"
 	}
-	return count(n) + " letters"
+	return "it is spoofing or a forwarder; receivers did not heed p=" + s.Policy
+}
+
+// share is "12 of 1,204 letters fail", or "1,204 letters fail" where none passes.
+func share(failed int64, s report.Source) string {
+	switch {
+	case failed < s.Letters:
+		return fmt.Sprintf("%s of %s letters fail", count(failed), count(s.Letters))
+	case failed == 1:
+		return "1 letter fails both"
+	}
+	return count(failed) + " letters fail both"
 }
 
 // count is a number with commas, "1,204".

@@ -2,9 +2,10 @@ package report
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"facteur/internal/base/lookup"
@@ -21,127 +22,146 @@ import (
 const (
 	// week is what complaints are counted over.
 	week = 7 * 24 * time.Hour
-	// attribution is how long it may take to find who sent a letter; searches how often an
-	// hour it is tried, as journeys are files.
-	attribution = 5 * time.Second
-	searches    = 100
+	// attribution is how long it may take to find who sent a letter; maxSearches how often
+	// an hour it is tried, as journeys are files.
+	attribution = 10 * time.Second
+	maxSearches = 200
+	// maxTraces is how many Received fields of a letter are looked at.
+	maxTraces = 30
 )
 
-// feedback takes a complaint.
-func (t *taking) feedback(ctx context.Context, f *mail.Feedback) {
+// feedback takes a complaint. What no account is named by costs nothing but its row.
+func (t *taking) feedback(ctx context.Context, f *mail.Feedback) error {
 	if !f.IsComplaint() {
-		return
+		return nil
 	}
 	c := report.Complaint{Author: t.by.Domain, Verified: t.by.Verified, Type: f.Type, Source: f.Source, MessageID: f.MessageID, Incidents: f.Incidents}
 	if len(f.Recipients) > 0 {
 		c.Recipient = f.Recipients[0]
 	}
-	what := f.MessageID
-	if what == "" {
-		what = string(f.Returned)
-	}
-	c.Key = short(fmt.Sprintf("%s\x00%t\x00%s\x00%s\x00%s", c.Author, c.Verified, what, c.Type, c.Recipient))
-	c.Account, c.Item, c.How = t.attribute(ctx, f)
+	p := t.prove(ctx, f)
+	c.Account, c.Item, c.How = p.account, p.item, p.how
+	c.Key = key(c.Author, fmt.Sprint(c.Verified), p.letter)
 	fresh, err := t.Store.Complain(ctx, c)
-	if err != nil {
-		t.failed = append(t.failed, err)
-		return
-	}
-	if fresh {
-		t.Complaints++
+	if err == nil && fresh {
 		t.warn(ctx, c)
 	}
 	about := c.Account
 	if about == "" {
 		about = "an unknown account"
 	}
-	t.Events.Emit(Taken{What: fmt.Sprintf("a complaint (%s) that came by %s about mail of %s", c.Type, c.Author, about), Item: t.item, Verified: c.Verified, Fresh: fresh})
+	return t.tell(fmt.Sprintf("a complaint (%s) that came by %s about mail of %s", c.Type, c.Author, about), fresh, err)
+}
+
+// key makes one word of several.
+func key(words ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return hex.EncodeToString(sum[:16])
 }
 
 // warn tells the postmaster when an account has got too many complaints, and again each
 // time when it has got as many more.
 func (t *taking) warn(ctx context.Context, c report.Complaint) {
 	most := int64(t.Settings().Complaints)
-	if c.Account == "" || !c.Verified || most < 1 {
+	if c.Account == "" || most < 1 {
 		return
 	}
 	n, err := t.Store.Complaints(ctx, c.Account, t.now().Add(-week))
-	if err == nil && n/most > (n-c.Incidents)/most {
+	if err == nil && n%most == 0 {
 		t.Events.Emit(Complained{Account: c.Account, Count: n, Most: int(most)})
 	}
 }
 
-// attribute finds which account sent the letter that came back, and tells how.
-func (t *taking) attribute(ctx context.Context, f *mail.Feedback) (account, item, how string) {
-	if f.Returned == nil {
-		return "", "", "the letter did not come back"
+// proof is what is known of the letter that a complaint is about.
+type proof struct {
+	account string // "" where it is not known who sent it
+	item    string // our queue ID, where it is known
+	how     string // how that is known, or why not
+	letter  string // what makes it this letter, whatever the complaint says of it
+}
+
+// prove finds which account sent the letter that came back. Only those know what is asked
+// for who had the letter in their hands: whoever complains about letters that he never
+// got proves nothing. And who did not prove who he is is not asked at all.
+func (t *taking) prove(ctx context.Context, f *mail.Feedback) proof {
+	p := proof{letter: f.MessageID}
+	if p.letter == "" {
+		p.letter = string(f.Returned)
 	}
-	if !t.searches.allow(t.now()) {
-		return "", "", "there were too many complaints at a time"
+	switch {
+	case !t.by.Verified:
+		p.how = "nobody vouches for it"
+		return p
+	case f.Returned == nil:
+		p.how = "the letter did not come back"
+		return p
+	case !t.searches.allow(t.now(), maxSearches):
+		p.how = "there were too many complaints at a time"
+		return p
 	}
 	ctx, cancel := context.WithTimeout(ctx, attribution)
 	defer cancel()
 	h := message.Header(f.Returned[:message.HeaderEnd(f.Returned)])
-	if ids := t.queueIDs(h); len(ids) > 0 && t.Sender != nil {
-		if account, item = t.Sender(ctx, ids); account != "" {
-			return account, item, "by its queue ID"
-		}
+	if p.account, p.item = t.sender(ctx, f, h); p.account != "" {
+		p.letter, p.how = p.item, "by its queue ID or Message-Id"
+		return p
 	}
-	if f.MessageID != "" && t.Sender != nil {
-		if account, item = t.Sender(ctx, []string{strings.Trim(f.MessageID, "<>")}); account != "" {
-			return account, item, "by its Message-Id"
-		}
+	if account, signature := t.signer(ctx, f.Returned, h); account != "" {
+		return proof{account, "", "by our own signature, which covers its author", signature}
 	}
-	if account = t.signer(ctx, f.Returned, h); account != "" {
-		return account, "", "by our own signature, which covers its author"
-	}
-	return "", "", "nothing in it says who sent it"
+	p.how = "nothing in it proves who sent it"
+	return p
 }
 
-// maxTraces is how many Received fields of a letter are looked at.
-const maxTraces = 30
+// sender asks the journeys who sent a letter, by all names that it had here.
+func (t *taking) sender(ctx context.Context, f *mail.Feedback, h message.Header) (account, item string) {
+	words := t.queueIDs(h)
+	if id := strings.Trim(f.MessageID, "<>"); id != "" {
+		words = append(words, id)
+	}
+	if len(words) == 0 || t.Sender == nil {
+		return "", ""
+	}
+	return t.Sender(ctx, words)
+}
 
 // queueIDs are the IDs under which we have had a letter, as its Received fields say.
 // Whether they are ours is for the journeys to say.
 func (t *taking) queueIDs(h message.Header) (out []string) {
-	for i, v := range h.All("Received") {
-		_, by, ok := strings.Cut(" "+v, " by "+t.Hostname+" ")
-		if i >= maxTraces || !ok {
-			continue
-		}
-		words := strings.Fields(by)
-		for j, w := range words[:max(len(words)-1, 0)] {
-			id := strings.TrimRight(words[j+1], ";")
-			if _, err := queue.ParseID(id); w == "id" && err == nil {
-				out = append(out, id)
-				break
-			}
+	all := h.All("Received")
+	for _, v := range all[:min(len(all), maxTraces)] {
+		_, by, ok := strings.Cut(" "+strings.Join(strings.Fields(v), " "), " by "+t.Hostname+" ")
+		_, id, named := strings.Cut(by, " id ")
+		id, _, _ = strings.Cut(id, " ")
+		id = strings.TrimRight(id, ";")
+		if _, err := queue.ParseID(id); ok && named && err == nil {
+			out = append(out, id)
 		}
 	}
 	return out
 }
 
 // signer is the account of the author, where a signature of his domain, which is ours,
-// holds. Nobody else can have made it.
-func (t *taking) signer(ctx context.Context, letter []byte, h message.Header) string {
+// holds: nobody else can have made it. It comes with the signature.
+func (t *taking) signer(ctx context.Context, letter []byte, h message.Header) (account, signature string) {
 	body := dkim.NewBody()
 	signatures := dkim.Read(h, body, dkim.Options{})
 	body.Write(letter[len(h):]) //nolint:errcheck // it takes all
 	from := message.ParseAddresses(h.Get("From"))
 	if len(from) != 1 || signatures.Len() == 0 || h.Count("From") != 1 {
-		return ""
+		return "", ""
 	}
 	for _, r := range signatures.Verify(dns.WithBudget(ctx, questions), t.TXT, t.now()) {
 		if r.Status == dkim.Pass && r.Limited == 0 && strings.EqualFold(r.Domain, from[0].Host) && t.Router.Hosts(ctx, r.Domain).State() == lookup.Found {
-			return t.accountOf(ctx, from[0])
+			return t.accountOf(ctx, from[0]), r.Domain + " " + r.B
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // accountOf is the account that an address leads to.
 func (t *taking) accountOf(ctx context.Context, m message.Mailbox) string {
-	who, err := parseMailbox(m)
+	who, err := address.Parse(m.Address())
 	if err != nil {
 		return ""
 	}
@@ -151,22 +171,3 @@ func (t *taking) accountOf(ctx context.Context, m message.Mailbox) string {
 	}
 	return a.Value().Account.Address
 }
-
-// allowance counts what may be done in an hour.
-type allowance struct {
-	mu    sync.Mutex
-	since time.Time
-	n     int
-}
-
-func (a *allowance) allow(now time.Time) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now.Sub(a.since) >= time.Hour || now.Before(a.since) {
-		a.since, a.n = now, 0
-	}
-	a.n++
-	return a.n <= searches
-}
-
-func parseMailbox(m message.Mailbox) (address.Address, error) { return address.Parse(m.Address()) }

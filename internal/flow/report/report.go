@@ -31,11 +31,15 @@
 //
 // # Coming in
 //
-// Letters to these addresses are read in the session, before they get their 250, and go to
-// their mailbox as any letter does. What is in them is kept first and committed then: if
-// that fails the sender comes again, and the report is known already. What can't be read
-// is a letter for whoever reads that mailbox, and nothing more. A report counts as its
-// author's word only if its letter passed DMARC here.
+// Letters to these addresses are copied when they are committed, and read when they have
+// their 250: reading one refuses, delays and changes no letter. Two are read at a time, one
+// of a known author and one of the others; of those that wait each kind has 24 MiB, and what
+// is beyond is not read. What can't be read is a letter for whoever reads that mailbox, and
+// nothing more. A report counts as its author's word only if its letter passed DMARC here.
+//
+// Nothing is counted twice, also over a kill -9: reports are kept once under the id that
+// their author gave them, complaints once of an author about a letter. What was taken and
+// not read yet when the process dies is not counted at all; the letter is in its mailbox.
 package report
 
 import (
@@ -68,9 +72,6 @@ type Settings struct {
 	// day.
 	MaxSize int64
 	PerHost int
-	// AuthservID is the name that our own findings stand under in letters; "" is the
-	// server's.
-	AuthservID string
 	// Takes tells the addresses that take reports in.
 	Takes func(address.Address) bool
 	// KeepDays is how long they are kept.
@@ -91,7 +92,7 @@ type House struct {
 	Draft func(text []byte, it *queue.Item) (queue.Draft, error)
 	// Web posts reports.
 	Web *post.Client
-	// Sender finds which account sent a letter.
+	// Sender finds which account sent a letter, by its queue IDs and Message-Ids.
 	Sender   func(ctx context.Context, words []string) (account, item string)
 	Settings func() Settings
 	Events   event.Sink
@@ -103,13 +104,13 @@ type Office struct {
 	now func() time.Time
 
 	working  sync.Mutex // one run at a time
-	reading  chan struct{}
-	searches allowance
+	readers  readers
+	searches allowance // of who sent a letter
 }
 
 // New opens the office.
 func New(h House) *Office {
-	return &Office{House: h, now: time.Now, reading: make(chan struct{}, maxReading)}
+	return &Office{House: h, now: time.Now}
 }
 
 // txt is the look-up as package dmarc wants it.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"database/sql"
 	"net/netip"
 	"time"
 
@@ -50,18 +49,18 @@ func (s *Store) Complain(ctx context.Context, c Complaint) (fresh bool, err erro
 	return fresh && err == nil, about("taking a complaint", err)
 }
 
-// Complaints of an account since a time: those of verified authors.
+// Complaints of an account since a time: those of verified authors. Each counts once,
+// however many incidents it claims.
 func (s *Store) Complaints(ctx context.Context, account string, since time.Time) (n int64, err error) {
-	var sum sql.NullInt64
-	err = s.db.Reader().QueryRowContext(ctx, `SELECT sum(incidents) FROM report_complaint WHERE account = ? AND taken >= ? AND verified`, account, seconds(since)).Scan(&sum)
-	return sum.Int64, about("counting complaints", err)
+	err = s.db.Reader().QueryRowContext(ctx, `SELECT count(*) FROM report_complaint WHERE account = ? AND taken >= ? AND verified`, account, seconds(since)).Scan(&n)
+	return n, about("counting complaints", err)
 }
 
 // ListComplaints lists complaints about the mail of a domain's accounts, or of all where it
 // is "", the newest first.
 func (s *Store) ListComplaints(ctx context.Context, q Query) (out []Complaint, err error) {
 	rows, err := s.db.Reader().QueryContext(ctx, `SELECT taken, author, verified, type, source, account, how, message_id, item, recipient, incidents FROM report_complaint
-		WHERE (?1 = '' OR substr(account, -length(?1) - 1) = '@' || ?1) AND taken >= ?2 AND verified >= ?3 ORDER BY id DESC LIMIT ?4`,
+		WHERE (?1 = '' OR substr(account, -length(?1) - 1) = '@' || ?1) AND taken >= ?2 AND verified = ?3 ORDER BY id DESC LIMIT ?4`,
 		q.Domain, seconds(q.Since), !q.Doubtful, maxLines)
 	if err != nil {
 		return nil, about("listing complaints", err)

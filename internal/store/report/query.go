@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"facteur/internal/mail/report"
@@ -36,11 +37,11 @@ type Query struct {
 	Kind     Kind
 	Domain   string    // "" for all
 	Since    time.Time // by when they came
-	Doubtful bool      // also those that nobody vouches for
+	Doubtful bool      // those that nobody vouches for, instead of the others
 }
 
 // where is the condition of a query, with its four arguments.
-const where = ` WHERE kind = ? AND (? = '' OR domain = ?) AND taken >= ? AND verified >= ?`
+const where = ` WHERE kind = ? AND (? = '' OR domain = ?) AND taken >= ? AND verified = ?`
 
 func (q Query) args() []any {
 	return []any{string(q.Kind), q.Domain, q.Domain, seconds(q.Since), !q.Doubtful}
@@ -82,17 +83,16 @@ type Source struct {
 	Passed      int64 `json:"passed"`
 	Quarantined int64 `json:"quarantined"`
 	Rejected    int64 `json:"rejected"`
-	// Overridden are letters that failed and that the receiver let through for a reason of
-	// its own, such as a mailing list.
-	Overridden int64 `json:"overridden"`
-	// Signed are letters with a DKIM signature of the domain, whether or not it held;
-	// Known those whose envelope sender is of the domain.
-	Signed int64 `json:"signed"`
-	Known  int64 `json:"known"`
+	// Of the letters that failed: Forwarded are those that the receiver let through because
+	// they came by a mailing list or forwarder; Broken those with a DKIM signature of the
+	// domain, which does not hold.
+	Forwarded int64 `json:"forwarded,omitempty"`
+	Broken    int64 `json:"broken,omitempty"`
+	// Returning are letters whose envelope sender is of the domain, and SPF did not pass.
+	Returning int64 `json:"returning,omitempty"`
 	// Others are domains whose SPF or DKIM passed without being aligned: who it is.
 	Others    []string `json:"others,omitempty"`
 	Reporters []string `json:"reporters"`
-	Doubtful  int64    `json:"doubtful,omitempty"` // letters that only unverified reports tell of
 }
 
 const (
@@ -104,7 +104,7 @@ const (
 // first.
 func (s *Store) Sources(ctx context.Context, q Query) ([]Source, error) {
 	q.Kind = DMARC
-	rows, err := s.db.Reader().QueryContext(ctx, `SELECT domain, author, verified, published, row
+	rows, err := s.db.Reader().QueryContext(ctx, `SELECT domain, author, published, row
 		FROM report_received JOIN report_row ON report = id`+where+` ORDER BY id`, q.args()...)
 	if err != nil {
 		return nil, about("summing up", err)
@@ -113,9 +113,8 @@ func (s *Store) Sources(ctx context.Context, q Query) ([]Source, error) {
 	sums := make(map[sourceKey]*Source)
 	for rows.Next() {
 		var domain, author, published, text string
-		var verified bool
 		var r report.Record
-		err := rows.Scan(&domain, &author, &verified, &published, &text)
+		err := rows.Scan(&domain, &author, &published, &text)
 		if err == nil {
 			err = json.Unmarshal([]byte(text), &r)
 		}
@@ -123,7 +122,7 @@ func (s *Store) Sources(ctx context.Context, q Query) ([]Source, error) {
 			return nil, about("summing up", err)
 		}
 		if sum := sourceOf(sums, domain, r.Source); sum != nil {
-			sum.add(&r, author, verified, published)
+			sum.add(&r, author, published)
 		}
 	}
 	return sorted(sums), about("summing up", rows.Err())
@@ -147,59 +146,87 @@ func worstFirst(a, b Source) int {
 }
 
 // add adds a row.
-func (s *Source) add(r *report.Record, author string, verified bool, published string) {
+func (s *Source) add(r *report.Record, author, published string) {
 	var p report.Published
-	if json.Unmarshal([]byte(published), &p) == nil && verified || s.Policy == "" {
-		s.Policy = p.P
+	if json.Unmarshal([]byte(published), &p) == nil {
+		s.Policy = policyFor(p, r.HeaderFrom)
 	}
 	s.Letters += r.Count
-	if !verified {
-		s.Doubtful += r.Count
-	}
 	s.Reporters = named(s.Reporters, author)
 	if r.DKIM == "pass" {
 		s.DKIM += r.Count
 	}
 	if r.SPF == "pass" {
 		s.SPF += r.Count
+	} else if within(returnPath(r), s.Domain) {
+		s.Returning += r.Count
 	}
-	s.tell(r)
-	s.disposition(r)
-}
-
-// tell notes by which domains a source is known.
-func (s *Source) tell(r *report.Record) {
-	signed := false
-	for _, d := range r.Signatures {
-		signed = signed || d.Domain == r.HeaderFrom || d.Domain == s.Domain
-		if d.Result == "pass" && r.DKIM != "pass" {
-			s.Others = named(s.Others, d.Domain)
-		}
-	}
-	if signed {
-		s.Signed += r.Count
-	}
-	if r.EnvelopeFrom == r.HeaderFrom || r.EnvelopeFrom == s.Domain {
-		s.Known += r.Count
-	}
-	for _, c := range r.SPFChecks {
-		if c.Result == "pass" && r.SPF != "pass" {
-			s.Others = named(s.Others, c.Domain)
-		}
-	}
-}
-
-func (s *Source) disposition(r *report.Record) {
-	switch {
-	case r.Passed():
+	if r.Passed() {
 		s.Passed += r.Count
+		return
+	}
+	s.fail(r)
+}
+
+// policyFor is what a domain asks for letters from a name in it.
+func policyFor(p report.Published, from string) string {
+	if p.SP != "" && from != "" && from != p.Domain {
+		return p.SP
+	}
+	return p.P
+}
+
+// within tells that a name is a domain or below it.
+func within(name, domain string) bool {
+	return name == domain || strings.HasSuffix(name, "."+domain)
+}
+
+// returnPath is the domain of the envelope sender, as far as it is told.
+func returnPath(r *report.Record) string {
+	for _, c := range r.SPFChecks {
+		if r.EnvelopeFrom == "" && c.Scope != "helo" {
+			return c.Domain
+		}
+	}
+	return r.EnvelopeFrom
+}
+
+// fail adds letters that failed.
+func (s *Source) fail(r *report.Record) {
+	switch {
 	case r.Disposition == "quarantine":
 		s.Quarantined += r.Count
 	case r.Disposition == "reject":
 		s.Rejected += r.Count
-	case len(r.Reasons) > 0:
-		s.Overridden += r.Count
+	case slices.ContainsFunc(r.Reasons, isForwarding):
+		s.Forwarded += r.Count
 	}
+	broken := false
+	for _, d := range r.Signatures {
+		if d.Result == "pass" {
+			s.Others = named(s.Others, d.Domain)
+		} else {
+			broken = broken || within(d.Domain, s.Domain)
+		}
+	}
+	for _, c := range r.SPFChecks {
+		if c.Result == "pass" {
+			s.Others = named(s.Others, c.Domain)
+		}
+	}
+	if broken {
+		s.Broken += r.Count
+	}
+}
+
+// isForwarding tells the reasons that say that letters came by somebody else (RFC 7489
+// appendix C, RFC 9990 §2.1); "local_policy" does so where it is a matter of ARC.
+func isForwarding(r report.Reason) bool {
+	switch r.Type {
+	case "forwarded", "mailing_list", "trusted_forwarder":
+		return true
+	}
+	return r.Type == "local_policy" && strings.Contains(strings.ToLower(r.Comment), "arc=pass")
 }
 
 // named adds a name to a short list without doubles.
@@ -271,6 +298,17 @@ func (t *TLSSum) add(p *report.TLSPolicy, author string) {
 	}
 }
 
+// Unverified is how many reports of a kind came that nobody vouches for; with the kind "",
+// how many complaints.
+func (s *Store) Unverified(ctx context.Context, q Query) (n int64, err error) {
+	if q.Doubtful = true; q.Kind == "" {
+		err = s.db.Reader().QueryRowContext(ctx, `SELECT count(*) FROM report_complaint WHERE taken >= ? AND NOT verified`, seconds(q.Since)).Scan(&n)
+	} else {
+		err = s.db.Reader().QueryRowContext(ctx, `SELECT count(*) FROM report_received`+where, q.args()...).Scan(&n)
+	}
+	return n, about("counting", err)
+}
+
 // Rows are the rows of one report, as JSON.
 func (s *Store) Rows(ctx context.Context, id int64) ([]json.RawMessage, error) {
 	texts, err := s.texts(ctx, `SELECT row FROM report_row WHERE report = ? ORDER BY n`, id)
@@ -288,7 +326,7 @@ func SumUp(list []*report.Aggregate) []Source {
 		published, _ := json.Marshal(a.Published) // strings only
 		for i := range a.Records {
 			if sum := sourceOf(sums, a.Published.Domain, a.Records[i].Source); sum != nil {
-				sum.add(&a.Records[i], a.Reporter.Org, true, string(published))
+				sum.add(&a.Records[i], a.Reporter.Org, string(published))
 			}
 		}
 	}

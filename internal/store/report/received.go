@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"facteur/internal/mail/report"
@@ -87,9 +88,13 @@ func rowsOf[T any](values []T, most int) (out []string, more int64, err error) {
 	return out, more, nil
 }
 
-// keep writes a report and its rows in one transaction.
+// keep writes a report and its rows in one transaction. A report without an id is known by
+// its period.
 func (s *Store) keep(ctx context.Context, r received, by Author, days int) (fresh bool, err error) {
 	now := s.now()
+	if r.id == "" {
+		r.id = fmt.Sprintf("%d-%d", seconds(r.begun), seconds(r.ended))
+	}
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		fresh = false // the function may run again
 		result, err := tx.Exec(`INSERT INTO report_received (kind, domain, author, verified, reporter, report_id, begun, ended, taken, published, total, good, rows, left_out)
