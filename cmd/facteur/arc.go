@@ -130,19 +130,11 @@ func (c *command) arcSign() *cobra.Command {
 			"What the letter was when it came is taken from its topmost Authentication-Results, unless\n--results says it. The chain that it has is not checked: say with --chain what it was.",
 		Args: takes("FILE"),
 	}
+	f.addTo(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.key, "key", "", "`file` with the private key in PEM form, RSA or Ed25519")
-	flags.StringVar(&f.domain, "domain", "", "`domain` that seals (d=)")
-	flags.StringVar(&f.selector, "selector", "", "`name` of the key in the DNS of the domain (s=)")
 	flags.StringVar(&chain, "chain", "none", "`word` for the chain that the letter came with: none, pass or fail (cv=)")
 	flags.StringVar(&results, "results", "", "`text` of Authentication-Results, as \"mx.example.org; spf=pass\"")
-	flags.StringVar(&f.at, "at", "", "sign as if it were then, `2026-11-22T12:00:00Z`")
 	flags.BoolVar(&f.field, "field", false, "print the set only")
-	for _, name := range []string{"key", "domain", "selector"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a name of ours is wrong
-		}
-	}
 	f.canons = "relaxed/relaxed"
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := c.sealFile(args[0], f, arc.Status(chain), results); err != nil {

@@ -23,6 +23,20 @@ type dkimSignFlags struct {
 	field                     bool
 }
 
+// addTo adds the flags that each way of signing has.
+func (f *dkimSignFlags) addTo(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.key, "key", "", "`file` with the private key in PEM form, RSA or Ed25519")
+	flags.StringVar(&f.domain, "domain", "", "`domain` that signs (d=)")
+	flags.StringVar(&f.selector, "selector", "", "`name` of the key in the DNS of the domain (s=)")
+	flags.StringVar(&f.at, "at", "", "sign as if it were then, `2026-11-22T12:00:00Z`")
+	for _, name := range []string{"key", "domain", "selector"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // a name of ours is wrong
+		}
+	}
+}
+
 func (c *command) dkimSign() *cobra.Command {
 	var f dkimSignFlags
 	cmd := &cobra.Command{
@@ -32,22 +46,14 @@ func (c *command) dkimSign() *cobra.Command {
 			"\"-\" is the standard input. A letter whose lines end at LF gets a signature whose lines do.",
 		Args: takes("FILE"),
 	}
+	f.addTo(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.key, "key", "", "`file` with the private key in PEM form, RSA or Ed25519")
-	flags.StringVar(&f.domain, "domain", "", "`domain` that signs (d=)")
-	flags.StringVar(&f.selector, "selector", "", "`name` of the key in the DNS of the domain (s=)")
 	flags.StringVar(&f.canons, "canonicalization", "relaxed/relaxed", "`form` of header and body that is signed (c=)")
 	flags.StringVar(&f.headers, "headers", "", "`names` of the fields to sign, separated by colons (default what facteur signs)")
 	flags.StringVar(&f.oversign, "oversign", "", "`names` of the fields that nobody may add, separated by colons; \"-\": From only")
 	flags.StringVar(&f.identity, "identity", "", "`address` or @domain that answers for the letter (i=)")
 	flags.StringVar(&f.expire, "expire", "", "`time` for which the signature is good, such as 14d (x=)")
-	flags.StringVar(&f.at, "at", "", "sign as if it were then, `2026-11-22T12:00:00Z`")
 	flags.BoolVar(&f.field, "field", false, "print the signature only")
-	for _, name := range []string{"key", "domain", "selector"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a name of ours is wrong
-		}
-	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := c.signFile(args[0], f); err != nil {
 			return c.unjudged(err)

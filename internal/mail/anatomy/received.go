@@ -209,7 +209,7 @@ func receivedWords(s string) (words []string, date string) {
 			at++
 			continue
 		case '(':
-			at = closing(s[:end], at)
+			at = message.CommentEnd(s[:end], at)
 		default:
 			for at < end && strings.IndexByte(" \t;(", s[at]) < 0 {
 				at++
@@ -218,21 +218,4 @@ func receivedWords(s string) (words []string, date string) {
 		words = append(words, s[start:at])
 	}
 	return words, date
-}
-
-// closing gives the offset behind the comment that opens at an offset.
-func closing(s string, at int) int {
-	for depth := 0; at < len(s); at++ {
-		switch s[at] {
-		case '\\':
-			at++
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				return at + 1
-			}
-		}
-	}
-	return len(s)
 }

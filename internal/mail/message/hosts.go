@@ -15,7 +15,7 @@ func Hosts(value string) []string {
 		case '"':
 			t.quoted()
 		case '(':
-			t.at = commentEnd(t.s, t.at)
+			t.at = CommentEnd(t.s, t.at)
 		case '@':
 			t.at++
 			t.skipCFWS()

@@ -112,7 +112,7 @@ func (p *addressParser) skipSpace() {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 			p.at++
 		case c == '(':
-			p.at = commentEnd(p.s, p.at)
+			p.at = CommentEnd(p.s, p.at)
 			p.comment = p.s[from:p.at]
 		default:
 			p.spaced = p.spaced || p.at > start

@@ -64,16 +64,17 @@ func (t *tokens) skipCFWS() {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 			t.at++
 		case c == '(':
-			t.at = commentEnd(t.s, t.at)
+			t.at = CommentEnd(t.s, t.at)
 		default:
 			return
 		}
 	}
 }
 
-// commentEnd gives the offset after the comment that starts at an offset.
+// CommentEnd gives the offset after the comment of RFC 5322 §3.2.2 that starts at an
+// offset; the length of s, if it does not end.
 // Nesting is counted, not recursed into.
-func commentEnd(s string, at int) int {
+func CommentEnd(s string, at int) int {
 	for depth := 0; at < len(s); at++ {
 		switch s[at] {
 		case '\\':

@@ -102,7 +102,7 @@ func lexAt(s string, at int) lexeme {
 	case c == '[':
 		l.end = delimited(s, at, ']')
 	case c == '(':
-		l.kind, l.end = ' ', commentEnd(s, at)
+		l.kind, l.end = ' ', CommentEnd(s, at)
 	case isBlank(c):
 		l.kind, l.end = ' ', at+1
 		for l.end < len(s) && isBlank(s[l.end]) {
