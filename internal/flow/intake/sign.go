@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dkim"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 )
 
@@ -43,7 +45,10 @@ func (t *Transaction) sign(ctx context.Context) *smtp.Reply {
 	if t.desk.signer == nil || !t.peer.signs() || t.headCut || t.discard {
 		return nil
 	}
-	signature, err := t.letter.Sign(t.header, t.openBody, t.desk.barred(ctx, t.rules, t.peer.Account), t.arrived)
+	// What rules put above it belongs to it: a signature that says how many fields of a
+	// name there are would break by one more.
+	header := message.Header(slices.Concat(t.above, t.header))
+	signature, err := t.letter.Sign(header, t.openBody, t.desk.barred(ctx, t.rules, t.peer.Account), t.arrived)
 	if err != nil {
 		t.desk.events.Emit(Trouble{Peer: t.peer, ID: t.id, What: "whether the author may be used", Err: err})
 		return later()

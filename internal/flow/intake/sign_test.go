@@ -151,3 +151,16 @@ func TestSignatureRequired(t *testing.T) {
 		})
 	}
 }
+
+// TestSignatureCoversWhatRulesPutAbove: INV-14, a field that a rule puts above a letter of
+// ours is part of what is signed, also where the signature says that there is no such field.
+func TestSignatureCoversWhatRulesPutAbove(t *testing.T) {
+	c := newCounter(t, 0)
+	c.govern(t, [3]string{"end", `true`, "prepend Reply-To: help@example.org"})
+	txt, _ := c.signing(t, &sign.Rules{})
+	_, _, id := c.talk(t, insider("alice@example.org"), from(t, "alice@example.org"), "From: alice@example.org\r\n\r\nhello\r\n", "bob@example.org")
+	_, text := c.bytes(t, id)
+	if domains := signatures(t, text, txt); len(domains) != 1 || !strings.Contains(text, "Reply-To: help@example.org\r\n") {
+		t.Errorf("%q\n%s", domains, text)
+	}
+}
