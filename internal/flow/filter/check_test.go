@@ -118,6 +118,30 @@ func TestHostileWords(t *testing.T) {
 	}
 }
 
+// TestManySignatures: AUT-007, names of strangers do not make a field out of our hands that
+// the queue has no place for above a letter, or a line that others refuse.
+func TestManySignatures(t *testing.T) {
+	t.Run("AUT-007", func(t *testing.T) {
+		f := newFilter(t, `*.evil.example TXT "`+published()+`"`)
+		var b strings.Builder
+		long := strings.Repeat(`"\\`, 160)
+		for i := range 70 {
+			fmt.Fprintf(&b, "DKIM-Signature: v=1; a=%d%s; d=%s; s=%s; i=%s; b=%d\r\n", i, long, long, long, long, i)
+		}
+		for i := range 8 {
+			fmt.Fprintf(&b, "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=evil.example; s=s; i=%s@evil.example; h=from", strings.Repeat(`"`, 200))
+			for n := range 20 {
+				fmt.Fprintf(&b, ":%s%d", long, n)
+			}
+			fmt.Fprintf(&b, "; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=%s%d\r\n", strings.Repeat("A", 85), i)
+		}
+		_, _, fields := judge(t, f, Client{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "evil.example"}, "x@evil.example", b.String()+"From: x@evil.example\r\n\r\n\r\n")
+		if len(fields) > 48<<10 || !strings.Contains(fields, "56 more signatures") {
+			t.Errorf("%d bytes", len(fields))
+		}
+	})
+}
+
 // TestBudget: AUT-007, five hundred signatures with names of their own, and SPF records that
 // ask for everything. The domain that is forged is asked all the same.
 func TestBudget(t *testing.T) {

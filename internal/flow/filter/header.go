@@ -43,6 +43,10 @@ func (r *Rules) Fields(e *Evidence, v Verdict, to string) []byte {
 	return append(out, r.Results(e, v).Field()...)
 }
 
+// resultsMost is how many signatures have a result of their own in Authentication-Results.
+// Names of strangers take up to 4 KB each there, and the queue keeps 64 above a letter.
+const resultsMost = 12
+
 // Results is the content of Authentication-Results.
 func (r *Rules) Results(e *Evidence, v Verdict) authres.Results {
 	out := authres.Results{ID: r.Hostname}
@@ -59,8 +63,16 @@ func (r *Rules) Results(e *Evidence, v Verdict) authres.Results {
 	if r.DKIM && len(e.DKIM) == 0 {
 		add(authres.Method{Name: "dkim", Result: "none", Comment: "no signatures found"})
 	}
+	left := 0
 	for i := range e.DKIM {
-		add(dkimMethod(&e.DKIM[i]))
+		if e.DKIM[i].Skipped || i-left == resultsMost {
+			left++
+		} else {
+			add(dkimMethod(&e.DKIM[i]))
+		}
+	}
+	if left > 0 {
+		add(authres.Method{Name: "dkim", Result: string(dkim.Policy), Reason: strconv.Itoa(left) + " more signatures are not told of"})
 	}
 	if e.ARC.Status == arc.Pass || e.ARC.Status == arc.Fail {
 		add(e.ARC.Method())

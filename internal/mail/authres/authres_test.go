@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"facteur/internal/mail/authres"
 	"facteur/internal/mail/message"
@@ -29,6 +30,21 @@ func TestField(t *testing.T) {
 	}
 	if got := string(authres.Results{ID: "mx.example.org"}.Field()); got != "Authentication-Results: mx.example.org; none\r\n" {
 		t.Errorf("nothing checked: %q", got)
+	}
+}
+
+// What has to be escaped does not make a line that others refuse
+// (RFC 5322 §2.1.1).
+func TestLongWords(t *testing.T) {
+	for _, word := range []string{`"`, `\`, "é", `é"`, "a b"} {
+		word = strings.Repeat(word, 600)
+		field := authres.Results{ID: word, Methods: []authres.Method{{Name: "dkim", Result: "fail", Reason: word, Comment: word,
+			Properties: []authres.Property{{Type: "header", Name: "i", Value: word}}}}}.Field()
+		for line := range strings.SplitSeq(string(field), "\r\n") {
+			if len(line) > 998 || !utf8.ValidString(line) {
+				t.Errorf("%d octets: %.60q", len(line), line)
+			}
+		}
 	}
 }
 

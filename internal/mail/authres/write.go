@@ -14,6 +14,7 @@ import (
 const (
 	lineWidth  = 78
 	maxValue   = 512
+	maxQuoted  = 900 // what is escaped counts twice
 	maxComment = 200
 )
 
@@ -177,7 +178,11 @@ func isAddress(s string) bool {
 }
 
 func quote(s string) string {
-	return `"` + inQuotes.Replace(clip(s, maxValue)) + `"`
+	s = clip(s, maxValue)
+	if escaped := inQuotes.Replace(s); len(escaped) <= maxQuoted {
+		return `"` + escaped + `"`
+	}
+	return `"` + inQuotes.Replace(strings.ToValidUTF8(clip(s, maxQuoted/2), "?")) + `"`
 }
 
 // clean makes a value one line of valid UTF-8 without control characters, of a

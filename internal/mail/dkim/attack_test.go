@@ -441,6 +441,19 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// What stands in h= is a stranger's, and told up to a length.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	k, form := edKey(), Form{Fields: []string{"subject"}}
+	for i := range 20 {
+		form.Oversign = append(form.Oversign, strings.Repeat("x", 5000)+fmt.Sprint(i))
+	}
+	text := strings.Replace(signed(t, plainLetter, k, form), "Subject: ", "Subject: [list]", 1)
+	if r := verify(text, zone(keyZone(t, k)), day, Options{})[0]; r.Status != Fail || len(r.Reason) > 2*maxTold {
+		t.Errorf("%s: %d bytes", r.Status, len(r.Reason))
+	}
+}
+
 // limited is our letter with l=.
 func limited(t testing.TB, n int) string {
 	t.Helper()

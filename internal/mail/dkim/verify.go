@@ -151,7 +151,7 @@ func (s *Signatures) size(sig *signature, record *Record) error {
 	return nil
 }
 
-// listed names fields for people, each once.
+// listed names fields for people, each once, and as much of them as is told of names.
 func listed(names []string) string {
 	var once []string
 	for _, n := range names {
@@ -159,5 +159,6 @@ func listed(names []string) string {
 			once = append(once, n)
 		}
 	}
-	return strings.Join(once, ", ")
+	list := strings.Join(once, ", ")
+	return list[:min(len(list), maxTold)]
 }
