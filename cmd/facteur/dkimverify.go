@@ -30,7 +30,9 @@ func (c *command) dkimVerify() *cobra.Command {
 	cmd.Flags().StringVar(&at, "at", "", "judge as if it were then, `2026-11-22T12:00:00Z`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		results, err := c.verifyFile(cmd.Context(), args[0], at)
-		if err == nil {
+		if err == nil && len(results) == 0 && !c.json {
+			_, err = fmt.Fprintln(c.out, "none")
+		} else if err == nil {
 			err = list(c, results, "RESULT DOMAIN SELECTOR ALGORITHM BITS FORM WHY", dkimRow)
 		}
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facteur/internal/app/records"
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dmarc"
@@ -95,8 +96,13 @@ func answerOf(s dmarc.Step) string {
 
 // explain tells what the record that applies means for the domain.
 func (v *dmarcView) explain(s *dmarc.Step, exists bool) {
-	if s == nil {
-		v.Advice = []string{fmt.Sprintf("No record applies: anybody may write in the name of %s. Begin with _dmarc.%s. TXT \"v=DMARC1; p=none; np=reject; rua=mailto:postmaster@%s\"", v.Domain, v.Org, v.Org)}
+	switch {
+	case s == nil && v.failed:
+		v.Why = "the DNS did not answer all questions, so another may be found later"
+		return
+	case s == nil:
+		begin := records.Record{Name: "_dmarc." + v.Org, Type: "TXT", Value: "v=DMARC1; p=none; np=reject; rua=mailto:postmaster@" + v.Org}
+		v.Advice = []string{fmt.Sprintf("No record applies: anybody may write in the name of %s. Begin with %s", v.Domain, begin)}
 		return
 	}
 	v.Found, v.Record = s.Domain, s.Record.Text

@@ -47,7 +47,11 @@ func (c *command) houseOf(ctx context.Context, name string, neverSends bool) (re
 	h.NeverSends = h.NeverSends || neverSends
 	err = c.withOffice(ctx, func(ctx context.Context, o control.Office) error {
 		domains, err := o.Domains(ctx)
-		h.Receives = slices.ContainsFunc(domains, func(d directory.Domain) bool { return d.Name == domain })
+		if i := slices.IndexFunc(domains, func(d directory.Domain) bool { return d.Name == domain }); i >= 0 {
+			h.Relayed = domains[i].Class == directory.ClassRelay
+		} else {
+			h.Receives = false
+		}
 		return err
 	})
 	if err == nil && !h.Receives && !h.NeverSends {

@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
+	"facteur/internal/app/records"
 	"facteur/internal/base/lookup"
 	"facteur/internal/mail/dmarc"
 )
@@ -13,7 +15,7 @@ func checkDMARC(ctx context.Context, w *World, d Domain, r *report) {
 	if d.NeverSends {
 		return
 	}
-	want := w.House(d.Name).DMARC().String()
+	want := w.house(d).DMARC().String()
 	step, failed := policyStep(ctx, w, d.Name)
 	switch {
 	case failed != "":
@@ -27,31 +29,38 @@ func checkDMARC(ctx context.Context, w *World, d Domain, r *report) {
 		r.add(Warning, "The DMARC record of %s does not count: %s.", step.Domain, step.Problem).do(want)
 		return
 	}
-	checkPolicyRecord(d, step, want, r)
+	checkPolicyRecord(d, step, r)
 	if !hasBad(r.list) {
 		r.add(OK, "The DMARC policy of %s is %s.", d.Name, step.Record.P)
 	}
 }
 
-func checkPolicyRecord(d Domain, step *dmarc.Step, want string, r *report) {
+func checkPolicyRecord(d Domain, step *dmarc.Step, r *report) {
 	record := step.Record
+	rua := "; rua=mailto:postmaster@" + step.Domain
 	for _, p := range record.Problems {
 		if p.Tag == "rf" || p.Tag == "ri" || p.Tag == "pct" {
 			continue // of RFC 7489; nobody minds
 		}
-		r.add(Warning, "In the DMARC record of %s, %s: %s.", step.Domain, p.Tag, strings.TrimSuffix(p.Text, ".")).do(want)
+		r.add(Warning, "In the DMARC record of %s, %s: %s.", step.Domain, p.Tag, strings.TrimSuffix(p.Text, ".")).do(policyRecord(step, "v=DMARC1; p="+cmp.Or(string(record.P), "none")+rua))
 	}
 	if record.P == dmarc.PolicyNone {
 		r.add(Note, "The DMARC policy of %s is none.", d.Name).
 			because("Nothing is refused yet. When the reports show only your own servers, go on to quarantine, then to reject.").
-			do(strings.Replace(want, "p=none", "p=quarantine", 1), "facteur reports   # what others report")
+			do(policyRecord(step, strings.Replace(record.Text, "p=none", "p=quarantine", 1)), "facteur reports   # what others report")
 	}
 	if len(record.RUA) == 0 {
-		r.add(Note, "Nobody gets reports about mail in the name of %s (rua).", d.Name).because("They tell who sends in its name, and whether your own mail passes.").do(want)
+		r.add(Note, "Nobody gets reports about mail in the name of %s (rua).", d.Name).because("They tell who sends in its name, and whether your own mail passes.").do(policyRecord(step, strings.TrimRight(record.Text, "; ")+rua))
 	}
 	if record.Testing {
 		r.add(Note, "The DMARC policy of %s is only tried (t=y).", d.Name)
 	}
+}
+
+// policyRecord is another text in the place of a record. What its owner has chosen stays:
+// a policy is never taken back.
+func policyRecord(step *dmarc.Step, text string) string {
+	return records.Record{Name: "_dmarc." + step.Domain, Type: "TXT", Value: text}.String()
 }
 
 // policyStep is where the policy of a domain was found, its own or the organisation's; nil

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ const good = `
 	_mta-sts.example.org.    TXT  "v=STSv1; id=1"
 	_imaps._tcp.example.org. SRV  0 1 993 mail.example.org.
 	probe.example.           A    127.0.0.1
+	smtp.provider.example.   A    203.0.114.9
 	2.0.0.127.list.example.  A    127.0.0.2
 	test.names.example.      A    127.0.1.2`
 
@@ -265,6 +267,23 @@ func TestFindings(t *testing.T) {
 		{"port 25 is closed", nil, func(w *World) {
 			w.Dial = func(context.Context, netip.Addr, string) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
 		}, "port25", Failure, "no mail server was reached", "smarthost"},
+		{"a smarthost that answers", nil, smarthost("smtp.provider.example:587"), "port25", OK, "The smarthost smtp.provider.example:587 answers", ""},
+		{"a smarthost with TLS from the first byte says nothing first", nil, func(w *World) {
+			smarthost("smtp.provider.example:465")(w)
+			w.Dial = func(context.Context, netip.Addr, string) (net.Conn, error) { near, _ := net.Pipe(); return near, nil }
+		}, "port25", OK, "provider.example:465 answers", ""},
+		{"a smarthost that is away", nil, func(w *World) {
+			smarthost("smtp.provider.example:587")(w)
+			w.Dial = func(context.Context, netip.Addr, string) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
+		}, "port25", Failure, "The smarthost was not reached: smtp.provider.example:587", "smarthost"},
+		{"row 220 a smarthost that is not named", nil, smarthost("smtp.provider.example:587"), "spf", Warning, "which the SPF record of example.org does not name", `"v=spf1 mx ~all"`},
+		{"row 220 a smarthost whose provider is included", []string{`example.org. TXT "v=spf1 mx include:_spf.provider.example -all"`, `_spf.provider.example. TXT "v=spf1 ip4:203.0.113.0/25 -all"`}, smarthost("smtp.provider.example:587"), "spf", Note, "can't be told from here", ""},
+		{"row 220 a smarthost that is named", []string{`example.org. TXT "v=spf1 a:smtp.provider.example -all"`}, smarthost("smtp.provider.example:587"), "spf", OK, "mail leaves through smtp.provider.example", ""},
+		{"a relayed domain sends from elsewhere", []string{`example.org. TXT "v=spf1 ip4:203.0.113.7 -all"`}, relayed, "spf", Note, "does not let its mail come from", ""},
+		{"a relayed domain has no keys here", nil, func(w *World) { relayed(w); w.Keys = func(string) (dkimkey.Ring, error) { return nil, nil } }, "dkim", OK, "is not signed here", ""},
+		{"row 225 a policy is never taken back", []string{`_dmarc.example.org. TXT "v=DMARC1; p=reject; adkim=s"`}, nil, "dmarc", Note, "Nobody gets reports", `"v=DMARC1; p=reject; adkim=s; rua=mailto:postmaster@example.org"`},
+		{"row 225 addresses for reports are kept", []string{`_dmarc.example.org. TXT "v=DMARC1; p=none; rua=mailto:a@example.net"`}, nil, "dmarc", Note, "is none", `"v=DMARC1; p=quarantine; rua=mailto:a@example.net"`},
+		{"row 220 other senders are kept", []string{`example.org. TXT "v=spf1 ip4:198.51.100.7 ip6:2620:fe::7 ip4:203.0.113.9 +all"`}, nil, "spf", Failure, "everybody", `"v=spf1 ip4:198.51.100.7 ip6:2620:fe::7 ip4:203.0.113.9 -all"`},
 		{"a disk that lies", nil, func(w *World) { w.Disk = disk(Disk{Kind: "ext4", Free: 1 << 40, Sync: time.Microsecond}) }, "disk", Warning, "no disk is that fast", ""},
 		{"a slow disk", nil, func(w *World) { w.Disk = disk(Disk{Kind: "ext4", Free: 1 << 40, Sync: time.Second}) }, "disk", Warning, "needs 1s", ""},
 		{"a disk of memory", nil, func(w *World) { w.Disk = disk(Disk{Kind: "tmpfs", Free: 1 << 40, Sync: time.Microsecond}) }, "disk", Failure, "in memory", ""},
@@ -292,6 +311,22 @@ func TestFindings(t *testing.T) {
 			}
 			t.Errorf("no %s with %q and %q in\n%+v", c.level, c.what, c.do, list)
 		})
+	}
+}
+
+func relayed(w *World) { w.Domains[0].Backup = true }
+
+// smarthost takes all mail for elsewhere.
+func smarthost(at string) func(*World) {
+	return func(w *World) {
+		host, port, _ := strings.Cut(at, ":")
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			panic(err)
+		}
+		w.Config.Outbound.Smarthost = conf.HostPorts{{Host: host, Port: uint16(number)}}
+		house := w.House
+		w.House = func(domain string) records.House { h := house(domain); h.Smarthost = host; return h }
 	}
 }
 

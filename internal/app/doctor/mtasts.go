@@ -13,7 +13,7 @@ func checkSTS(ctx context.Context, w *World, d Domain, r *report) {
 	if !d.Receives {
 		return
 	}
-	h := w.House(d.Name)
+	h := w.house(d)
 	a := w.Resolver.LookupTXT(ctx, "_mta-sts."+d.Name)
 	if a.State() == lookup.TryAgain {
 		r.untold("whether "+d.Name+" has an MTA-STS policy", a.Err())
@@ -49,7 +49,7 @@ func checkPolicy(ctx context.Context, w *World, d Domain, r *report) {
 	if err != nil {
 		r.add(Warning, "The MTA-STS policy of %s is announced, and could not be fetched: %v.", d.Name, err).
 			because("Others go by the old one as long as that counts, and report failures.").
-			do(append([]string{"; serve this at " + w.House(d.Name).PolicyURL() + ":"}, commented(w.House(d.Name).PolicyText(), "")...)...)
+			do(append([]string{"; serve this at " + w.house(d).PolicyURL() + ":"}, commented(w.house(d).PolicyText(), "")...)...)
 		return
 	}
 	hosts := w.Resolver.LookupMX(ctx, d.Name)
@@ -63,7 +63,7 @@ func checkPolicy(ctx context.Context, w *World, d Domain, r *report) {
 				level = Failure
 			}
 			r.about(h.Host, level, "The MTA-STS policy of %s does not have its mail host %s.", d.Name, h.Host).
-				because("Others do not send to it.").do("; add to "+w.House(d.Name).PolicyURL()+", and change the id of the record:", ";   mx: "+h.Host)
+				because("Others do not send to it.").do("; add to "+w.house(d).PolicyURL()+", and change the id of the record:", ";   mx: "+h.Host)
 		}
 	}
 	switch {

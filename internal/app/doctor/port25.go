@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"facteur/internal/base/conf"
 )
 
 // probeTime is for one connection to the world.
@@ -19,10 +21,11 @@ const probeTime = 15 * time.Second
 // checkPort25 connects to a mail server of others, from each address that mail leaves
 // from. Many providers of lines and of machines let nobody do that at first.
 func checkPort25(ctx context.Context, w *World, r *report) {
-	probe := w.Config.Doctor.Probe
 	if !w.direct() {
-		probe = w.Config.Outbound.Smarthost[0].WithPort(25)
+		checkSmarthost(ctx, w, r)
+		return
 	}
+	probe := w.Config.Doctor.Probe
 	if probe.Host == "" {
 		r.add(Note, "It is not tried whether port 25 leads out of this network.").do("# in facteur.toml:", "[doctor]", `probe = "gmail-smtp-in.l.google.com:25"`)
 		return
@@ -57,6 +60,50 @@ func orPort(p uint16) uint16 {
 		return 25
 	}
 	return p
+}
+
+// checkSmarthost connects to those that take our mail for elsewhere; one is enough.
+func checkSmarthost(ctx context.Context, w *World, r *report) {
+	var bad []error
+	for _, h := range w.Config.Outbound.Smarthost {
+		h = h.WithPort(25)
+		name := net.JoinHostPort(h.Host, fmt.Sprint(h.Port))
+		err := w.reach(ctx, h)
+		if err == nil {
+			r.add(OK, "The smarthost %s answers.", name)
+			return
+		}
+		bad = append(bad, fmt.Errorf("%s: %w", name, err))
+	}
+	for _, err := range bad {
+		r.add(Failure, "The smarthost was not reached: %v.", err).because("Mail for elsewhere waits.").do("# correct in facteur.toml, or ask whoever runs it:", "[outbound]", `smarthost = ["smtp.provider.example:587"]`)
+	}
+}
+
+// reach connects to one of them and reads its greeting, which with TLS from the first byte
+// (port 465) comes later.
+func (w *World) reach(ctx context.Context, h conf.HostPort) (err error) {
+	addrs := w.Resolver.LookupAddr(ctx, h.Host)
+	if len(addrs.Value()) == 0 {
+		return fmt.Errorf("it has no address: %w", addrs.Err())
+	}
+	for _, a := range addrs.Value() {
+		to := netip.AddrPortFrom(a, h.Port).String()
+		ctx, cancel := context.WithTimeout(ctx, probeTime/2)
+		if h.Port != 465 {
+			_, err = greeting(ctx, w, netip.Addr{}, to)
+		} else if conn, failed := w.Dial(ctx, netip.Addr{}, to); failed == nil {
+			conn.Close()
+			err = nil
+		} else {
+			err = short(failed)
+		}
+		cancel()
+		if err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // knockOut makes one connection, reads the greeting and takes its leave.

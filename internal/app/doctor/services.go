@@ -9,7 +9,7 @@ import (
 // checkServices: mail programs find the servers of a domain by its SRV records (RFC 6186,
 // RFC 8314).
 func checkServices(ctx context.Context, w *World, d Domain, r *report) {
-	h := w.House(d.Name)
+	h := w.house(d)
 	if !d.Receives || d.Backup {
 		return
 	}

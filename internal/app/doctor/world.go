@@ -155,5 +155,12 @@ func (w *World) from(ctx context.Context, r *report) []source {
 	return list
 }
 
+// house is a domain as it should be published.
+func (w *World) house(d Domain) records.House {
+	h := w.House(d.Name)
+	h.Receives, h.Relayed, h.NeverSends = d.Receives, d.Backup, d.NeverSends
+	return h
+}
+
 // direct: mail goes to the mail hosts of its domains, and not through a smarthost.
 func (w *World) direct() bool { return len(w.Config.Outbound.Smarthost) == 0 }

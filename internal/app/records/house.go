@@ -19,8 +19,10 @@ type House struct {
 	Addresses []netip.Addr
 	// NeverSends: no mail comes from the domain, and the world is told so.
 	NeverSends bool
-	// Receives: mail for the domain comes to us.
-	Receives bool
+	// Receives: mail for the domain comes to us. Relayed: it is kept elsewhere, and goes on.
+	Receives, Relayed bool
+	// Smarthost is the machine that takes our mail for elsewhere; "": we send it ourselves.
+	Smarthost string
 	// Keys are the records of the domain's DKIM keys.
 	Keys []Record
 	// Certificates are those that port 25 shows, without their chains, and those that it
@@ -62,7 +64,11 @@ func (h House) mail() []Record {
 	if !h.Receives {
 		return []Record{{Name: h.Domain, Type: "MX", Value: "0 .", Need: Should, Why: "The domain takes no mail (RFC 7505): what is sent to it comes back at once."}}
 	}
-	return []Record{{Name: h.Domain, Type: "MX", Value: "10 " + h.Hostname + ".", Need: Must, Why: "Mail for the domain comes to this machine."}}
+	why := "Mail for the domain comes to this machine."
+	if h.Relayed {
+		why = "Mail for the domain comes to this machine, which hands it on. If it stands in for the domain's own mail host only, give it a higher number than that."
+	}
+	return []Record{{Name: h.Domain, Type: "MX", Value: "10 " + h.Hostname + ".", Need: Must, Why: why}}
 }
 
 // addresses are those of the host itself, and the way back from them.
@@ -128,12 +134,17 @@ func (h House) SPF() Record {
 	if h.NeverSends {
 		return Record{Name: h.Domain, Type: "TXT", Value: "v=spf1 -all", Need: Must, Why: "No mail comes from the domain: what says it does is forged."}
 	}
-	value := "v=spf1 mx -all"
+	value, end, why := "v=spf1 mx", " -all", "Mail of the domain comes from here and from nowhere else (RFC 7208). A TXT record: the type SPF is dead."
 	if !h.Receives {
-		value = "v=spf1 a:" + h.Hostname + " -all"
+		value = "v=spf1 a:" + h.Hostname
 	}
-	return Record{Name: h.Domain, Type: "TXT", Value: value, Need: Must,
-		Why: "Mail of the domain comes from here and from nowhere else (RFC 7208). A TXT record: the type SPF is dead."}
+	switch {
+	case h.Smarthost != "":
+		end, why = " ~all", "Mail of the domain leaves through "+h.Smarthost+": put what its provider names for SPF, often an include:, before ~all. Then end with -all."
+	case h.Relayed:
+		end, why = " ~all", "Put all hosts that send mail of the domain before ~all, then end with -all (RFC 7208)."
+	}
+	return Record{Name: h.Domain, Type: "TXT", Value: value + end, Need: Must, Why: why}
 }
 
 // DMARC is what others are asked to do with mail that only says it is of the domain.

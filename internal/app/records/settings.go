@@ -16,8 +16,13 @@ import (
 // For is a domain as the settings have it: this machine, its certificates and services.
 func For(c *config.Config, domain string) House {
 	certificates, _ := Certificates(c) //nolint:errcheck // what can't be read is told by who checks certificates
+	smarthost := ""
+	if list := c.Outbound.Smarthost; len(list) > 0 {
+		smarthost = list[0].Host
+	}
 	return House{
-		Domain: domain, Hostname: c.Hostname, Receives: true, NeverSends: neverSends(c, domain),
+		Smarthost: smarthost,
+		Domain:    domain, Hostname: c.Hostname, Receives: true, NeverSends: neverSends(c, domain),
 		Keys: Keys(c, domain), Addresses: c.PublicAddresses(), Certificates: leaves(certificates), Services: services(c), Secure: c.DNS.TrustAD,
 	}
 }
