@@ -92,8 +92,8 @@ func TestDMARCShow(t *testing.T) {
 		{"nothing.example.org", 0, []string{"asks for: quarantine (tag sp)"}},
 		{"Bar.GOV.example.", 0, []string{"(psd=y ends the search)", "is bar.gov.example: it is one label below gov.example", "asks for: none (tag p)"}},
 		{"no.gov.example", 0, []string{"asks for: reject (tag np)"}},
-		{"nothing.example", 1, []string{"No record applies", "_dmarc.nothing.example. TXT"}},
-		{"broken.example", 2, []string{"no answer"}},
+		{"nothing.example", 1, []string{"No record applies", `_dmarc.nothing.example. IN TXT "v=DMARC1; p=none;`}},
+		{"broken.example", 2, []string{"no answer", "the DNS did not answer all questions"}},
 	} {
 		t.Run("rows 225, 232 "+tc.domain, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +105,9 @@ func TestDMARCShow(t *testing.T) {
 				if !strings.Contains(out, w) {
 					t.Errorf("no %q in\n%s", w, out)
 				}
+			}
+			if status == 2 && strings.Contains(out, "No record applies") {
+				t.Errorf("what was not answered is told as if it were:\n%s", out)
 			}
 		})
 	}

@@ -43,6 +43,10 @@ func (c *command) spfquery(ctx context.Context, args []string) error {
 			return &usageError{"unexpected " + args[0], spfUsage}
 		}
 		args = args[1:]
+		if name == "help" || name == "?" {
+			fmt.Fprintln(c.out, "usage: "+spfUsage)
+			return nil
+		}
 		if !given {
 			if len(args) == 0 {
 				return &usageError{"-" + name + " needs a value", spfUsage}

@@ -95,7 +95,7 @@ func TestNeverSends(t *testing.T) {
 
 // Row 220: pasted as they are, no records may forbid what a server sends.
 func TestSPFOfSmarthosts(t *testing.T) {
-	for _, h := range []House{{Domain: "example.org", Hostname: "mail.example.org", Receives: true, Smarthost: "smtp.provider.example"}, {Domain: "example.org", Hostname: "mail.example.org", Receives: true, Relayed: true}} {
+	for _, h := range []records.House{{Domain: "example.org", Hostname: "mail.example.org", Receives: true, Smarthost: "smtp.provider.example"}, {Domain: "example.org", Hostname: "mail.example.org", Receives: true, Relayed: true}} {
 		if got := h.SPF().Value; got != "v=spf1 mx ~all" {
 			t.Errorf("%+v: %s", h, got)
 		}
