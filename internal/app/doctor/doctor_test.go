@@ -280,6 +280,7 @@ func TestFindings(t *testing.T) {
 		{"row 220 a smarthost whose provider is included", []string{`example.org. TXT "v=spf1 mx include:_spf.provider.example -all"`, `_spf.provider.example. TXT "v=spf1 ip4:203.0.113.0/25 -all"`}, smarthost("smtp.provider.example:587"), "spf", Note, "can't be told from here", ""},
 		{"row 220 a smarthost that is named", []string{`example.org. TXT "v=spf1 a:smtp.provider.example -all"`}, smarthost("smtp.provider.example:587"), "spf", OK, "mail leaves through smtp.provider.example", ""},
 		{"a relayed domain sends from elsewhere", []string{`example.org. TXT "v=spf1 ip4:203.0.113.7 -all"`}, relayed, "spf", Note, "does not let its mail come from", ""},
+		{"a relayed domain, and a smarthost", nil, func(w *World) { relayed(w); smarthost("smtp.provider.example:587")(w) }, "spf", Note, "can't be told from here", ""},
 		{"a relayed domain has no keys here", nil, func(w *World) { relayed(w); w.Keys = func(string) (dkimkey.Ring, error) { return nil, nil } }, "dkim", OK, "is not signed here", ""},
 		{"row 225 a policy is never taken back", []string{`_dmarc.example.org. TXT "v=DMARC1; p=reject; adkim=s"`}, nil, "dmarc", Note, "Nobody gets reports", `"v=DMARC1; p=reject; adkim=s; rua=mailto:postmaster@example.org"`},
 		{"row 225 addresses for reports are kept", []string{`_dmarc.example.org. TXT "v=DMARC1; p=none; rua=mailto:a@example.net"`}, nil, "dmarc", Note, "is none", `"v=DMARC1; p=quarantine; rua=mailto:a@example.net"`},

@@ -71,7 +71,7 @@ func checkThrough(ctx context.Context, w *World, d Domain, record *spf.Record, w
 	switch {
 	case addrs.State() == lookup.TryAgain:
 		r.untold("whether mail of "+d.Name+" may leave through "+host, addrs.Err())
-	case others:
+	case others || d.Backup:
 		r.add(Note, "Mail leaves through %s: whether the SPF record of %s lets it can't be told from here.", host, d.Name).because("Ask its provider what the record has to name.")
 	default:
 		r.add(Warning, "Mail leaves through %s, which the SPF record of %s does not name.", host, d.Name).
