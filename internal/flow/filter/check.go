@@ -156,19 +156,28 @@ func (c *Check) askDMARC(ctx context.Context) {
 // relayed takes the word of a server of ours in front of us on SPF: it saw the client,
 // and we see it.
 func (c *Check) relayed() {
-	if !c.filter.rules.isOurs(c.evidence.Client) {
+	e := &c.evidence
+	if !c.filter.rules.isOurs(e.Client) {
 		return
 	}
-	for _, r := range authres.Of(c.header, c.evidence.Client.Name) {
+	e.Relayed = fold(e.Client.Name)
+	for _, r := range authres.Of(c.header, e.Relayed) {
 		for _, m := range r.Find("spf") {
-			domain := m.Property("smtp", "mailfrom")
-			if domain == "" {
-				continue
-			}
-			c.evidence.Relayed = r.ID
-			c.evidence.SPFMail = &spf.Result{Status: spf.Status(m.Result), Identity: spf.MailFrom, Domain: domainOf(domain)}
-			return
+			e.believe(m)
 		}
+	}
+	c.remark("spf", c.filter.now(), spfSentence(e))
+}
+
+// believe takes what another found by SPF, of each identity the first word: of MAIL FROM
+// where it names both, as HELO then only stands beside it.
+func (e *Evidence) believe(m authres.Method) {
+	mailFrom, helo := domainOf(m.Property("smtp", "mailfrom")), fold(m.Property("smtp", "helo"))
+	switch {
+	case mailFrom != "" && e.SPFMail == nil:
+		e.SPFMail = &spf.Result{Status: spf.Status(m.Result), Identity: spf.MailFrom, Domain: mailFrom}
+	case mailFrom == "" && helo != "" && e.SPFHelo == nil:
+		e.SPFHelo = &spf.Result{Status: spf.Status(m.Result), Identity: spf.Helo, Domain: helo}
 	}
 }
 

@@ -248,6 +248,18 @@ func TestFrontServer(t *testing.T) {
 	if e, v, fields := judge(t, f, front, "alice@example.org", from); v.Disposition != Accept || e.Relayed != "mx1.example.net" || !strings.Contains(fields, "spf=pass (as mx1.example.net says) smtp.mailfrom=example.org") {
 		t.Errorf("%+v\n%s", v, fields)
 	}
+	// What it has accepted is not refused: it could only tell the sender, who may be forged.
+	forged := "Authentication-Results: mx1.example.net; spf=fail smtp.mailfrom=alice@example.org\r\n" + letter
+	for name, text := range map[string]string{"SPF failed there": forged, "not a word on SPF": letter} {
+		if e, v, _ := judge(t, f, front, "alice@example.org", text); v.Disposition != Junk || !strings.Contains(v.Because, "our own server mx1.example.net had accepted it") {
+			t.Errorf("%s: %+v %+v", name, v, e)
+		}
+	}
+	notice := "Authentication-Results: mx1.example.net; spf=pass smtp.helo=mx.example.org\r\n" + letter
+	if e, v, fields := judge(t, f, front, "", notice); v.Disposition != Accept || v.Because != "" || !strings.Contains(fields, "spf=pass (as mx1.example.net says) smtp.helo=mx.example.org") ||
+		e.Remarks[0].Sentence != "SPF of the HELO name passed for mx.example.org, says mx1.example.net." {
+		t.Errorf("a notice: %+v %+v\n%s", v, e.Remarks, fields)
+	}
 	for name, liar := range map[string]Client{
 		"another host":  {Addr: netip.MustParseAddr("192.0.2.66"), Name: "evil.example", Helo: "mx1.example.net"},
 		"without names": {Addr: netip.MustParseAddr("192.0.2.66"), Name: "unknown", Helo: "mx1.example.net"},

@@ -112,8 +112,10 @@ func (e Judged) sentence() string {
 		all = append(all, e.Verdict.Because)
 	}
 	switch e.Verdict.Disposition {
-	case Junk:
-		all = append(all, "It goes to the junk folder.")
+	case Junk: // where it goes then, its delivery tells: not all recipients have a folder for it
+		if e.Verdict.Override == "" {
+			all = append(all, "It was taken as junk.")
+		}
 	case Reject:
 		all = append(all, "It was refused.")
 	case Defer:

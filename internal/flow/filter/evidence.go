@@ -33,8 +33,8 @@ type Evidence struct {
 	// SPFHelo and SPFMail are nil where nobody asked: the setting is off, the client is
 	// spared, there is no name to ask about.
 	SPFHelo, SPFMail *spf.Result
-	// Relayed names the server of ours in front of us whose word on SPF was taken; "" for
-	// our own findings.
+	// Relayed names the server of ours in front of us that brought the letter: its word on
+	// SPF stands for our own. "" for letters of strangers.
 	Relayed string
 	// DKIM are the signatures that were looked at, in the order of the header.
 	DKIM []dkim.Result

@@ -119,8 +119,12 @@ func spfMethods(e *Evidence) (out []authres.Method) {
 		out = append(out, m)
 	}
 	if s := e.SPFHelo; s != nil {
-		out = append(out, authres.Method{Name: "spf", Result: string(s.Status), Reason: spfReason(s),
-			Properties: []authres.Property{{Type: "smtp", Name: "helo", Value: s.Domain}}})
+		m := authres.Method{Name: "spf", Result: string(s.Status), Reason: spfReason(s),
+			Properties: []authres.Property{{Type: "smtp", Name: "helo", Value: s.Domain}}}
+		if e.Relayed != "" {
+			m.Comment = "as " + e.Relayed + " says"
+		}
+		out = append(out, m)
 	}
 	return out
 }

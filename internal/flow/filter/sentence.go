@@ -26,7 +26,7 @@ func spfSentence(e *Evidence) string {
 		all = append(all, "SPF "+spfPhrase(r)+whose(e))
 	}
 	if r := e.SPFHelo; r != nil && (e.SPFMail == nil || r.Status != spf.None && r.Domain != e.SPFMail.Domain) {
-		all = append(all, "SPF of the HELO name "+spfPhrase(r))
+		all = append(all, "SPF of the HELO name "+spfPhrase(r)+whose(e))
 	}
 	if all == nil {
 		return ""

@@ -147,17 +147,22 @@ func (r *Rules) disowned(e *Evidence, now time.Time) Verdict {
 	}
 	if r.DMARC.Policy == Quarantine {
 		v.Override = "local_policy"
-		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; here, such letters go to the junk folder.", shown(e.DMARC.Asked))
+		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; here, such letters are taken as junk.", shown(e.DMARC.Asked))
+		return v
+	}
+	if e.Relayed != "" { // it would have to tell the sender, who may be forged
+		v.Override = "local_policy"
+		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; it was taken as junk instead, because our own server %s had accepted it.", shown(e.DMARC.Asked), shown(e.Relayed))
 		return v
 	}
 	if isUnproven(e) {
 		v.Override = "local_policy"
-		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; it went to the junk folder instead, because the DNS did not tell all that was asked.", shown(e.DMARC.Asked))
+		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; it was taken as junk instead, because the DNS did not tell all that was asked.", shown(e.DMARC.Asked))
 		return v
 	}
 	if hint := hint(e); hint != "" {
 		v.Override = "mailing_list"
-		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; it went to the junk folder instead, because %s.", shown(e.DMARC.Asked), hint)
+		v.Because = fmt.Sprintf("DMARC of %s asks to reject it; it was taken as junk instead, because %s.", shown(e.DMARC.Asked), hint)
 		return v
 	}
 	v.Disposition = Reject

@@ -83,7 +83,7 @@ func TestVerdict(t *testing.T) {
 		{"p=quarantine", dmarc.Quarantine, nil, Junk, "asks to quarantine it"},
 		{"p=reject", dmarc.Reject, nil, Reject, "DMARC of bank.example asks to reject it"},
 		{"row 170 RejectFailures false", dmarc.Reject, func(r *Rules, _ *Evidence) { r.DMARC.Policy = Score }, Accept, "evidence only"},
-		{"quarantine instead of reject", dmarc.Reject, func(r *Rules, _ *Evidence) { r.DMARC.Policy = Quarantine }, Junk, "here, such letters go to the junk folder"},
+		{"quarantine instead of reject", dmarc.Reject, func(r *Rules, _ *Evidence) { r.DMARC.Policy = Quarantine }, Junk, "here, such letters are taken as junk"},
 		{"off", dmarc.Reject, func(r *Rules, _ *Evidence) { r.DMARC.Policy = Off }, Accept, ""},
 
 		{"AUT-017 a list, known to nobody", dmarc.Reject, func(_ *Rules, e *Evidence) { list(e) }, Junk, "it came by the list talk.list.example and list.example (DKIM) answers for it"},
@@ -126,6 +126,24 @@ func TestVerdict(t *testing.T) {
 		{"AUT-017 a footer, and no word of the list", dmarc.Reject, func(_ *Rules, e *Evidence) {
 			e.List, e.DKIM = "talk.list.example", []dkim.Result{signedBy("bank.example", dkim.Fail)}
 		}, Junk, "which changed it after it was signed"},
+		{"AUT-017 a footer below a part that is signed (l=)", dmarc.Reject, func(_ *Rules, e *Evidence) {
+			d := signedBy("bank.example", dkim.Policy)
+			d.Limited = 10
+			e.List, e.DKIM = "talk.list.example", []dkim.Result{d}
+		}, Junk, "which changed it after it was signed"},
+		{"AUT-017 a footer of a gateway", dmarc.Reject, func(_ *Rules, e *Evidence) { e.DKIM = []dkim.Result{signedBy("bank.example", dkim.Fail)} }, Junk,
+			"bank.example signed its header, and only its body was changed on the way"},
+		{"a key that is too small", dmarc.Reject, func(_ *Rules, e *Evidence) {
+			d := signedBy("bank.example", dkim.Fail)
+			d.HeaderIntact = false
+			e.DKIM = []dkim.Result{d}
+		}, Reject, ""},
+		{"AUT-017 a list without SPF and DKIM, from its own host", dmarc.Reject, func(_ *Rules, e *Evidence) {
+			e.List, e.Sender.Domain = "talk.list.example", "list.example"
+		}, Junk, "it came by the list talk.list.example, from the list's host mx.list.example"},
+		{"such a list, from another host", dmarc.Reject, func(_ *Rules, e *Evidence) {
+			e.List, e.Sender.Domain = "talk.other.example", "other.example"
+		}, Reject, ""},
 		{"a List-Id alone", dmarc.Reject, func(_ *Rules, e *Evidence) { e.List = "talk.list.example" }, Reject, ""},
 		{"a signature of anybody alone", dmarc.Reject, func(_ *Rules, e *Evidence) { e.DKIM = []dkim.Result{signedBy("evil.example", dkim.Pass)} }, Reject, ""},
 		{"sent on, with a sender by SRS", dmarc.Reject, func(_ *Rules, e *Evidence) { list(e); e.List = ""; e.Sender.Local = "SRS0=abcd=ZZ=bank.example=x" }, Junk, "sent it on"},

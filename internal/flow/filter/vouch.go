@@ -150,19 +150,25 @@ func hint(e *Evidence) string {
 		return fmt.Sprintf("it came by the list %s and %s (%s) answers for it", shown(e.List), shown(list[0].Domain), list[0].By)
 	case e.List != "" && changedOnTheWay(e):
 		return fmt.Sprintf("it came by the list %s, which changed it after it was signed", shown(e.List))
+	case e.List != "" && e.Client.named() && e.Sender.Domain != "" && sameOrAbove(e.Sender.Domain, e.Client.Name):
+		return fmt.Sprintf("it came by the list %s, from the list's host %s", shown(e.List), shown(e.Client.Name))
 	case isSRS(e.Sender.Local) && len(list) > 0:
 		return shown(list[0].Domain) + " sent it on"
 	case e.Resent && len(list) > 0:
 		return shown(list[0].Domain) + " sent it on by somebody's wish"
+	case changedOnTheWay(e):
+		return fmt.Sprintf("%s signed its header, and only its body was changed on the way", shown(e.DMARC.Asked))
 	}
 	return ""
 }
 
 // changedOnTheWay tells that the author's own signature holds for the header, and not for
-// the body: what a list does that adds a footer.
+// the whole body: what a list does that adds a footer, and a relay that writes a letter in
+// other characters.
 func changedOnTheWay(e *Evidence) bool {
 	return slices.ContainsFunc(e.DKIM, func(d dkim.Result) bool {
-		return d.Status == dkim.Fail && d.HeaderIntact && !d.BodyIntact && sameOrAbove(d.Domain, e.DMARC.Asked)
+		changed := d.Status == dkim.Fail && !d.BodyIntact || d.Status == dkim.Policy && d.Limited > 0
+		return changed && d.HeaderIntact && sameOrAbove(d.Domain, e.DMARC.Asked)
 	})
 }
 

@@ -107,7 +107,7 @@ func TestStrangersLetters(t *testing.T) {
 		{name: "row 170 forged, p=reject", sender: "x@bank.example", text: forged, where: "end", answer: "550 5.7.1 Message rejected: bank.example publishes a DMARC policy of reject",
 			says: "DMARC of bank.example asks to reject it. It was refused."},
 		{name: "row 170 forged, p=quarantine", sender: "x@elsewhere.example", text: "From: a@shop.example\r\n\r\nx\r\n", folder: `\Junk`,
-			says: "It goes to the junk folder.", stored: "dmarc=fail (p=quarantine dis=quarantine) header.from=shop.example"},
+			says: "asks to quarantine it. It was taken as junk.", stored: "dmarc=fail (p=quarantine dis=quarantine) header.from=shop.example"},
 		{name: "row 169 signed", sender: "f@friend.example", text: friendly(t, small), stored: "dkim=pass (256-bit key) header.d=friend.example", says: "DKIM: friend.example passed.", authentic: true},
 		{name: "row 169 signed, and large", sender: "f@friend.example", text: friendly(t, large), stored: "dkim=pass (256-bit key) header.d=friend.example", authentic: true},
 		{name: "row 169 a broken signature alone", sender: "f@friend.example", text: friendly(t, small) + "A footer.\r\n", says: "friend.example failed (the body was changed after signing; the header was not)",
@@ -260,7 +260,7 @@ func TestForgedIsNotForwarded(t *testing.T) {
 		sender, text, want string
 	}{
 		"row 211 the copy carries what was found": {"f@friend.example", friendly(t, "x\r\n"), "; spf=pass smtp.mailfrom=f@friend.example"},
-		"row 212 AUT-021 a forgery does not go":   {"x@elsewhere.example", "From: a@shop.example\r\n\r\nx\r\n", "550 5.7.1 Message looks like spam, and is not forwarded"},
+		"row 212 AUT-021 a forgery does not go":   {"x@elsewhere.example", "From: a@shop.example\r\n\r\nx\r\n", "550 5.7.1 Nothing proves that the message is from shop.example, and such messages are not forwarded from here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCounter(t, 0)

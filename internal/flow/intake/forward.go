@@ -113,10 +113,18 @@ func (t *Transaction) keepSpam() *smtp.Reply {
 	}
 	reply := (*smtp.Reply)(nil)
 	if !others {
-		reply = smtp.NewReply(550, "5.7.1", "Message looks like spam, and is not forwarded")
+		reply = smtp.NewReply(550, "5.7.1", t.notForwarded())
 	}
 	t.desk.events.Emit(NotForwarded{Peer: t.peer, ID: t.id, Sender: t.mail.Sender, To: kept, Reply: t.rules.soften(reply)})
 	return reply
+}
+
+// notForwarded tells the sender why.
+func (t *Transaction) notForwarded() string {
+	if e := t.check; e != nil && t.verdict.Check == "dmarc" && !t.spam {
+		return fmt.Sprintf("Nothing proves that the message is from %s, and such messages are not forwarded from here", headerSafe(e.Evidence().DMARC.Asked))
+	}
+	return "Message looks like spam, and is not forwarded"
 }
 
 // NotForwarded: a message is spam by our own word, and does not go on to other machines.
@@ -161,7 +169,7 @@ func (e NotForwarded) Step() event.Step {
 	for _, a := range e.To {
 		s.Recipients = append(s.Recipients, a.String())
 	}
-	s.Sentence = "The message looks like spam, and was not forwarded to other machines."
+	s.Sentence = "The message looks like spam or may be forged, and was not forwarded to other machines."
 	if e.Reply != nil {
 		s.Reply = e.Reply.Error()
 	}
