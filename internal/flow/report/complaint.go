@@ -41,7 +41,7 @@ func (t *taking) feedback(ctx context.Context, f *mail.Feedback) error {
 	}
 	p := t.prove(ctx, f)
 	c.Account, c.Item, c.How = p.account, p.item, p.how
-	c.Key = key(c.Author, fmt.Sprint(c.Verified), p.letter)
+	c.Key = digest(c.Author, fmt.Sprint(c.Verified), p.letter)
 	fresh, err := t.Store.Complain(ctx, c)
 	if err == nil && fresh {
 		t.warn(ctx, c)
@@ -53,8 +53,8 @@ func (t *taking) feedback(ctx context.Context, f *mail.Feedback) error {
 	return t.tell(fmt.Sprintf("a complaint (%s) that came by %s about mail of %s", c.Type, c.Author, about), fresh, err)
 }
 
-// key makes one word of several.
-func key(words ...string) string {
+// digest makes one word of several.
+func digest(words ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
 	return hex.EncodeToString(sum[:16])
 }
