@@ -16,8 +16,13 @@ import (
 	"facteur/internal/mail/message"
 )
 
-// xmlDepth is how deep elements may nest; reports need six.
-const xmlDepth = 32
+const (
+	// xmlDepth is how deep elements may nest; reports need six.
+	xmlDepth = 32
+	// tokenMax is how long one token may be, in bytes: a tag with a million attributes
+	// takes forty times its length in memory.
+	tokenMax = 64 << 10
+)
 
 // maxProblems is how many problems are told of one report.
 const maxProblems = 20
@@ -31,19 +36,45 @@ func ReadAggregate(data []byte, l Limits) (*Aggregate, error) {
 		return nil, ErrTooLarge
 	}
 	r := &aggregateReader{most: l.Records}
-	if err := r.read(newXMLDecoder(data)); err != nil {
+	if err := r.read(data); err != nil {
 		return nil, err
 	}
 	return r.finish()
 }
 
+// tokenReader gives a token no more than tokenMax bytes. The decoder takes them one by one,
+// or, of another charset, by blocks.
+type tokenReader struct {
+	*bytes.Reader
+	left int
+}
+
+// ReadByte implements io.ByteReader.
+func (r *tokenReader) ReadByte() (byte, error) {
+	if r.left--; r.left < 0 {
+		return 0, ErrTooLarge
+	}
+	return r.Reader.ReadByte()
+}
+
+// Read implements io.Reader.
+func (r *tokenReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, ErrTooLarge
+	}
+	n, err := r.Reader.Read(p)
+	r.left -= n
+	return n, err
+}
+
 // newXMLDecoder reads XML leniently. Bytes that are not of the declared UTF-8 become
 // replacement characters: such reports exist, and their figures are good.
-func newXMLDecoder(data []byte) *xml.Decoder {
+func newXMLDecoder(data []byte) (*xml.Decoder, *tokenReader) {
 	if !utf8.Valid(data) && !declaresCharset(data) {
 		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	}
-	d := xml.NewDecoder(bytes.NewReader(data))
+	in := &tokenReader{Reader: bytes.NewReader(data)}
+	d := xml.NewDecoder(in)
 	d.Strict = false
 	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
 		if !message.KnowsCharset(charset) {
@@ -51,7 +82,7 @@ func newXMLDecoder(data []byte) *xml.Decoder {
 		}
 		return message.ToUTF8(charset, r), nil
 	}
-	return d
+	return d, in
 }
 
 // declaresCharset tells a document whose first line names a charset other than UTF-8.
@@ -77,14 +108,18 @@ type aggregateReader struct {
 	rooted    bool
 }
 
-func (a *aggregateReader) read(d *xml.Decoder) error {
+func (a *aggregateReader) read(data []byte) error {
+	d, in := newXMLDecoder(data)
 	for {
+		in.left = tokenMax
 		token, err := d.RawToken()
 		switch {
 		case errors.Is(err, io.EOF) && len(a.path) == 0 && a.rooted:
 			return nil
 		case errors.Is(err, io.EOF):
 			return errors.New("it ends too early")
+		case errors.Is(err, ErrTooLarge):
+			return err
 		case err != nil:
 			return fmt.Errorf("it is no proper XML: %v", text(err.Error(), 100))
 		}

@@ -257,6 +257,9 @@ func TestBombs(t *testing.T) {
 		"nesting":         {nest, ErrTooDeep},
 		"elements":        {[]byte(deep), ErrTooDeep},
 		"billion laughs":  {[]byte(laughs), ErrEntities},
+		"attributes":      {[]byte("<feedback " + strings.Repeat(`a="" `, 100_000) + "/>"), ErrTooLarge},
+		"names alone":     {[]byte("<feedback " + strings.Repeat("a ", 100_000) + "/>"), ErrTooLarge},
+		"in Latin 1":      {[]byte(`<?xml version="1.0" encoding="iso-8859-1"?><feedback ` + strings.Repeat("a ", 100_000) + "/>"), ErrTooLarge},
 		"records":         {[]byte(records), ErrTooMany},
 		"objects of JSON": {[]byte(`{"policies":[` + strings.Repeat("{},", 200_000) + `{}]}`), ErrTooLarge},
 	} {
