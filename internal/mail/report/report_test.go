@@ -345,3 +345,50 @@ func TestDoubling(t *testing.T) {
 		})
 	}
 }
+
+// What is read may be anything; what comes of it is fit to be shown.
+func fuzzReader[T any](f *testing.F, read func([]byte) (*T, error), shown func(*T) []string, seeds ...[]byte) {
+	for _, data := range seeds {
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := read(data)
+		if (err == nil) == (r == nil) {
+			t.Fatal("neither an error nor a report, or both")
+		}
+		if err != nil {
+			return
+		}
+		for _, s := range shown(r) {
+			if len(s) > textMax || s != text(s, textMax) {
+				t.Fatalf("%q is not clean", s)
+			}
+		}
+	})
+}
+
+func FuzzReadAggregate(f *testing.F) {
+	fuzzReader(f, func(b []byte) (*Aggregate, error) { return ReadAggregate(b, Limits{Records: 1000}) }, func(a *Aggregate) []string {
+		out := []string{a.Version, a.Reporter.Org, a.Reporter.ID, a.Reporter.Email, a.Published.Domain, a.Published.P}
+		for _, r := range a.Records {
+			out = append(out, r.HeaderFrom, r.EnvelopeFrom, r.Disposition, r.DKIM, r.SPF)
+		}
+		return out
+	}, sample(f, "google.xml"), sample(f, "microsoft.xml"), sample(f, "odd.xml"), []byte(`<?xml version="1.0" encoding="utf-16"?><feedback/>`))
+}
+
+func FuzzReadTLS(f *testing.F) {
+	fuzzReader(f, func(b []byte) (*TLS, error) { return ReadTLS(b, Limits{Records: 1000}) }, func(r *TLS) []string {
+		out := []string{r.Organization, r.ID, r.Contact}
+		for _, p := range r.Policies {
+			out = append(out, p.Policy.Domain, p.Policy.Type)
+		}
+		return out
+	}, sample(f, "tls.json"), []byte(`{"report-id":1}`))
+}
+
+func FuzzReadFeedback(f *testing.F) {
+	fuzzReader(f, ReadFeedback, func(r *Feedback) []string {
+		return append(append(r.Domains, r.Recipients...), r.Type, r.Agent, r.MailFrom, r.EnvelopeID, r.Reporter)
+	}, []byte("Feedback-Type: abuse\r\nSource-IP: [192.0.2.42]\r\nOriginal-Rcpt-To: <a@b.test>\r\nIncidents: 2\r\n"), []byte("Feedback-Type: \x1b[31m\n"))
+}
