@@ -500,3 +500,27 @@ func TestLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestAddedFields: AUT-021, a true letter is sent again with another Subject or From above
+// the one that was signed, which is what readers show. The same field twice is no attack.
+func TestAddedFields(t *testing.T) {
+	t.Parallel()
+	h, _ := letter(plainLetter)
+	bare := signed(t, plainLetter, edKey(), Form{Oversign: []string{}})
+	txt := zone(keyZone(t, edKey()))
+	for _, tc := range []struct {
+		above  string
+		status Status
+	}{
+		{"", Pass},
+		{"Subject: Your account is closed\r\n", Policy},
+		{"sUBJECT : Your account is closed\r\n", Policy},
+		{"Subject:   " + h.Get("Subject") + "\r\n", Pass},
+		{"Content-Type: text/html\r\n", Pass}, // it had none that could be covered
+		{"X-Other: x\r\n", Pass},
+	} {
+		if got := verify(tc.above+bare, txt, day, Options{}); len(got) != 1 || got[0].Status != tc.status {
+			t.Errorf("AUT-021 %q: %+v", tc.above, got)
+		}
+	}
+}

@@ -58,5 +58,36 @@ func (f *Fields) Hash(names []string, c Canon, signature []byte) []byte {
 	return sum[:]
 }
 
+// once are the fields of which readers show one, and rely on: a second one that a signature
+// leaves out is a forger's (RFC 6376 §8.15).
+var once = [...]string{"from", "subject", "date", "reply-to", "content-type", "content-transfer-encoding"}
+
+// added gives a field that stands once more than the names cover it, and says something
+// else than what they cover; "" if there is none. The same twice is a careless mailer's.
+func (f *Fields) added(names []string) string {
+	for _, name := range once {
+		all, covered := f.byName[name], 0
+		for _, n := range names {
+			if strings.EqualFold(n, name) {
+				covered++
+			}
+		}
+		if covered == 0 || covered >= len(all) {
+			continue
+		}
+		last := f.relaxed(all[len(all)-1])
+		for _, at := range all[:len(all)-covered] {
+			if f.relaxed(at) != last {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+func (f *Fields) relaxed(at span) string {
+	return string(Relaxed.AppendField(nil, f.header[at.start:at.end]))
+}
+
 // count tells how many fields of a name there are.
 func (f *Fields) count(name string) int { return len(f.byName[strings.ToLower(name)]) }

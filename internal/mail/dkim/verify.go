@@ -115,6 +115,8 @@ func (s *Signatures) weigh(sig *signature, record *Record) error {
 		return &refused{Fail, "the body was changed after signing, and the header or the key too"}
 	case !r.HeaderIntact:
 		return &refused{Fail, "a header field that it covers (" + listed(r.Signed) + ") was changed, added or removed after signing, or the key is another one; the body was not changed"}
+	case s.fields.added(r.Signed) != "":
+		return &refused{Policy, "it does not cover the second " + s.fields.added(r.Signed) + " field, which says something else: somebody added it"}
 	case r.Limited > 0 && !s.options.Partial:
 		return &refused{Policy, fmt.Sprintf("it covers only the first %d bytes of the body (l=); %d more stand below them", sig.limit, r.Limited)}
 	}
