@@ -29,6 +29,7 @@ package authres
 
 import (
 	"strings"
+	"unicode"
 
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
@@ -144,8 +145,7 @@ func Claims(f message.Field, ids ...string) bool {
 // isNamed takes control characters and spaces around the name as some readers
 // do, which then see our name.
 func isNamed(name []byte) bool {
-	trimmed := strings.Trim(string(name), " \t\r\n\x00")
-	return strings.EqualFold(trimmed, FieldName)
+	return strings.EqualFold(strings.TrimFunc(string(name), isBlank), FieldName)
 }
 
 func isOneOf(id string, ids []string) bool {
@@ -158,8 +158,13 @@ func isOneOf(id string, ids []string) bool {
 	return false
 }
 
-// canonical makes one of the spellings of a name: case, a trailing dot, U-labels.
+// isBlank tells what some readers take off the ends of a name.
+func isBlank(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '\ufeff' }
+
+// canonical makes one of the spellings of a name: case, a trailing dot, U-labels, blanks
+// around it.
 func canonical(id string) string {
+	id = strings.TrimFunc(id, isBlank)
 	if domain, err := address.CanonicalDomain(id); err == nil {
 		return domain
 	}
