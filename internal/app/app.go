@@ -277,9 +277,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if err := a.reports.Recover(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
+	a.reports.Recover(context.WithoutCancel(ctx))
 	delivered, forget := make(chan struct{}), a.watchTLS(ctx)
 	go func() {
 		defer close(delivered)

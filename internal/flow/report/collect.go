@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/filter"
@@ -25,8 +26,8 @@ type Letter struct {
 	DKIM  []dkim.Result
 	DMARC dmarc.Result
 	// Applied is what was done for the sake of DMARC: "none", "quarantine", "reject".
-	// Override is why not more, in the words of RFC 9990, with a comment.
-	Applied, Override, Comment string
+	// Override is why not more, in the words of RFC 9990.
+	Applied, Override string
 }
 
 // Emit implements event.Sink: of all that happens it counts the letters of strangers.
@@ -36,12 +37,8 @@ func (o *Office) Emit(e event.Event) {
 		return
 	}
 	ev, v := j.Evidence, j.Verdict
-	l := Letter{Client: ev.Client.Addr, Sender: ev.Sender, To: j.Recipients, SPF: ev.SPF(), DKIM: ev.DKIM, DMARC: ev.DMARC,
-		Applied: v.Applied(), Override: v.Override}
-	if l.Override != "" {
-		l.Comment = v.Check
-	}
-	o.Collect(l)
+	o.Collect(Letter{Client: ev.Client.Addr, Sender: ev.Sender, To: j.Recipients, SPF: ev.SPF(), DKIM: ev.DKIM, DMARC: ev.DMARC,
+		Applied: v.Applied(), Override: v.Override})
 }
 
 // Collect counts a letter, if its domain wants to hear of it.
@@ -70,17 +67,7 @@ func published(d *dmarc.Result) mail.Published {
 	p := cmp.Or(r.P, dmarc.PolicyNone)
 	sp := cmp.Or(r.SP, p)
 	return mail.Published{Domain: d.Domain, Discovery: "treewalk", P: string(p), SP: string(sp), NP: string(cmp.Or(r.NP, sp)),
-		FO: join(r.FO, ":"), ADKIM: mode(r.StrictDKIM), ASPF: mode(r.StrictSPF), Testing: yes(r.Testing)}
-}
-
-func join(list []string, sep string) (out string) {
-	for i, s := range list {
-		if i > 0 {
-			out += sep
-		}
-		out += s
-	}
-	return out
+		FO: strings.Join(r.FO, ":"), ADKIM: mode(r.StrictDKIM), ASPF: mode(r.StrictSPF), Testing: yes(r.Testing)}
 }
 
 func mode(strict bool) string {
@@ -123,7 +110,7 @@ func reason(l *Letter) mail.Reason {
 	d := &l.DMARC
 	switch {
 	case l.Override != "":
-		return mail.Reason{Type: l.Override, Comment: l.Comment}
+		return mail.Reason{Type: l.Override}
 	case d.Status == dmarc.Pass || l.Applied == string(d.Published()) || l.Applied == "" && d.Published() == dmarc.PolicyNone:
 		return mail.Reason{}
 	case d.Record.Testing:

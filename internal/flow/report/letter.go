@@ -46,9 +46,15 @@ func (p paper) contentType(boundary string) string {
 	return `multipart/mixed; boundary="` + boundary + `"`
 }
 
+// messageID is the same whenever the report is written again for a destination, and
+// another for each report and destination.
+func (p paper) messageID(host string, to address.Address) string {
+	return "<" + short(p.fileName(host)+" "+to.String()) + "." + p.begin.Format("20060102") + ".report@" + host + ">"
+}
+
 // letter writes the letter. It is the same each time but for its date.
 func (p paper) letter(host string, from, to address.Address, now time.Time) ([]byte, string, error) {
-	messageID := "<" + p.id + "." + short(to.String()) + "@" + host + ">"
+	messageID := p.messageID(host, to)
 	boundary := "=_" + short(p.id)
 	var h message.Builder
 	h.Mailboxes("From", []message.Mailbox{mailbox(from)})

@@ -103,7 +103,8 @@ type Office struct {
 	House
 	now func() time.Time
 
-	working  sync.Mutex // one run at a time
+	working  sync.Mutex // one run at a time; guards owed
+	owed     []owed
 	readers  readers
 	searches allowance // of who sent a letter
 }

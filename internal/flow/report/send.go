@@ -69,34 +69,42 @@ func (o *Office) sendAndExpire(ctx context.Context) (later bool) {
 		err = o.Store.Expire(ctx, o.Settings().KeepDays)
 	}
 	if err != nil && ctx.Err() == nil {
-		o.Events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/report", Text: "the reports of the night are not all sent: " + err.Error()})
+		o.tell("the reports of the night are not all sent: " + err.Error())
 		return true
 	}
 	return later
 }
 
 // Recover finds out what became of the reports that were on their way when the process
-// ended. It comes before anything leaves the queue.
-func (o *Office) Recover(ctx context.Context) error {
+// ended. It comes before anything leaves the queue. What it can't find out is never sent
+// again, and nothing else waits for it.
+func (o *Office) Recover(ctx context.Context) {
 	open, items, err := o.Store.Unfinished(ctx)
-	if err != nil {
-		return err
-	}
 	for i, r := range open {
-		p := report.Progress{Stage: report.Later, Item: items[i], Note: "the server ended before it was in the queue"}
-		if items[i] != 0 {
-			switch _, _, err := o.Queue.Show(ctx, queue.ID(items[i])); {
-			case err == nil:
-				p.Stage, p.Note = report.Sent, "as "+queue.ID(items[i]).String()
-			case !errors.Is(err, queue.ErrNoItem):
-				return err
-			}
+		if err == nil {
+			err = o.recover(ctx, r, queue.ID(items[i]))
 		}
-		if err := o.Store.Mark(ctx, r, p); err != nil {
+	}
+	if err != nil {
+		o.tell("what became of reports on their way is not known: " + err.Error())
+	}
+}
+
+func (o *Office) recover(ctx context.Context, r report.Sending, id queue.ID) error {
+	p := report.Progress{Stage: report.Later, Item: int64(id), Note: "the server ended before it was in the queue"}
+	if id != 0 {
+		switch _, _, err := o.Queue.Show(ctx, id); {
+		case err == nil:
+			p.Stage, p.Note = report.Sent, "as "+id.String()
+		case !errors.Is(err, queue.ErrNoItem):
 			return err
 		}
 	}
-	return nil
+	return o.Store.Mark(ctx, r, p)
+}
+
+func (o *Office) tell(text string) {
+	o.Events.Emit(event.Note{Severity: slog.LevelWarn, Program: program, Text: text})
 }
 
 // Sent is what became of one report, or would.
@@ -124,7 +132,7 @@ type round struct {
 func (o *Office) Send(ctx context.Context, preview bool) ([]Sent, error) {
 	o.working.Lock()
 	defer o.working.Unlock()
-	if err := o.Store.Write(ctx); err != nil {
+	if err := errors.Join(o.settle(ctx), o.Store.Write(ctx)); err != nil {
 		return nil, err
 	}
 	r := &round{Office: o, settings: o.Settings(), preview: preview}
@@ -184,10 +192,37 @@ func (r *round) send(ctx context.Context, kind report.Kind, day time.Time, to []
 		if r.preview {
 			continue
 		}
-		if err := r.Store.Mark(ctx, s, now); err != nil {
+		if err := r.note(ctx, s, now); err != nil {
 			return err
 		}
 		r.Events.Emit(Reported{Kind: kind, Domain: p.domain, URI: d.uri, Stage: now.Stage, Note: now.Note, Size: size})
+	}
+	return nil
+}
+
+// owed is what became of a report, and could not be noted.
+type owed struct {
+	report.Sending
+	report.Progress
+}
+
+// note notes what became of a report that was begun. That is done also when nobody waits
+// for it any more; and what the disk does not take comes before all that is sent next.
+func (o *Office) note(ctx context.Context, s report.Sending, p report.Progress) error {
+	err := o.Store.Mark(context.WithoutCancel(ctx), s, p)
+	if err != nil {
+		o.owed = append(o.owed, owed{s, p})
+	}
+	return err
+}
+
+// settle notes what is owed.
+func (o *Office) settle(ctx context.Context) error {
+	for len(o.owed) > 0 {
+		if err := o.Store.Mark(ctx, o.owed[0].Sending, o.owed[0].Progress); err != nil {
+			return err
+		}
+		o.owed = o.owed[1:]
 	}
 	return nil
 }

@@ -118,10 +118,54 @@ func TestBoundsOfSeen(t *testing.T) {
 	if err := s.Write(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	many("c.test", 1)
+	if err := s.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := must[[]string](t)(s.SeenDomains(t.Context(), p.time)); !slices.Equal(got, []string{"a.test", "b.test"}) {
+		t.Errorf("%q: a domain without rows costs room, and has no bound", got)
+	}
 	_, a, _ := s.SeenOf(t.Context(), p.time, "a.test")
 	_, b, _ := s.SeenOf(t.Context(), p.time, "b.test")
-	if len(a) != 400 || len(b) != 100 || s.Missed() != 600 {
+	if len(a) != 400 || len(b) != 100 || s.Missed() != 601 {
 		t.Errorf("%d and %d rows, %d missed", len(a), len(b), s.Missed())
+	}
+}
+
+// What the disk does not take costs nobody anything: it stays in memory, which has a bound,
+// and is written when it can be.
+func TestDiskTroubles(t *testing.T) {
+	p := newPlace(t)
+	s := p.open()
+	s.limits.pending = 700
+	p.exec("ALTER TABLE report_seen RENAME TO away")
+	for round := range 5 {
+		for i := range 1000 {
+			s.See(letter("a.test", fmt.Sprintf("10.%d.%d.%d", round, i/250, i%250)))
+		}
+		if s.Write(t.Context()) == nil {
+			t.Fatal("the disk fails, and nobody is told")
+		}
+		if len(s.pending) != 700 || len(s.published) != 1 {
+			t.Fatalf("%d sums and %d policies wait", len(s.pending), len(s.published))
+		}
+	}
+	p.exec("ALTER TABLE away RENAME TO report_seen")
+	if err := s.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, records, err := s.SeenOf(t.Context(), p.time, "a.test"); err != nil || len(records) != 700 || s.Missed() != 4300 {
+		t.Errorf("%d rows, %d missed, %v", len(records), s.Missed(), err)
+	}
+	if len(s.pending)+len(s.published) != 0 {
+		t.Error("what is written is still in memory")
+	}
+}
+
+func (p *place) exec(stmt string) {
+	p.t.Helper()
+	if err := p.db.Write(p.t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(stmt); return err }); err != nil {
+		p.t.Fatal(err)
 	}
 }
 

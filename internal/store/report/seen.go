@@ -77,46 +77,84 @@ func (s *Store) giveBack(b batch) {
 
 // put writes a batch, and tells how many letters found no room.
 func (s *Store) put(tx *db.Tx, b batch) (missed int64, err error) {
-	now := s.now()
-	if _, err := tx.Exec(`DELETE FROM report_seen WHERE day < ?`, day(now.AddDate(0, 0, -KeepSeen))); err != nil {
+	if err := forgetDays(tx, s.now()); err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(`DELETE FROM report_published WHERE day < ?`, day(now.AddDate(0, 0, -KeepSeen))); err != nil {
-		return 0, err
-	}
-	if _, err := tx.Exec(`DELETE FROM report_sending WHERE day < ?`, day(now.AddDate(0, 0, -KeepSending))); err != nil {
-		return 0, err
-	}
+	r := rooms{tx: tx, limits: s.limits, days: make(map[string]int), domains: make(map[dayDomain]int)}
+	told := make(map[dayDomain]bool)
 	for k, n := range b.sums {
-		counted, err := s.putSum(tx, k, n)
-		if err != nil {
+		counted, err := r.put(k, n)
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if !counted {
+		case counted:
+			told[k.dayDomain] = true
+		default:
 			missed += n
 		}
 	}
-	for k, p := range b.published {
+	for k := range told {
 		if _, err := tx.Exec(`INSERT INTO report_published (day, domain, published) VALUES (?, ?, ?)
-			ON CONFLICT DO UPDATE SET published = excluded.published`, k.day, k.domain, p); err != nil {
+			ON CONFLICT DO UPDATE SET published = excluded.published`, k.day, k.domain, b.published[k]); err != nil {
 			return 0, err
 		}
 	}
 	return missed, nil
 }
 
-func (s *Store) putSum(tx *db.Tx, k sumKey, n int64) (bool, error) {
-	known, err := changed(tx.Exec(`UPDATE report_seen SET count = count + ? WHERE day = ? AND domain = ? AND record = ?`, n, k.day, k.domain, k.record))
+// forgetDays removes days that are over.
+func forgetDays(tx *db.Tx, now time.Time) error {
+	for stmt, days := range map[string]int{
+		`DELETE FROM report_seen WHERE day < ?`:      KeepSeen,
+		`DELETE FROM report_published WHERE day < ?`: KeepSeen,
+		`DELETE FROM report_sending WHERE day < ?`:   KeepSending,
+	} {
+		if _, err := tx.Exec(stmt, day(now.AddDate(0, 0, -days))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rooms are how many rows there are, by day and by domain. To count them takes a while, so
+// a batch counts once, and only if it has something new.
+type rooms struct {
+	tx      *db.Tx
+	limits  limits
+	days    map[string]int
+	domains map[dayDomain]int
+}
+
+// put adds to a sum. It is false where there is no room for one more.
+func (r *rooms) put(k sumKey, n int64) (bool, error) {
+	known, err := changed(r.tx.Exec(`UPDATE report_seen SET count = count + ? WHERE day = ? AND domain = ? AND record = ?`, n, k.day, k.domain, k.record))
 	if known || err != nil {
 		return known, err
 	}
-	var ofDomain, ofDay int
-	err = tx.QueryRow(`SELECT (SELECT count(*) FROM report_seen WHERE day = ?1 AND domain = ?2), (SELECT count(*) FROM report_seen WHERE day = ?1)`,
-		k.day, k.domain).Scan(&ofDomain, &ofDay)
-	if err != nil || ofDomain >= s.limits.ofDomain || ofDay >= s.limits.ofDay {
+	if err := r.count(k.dayDomain); err != nil || r.domains[k.dayDomain] >= r.limits.ofDomain || r.days[k.day] >= r.limits.ofDay {
 		return false, err
 	}
-	return changed(tx.Exec(`INSERT INTO report_seen (day, domain, record, count) VALUES (?, ?, ?, ?)`, k.day, k.domain, k.record, n))
+	r.domains[k.dayDomain]++
+	r.days[k.day]++
+	return changed(r.tx.Exec(`INSERT INTO report_seen (day, domain, record, count) VALUES (?, ?, ?, ?)`, k.day, k.domain, k.record, n))
+}
+
+func (r *rooms) count(k dayDomain) error {
+	if _, known := r.days[k.day]; !known {
+		var n int
+		if err := r.tx.QueryRow(`SELECT count(*) FROM report_seen WHERE day = ?`, k.day).Scan(&n); err != nil {
+			return err
+		}
+		r.days[k.day] = n
+	}
+	if _, known := r.domains[k]; !known {
+		var n int
+		if err := r.tx.QueryRow(`SELECT count(*) FROM report_seen WHERE day = ? AND domain = ?`, k.day, k.domain).Scan(&n); err != nil {
+			return err
+		}
+		r.domains[k] = n
+	}
+	return nil
 }
 
 // changed tells whether a statement found a row.
