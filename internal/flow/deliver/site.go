@@ -32,6 +32,7 @@ type site struct {
 	name     string // see key
 	// demand is what the domain demands of TLS; nil where the hosts are the admin's.
 	demand *tlspolicy.Demand
+	quiet  bool // see unreported
 }
 
 // host is a machine that takes mail for a site.

@@ -56,10 +56,8 @@ func (s site) relaxed() site {
 // unreported is the site for reports to other servers: its sessions are its own, and are
 // counted nowhere (LOOP-013).
 func (s site) unreported() site {
-	if d := s.demand.Quiet(); d != s.demand {
-		s.demand = d
-		s.name += " unreported"
-	}
+	s.quiet = true
+	s.name += " unreported"
 	return s
 }
 
@@ -110,6 +108,9 @@ type bond struct {
 // bond decides about a host. A reply says why it gets no mail at this time.
 func (f *finder) bond(ctx context.Context, out *Outbound, s site, h host, addrs dns.Host, n need) (bond, *smtp.Reply) {
 	b := bond{demand: f.demandOf(ctx, out, s, h)}
+	if s.quiet {
+		b.demand = b.demand.Quiet()
+	}
 	peer := tlspolicy.Host{Name: h.name, Port: h.port, Secure: h.secure, Addrs: addrs}
 	var err error
 	if b.terms, err = f.tls.Terms(ctx, b.demand, peer); err == nil && n.tls {

@@ -47,9 +47,6 @@ type Demand struct {
 // Quiet is the same demand for what carries reports: of its sessions none is reported, so
 // that reports cause no reports (RFC 8460 §5; LOOP-013).
 func (d *Demand) Quiet() *Demand {
-	if d == nil || d.quiet {
-		return d
-	}
 	q := *d
 	q.quiet = true
 	return &q
