@@ -32,10 +32,10 @@ import (
 	"facteur/internal/test/sim"
 )
 
-// key is the one that everybody in these tests signs with; published is its record.
-var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+// signingKey is the one that everybody in these tests signs with; keyRecord its record.
+var signingKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
-var keyRecord = "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
+var keyRecord = "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(signingKey.Public().(ed25519.PublicKey))
 
 // dusk is an Office with real stores, a queue, and the world around it.
 type dusk struct {
@@ -67,7 +67,7 @@ func newDusk(t testing.TB, dir, zone string) *dusk {
 	t.Cleanup(func() { q.Close() })
 	accounts := directory.New(n.files, []string{"example.org"}, dir, 0)
 	keys := dkimkey.New(vfs.NewMem(), "/dkim")
-	_, err = keys.Import("example.org", "s1", key, dkimkey.Active, time.Now())
+	_, err = keys.Import("example.org", "s1", signingKey, dkimkey.Active, time.Now())
 	check(t, err)
 	signer := sign.New(func() *sign.Rules { return &sign.Rules{Enabled: true} }, keys, event.Discard)
 	n.Office = New(House{Hostname: "mail.example.org", Store: report.New(n.files, event.Discard), TLS: tlsreport.New(n.files, event.Discard), Queue: q,
@@ -124,7 +124,7 @@ func signature(t testing.TB, domain, text string) []byte {
 	form, body, end := dkim.Form{Header: dkim.Relaxed, Body: dkim.Relaxed}, dkim.NewBody(), message.HeaderEnd([]byte(text))
 	digest := form.Wants(body)
 	body.Write([]byte(text[end:]))
-	field, err := dkim.Sign(message.Header(text[:end]), body.Sum(digest), dkim.Key{Domain: domain, Selector: "s1", Private: key}, form, time.Now())
+	field, err := dkim.Sign(message.Header(text[:end]), body.Sum(digest), dkim.Key{Domain: domain, Selector: "s1", Private: signingKey}, form, time.Now())
 	check(t, err)
 	return field
 }
