@@ -13,9 +13,10 @@
 // noted under which ID the letter will be in the queue; after it, that it is. The letter
 // may leave a minute later at the earliest. So whoever starts after a crash finds the
 // letter in the queue (then it is sent), or not (then it never was, and is written again).
-// Only where the second note takes longer than that minute and the process dies then, a
-// second letter is possible; it has the same report id and file name, by which RFC 9990
-// wants it recognised. What goes by HTTPS is posted again if the process dies before the
+// What the disk does not take of the second note is noted before anything else is sent.
+// Only where that takes longer than the minute and the process dies then, a second letter
+// is possible; it has the same report id and file name, by which RFC 9990 wants it
+// recognised. What goes by HTTPS is posted again if the process dies before the
 // answer is noted, with the same id.
 //
 // Whom a record names as a destination did not ask for it himself: at most five are
