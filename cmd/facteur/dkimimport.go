@@ -38,7 +38,7 @@ func (c *command) dkimImport() *cobra.Command {
 func (c *command) importKeys(ctx context.Context, o control.Office, keys []takeover.OpenDKIMKey) error {
 	failed := false
 	for _, k := range keys {
-		if k.Err == nil {
+		if k.Err == nil && k.Own { // else it would take the place of that which signs for its domain
 			_, k.Err = o.ChangeKeys(ctx, control.KeyOrder{Domain: k.Domain, Action: control.ImportKey, Selector: k.Selector, PEM: string(k.Text), State: dkimkey.Active})
 		}
 		if k.Err != nil {
@@ -46,7 +46,9 @@ func (c *command) importKeys(ctx context.Context, o control.Office, keys []takeo
 			fmt.Fprintln(c.err, printable(fmt.Sprintf("facteur: %s._domainkey.%s (%s): %v", k.Selector, k.Domain, k.File, k.Err)))
 			continue
 		}
-		fmt.Fprintln(c.out, printable(fmt.Sprintf("# %s._domainkey.%s signs", k.Selector, k.Domain)))
+		if k.Own {
+			fmt.Fprintln(c.out, printable(fmt.Sprintf("# %s._domainkey.%s signs", k.Selector, k.Domain)))
+		}
 		if len(k.For) > 0 {
 			fmt.Fprintf(c.out, "[[dkim_key]]\ndomain = %q\nselector = %q\nfile = %q\nfor = [%s]\n", k.Domain, k.Selector, k.File, quotedList(k.For))
 		}

@@ -50,7 +50,8 @@ type DKIM struct {
 	// For how long the record of a next key has to be seen at all name servers before it
 	// takes over from one that signs.
 	Settle conf.Duration `toml:"settle"`
-	// How long the record of a key that signs no more is needed by letters on their way.
+	// How long the record of a key that signs no more is needed by letters on their way: a
+	// day more than letters may wait here (queue.maximal_queue_lifetime) at least.
 	Retire conf.Duration `toml:"retire"`
 	// Whether a letter of a user that should be signed and can't be waits at his program
 	// (451). Else it leaves without a signature, and its journey says why. opendkim calls

@@ -125,7 +125,7 @@ func (c *Config) SignRules() (*sign.Rules, error) {
 	r := &sign.Rules{Enabled: d.Sign, Require: d.Require, Sealing: c.Sealing(),
 		Form:  dkim.Form{Header: header, Body: body, Fields: orNil(d.Headers), Oversign: orNil(d.Oversign), Expire: d.Expiration.Std()},
 		Plan:  c.KeyPlan(),
-		Times: dkimkey.Times{Settle: d.Settle.Std(), Retire: d.Retire.Std()},
+		Times: dkimkey.Times{Settle: d.Settle.Std(), Retire: max(d.Retire.Std(), c.Queue.MaximalQueueLifetime.Std()+24*time.Hour)},
 	}
 	for _, key := range c.DKIMKeys {
 		own := sign.Own{Domain: key.Domain, Selector: strings.ToLower(key.Selector)}

@@ -19,7 +19,9 @@ type OpenDKIMKey struct {
 	File             string
 	Private          crypto.Signer
 	Text             []byte // the file
-	// For are the authors whose letters it signs, beside those of its own domain.
+	// Own: it signs the letters of its own domain. For are the authors whose letters it
+	// signs beside those.
+	Own bool
 	For []string
 	// Err is why it can't be taken over.
 	Err error
@@ -55,6 +57,10 @@ func ReadOpenDKIM(path string) (keys []OpenDKIMKey, remarks []string, err error)
 			return nil, nil, err
 		}
 		remarks = append(remarks, signFor(keys, string(signing))...)
+	} else {
+		for i := range keys {
+			keys[i].Own = true
+		}
 	}
 	for i := range keys {
 		keys[i].read()
@@ -162,7 +168,9 @@ func signFor(keys []OpenDKIMKey, text string) (remarks []string) {
 			if k.Name != name {
 				continue
 			}
-			if own := strings.ToLower(k.Domain); pattern != "*@"+own && pattern != own {
+			if own := strings.ToLower(k.Domain); pattern == "*@"+own || pattern == own {
+				k.Own = true
+			} else {
 				k.For = append(k.For, pattern)
 			}
 			return
@@ -182,6 +190,10 @@ func (k *OpenDKIMKey) read() {
 		return
 	}
 	if _, k.Err = address.CanonicalDomain(k.Domain); k.Err != nil {
+		return
+	}
+	if !k.Own && len(k.For) == 0 { // an old one, perhaps, whose record is gone
+		k.Err = fmt.Errorf("no line of the SigningTable uses it")
 		return
 	}
 	if k.Text, k.Err = readBounded(k.File); k.Err == nil {

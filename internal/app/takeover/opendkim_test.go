@@ -24,19 +24,22 @@ func TestReadOpenDKIM(t *testing.T) {
 		return path
 	}
 	key := write("mail.private", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-	table := write("KeyTable", "# keys\none example.org:mail:"+key+"\ntwo example.net:mail:/nowhere\nthree %:mail:"+key+"\nfour nonsense\n")
-	write("SigningTable", "*@example.org one\n*@customer.example one\n*@lost.example five\n")
+	table := write("KeyTable", "# keys\none example.org:mail:"+key+"\ntwo example.net:mail:/nowhere\nthree %:mail:"+key+"\nfour nonsense\nfive example.org:old:"+key+"\nsix example.org:news:"+key+"\n")
+	write("SigningTable", "*@example.org one\n*@customer.example one\n*@lost.example seven\nnews@example.org six\n")
 	tables := write("opendkim.conf", "Mode sv\nKeyTable refile:KeyTable\nSigningTable\trefile:SigningTable # patterns\n")
 	single := write("single.conf", "Domain example.org, example.com\nSelector mail\nKeyFile "+key+"\n")
 	for path, want := range map[string]string{
-		tables: "one example.org ok *@customer.example|two example.net bad |three % bad |four  bad ",
-		table:  "one example.org ok |two example.net bad |three % bad |four  bad ",
-		single: " example.org ok | example.com ok ",
+		tables: "one example.org own *@customer.example|two example.net bad |three % bad |four  bad |five example.org bad |six example.org ok news@example.org",
+		table:  "one example.org own |two example.net bad |three % bad |four  bad |five example.org own |six example.org own ",
+		single: " example.org own | example.com own ",
 	} {
 		keys, remarks, err := ReadOpenDKIM(path)
 		var got []string
 		for _, k := range keys {
 			how := "ok"
+			if k.Own {
+				how = "own"
+			}
 			if k.Err != nil {
 				how = "bad"
 			}

@@ -2,7 +2,6 @@ package postfix
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -130,7 +129,6 @@ type other struct {
 }
 
 const (
-	waitsDKIM = "facteur is to sign and check DKIM itself; until then opendkim goes on as a [[milter]]"
 	waitsSpam = "levels for spam come with facteur's filter"
 )
 
@@ -143,10 +141,6 @@ var others = []other{
 		"OPTIONS":    {verdict: takeover.Understood, key: "directory.password", why: "the path of its socket, and whether it keeps domains (-r)"},
 		"MECHANISMS": {verdict: takeover.NotNeeded, key: "", why: "saslauthd goes on, and knows it"},
 	}, beside{verdict: takeover.NotNeeded, key: "", why: "saslauthd goes on as it is"}},
-	{[]string{"opendkim.conf", "opendkim/*.conf"}, " ", map[string]beside{
-		"KeyFile": {verdict: takeover.Waits, key: "", why: "not yet: a key was found; " + waitsDKIM}, "KeyTable": {verdict: takeover.Waits, key: "", why: "not yet: keys were found; " + waitsDKIM},
-		"Socket": {verdict: takeover.Understood, key: "milter.address", why: "it goes on as a milter"},
-	}, beside{verdict: takeover.Waits, key: "", why: waitsDKIM}},
 	{[]string{"amavis/conf.d/*"}, "=", map[string]beside{}, beside{verdict: takeover.Waits, key: "", why: waitsSpam}},
 }
 
@@ -160,7 +154,7 @@ func (i *importer) besides() {
 			}
 		}
 	}
-	i.keyFiles()
+	i.opendkim()
 	i.withoutLevels()
 	i.withoutRejects()
 }
@@ -176,7 +170,7 @@ func (i *importer) beside(o other, path string) {
 		if l == "" || l[0] == '#' || l == "1;" || l == "use strict;" {
 			continue
 		}
-		name, value, found := strings.Cut(oneLine(l), o.divide)
+		name, value, _ := strings.Cut(oneLine(l), o.divide)
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		said, known := o.known[name]
 		if !known {
@@ -193,33 +187,5 @@ func (i *importer) beside(o other, path string) {
 			line.Text = name + " …"
 		}
 		i.t.Report.Add(line)
-		if found && (name == "KeyTable" || name == "SigningTable") {
-			i.keyTable(strings.TrimPrefix(strings.TrimPrefix(value, "refile:"), "file:"))
-		}
-	}
-}
-
-// keyTable reports the lines of opendkim's tables.
-func (i *importer) keyTable(path string) {
-	text, err := i.file(path)
-	if err != nil {
-		i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.NotSupported, Why: "the table can't be read: " + err.Error()})
-		return
-	}
-	for _, l := range Lines(text) {
-		i.t.Report.Add(takeover.Line{File: path, Line: l.Line, Text: oneLine(l.Text), Verdict: takeover.Waits, Why: waitsDKIM})
-	}
-}
-
-// keyFiles names the keys that lie where opendkim's usually do.
-func (i *importer) keyFiles() {
-	above := filepath.Dir(i.o.Dir)
-	for _, pattern := range []string{"opendkim/keys/*.private", "opendkim/keys/*/*.private", "dkimkeys/*.private", "opendkim/*.private"} {
-		paths, _ := filepath.Glob(filepath.Join(above, filepath.FromSlash(pattern)))
-		for _, path := range paths {
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				i.t.Report.Add(takeover.Line{File: path, Verdict: takeover.Waits, Why: "not yet: keys found at " + path + "; \"facteur dkim import\" of opendkim.conf or its KeyTable takes them over"})
-			}
-		}
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"facteur/internal/mail/spf"
 )
 
-// checkers are the programs that check who sent a letter, whose work facteur does itself:
-// policyd-spf and opendmarc.
+// checkers are the programs that check who sent a letter, whose work facteur does itself, and sign ours:
+// policyd-spf, opendmarc and opendkim.
 func checkers() []other {
 	return []other{
 		{[]string{"postfix-policyd-spf-python/policyd-spf.conf"}, "=", policydSPF(), beside{verdict: takeover.NotNeeded, why: "SPF is part of the server"}},
 		{[]string{"opendmarc.conf"}, " ", opendmarc(), beside{verdict: takeover.NotNeeded, why: "DMARC is part of the server"}},
+		opendkimSettings(),
 	}
 }
 
