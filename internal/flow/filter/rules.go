@@ -94,9 +94,6 @@ func (r *Rules) off() bool {
 	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "")
 }
 
-// Acts tells that letters are refused, or put aside, for who is said to have written them.
-func (r *Rules) Acts() bool { return r.DMARC.Policy == Honour || r.DMARC.Policy == Quarantine }
-
 // ignores tells hosts that nothing is asked about.
 func (r *Rules) ignores(c Client) bool {
 	return inNetworks(r.Ignored, c.Addr) || c.named() && isBelow(c.Name, r.IgnoredNames)

@@ -3,7 +3,6 @@ package intake
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"slices"
 
@@ -64,9 +63,6 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	if t.check == nil || t.discard {
 		return nil
 	}
-	if t.headCut && t.rules.Filter.Rules().Acts() {
-		return headTooLong()
-	}
 	ctx, cancel := context.WithTimeout(ctx, judgement)
 	defer cancel()
 	t.verdict = t.check.Judge(ctx)
@@ -81,12 +77,6 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	t.proof = t.rules.Filter.Rules().Fields(t.check.Evidence(), t.verdict, to)
 	t.header = slices.Concat(t.proof, t.header) // rules and hooks see it
 	return nil
-}
-
-// headTooLong refuses a stranger's header of which we see the top only: its author may
-// stand below, where readers find him and nobody has asked about him.
-func headTooLong() *smtp.Reply {
-	return smtp.NewReply(552, "5.3.4", fmt.Sprintf("Error: the header is longer than %d bytes", headMax))
 }
 
 func (t *Transaction) tellVerdict(v filter.Verdict) {

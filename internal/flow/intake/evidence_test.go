@@ -73,20 +73,6 @@ func friendly(t testing.TB, body string) string {
 	return string(field) + header + "\r\n" + body
 }
 
-// TestAuthorBelowAllThatIsLookedAt: AUT-015, a header of which we see the top only is
-// refused where it matters who wrote the letter.
-func TestAuthorBelowAllThatIsLookedAt(t *testing.T) {
-	for policy, want := range map[filter.Policy]string{filter.Honour: "552 5.3.4 Error: the header is longer", filter.Score: ""} {
-		c := newCounter(t, 0)
-		c.authenticating(t, func(r *filter.Rules) { r.DMARC.Policy = policy })
-		c.with(func(r *Rules) { r.SizeLimit = 1 << 20 })
-		_, answer, _ := c.talk(t, stranger, from(t, "x@bank.example"), "X-Long: "+strings.Repeat("x", headMax)+"\r\n"+forged, "alice@example.org")
-		if !strings.HasPrefix(answer, want) || want == "" && answer != "" {
-			t.Errorf("%s: %s, want %s", policy, answer, want)
-		}
-	}
-}
-
 const forged = "From: ceo@bank.example\r\nSubject: pay\r\n\r\nNow.\r\n"
 
 // TestStrangersLetters: rows 163 to 171, whole transactions, and what becomes of them.

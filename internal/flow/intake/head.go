@@ -17,8 +17,7 @@ import (
 )
 
 // headMax is how much of a message is looked at as its header, in bytes. A longer
-// header is kept whole like everything else; what is beyond is not looked at, which is
-// why one of a stranger's is refused where it is judged who sent it.
+// header is kept whole like everything else; what is beyond is not looked at.
 const headMax = 256 << 10
 
 // head is the header of a message, and what it says that matters here.

@@ -34,9 +34,6 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	if err == nil {
 		err = proper(head.header)
 	}
-	if err == nil && !t.peer.insider() {
-		err = begun(head.header)
-	}
 	if err == nil {
 		err = t.stamp(ctx, head)
 	}
@@ -111,25 +108,6 @@ func proper(h message.Header) error {
 		return &fault
 	}
 	return nil
-}
-
-// begun refuses a stranger's header that begins within a field: what stands there would
-// belong to the field that we write above it, and be read as our word (AUT-015).
-func begun(h message.Header) error {
-	if len(h) > 0 && (h[0] == ' ' || h[0] == '\t') {
-		return unbegunError{}
-	}
-	return nil
-}
-
-// unbegunError is about a header whose first line goes on with a field that is not there.
-type unbegunError struct{}
-
-func (unbegunError) Error() string { return "the header begins with white space" }
-
-// Reply is the answer (RFC 5322 §2.2).
-func (e unbegunError) Reply() *smtp.Reply {
-	return smtp.NewReply(550, "5.6.0", "Error: "+e.Error())
 }
 
 var cr, crlf = []byte{'\r'}, []byte("\r\n")
