@@ -337,6 +337,9 @@ func (s *Store) Import(domain, selector string, private crypto.Signer, state Sta
 	if err != nil {
 		return Key{}, err
 	}
+	if state != Made && state != Published && state != Active {
+		return Key{}, fmt.Errorf("dkim: a key that is taken over can't be %q; expected made, published or active", state)
+	}
 	private, algorithm, err := usable(private)
 	if err != nil {
 		return Key{}, err
