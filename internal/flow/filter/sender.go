@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"facteur/internal/mail/smtp"
 	"facteur/internal/mail/spf"
@@ -74,5 +75,12 @@ func (c *Check) SenderVerdict() Verdict {
 		about = fmt.Sprintf("<%s>: Helo command rejected: ", shown(c.evidence.Client.Helo))
 	}
 	v.Reply = smtp.NewReply(code, d.Code, about+d.Text)
+	if len(about)+len(d.Text) > replyLine {
+		v.Reply.Lines = []string{strings.TrimSuffix(about, ": "), d.Text[:min(len(d.Text), replyLine)]}
+	}
 	return v
 }
+
+// replyLine is how long a line of a reply may be without its code, in octets (RFC 5321
+// §4.5.3.1.5).
+const replyLine = 490

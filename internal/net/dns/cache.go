@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
-
 	"facteur/internal/base/lookup"
 )
 
@@ -85,7 +83,7 @@ func (c *cache) put(key question, a lookup.Answer[records], size int, expires, n
 	if old := c.entries[key]; old != nil {
 		c.drop(old)
 	}
-	name := ownerOf(key.name)
+	name := partyOf(key.name)
 	for o := c.owners[name]; o != nil && o.size+cost > c.limit/shares && o.size > 0; {
 		c.drop(o.recent.Back().Value.(*entry))
 	}
@@ -121,13 +119,4 @@ func (c *cache) drop(e *entry) {
 	if e.owner.size == 0 {
 		delete(c.owners, e.owner.name)
 	}
-}
-
-// ownerOf is the organisational domain of a name, or the name itself when it
-// has none.
-func ownerOf(name string) string {
-	if org, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
-		return org
-	}
-	return name
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // placesMax is how many look-ups are under way at a time, each with one socket: with a DNS
@@ -75,7 +77,8 @@ func (c *crowd) part(org string) {
 	}
 }
 
-// partyOf is whose name it is: of an address, the network that one provider has.
+// partyOf is whose name it is: its organisational domain, if it has one; of an address, the
+// network that one provider has.
 func partyOf(name string) string {
 	labels := strings.Split(name, ".")
 	switch {
@@ -84,5 +87,8 @@ func partyOf(name string) string {
 	case strings.HasSuffix(name, ".ip6.arpa"):
 		return strings.Join(labels[max(len(labels)-14, 0):], ".") // a /48
 	}
-	return ownerOf(name)
+	if org, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
+		return org
+	}
+	return name
 }

@@ -326,3 +326,14 @@ func TestCrash(t *testing.T) {
 		}
 	}
 }
+
+// Who signs does not wait for a key that is being made.
+func TestChangeHoldsNobodyUp(t *testing.T) {
+	s := New(vfs.NewMem(), "dkim")
+	if _, err := s.change("example.org", func(r Ring) (Ring, error) {
+		_, err := s.Ring("example.org")
+		return r, err
+	}); err != nil {
+		t.Error(err)
+	}
+}

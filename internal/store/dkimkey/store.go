@@ -20,8 +20,13 @@ type Store struct {
 	fs  vfs.FS
 	dir string
 
+	// changing is held by one change at a time. Those who sign do not wait for it: making a
+	// key takes a while, and so does the disk.
+	changing sync.Mutex
+
 	mu    sync.Mutex
 	rings map[string]Ring // what was read; rings are not changed, but replaced
+	turn  int             // goes up with each change of what is on the disk
 }
 
 // ringsMax is how many domains are remembered.
@@ -42,15 +47,34 @@ func (s *Store) Ring(domain string) (Ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, turn, known := s.known(domain)
+	if known {
+		return r, nil
+	}
+	if r, err = s.read(domain); err != nil {
+		return nil, fmt.Errorf("dkim: keys of %s: %w", domain, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ring(domain)
+	if s.turn == turn { // else they may be of before a change
+		s.remember(domain, r)
+	}
+	return r, nil
+}
+
+// known gives the keys that were read before.
+func (s *Store) known(domain string) (r Ring, turn int, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, known = s.rings[domain]
+	return r, s.turn, known
 }
 
 // Forget reads all keys anew when they are asked for next.
 func (s *Store) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.turn++
 	clear(s.rings)
 }
 
@@ -79,18 +103,6 @@ func (s *Store) Domains() ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
-}
-
-func (s *Store) ring(domain string) (Ring, error) {
-	if r, ok := s.rings[domain]; ok {
-		return r, nil
-	}
-	r, err := s.read(domain)
-	if err != nil {
-		return nil, fmt.Errorf("dkim: keys of %s: %w", domain, err)
-	}
-	s.remember(domain, r)
-	return r, nil
 }
 
 // remember keeps what was read, unless a key could not be: that may be mended.
@@ -167,12 +179,24 @@ func (s *Store) write(domain string, old, next Ring) error {
 			return err
 		}
 	}
-	delete(s.rings, domain) // whatever a failure leaves is read again
+	s.replace(domain, nil) // whatever a failure leaves is read again
 	if err := vfs.WriteFile(s.fs, s.ringFile(domain), next.text(domain), 0o600); err != nil {
 		return err
 	}
-	s.remember(domain, next)
-	return s.clear(domain, old, next)
+	err := s.clear(domain, old, next)
+	s.replace(domain, next)
+	return err
+}
+
+// replace is told of a change on the disk; no next is for one that is under way.
+func (s *Store) replace(domain string, next Ring) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn++
+	delete(s.rings, domain)
+	if next != nil {
+		s.remember(domain, next)
+	}
 }
 
 // clear removes private keys that sign no more.
@@ -204,9 +228,9 @@ func (s *Store) change(domain string, fn func(Ring) (Ring, error)) (Ring, error)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, err := s.ring(domain)
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	old, err := s.Ring(domain)
 	if err != nil {
 		return nil, err
 	}
