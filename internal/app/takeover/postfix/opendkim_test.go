@@ -22,7 +22,7 @@ func TestOpenDKIMBeside(t *testing.T) {
 	took, text := of(t, "mydestination = example.org\n", "", map[string]string{
 		"opendkim.conf":              "Mode sv\nCanonicalization relaxed\nKeyTable refile:opendkim/KeyTable\nSigningTable\trefile:opendkim/SigningTable\nSocket inet:8891@localhost\nSenderHeaders Sender,From\n",
 		"opendkim/KeyTable":          "one example.org:mail:keys/mail.private\ntwo example.net:mail:/nowhere/x.private\n",
-		"opendkim/SigningTable":      "*@example.org one\n*@customer.example one\n",
+		"opendkim/SigningTable":      "*@example.org one\n*@customer.example one\n*@example.net two\n",
 		"opendkim/keys/mail.private": key, "opendkim/keys/old.private": key,
 	})
 	for what, want := range map[string]struct {
