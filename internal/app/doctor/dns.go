@@ -2,10 +2,8 @@ package doctor
 
 import (
 	"context"
-	"errors"
 
 	"facteur/internal/base/lookup"
-	"facteur/internal/net/dns"
 )
 
 // checkDNS asks for a name that must be answered for, the root's neighbour of our own.
@@ -23,9 +21,4 @@ func checkDNS(ctx context.Context, w *World, r *report) {
 			because("With a validating resolver on this machine, connections to many servers can't be spied upon.").
 			do("# with unbound on this machine:", "[dns]", `servers = ["127.0.0.1:53"]`, "trust_ad = true")
 	}
-}
-
-// isMissing tells that a name or record is not there.
-func isMissing(err error) bool {
-	return errors.Is(err, dns.ErrNoData) || errors.Is(err, dns.ErrNoDomain)
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"facteur/internal/app/config"
-	"facteur/internal/net/dns"
 )
 
 // For is a domain as the settings have it: this machine, its certificates and services.
@@ -85,14 +84,4 @@ func Certificates(c *config.Config) (list []tls.Certificate, err error) {
 		}
 	}
 	return list, err
-}
-
-// Public picks the addresses that the world can reach.
-func Public(list []netip.Addr) (out []netip.Addr) {
-	for _, a := range list {
-		if dns.Public(a) {
-			out = append(out, a)
-		}
-	}
-	return out
 }

@@ -16,9 +16,6 @@ type Macro struct {
 	parts []part
 }
 
-// String is the text as it stands in the record.
-func (m *Macro) String() string { return m.text }
-
 // Constant tells whether the text is the same for all questions.
 func (m *Macro) Constant() bool {
 	return !slices.ContainsFunc(m.parts, func(p part) bool { return p.letter != 0 })

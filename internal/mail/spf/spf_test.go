@@ -159,7 +159,7 @@ func TestExemptions(t *testing.T) {
 	q := spf.Question{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.com"}
 	j := spf.Judge(context.Background(), r, p, x, q, "")
 	t.Run("AUT-006 the null reverse-path is judged by the HELO name", func(t *testing.T) {
-		if j.MailFrom != nil || status(j.ForHeader()) != "pass" || j.ForHeader().Identity != spf.Helo {
+		if j.MailFrom != nil || status(j.Helo) != "pass" || j.Helo.Identity != spf.Helo {
 			t.Errorf("%+v", j)
 		}
 	})
