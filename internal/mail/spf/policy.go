@@ -276,3 +276,12 @@ func (p Policy) check(ctx context.Context, dns Resolver, q Question, id Identity
 	r := Check(ctx, dns, q)
 	return &r
 }
+
+// ForHeader is the result to write down: that of the reverse-path, or that of the HELO
+// name where the first says nothing. Nil if there is none.
+func (j Judgement) ForHeader() *Result {
+	if j.MailFrom == nil || j.MailFrom.Status == None && j.Helo != nil && j.Helo.Status != None {
+		return j.Helo
+	}
+	return j.MailFrom
+}
