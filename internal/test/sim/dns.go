@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	wire "github.com/miekg/dns"
 )
@@ -69,16 +70,17 @@ func serveDNS(zone string, servers ...*wire.Server) (*DNS, error) {
 	return d, nil
 }
 
-// listenBoth finds a port that is free for UDP and TCP.
+// listenBoth finds a port that is free for UDP and TCP. One that is named may be another
+// program's for a moment, who asks a question from there.
 func listenBoth(address string) (pc net.PacketConn, l net.Listener, err error) {
-	for range 20 {
-		if pc, err = net.ListenPacket("udp", address); err != nil {
-			return nil, nil, err
+	for range 100 {
+		if pc, err = net.ListenPacket("udp", address); err == nil {
+			if l, err = net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+				return pc, l, nil
+			}
+			pc.Close()
 		}
-		if l, err = net.Listen("tcp", pc.LocalAddr().String()); err == nil {
-			return pc, l, nil
-		}
-		pc.Close()
+		time.Sleep(20 * time.Millisecond)
 	}
 	return nil, nil, err
 }
