@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -93,7 +94,7 @@ func TestOpenDMARC(t *testing.T) {
 	write("unbound.conf", "server:\n  interface: 127.0.0.1\n  do-daemonize: no\n  username: \"\"\n  chroot: \"\"\n  directory: \""+dir+"\"\n  pidfile: \"\"\n  use-syslog: no\n  module-config: \"iterator\"\n"+
 		"  local-zone: \".\" static\n"+local.String()+"remote-control:\n  control-enable: no\n")
 	write("opendmarc.conf", "AuthservID mx.example.net\nTrustedAuthservIDs mx.example.net\nPublicSuffixList /usr/share/publicsuffix/public_suffix_list.dat\nSocket inet:18893@127.0.0.1\n")
-	out := Run(t, "", Need(t, "bash"), "-c", "cd "+dir+" && exec unshare --user --map-root-user --mount --net bash -c '"+strings.ReplaceAll(opendmarcScript, "'", `'\''`)+"'")
+	out := Run(t, "", Need(t, "bash"), "-c", "cd "+dir+" && exec unshare "+apart(t)+" bash -c '"+strings.ReplaceAll(opendmarcScript, "'", `'\''`)+"'")
 	for i, said := range strings.Split(out, "== letter-")[1:] {
 		if got := opendmarcSaid(said); got != want[i] {
 			t.Errorf("row 170 %+v: OpenDMARC says %q, we %q\n%s", cases[i], got, want[i], said)
@@ -135,4 +136,16 @@ func opendmarcSaid(out string) string {
 	}
 	policy, _, _ := strings.Cut(strings.TrimPrefix(r.Methods[0].Comment, "p="), " ")
 	return fmt.Sprintf("%s p=%s from %s", r.Methods[0].Result, policy, r.Methods[0].Property("header", "from"))
+}
+
+// apart are the namespaces of unshare in which OpenDMARC can have a resolver of its own. A
+// machine that gives none is no reason to fail.
+func apart(t *testing.T) string {
+	for _, flags := range []string{"--mount --net", "--user --map-root-user --mount --net"} {
+		if exec.Command("unshare", append(strings.Fields(flags), "ip", "link", "set", "lo", "up")...).Run() == nil {
+			return flags
+		}
+	}
+	t.Skip("this machine has no namespaces for us")
+	return ""
 }
