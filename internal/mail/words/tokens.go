@@ -1,0 +1,53 @@
+package words
+
+// Bounds of what one letter may teach and cost.
+const (
+	// MaxTokens is how many distinct tokens a letter has at most, both views together.
+	MaxTokens = 4096
+	maxShape  = 512
+	maxWords  = MaxTokens - maxShape
+)
+
+// Tokens are what a letter is judged by and what it teaches.
+type Tokens struct {
+	Words View // what it says
+	Shape View // how it is made
+}
+
+// View is a set of tokens: distinct, in the order in which they were found.
+type View struct {
+	tokens []token
+	texts  []string // what tokens refer to
+}
+
+// token is a hash and, to show it, what it was made of.
+type token struct {
+	hash uint64
+	// first and second are indices in texts; second is -1 but for pairs.
+	first, second int32
+	// local: it names somebody or something, and means nothing elsewhere. Layers may
+	// know it; the prior never does.
+	local bool
+}
+
+// Len is the number of tokens.
+func (v *View) Len() int { return len(v.tokens) }
+
+// Hashes are the distinct tokens of both views, at most MaxTokens: what a letter teaches.
+func (t *Tokens) Hashes() []uint64 {
+	all := make([]uint64, 0, len(t.Words.tokens)+len(t.Shape.tokens))
+	for _, v := range []*View{&t.Words, &t.Shape} {
+		for i := range v.tokens {
+			all = append(all, v.tokens[i].hash)
+		}
+	}
+	return all
+}
+
+// text is how a token is shown.
+func (v *View) text(t token) string {
+	if t.second < 0 {
+		return v.texts[t.first]
+	}
+	return v.texts[t.first] + " " + v.texts[t.second]
+}
