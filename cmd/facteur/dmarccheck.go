@@ -87,7 +87,8 @@ func (c *command) judgeFile(ctx context.Context, name string, from transfer) (j 
 		return j, err
 	}
 	rules := strangers(settings.FilterRules(), ip.IsValid())
-	check := filter.New(rules, resolver, nil).Open(filter.Client{Addr: ip, Helo: from.helo}, sender)
+	check := filter.New(rules, resolver, nil).Open(ctx, nil, filter.Letter{Client: filter.Client{Addr: ip, Helo: from.helo}, Sender: sender})
+	defer check.Close()
 	if err := l.writeTo(check.Read(l.header, false)); err != nil {
 		return j, err
 	}

@@ -3,184 +3,104 @@ package filter
 import (
 	"context"
 	"io"
-	"sync"
 	"time"
 
 	"facteur/internal/mail/address"
-	"facteur/internal/mail/arc"
-	"facteur/internal/mail/authres"
-	"facteur/internal/mail/dkim"
-	"facteur/internal/mail/dmarc"
+	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
-	"facteur/internal/mail/spf"
-	"facteur/internal/net/dns"
-	"facteur/internal/store/reputation"
 )
 
-// Bounds of what one letter may cost.
+// Check is one family of tests. A Case starts it in the background as soon as its stage
+// is reached, and collects what it found at the end of DATA.
+type Check interface {
+	// Name is that of the family, lower_snake; it is the Check of its remarks.
+	Name() string
+	// At is the stage whose facts it needs.
+	At() Stage
+	// Examine looks at a letter as far as it is known at the stage. It is safe for
+	// concurrent use, does a bounded amount of work, and ends when ctx does. What it could
+	// not find out (a server that does not answer) it does not remark on, or with a score
+	// of 0: that is never evidence.
+	Examine(ctx context.Context, l *Letter) []Remark
+}
+
+// Stage is a moment of the dialogue.
+type Stage int
+
+// The stages, in their order, and what of a Letter is known then, beside all before.
 const (
-	// How many questions to the DNS one letter may cause: dns.DefaultBudget in all
-	// (AUT-007). Each part has its own, so that a forger who spends all of one by records
-	// of his does not keep us from asking the domain that he forges.
-	senderBudget = 32 // SPF
-	keyBudget    = 20 // signatures, seals, the client's name
-	policyBudget = dns.DefaultBudget - senderBudget - keyBudget
-	// senderTime is how long RCPT may wait for SPF (RFC 7208 §4.6.4: at least 20 s),
-	// keyTime how long the end of the letter for keys, and policyTime then for DMARC: slow
-	// servers of a forger do not keep us from asking the domain that he forges.
-	senderTime = 20 * time.Second
-	keyTime    = 30 * time.Second
-	policyTime = 20 * time.Second
+	// Connect: the client's address, the door. Its name is not known yet.
+	Connect Stage = iota + 1
+	// Helo: what the client calls itself, its name, how it behaved until now.
+	Helo
+	// Mail: the sender.
+	Mail
+	// Rcpt: all recipients. It is reached with DATA, so that what is asked here is answered
+	// while the letter comes.
+	Rcpt
+	// End: the letter, and who sent it.
+	End
 )
 
-// Filter finds out about letters by one set of rules. It is safe for concurrent use.
-type Filter struct {
-	rules    *Rules
-	resolver *dns.Resolver
-	known    *reputation.Store
-	now      func() time.Time
+// Letter is what a Check may look at: what is known at its stage, and zero for the rest.
+// It is the Check's to read, not to change, and only until Examine returns.
+type Letter struct {
+	// Session names the connection.
+	Session string
+	// Client has no Name and no Helo at Connect.
+	Client Client
+	// Service is what is spoken at the door ("smtp", "lmtp"), Listener its address.
+	Service, Listener string
+	// Encrypted: the connection is, by TLS.
+	Encrypted bool
+	// Door is how the client behaved there: "pregreet", "pipelining", "bare_newline",
+	// "non_smtp_command".
+	Door []string
+	// Own tells a letter of our own users, their devices and machines: it is not scored,
+	// only looked at for what must not go out; see Rules.Own.
+	Own bool
+	// Returned tells a letter that a content filter of ours gives back: it was scored when
+	// it came the first time, and no check looks at it.
+	Returned bool
+	// Sender is the envelope sender, null in notices.
+	Sender address.Address
+	// Recipients are those that were taken, at most recipientsMost of them.
+	Recipients []Recipient
+	// Evidence is who sent it, as SPF, DKIM, DMARC and ARC say; nil before End.
+	Evidence *Evidence
+	// Header is as it came, with its empty line; Cut: only its beginning is here.
+	Header message.Header
+	Cut    bool
+	// Message is the whole letter as it came, from its header on, Size bytes; nil before
+	// End. It can be read while Examine runs, by several at the same time.
+	Message io.ReaderAt
+	Size    int64
+	// Content is what is in it, read at the first call, once for all checks; nil before
+	// End. It gives nil where there is no Message.
+	Content func() *content.Letter
+	// Now is the time of the stage.
+	Now time.Time
 }
 
-// New makes a Filter. Without a store nothing is learnt, and nobody is known.
-func New(rules *Rules, resolver *dns.Resolver, known *reputation.Store) *Filter {
-	return &Filter{rules: rules, resolver: resolver, known: known, now: time.Now}
+// Recipient is one whom a letter is for.
+type Recipient struct {
+	// Address is as the client named it, Account the account of ours that gets it; "" where
+	// it goes on to another machine.
+	Address address.Address
+	Account string
 }
 
-// Rules are those that the Filter goes by.
-func (f *Filter) Rules() *Rules { return f.rules }
+// recipientsMost is how many recipients a check is told of.
+const recipientsMost = 1000
 
-// Check is about one transaction. It belongs to one goroutine.
-type Check struct {
-	filter   *Filter
-	evidence Evidence
-	sender   bool // SPF was asked
-	decision spf.Decision
+// Category is what a letter is, beside spam or not, that has a destiny of its own; "" is
+// a remark that counts for or against spam.
+type Category string
 
-	header     message.Header
-	body       *dkim.Body
-	signatures *dkim.Signatures
-	chain      *arc.Chain
-}
-
-// Open begins a Check; nil: nothing is found out about letters of this client.
-func (f *Filter) Open(c Client, sender address.Address) *Check {
-	if f == nil || f.rules.off() || f.rules.ignores(c) {
-		return nil
-	}
-	return &Check{filter: f, evidence: Evidence{Client: c, Sender: sender}}
-}
-
-// Evidence is what was found until now.
-func (c *Check) Evidence() *Evidence { return &c.evidence }
-
-// Read looks at the header as it came; cut: only its beginning is here. The body goes to
-// what it gives; nil: nobody wants to see it.
-func (c *Check) Read(h message.Header, cut bool) io.Writer {
-	c.header, c.evidence.Cut = h, cut
-	rules := c.filter.rules
-	if rules.DKIM && h.Count("DKIM-Signature") > 0 {
-		c.signatures = dkim.Read(h, c.hashes(), rules.Signatures)
-	}
-	if rules.ARC && h.Count("ARC-Seal") > 0 {
-		c.chain = arc.Read(h, c.hashes(), rules.Seals)
-	}
-	if c.body == nil {
-		return nil
-	}
-	return c.body
-}
-
-func (c *Check) hashes() *dkim.Body {
-	if c.body == nil {
-		c.body = dkim.NewBody()
-	}
-	return c.body
-}
-
-// Judge finds out the rest, after the body was read, and gives the verdict.
-func (c *Check) Judge(ctx context.Context) Verdict {
-	c.relayed()
-	c.gather(ctx)
-	e := &c.evidence
-	e.List, e.Resent = listID(c.header), c.header.Count("Resent-From") > 0
-	if policy := c.filter.rules.DMARC.Policy; policy != Off && policy != "" {
-		c.askDMARC(ctx)
-	}
-	e.Known = c.standings()
-	return c.filter.rules.Verdict(e, c.filter.now())
-}
-
-// gather asks all that does not depend on each other at the same time: a server far away
-// is waited for once.
-func (c *Check) gather(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
-	defer cancel()
-	e, now := &c.evidence, c.filter.now()
-	keys := dns.WithBudget(ctx, keyBudget)
-	if c.body != nil {
-		c.body.Length(dkim.Simple) // ends it, before two look at it at the same time
-	}
-	var all sync.WaitGroup
-	if c.signatures != nil {
-		all.Go(func() { e.DKIM = c.signatures.Verify(keys, c.filter.resolver.LookupTXT, now) })
-	}
-	if c.chain != nil {
-		all.Go(func() { e.ARC = c.chain.Verify(keys, c.filter.resolver.LookupTXT, now) })
-	}
-	all.Go(func() { e.IPRev = c.iprev(keys) })
-	c.Sender(ctx)
-	all.Wait()
-	if c.signatures != nil {
-		c.remark("dkim", now, dkimSentence(e.DKIM))
-	}
-	if c.chain != nil {
-		c.remark("arc", now, arcSentence(e.ARC))
-	}
-}
-
-func (c *Check) askDMARC(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, policyTime)
-	defer cancel()
-	e, began := &c.evidence, c.filter.now()
-	q := dmarc.Question{Header: c.header, Exists: c.filter.resolver.Exists}
-	if s := e.SPF(); s != nil {
-		q.SPF = dmarc.SPF{Domain: s.Domain, Status: string(s.Status)}
-	}
-	for i := range e.DKIM {
-		q.DKIM = append(q.DKIM, dmarc.DKIM{Domain: e.DKIM[i].Domain, Selector: e.DKIM[i].Selector, Status: string(e.DKIM[i].Status)})
-	}
-	e.DMARC = dmarc.Evaluate(dns.WithBudget(ctx, policyBudget), c.filter.resolver.LookupTXT, q)
-	c.remark("dmarc", began, dmarcSentence(&e.DMARC))
-}
-
-// relayed takes the word of a server of ours in front of us on SPF: it saw the client,
-// and we see it.
-func (c *Check) relayed() {
-	e := &c.evidence
-	if !c.filter.rules.isOurs(e.Client) {
-		return
-	}
-	e.Relayed = fold(e.Client.Name)
-	for _, r := range authres.Of(c.header, e.Relayed) {
-		for _, m := range r.Find("spf") {
-			e.believe(m)
-		}
-	}
-	c.remark("spf", c.filter.now(), spfSentence(e))
-}
-
-// believe takes what another found by SPF, of each identity the first word: of MAIL FROM
-// where it names both, as HELO then only stands beside it.
-func (e *Evidence) believe(m authres.Method) {
-	mailFrom, helo := domainOf(m.Property("smtp", "mailfrom")), fold(m.Property("smtp", "helo"))
-	switch {
-	case mailFrom != "" && e.SPFMail == nil:
-		e.SPFMail = &spf.Result{Status: spf.Status(m.Result), Identity: spf.MailFrom, Domain: mailFrom}
-	case mailFrom == "" && helo != "" && e.SPFHelo == nil:
-		e.SPFHelo = &spf.Result{Status: spf.Status(m.Result), Identity: spf.Helo, Domain: helo}
-	}
-}
-
-func (c *Check) remark(check string, began time.Time, sentence string) {
-	c.evidence.Remarks = append(c.evidence.Remarks, Remark{Check: check, Sentence: sentence, Cost: c.filter.now().Sub(began)})
-}
+// The categories, the gravest first.
+const (
+	Virus     Category = "virus"
+	Banned    Category = "banned"
+	Spam      Category = "spam"
+	BadHeader Category = "bad_header"
+)

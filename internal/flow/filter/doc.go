@@ -1,7 +1,7 @@
 // Package filter finds out who really sent a stranger's letter, and says what is to be
 // done about it.
 //
-// A Check is about one transaction of one stranger. It is told what is known, at the
+// A Case is about one transaction of one stranger. It is told what is known, at the
 // moments of the dialogue, and asks the DNS for the rest:
 //
 //	RCPT   Sender   SPF of HELO and MAIL FROM, where somebody wants to know by then
@@ -11,6 +11,18 @@
 //
 // What is cheap comes first, and nothing is asked that nobody wants to know. All questions
 // about one letter together are bounded in number (dns.WithBudget) and in time.
+//
+// # Checks
+//
+// Beside who sent it, Checks look at a letter, each of one family of tests. A Case starts
+// each in the background as soon as the stage is reached whose facts it needs, and collects
+// what all have found at the end of DATA: what is known early costs no time later. What was
+// found about the client at Connect and Helo belongs to its Visitor and serves all its
+// letters. A transaction that ends early ends its checks. One that panics or does not end in
+// time counts for nothing.
+//
+//	connect  Meet ──► Visitor ── Greet (HELO)
+//	MAIL     Open ──► Case    ── Addressed (DATA: all recipients) ── Holds, Judge (.) ── Close
 //
 // # Evidence and verdict
 //
@@ -30,6 +42,6 @@
 // policyd-spf, and one Authentication-Results (RFC 8601) under our own name. Fields of
 // strangers under our name are removed (Strip); all others stay.
 //
-// A Check lives in memory only; a crash forgets it with its transaction. What is kept with
+// A Case lives in memory only; a crash forgets it with its transaction. What is kept with
 // the item is in store/queue: the junk folder, and that the sender is authentic.
 package filter

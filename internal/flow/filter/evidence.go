@@ -54,16 +54,32 @@ type Evidence struct {
 	Remarks []Remark
 }
 
-// Remark is what one check found, for whoever reads the journey.
+// Remark is what one check found: evidence, and a line of the journey.
 type Remark struct {
-	// Check is its name: "spf", "dkim", "dmarc", "arc", "iprev".
+	// Check is the family that it is of: what one family says is not taken for more than
+	// one voice. "spf", "dkim", "dmarc" and "arc" tell of Evidence.
 	Check string
-	// Score counts for spam when positive, against it when negative.
+	// Name is its own, lower_snake, as in [filter.scores] and in X-Spam-Status:
+	// "dnsbl_zen", "helo_not_fqdn". Each family names its own, and no other's; "" tells, and
+	// counts for nothing.
+	Name string
+	// Score counts for spam when positive, against it when negative. It is the default:
+	// settings may say otherwise.
 	Score float64
 	// Sentence is plain English, complete in itself; what a stranger wrote is encoded.
 	Sentence string
-	// Cost is how long it took.
+	// Cost is how long it took; 0: the Case fills in what the check took.
 	Cost time.Duration
+	// Of is the account for which it holds, "" for all: what the words of a letter mean to
+	// one is not what they mean to another, nor his business.
+	Of string
+	// Category: the letter is of it, and Score says nothing.
+	Category Category
+	// Test: it is told, and counts for nothing yet.
+	Test bool
+	// Defer: the letter can't be judged now, and the admin wants such letters to come again
+	// (a scanner that is down). Sentence says why.
+	Defer bool
 }
 
 // IPRev is whether the client's name leads back to its address.

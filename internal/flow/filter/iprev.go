@@ -8,7 +8,7 @@ import (
 
 // iprev is the word on the client's name. Where the door found one that leads back,
 // nothing is asked.
-func (c *Check) iprev(ctx context.Context) IPRev {
+func (c *Case) iprev(ctx context.Context) IPRev {
 	client := c.evidence.Client
 	if client.named() {
 		return IPRev{Status: "pass", Name: client.Name}

@@ -36,6 +36,9 @@ type Rules struct {
 	ForwarderNetworks []netip.Prefix
 	// Learn: those are believed, too, who have brought good letters of others for a while.
 	Learn bool
+	// Checks look at the letters of strangers. Own look at those of our users as well, for
+	// what must not go out: viruses, banned files. A check may be in both.
+	Checks, Own []Check
 }
 
 // SPFRules are the settings of SPF.
@@ -91,7 +94,7 @@ type DMARCRules struct {
 
 // off tells that nothing is to be found out at all.
 func (r *Rules) off() bool {
-	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "")
+	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "") && len(r.Checks) == 0
 }
 
 // ignores tells hosts that nothing is asked about.

@@ -12,14 +12,14 @@ import (
 
 // Refuses tells that SPF may refuse at RCPT, as the admin has set it. Else it is asked at
 // the end, together with the rest.
-func (c *Check) Refuses() bool {
+func (c *Case) Refuses() bool {
 	p := &c.filter.rules.SPF.Policy
 	active := func(l spf.Level) bool { return l != "" && l != spf.Unchecked && l != spf.Never }
 	return c.filter.rules.SPF.Enabled && !p.TestOnly && (active(p.MailFrom) || active(p.Helo) || len(p.NotPass) > 0)
 }
 
 // Sender asks SPF about HELO and MAIL FROM, once.
-func (c *Check) Sender(ctx context.Context) {
+func (c *Case) Sender(ctx context.Context) {
 	rules := &c.filter.rules.SPF
 	if c.sender || !rules.Enabled {
 		return
@@ -50,7 +50,7 @@ func (c *Check) Sender(ctx context.Context) {
 }
 
 // question is what SPF is asked.
-func (c *Check) question() spf.Question {
+func (c *Case) question() spf.Question {
 	e := &c.evidence
 	q := spf.Question{IP: e.Client.Addr, Helo: e.Client.Helo, Receiver: c.filter.rules.Hostname, Now: c.filter.now()}
 	if e.Sender.Domain != "" {
@@ -60,7 +60,7 @@ func (c *Check) question() spf.Question {
 }
 
 // SenderVerdict is what becomes of the sender for SPF alone.
-func (c *Check) SenderVerdict() Verdict {
+func (c *Case) SenderVerdict() Verdict {
 	d := c.decision
 	if d.Action == spf.Accept || d.Result == nil {
 		return accepted

@@ -19,6 +19,9 @@ const shownMax = 120
 // shown is what a stranger wrote, in a sentence.
 func shown(s string) string { return event.Clean(s, shownMax) }
 
+// cutShort is the beginning of a text, of at most n bytes, on one line.
+func cutShort(s string, n int) string { return event.Clean(s, n) }
+
 // spfSentence tells of the result that counts, and of HELO beside it.
 func spfSentence(e *Evidence) string {
 	var all []string

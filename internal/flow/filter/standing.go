@@ -8,7 +8,7 @@ import (
 // What is learnt of those who bring the letters of others: see store/reputation.
 
 // standings is what is known of the domains that proved to have brought the letter.
-func (c *Check) standings() []Standing {
+func (c *Case) standings() []Standing {
 	if c.filter.known == nil || !c.filter.rules.Learn {
 		return nil
 	}
@@ -22,7 +22,7 @@ func (c *Check) standings() []Standing {
 
 // Learn remembers who brought the letter, once it is ours: a good one, or spam as rules
 // and hooks say.
-func (c *Check) Learn(v Verdict, spam bool) {
+func (c *Case) Learn(v Verdict, spam bool) {
 	if c.filter.known == nil || !c.filter.rules.Learn || v.Check != "" {
 		return
 	}

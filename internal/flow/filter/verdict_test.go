@@ -264,7 +264,7 @@ func TestAuthors(t *testing.T) {
 			if x.change != nil {
 				x.change(f.rules)
 			}
-			c := f.Open(client, address.Address{})
+			c := f.Open(t.Context(), nil, Letter{Client: client})
 			c.Read(message.Header(x.header+"\r\n\r\n"), false)
 			if v := c.Judge(t.Context()); v.Disposition != x.want {
 				t.Errorf("%s: %s; want %s", v.Disposition, v.Because, x.want)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"facteur/internal/flow/filter"
+	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/dkim"
@@ -18,15 +19,63 @@ import (
 // junkFolder is the special use of the mailbox for letters that may be forged.
 const junkFolder = `\Junk`
 
-// examined opens the check of a stranger's letter; nil where nothing is to be found out:
-// our own users and their machines are known, and what another server hands over by LMTP
-// came to it from elsewhere.
-func (t *Transaction) examined() *filter.Check {
-	p := &t.peer
-	if t.rules.Filter == nil || p.insider() || p.PerRecipient || !p.Addr.IsValid() {
+// examined opens the case of a letter; nil where nothing is to be found out: our own users
+// and their machines are known, and what another server hands over by LMTP came to it from
+// elsewhere.
+func (t *Transaction) examined(ctx context.Context) *filter.Case {
+	if t.rules.Filter == nil || !t.peer.isStranger() {
 		return nil
 	}
-	return t.rules.Filter.Open(filter.Client{Addr: p.Addr, Name: p.Name, Helo: p.Helo}, t.mail.Sender)
+	l := t.peer.letter()
+	l.Sender = t.mail.Sender
+	return t.rules.Filter.Open(ctx, t.visit.stranger, l)
+}
+
+// isStranger tells a peer of whom it is to be found out what he brings.
+func (p *Peer) isStranger() bool {
+	return !p.insider() && !p.PerRecipient && !p.Submission && p.Addr.IsValid()
+}
+
+// letter is what is known of a peer's letters before there is one.
+func (p *Peer) letter() filter.Letter {
+	l := filter.Letter{Session: p.Session, Client: filter.Client{Addr: p.Addr, Name: p.Name, Helo: p.Helo}, Service: p.Service,
+		Encrypted: p.TLS != nil, Door: make([]string, len(p.Remarks)), Returned: p.returns()}
+	if p.Server.IsValid() {
+		l.Listener = p.Server.String()
+	}
+	for i, r := range p.Remarks {
+		l.Door[i] = string(r)
+	}
+	return l
+}
+
+// meet begins to find out about a stranger, before his first word.
+func (v *Visit) meet(ctx context.Context, rules *Rules, p *Peer) {
+	if p.isStranger() {
+		v.stranger = rules.Filter.Meet(ctx, p.letter())
+	}
+}
+
+// addressed tells the filter whom the letter is for, while it comes.
+func (t *Transaction) addressed() {
+	if t.check == nil {
+		return
+	}
+	to := make([]filter.Recipient, 0, len(t.recipients))
+	for i := range t.recipients {
+		if r := &t.recipients[i]; r.gets() && !r.isWord() {
+			to = append(to, filter.Recipient{Address: r.original, Account: r.account()})
+		}
+	}
+	t.check.Addressed(to)
+}
+
+// account is whose mailbox it is; "" where there is none.
+func (r *recipient) account() string {
+	if r.dest.Kind != route.Mailbox {
+		return ""
+	}
+	return r.dest.Account.Address
 }
 
 // senderProven refuses what the admin has refused for SPF. The DNS is asked here only
@@ -65,6 +114,7 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgement)
 	defer cancel()
+	t.check.Holds(filter.Joined{Header: t.written, Body: t.spool, At: t.bodyAt}, int64(len(t.written))+t.bodySize())
 	t.verdict = t.check.Judge(ctx)
 	t.tellVerdict(t.verdict)
 	if t.verdict.Reply != nil {

@@ -48,9 +48,9 @@ type Transaction struct {
 	meant []address.Address // each RCPT that was taken, after rewriting
 
 	// Who sent it. See evidence.go.
-	check   *filter.Check // of a stranger's letter; nil where nobody asks
-	proven  bool          // the sender was judged at RCPT
-	denied  *smtp.Reply   // and this is what came of it
+	check   *filter.Case // of a stranger's letter; nil where nobody asks
+	proven  bool         // the sender was judged at RCPT
+	denied  *smtp.Reply  // and this is what came of it
 	verdict filter.Verdict
 	proof   []byte // the fields that tell of it, at the top of header
 
@@ -308,6 +308,7 @@ func (t *Transaction) judgeRecipient(ctx context.Context, c *smtp.Rcpt) *smtp.Re
 
 // Data is asked before the peer is told to send the message; a reply refuses it.
 func (t *Transaction) Data(ctx context.Context) *smtp.Reply {
+	t.addressed()
 	if !t.rules.asks(rule.Data) {
 		return nil
 	}
@@ -448,6 +449,7 @@ func (t *Transaction) leave() {
 		t.body.Discard()
 		t.body = nil
 	}
+	t.check.Close()
 	for _, a := range t.visit.advisers {
 		a.Reset()
 	}

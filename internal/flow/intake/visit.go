@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"facteur/internal/flow/filter"
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/smtp"
 )
@@ -15,13 +16,14 @@ type Visit struct {
 	// facts and advisers are nil until somebody asks.
 	facts    *rule.Facts
 	advisers []Adviser
-	opened   bool        // advisers were asked to come
-	told     bool        // they know the client, and said
-	client   *smtp.Reply // this of it
-	helo     *string     // what they know of its name, and said
-	greeting *smtp.Reply // this of it
-	marks    int         // tags that were put before any transaction
-	wishes   []wish      // for each of the messages
+	opened   bool            // advisers were asked to come
+	told     bool            // they know the client, and said
+	client   *smtp.Reply     // this of it
+	helo     *string         // what they know of its name, and said
+	greeting *smtp.Reply     // this of it
+	marks    int             // tags that were put before any transaction
+	wishes   []wish          // for each of the messages
+	stranger *filter.Visitor // what is found out about him; nil where nobody asks
 	messages int
 }
 
@@ -35,10 +37,11 @@ func (d *Desk) WantsName() bool {
 // connection ends.
 func (d *Desk) Connect(ctx context.Context, p Peer) (*Visit, *smtp.Reply) {
 	v, rules := &Visit{desk: d}, d.rules()
+	p.Trusted = rules.trusts(&p)
+	v.meet(ctx, rules, &p)
 	if rules.DelayReject || !rules.asks(rule.Connect) {
 		return v, nil
 	}
-	p.Trusted = rules.trusts(&p)
 	if reply := v.judge(ctx, rule.Connect, subject{rules: rules, peer: &p}); reply != nil {
 		v.Close()
 		return nil, rules.soften(reply)
@@ -50,6 +53,9 @@ func (d *Desk) Connect(ctx context.Context, p Peer) (*Visit, *smtp.Reply) {
 // Helo is told of each HELO and EHLO; a reply refuses it.
 func (v *Visit) Helo(ctx context.Context, p Peer) *smtp.Reply {
 	rules := v.desk.rules()
+	if v.stranger.Of(rules.Filter) {
+		v.stranger.Greet(p.letter())
+	}
 	if rules.DelayReject || !rules.asks(rule.Helo) {
 		return nil
 	}
@@ -116,7 +122,7 @@ func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *
 	t.mail.Sender = t.complete(t.mail.Sender)
 	reply := t.senderAllowed(ctx)
 	if reply == nil {
-		t.check = t.examined()
+		t.check = t.examined(ctx)
 		t.id = v.desk.queue.NextID()
 		v.setTags(v.marks)
 		if !rules.DelayReject && rules.asks(rule.Mail) {
@@ -139,4 +145,5 @@ func (v *Visit) Close() {
 		a.Close()
 	}
 	v.advisers = nil
+	v.stranger.Close()
 }

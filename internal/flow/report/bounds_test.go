@@ -201,7 +201,7 @@ func TestReportsCauseNone(t *testing.T) {
 	judged := func(to ...string) []string {
 		t.Helper()
 		text := "From: dmarc@sender.example\r\nSubject: Report Domain: example.org\r\n\r\n"
-		c := n.filter.Open(filter.Client{Addr: netip.MustParseAddr("192.0.2.1")}, address.Address{})
+		c := n.filter.Open(t.Context(), nil, filter.Letter{Client: filter.Client{Addr: netip.MustParseAddr("192.0.2.1")}})
 		c.Read(message.Header(text), false)
 		j := filter.Judged{Verdict: c.Judge(t.Context()), Evidence: c.Evidence()}
 		for _, a := range to {

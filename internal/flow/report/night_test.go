@@ -109,7 +109,7 @@ func (n *dusk) come(client, sender, from string, signed bool) filter.Verdict {
 func (n *dusk) judge(client, sender, text string) (*filter.Evidence, filter.Verdict) {
 	n.t.Helper()
 	from, _ := address.Parse(sender)
-	c := n.filter.Open(filter.Client{Addr: netip.MustParseAddr(client), Helo: "mx.sender.example"}, from)
+	c := n.filter.Open(context.Background(), nil, filter.Letter{Client: filter.Client{Addr: netip.MustParseAddr(client), Helo: "mx.sender.example"}, Sender: from})
 	end := message.HeaderEnd([]byte(text))
 	if w := c.Read(message.Header(text[:end]), false); w != nil {
 		io.WriteString(w, text[end:]) //nolint:errcheck // it hashes

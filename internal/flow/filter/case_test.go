@@ -47,7 +47,8 @@ func signed(t testing.TB, domain, letter string) string {
 func judge(t testing.TB, f *Filter, c Client, sender, letter string) (*Evidence, Verdict, string) {
 	t.Helper()
 	from, _ := address.Parse(sender)
-	check := f.Open(c, from)
+	check := f.Open(t.Context(), nil, Letter{Client: c, Sender: from})
+	defer check.Close()
 	header, body, _ := strings.Cut(letter, "\r\n\r\n")
 	if w := check.Read(message.Header(header+"\r\n\r\n"), false); w != nil {
 		w.Write([]byte(body))
@@ -191,7 +192,7 @@ func TestSilence(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // all time is up
 			from, _ := address.Parse("alice@example.org")
-			c := f.Open(Client{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.org"}, from)
+			c := f.Open(t.Context(), nil, Letter{Client: Client{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.org"}, Sender: from})
 			c.Read(message.Header("From: alice@example.org\r\n\r\n"), false)
 			if v := c.Judge(ctx); v.Disposition != Accept {
 				t.Errorf("%s: %s", v.Disposition, v.Because)
@@ -221,16 +222,16 @@ func TestWhoIsNotAsked(t *testing.T) {
 		"a name below one":               {Client{Addr: netip.MustParseAddr("198.51.100.1"), Name: "a.one.example"}, true},
 		"a stranger":                     {Client{Addr: netip.MustParseAddr("198.51.100.1"), Name: "unknown"}, true},
 	} {
-		if got := f.Open(x.c, address.Address{}) != nil; got != x.want {
+		if got := f.Open(t.Context(), nil, Letter{Client: x.c}) != nil; got != x.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
 	f.rules = &Rules{Hostname: "mail.example.org", DMARC: DMARCRules{Policy: Off}}
-	if f.Open(client, address.Address{}) != nil {
+	if f.Open(t.Context(), nil, Letter{Client: client}) != nil {
 		t.Error("a check of nothing")
 	}
 	var none *Filter
-	if none.Open(client, address.Address{}) != nil {
+	if none.Open(t.Context(), nil, Letter{Client: client}) != nil {
 		t.Error("a check by nobody")
 	}
 }
