@@ -89,7 +89,7 @@ func TestAFileSystemThatHangsHoldsUpNobodyElse(t *testing.T) {
 			c.fs, c.events = far, book
 			d := c.dispatcher()
 			bob := filepath.Join(c.dir, "mail", "example.org", "bob")
-			d.local.patience = 300 * time.Millisecond
+			d.local.patience = 2 * time.Second
 			d.local.volumes = newVolumes(c.queue.Dir(), func() []string { return []string{"/", bob} })
 			ctx, cancel := context.WithCancel(context.Background())
 			done := make(chan error)
