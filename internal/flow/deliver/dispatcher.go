@@ -162,7 +162,7 @@ func (d *Dispatcher) claim(ctx, hard context.Context) (next time.Time) {
 	if none || d.asking.isFull() {
 		return now.Add(time.Minute)
 	}
-	except.Longest = d.clerk.schedule().Longest()
+	except.Longest = d.clerk.schedule().Longest() + afterTrial // see putOff
 	items, next, err := d.queue.Claim(ctx, now, claimMax, except)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		d.events.Emit(Trouble{What: "reading the queue", Err: err})

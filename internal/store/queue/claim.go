@@ -17,7 +17,8 @@ type Except struct {
 	Routes []string
 	// Longest, unless 0, is the longest that a recipient waits between two attempts.
 	// What seems to wait longer was put off by a clock that has since been set back,
-	// and is tried now. It is looked for at the start, and when the clock goes back.
+	// and is tried now. It is looked for at the start, when the clock goes back, and
+	// every ten minutes.
 	Longest time.Duration
 }
 

@@ -25,13 +25,18 @@ func (q *Queue) wallClock(now time.Time) time.Time {
 
 // watchClock sees to it that nobody waits for a time that the clock has lost
 // (FLT-014): at the start, and when the clock has gone back, what is due later than
-// can be is made due now.
+// can be is made due now. It is looked for again now and then: an attempt that was under
+// way as the clock went back may be put off by the old one after that, and the disk may
+// have been full.
 func (q *Queue) watchClock(now time.Time, longest time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	back := q.lastNow.IsZero() || now.Before(q.lastNow)
 	if q.lastNow = now; back {
 		q.renew()
+	}
+	if back || now.Sub(q.hastened) > renewal {
+		q.hastened = now
 		q.later(func() { q.hasten(now, longest) })
 	}
 }

@@ -26,7 +26,8 @@ const (
 	turnsMax = 32
 	// passedMax is how many routes are remembered. Beyond it all lines are begun anew.
 	passedMax = 10_000
-	// renewal is how often they are begun anew in any case.
+	// renewal is how often they are begun anew in any case, and how often it is looked
+	// for what waits for a time that the clock has lost.
 	renewal = 10 * time.Minute
 )
 
@@ -56,6 +57,7 @@ type searches struct {
 	earliest int64
 	begun    time.Time
 	lastNow  time.Time
+	hastened time.Time
 }
 
 func newSearches() searches {
