@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -176,6 +177,9 @@ func (a *Account) openIndex(ctx context.Context) (known bool, err error) {
 	a.validity = 0 // what was given is in facteur-uids, or it was not given
 	path := filepath.Join(a.home, "index.db")
 	_, missing := os.Stat(path)
+	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
+		return known, missing
+	}
 	if missing == nil {
 		err = a.adopt(ctx, path, known)
 		if err == nil {
@@ -344,6 +348,10 @@ func (a *Account) mark() error {
 	if a.marked && a.validity < a.state.Validity {
 		return nil
 	}
+	if !a.marked && a.idx.gone() { // while facteur-uids said that it may be deleted
+		a.broken.Store(true)
+		return errGone
+	}
 	s := state{Epoch: a.epoch, Open: true, Validity: max(a.validity, a.now32()) + validityReserve, First: a.first, Taken: a.taken, Taking: a.pending(), Gap: a.state.Gap}
 	switch {
 	case a.marked:
@@ -405,7 +413,10 @@ func (a *Account) stop() error {
 		defer b.end()
 	}
 	if a.asleep {
-		if a.allListed() || a.reopen(context.Background()) != nil {
+		if a.broken.Swap(false) {
+			return a.idx.remove()
+		}
+		if !a.state.Open && a.allListed() || a.reopen(context.Background()) != nil {
 			return nil
 		}
 	}
@@ -502,11 +513,15 @@ func (a *Account) ready(ctx context.Context) error {
 }
 
 // suspect looks for SQLite's word that the index is damaged in its structure, which
-// mend can't repair.
+// mend can't repair, or was deleted.
 func (a *Account) suspect(err error) {
 	switch sqliteCode(err) & 0xff {
 	case sqliteCorrupt, sqliteNotADatabase:
 		a.broken.Store(true)
+	case sqliteCantOpen:
+		if a.idx.gone() {
+			a.broken.Store(true)
+		}
 	}
 }
 

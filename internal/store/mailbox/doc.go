@@ -14,10 +14,12 @@
 // The files are the truth about which letters exist and what their system flags
 // are. The index adds UIDs, MODSEQs and keywords, and keeps what would take long
 // to find out: sizes and dates. It can be deleted at any time while nobody
-// uses the account (for some ten seconds: facteur-uids says "open false"); then
-// keywords are lost, but not UIDs. The same happens when it is corrupt or is not
-// the one that facteur-uids names: an index from a backup, older than the mail,
-// would give UIDs a second time. UIDVALIDITYs come from the clock and only rise; a
+// uses the account (for some ten seconds: facteur-uids says "open false", and has the
+// UIDVALIDITY of every mailbox); then keywords are lost, but not UIDs. The same happens
+// when it is corrupt or is not the one that facteur-uids names: an index from a backup,
+// older than the mail, would give UIDs a second time. It is made under another name, so
+// that a file of its name is whole, and no connection makes one in place of what was
+// deleted. UIDVALIDITYs come from the clock and only rise; a
 // number is given to one mailbox only.
 //
 // In the index letters stand in pages: a row has the letters of 256 consecutive
@@ -137,8 +139,9 @@
 // bytes a letter for each session; else only its row. After ten seconds without an
 // operation the index of an account is closed, though sessions wait in IDLE: then
 // only their 4 bytes a letter stay in memory, the lists of mailboxes of up to 5000
-// letters are written and facteur-uids says "open false". The next operation opens it again, if it is the
-// same; if it was taken away meanwhile the sessions find their mailbox gone. At
+// letters are written and, if none is missing, facteur-uids says "open false". The next
+// operation opens it again, if it is the same; if it was taken away meanwhile the
+// sessions find their mailbox gone. At
 // most five hundred indexes are open, the last used ones. One mutex per account
 // orders all changes; reading letters and flags does not take it.
 package mailbox

@@ -46,6 +46,7 @@ const (
 	sqliteBusy           = 5
 	sqliteCorrupt        = 11
 	sqliteFull           = 13
+	sqliteCantOpen       = 14
 	sqliteNotADatabase   = 26
 	sqliteNoSharedMemory = 4874
 )

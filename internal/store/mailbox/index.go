@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 
@@ -91,14 +92,14 @@ type index struct {
 	writePage, writeNames, dropPage, dropNames, saveRow, saveMeta *sql.Stmt
 }
 
-// openIndex opens the file, which may not exist. It gives errCorrupt if it is
-// no index of this version.
+// openIndex opens the file. It gives errCorrupt if there is none, or it is no index of
+// this version. No connection makes a file, now or later: an empty one would take the
+// place of an index that was deleted.
 func openIndex(path string, check bool) (*index, error) {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+	db, err := connect(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
 		"cache_size(-512)", "wal_autocheckpoint(1000)", "journal_size_limit(4194304)",
-	}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -106,15 +107,22 @@ func openIndex(path string, check bool) (*index, error) {
 	db.SetMaxOpenConns(2)
 	db.SetMaxIdleConns(2)
 	x := &index{db: db, path: path}
-	if err := x.verify(check); err != nil {
-		db.Close()
-		return nil, err
+	err = x.verify(check)
+	if err == nil {
+		err = x.prepare()
 	}
-	if err := x.prepare(); err != nil {
+	if err != nil {
 		db.Close()
+		if x.gone() {
+			err = fmt.Errorf("%w: %w", errCorrupt, errGone)
+		}
 		return nil, err
 	}
 	return x, nil
+}
+
+func connect(path string, options url.Values) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode())
 }
 
 // prepare makes the statements, which end with the database.
@@ -146,6 +154,15 @@ func (x *index) there() bool {
 	return err == nil && os.SameFile(info, x.file)
 }
 
+// errGone means that somebody deleted the index.
+var errGone = errors.New("the index was deleted")
+
+// gone tells whether there is no file of that name.
+func (x *index) gone() bool {
+	_, err := os.Stat(x.path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // verify looks at version and, if asked, at the structure of the file.
 func (x *index) verify(check bool) error {
 	var version int
@@ -170,37 +187,36 @@ func (x *index) verify(check bool) error {
 	return nil
 }
 
-// createIndex makes an empty index in place of what is there.
+// createIndex makes an empty index in place of what is there. It has its name when it is
+// complete: a file of that name is an index, or it was damaged.
 func createIndex(path string) (*index, error) {
-	if err := removeIndex(path); err != nil {
+	making := path + "-making"
+	if err := errors.Join(removeIndex(path), removeIndex(making)); err != nil {
 		return nil, err
 	}
+	err := makeIndex(making)
+	if err == nil {
+		err = os.Rename(making, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, removeIndex(making))
+	}
+	return openIndex(path, false)
+}
+
+func makeIndex(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	file.Close()
-	x, err := openIndex(path, false)
-	if x != nil {
-		x.close()
-	}
-	if !errors.Is(err, errCorrupt) {
-		return x, err
-	}
-	q := url.Values{"_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	db, err := connect(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = db.Exec(fmt.Sprintf("PRAGMA journal_mode=WAL; BEGIN; %s INSERT INTO meta VALUES (1,0,0,0); PRAGMA user_version=%d; COMMIT",
 		schema, schemaVersion))
-	if cerr := db.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return nil, err
-	}
-	return openIndex(path, false)
+	return errors.Join(err, db.Close())
 }
 
 func (x *index) close() error { return x.db.Close() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 )
@@ -19,8 +20,9 @@ const (
 
 // maxListedAsleep is up to how many letters a mailbox's list of UIDs is written when
 // the index is closed though sessions wait: writing that of a large one each time
-// would cost more than it is worth. If the index is lost just then, the mailbox gets
-// a new UIDVALIDITY, as after a crash.
+// would cost more than it is worth. facteur-uids then goes on saying that the account is
+// in use: if the index is lost just then, its mailboxes get new UIDVALIDITYs, as after a
+// crash.
 const maxListedAsleep = 5000
 
 // errAsleep means that the index is closed. Who holds Account.mu and has called
@@ -53,14 +55,18 @@ func (a *Account) nod() {
 	}
 }
 
-// sleep closes the index while sessions wait: the lists of UIDs are written and
-// facteur-uids says that all is well. Of open mailboxes only what the sessions were
-// told stays in memory. Callers hold mu.
+// sleep closes the index while sessions wait, or nobody uses the account: the lists of
+// UIDs are written and, if all are, facteur-uids says that all is well. Of open mailboxes
+// only what the sessions were told stays in memory. Callers hold mu.
 func (a *Account) sleep() error {
 	if !a.started || a.asleep || len(a.todos) > 0 {
 		return nil
 	}
-	err := a.settle(maxListedAsleep)
+	most := int64(math.MaxInt64)
+	if a.store.inUse(a, false) {
+		most = maxListedAsleep
+	}
+	err := a.settle(most)
 	for _, b := range a.boxes {
 		b.rest()
 	}
@@ -70,13 +76,14 @@ func (a *Account) sleep() error {
 	if cerr := a.idx.close(); err == nil {
 		err = cerr
 	}
-	if err == nil && (a.marked || a.state.Open) {
+	listed := a.allListed()
+	if err == nil && listed && (a.marked || a.state.Open) {
 		s := a.lastState()
 		if err = writeState(a.fs, a.root, s); err == nil {
 			a.state = s
 		}
 	}
-	a.marked = false
+	a.marked = a.marked && err == nil && !listed
 	return err
 }
 
@@ -115,6 +122,11 @@ func (a *Account) awake(ctx context.Context) error {
 	for _, b := range a.boxes {
 		b.end()
 		a.unwatch(b)
+	}
+	if a.broken.Swap(false) { // as it was closed
+		if err := a.idx.remove(); err != nil {
+			return err
+		}
 	}
 	if err := a.begin(ctx); err != nil {
 		return fmt.Errorf("mailboxes in %s: %w", a.home, err)
