@@ -78,6 +78,7 @@ func TestPipe(t *testing.T) {
 func TestPipeOneByOne(t *testing.T) {
 	c, log := newCorridor(t), &logged{}
 	c.events = log
+	c.schedule.MinimalBackoff, c.schedule.MaximalBackoff = time.Hour, time.Hour // b is tried once
 	dir := c.throughProgram(`cat >"$1/$2"; test "$2" != b || exit 75`, "D", "${user}")
 	c.run()
 	c.post("alice@example.org", "alice@example.org", letterText, "a@far.test", "b@far.test", "c@far.test")
