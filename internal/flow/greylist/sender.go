@@ -65,7 +65,7 @@ func cutSRS(local string) (string, bool) {
 }
 
 // steady puts "#" for the parts of a local part that look like numbers of a letter: digits,
-// and long words with digits among them.
+// and longer words with digits among their letters.
 func steady(local string) string {
 	out := make([]byte, 0, len(local))
 	for len(local) > 0 {
@@ -85,13 +85,10 @@ func steady(local string) string {
 	return string(out)
 }
 
-// isNumber tells digits alone, and words of eight characters or more with two digits.
+// isNumber tells digits alone, and longer words with digits before letters: not those of
+// people who have a number behind their names.
 func isNumber(word string) bool {
-	digits := 0
-	for i := 0; i < len(word); i++ {
-		if word[i] >= '0' && word[i] <= '9' {
-			digits++
-		}
-	}
-	return digits > 0 && digits == len(word) || len(word) >= 8 && digits >= 2
+	const digits = "0123456789"
+	name := strings.TrimRight(word, digits)
+	return word != "" && name == "" || len(word) >= 8 && strings.ContainsAny(name, digits)
 }
