@@ -25,6 +25,7 @@ func (c *Config) Check() []error {
 	k.dmarc()
 	k.dkim()
 	k.arc()
+	k.dnsLists()
 	k.submission()
 	k.programs()
 	k.listeners()

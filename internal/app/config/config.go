@@ -56,6 +56,9 @@ type Config struct {
 	DKIMKeys []DKIMKey `toml:"dkim_key"`
 	// The chains of seals of messages that were sent on.
 	ARC ARC `toml:"arc"`
+	// Lists that are asked by DNS about the senders of mail. A file with [[dns_list]] tables
+	// of its own has only those; "dns_list = []" at the top of the file means none.
+	DNSLists []DNSList `toml:"dns_list"`
 	// What our own users may do.
 	Submission SubmissionRules `toml:"submission"`
 	// Tables that rules can look things up in.
@@ -259,6 +262,7 @@ func Default() *Config {
 		DMARC:            defaultDMARC(),
 		DKIM:             defaultDKIM(),
 		ARC:              defaultARC(),
+		DNSLists:         defaultDNSLists(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),
 		PreGreet:         defaultPreGreet(),

@@ -89,6 +89,7 @@ func (c *Config) complete() {
 	for i := range c.Outbound.Smarthost {
 		c.Outbound.Smarthost[i] = c.Outbound.Smarthost[i].WithPort(c.Outbound.Port)
 	}
+	c.completeDNSLists()
 	dir := filepath.Dir(c.path)
 	c.DataDir = from(dir, c.DataDir)
 	for _, files := range [][]string{c.TLS.Certificate, c.TLS.Key} {

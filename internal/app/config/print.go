@@ -16,6 +16,7 @@ import (
 //go:embed spf.go dkim.go dkimsign.go arc.go dmarc.go
 //go:embed reports.go rewrite.go forwarding.go unix.go
 //go:embed doctor.go
+//go:embed dnslist.go
 var sources embed.FS
 
 // WriteDefaults writes every setting with its comment and default, as a file that

@@ -17,6 +17,9 @@ import (
 type BlockList struct {
 	// Zone is the list's name, "zen.example.net".
 	Zone string
+	// Key is what a subscriber has to put before the zone in each question. It is a
+	// secret, and stands in no error and no Reason. "" for lists that serve everybody.
+	Key string
 	// Codes are the answers that count. Empty: all of 127.0.0.0/8 that can mean
 	// anything. Answers that do not count are as good as none.
 	Codes []netip.Prefix
@@ -59,16 +62,51 @@ func (e *NotServed) Is(target error) bool { return target == ErrBlockList }
 // Listed asks a list for an address. Found: it is listed; NotFound: it is not; TryAgain:
 // the DNS or the list could not tell (NotServed).
 func (r *Resolver) Listed(ctx context.Context, list BlockList, addr netip.Addr) lookup.Answer[Listing] {
-	return r.listed(ctx, list, reversed(addr)+list.Zone)
+	return r.listed(ctx, list, reversed(addr)+list.zone())
 }
 
 // ListedDomain is Listed for a list of domains.
 func (r *Resolver) ListedDomain(ctx context.Context, list BlockList, domain string) lookup.Answer[Listing] {
-	return r.listed(ctx, list, strings.TrimSuffix(domain, ".")+"."+list.Zone)
+	return r.listed(ctx, list, strings.TrimSuffix(domain, ".")+"."+list.zone())
+}
+
+// zone is what every question ends in.
+func (l BlockList) zone() string {
+	if l.Key == "" {
+		return l.Zone
+	}
+	return l.Key + "." + l.Zone
+}
+
+// unanswered is the error about a question of a subscriber, without his key.
+type unanswered struct {
+	zone string
+	err  error
+}
+
+// Error implements error.
+func (e *unanswered) Error() string { return e.zone + ": no answer that can be used" }
+
+// Unwrap lets errors.Is find out why.
+func (e *unanswered) Unwrap() error { return e.err }
+
+// conceal keeps the key out of an error.
+func (l BlockList) conceal(err error) error {
+	if l.Key == "" {
+		return err
+	}
+	return &unanswered{l.Zone, err}
 }
 
 func (r *Resolver) listed(ctx context.Context, list BlockList, name string) lookup.Answer[Listing] {
-	return convert(r.ask(ctx, name, wire.TypeA), func(found records) lookup.Answer[Listing] {
+	answer := r.ask(ctx, name, wire.TypeA)
+	switch answer.State() {
+	case lookup.NotFound:
+		return lookup.No[Listing](list.conceal(answer.Err()))
+	case lookup.TryAgain:
+		return lookup.Later[Listing](list.conceal(answer.Err()))
+	}
+	return convert(answer, func(found records) lookup.Answer[Listing] {
 		codes, err := list.read(addresses(found).Value())
 		switch {
 		case err != nil:
@@ -76,11 +114,11 @@ func (r *Resolver) listed(ctx context.Context, list BlockList, name string) look
 		case len(codes) == 0:
 			return lookup.No[Listing](fmt.Errorf("%s: the answer is none of those that count", list.Zone))
 		}
-		return lookup.Yes(Listing{Codes: codes, Reason: r.reason(ctx, name)})
+		return lookup.Yes(Listing{Codes: codes, Reason: r.reason(ctx, name, list.Key)})
 	})
 }
 
-func (r *Resolver) reason(ctx context.Context, name string) string {
+func (r *Resolver) reason(ctx context.Context, name, key string) string {
 	const most = 300
 	printable := func(c rune) rune {
 		if c < ' ' || c > '~' {
@@ -92,7 +130,11 @@ func (r *Resolver) reason(ctx context.Context, name string) string {
 	if len(texts) == 0 {
 		return ""
 	}
-	text := strings.Map(printable, texts[0][:min(len(texts[0]), most)])
+	text := texts[0]
+	if key != "" { // some feeds repeat the question
+		text = strings.ReplaceAll(text, key, "*")
+	}
+	text = strings.Map(printable, text[:min(len(text), most)])
 	return strings.TrimSpace(text)
 }
 
@@ -139,12 +181,18 @@ func (r *Resolver) Health(ctx context.Context, list BlockList, six bool) lookup.
 	if six {
 		always, never = nibbles(always6), nibbles(never6)
 	}
-	return r.health(ctx, list, always+list.Zone, never+list.Zone)
+	return r.health(ctx, list, always+list.zone(), never+list.zone())
 }
 
 // HealthOfDomains is Health for a list of domains.
 func (r *Resolver) HealthOfDomains(ctx context.Context, list BlockList) lookup.Answer[struct{}] {
-	return r.health(ctx, list, "test."+list.Zone, "invalid."+list.Zone)
+	return r.HealthOfEntry(ctx, list, "test")
+}
+
+// HealthOfEntry is HealthOfDomains for a list that has another entry for tests than the
+// standard wants.
+func (r *Resolver) HealthOfEntry(ctx context.Context, list BlockList, entry string) lookup.Answer[struct{}] {
+	return r.health(ctx, list, strings.TrimSuffix(entry, ".")+"."+list.zone(), "invalid."+list.zone())
 }
 
 func (r *Resolver) health(ctx context.Context, list BlockList, always, never string) lookup.Answer[struct{}] {
