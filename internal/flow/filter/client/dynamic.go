@@ -157,10 +157,10 @@ func hasAddress6(labels string, a netip.Addr) bool {
 		own = strings.Join(groups, "") // ::1 and its like tell nothing alone
 	}
 	plain := strings.NewReplacer("-", "", ".", "", "_", "").Replace(labels)
-	return strings.Contains(plain, own) || strings.Contains(plain, reverse(strings.Join(groups, "")))
+	return strings.Contains(plain, own) || strings.Contains(plain, turned(strings.Join(groups, "")))
 }
 
-func reverse(s string) string {
+func turned(s string) string {
 	b := []byte(s)
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
 		b[i], b[j] = b[j], b[i]

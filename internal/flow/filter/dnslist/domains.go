@@ -125,7 +125,8 @@ func sendersOf(l *filter.Letter) []string {
 	return append(names, l.Client.Helo)
 }
 
-// linksOf are the hosts that a letter leads to.
+// linksOf are the hosts that a letter leads to: from its beginning and its end by
+// turns, so that the one that matters is not hidden behind many that do not.
 func linksOf(l *filter.Letter) (names []string) {
 	if l.Content == nil {
 		return nil
@@ -134,8 +135,11 @@ func linksOf(l *filter.Letter) (names []string) {
 	if c == nil {
 		return nil
 	}
-	for _, link := range c.Links {
-		names = append(names, link.Host)
+	for i, j := 0, len(c.Links)-1; i <= j; i, j = i+1, j-1 {
+		names = append(names, c.Links[i].Host)
+		if i != j {
+			names = append(names, c.Links[j].Host)
+		}
 	}
 	return names
 }
