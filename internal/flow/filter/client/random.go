@@ -10,6 +10,7 @@ func isRandom(word string) bool {
 	if len(word) < 7 || len(word) > 63 || isSerial(word) {
 		return false
 	}
+	word = sounds.Replace(word)
 	letters, changes, run, longest, vowels := 0, 0, 0, 0, 0
 	last := kindless
 	for _, r := range word {
@@ -49,6 +50,10 @@ func isRandom(word string) bool {
 	}
 	return odd >= 2
 }
+
+// sounds are several letters that are one sound: words of many languages have them side by
+// side.
+var sounds = strings.NewReplacer("tsch", "s", "sch", "s", "ch", "c", "sh", "s", "th", "t", "ph", "f", "ck", "k", "sz", "s", "cz", "c", "rz", "r", "tz", "t", "ng", "n")
 
 // isSerial tells names that programs give: hexadecimal numbers, and a word in front of one.
 func isSerial(word string) bool {
