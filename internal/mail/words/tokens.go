@@ -28,6 +28,8 @@ type token struct {
 	// local: it names somebody or something, and means nothing elsewhere. Layers may
 	// know it; the prior never does.
 	local bool
+	// subject: it stood in the subject.
+	subject bool
 }
 
 // Len is the number of tokens.
@@ -46,7 +48,10 @@ func (t *Tokens) Hashes() []uint64 {
 
 // text is how a token is shown.
 func (v *View) text(t token) string {
-	if t.second < 0 {
+	switch {
+	case t.subject:
+		return "subject:" + v.texts[t.first]
+	case t.second < 0:
 		return v.texts[t.first]
 	}
 	return v.texts[t.first] + " " + v.texts[t.second]

@@ -1,0 +1,390 @@
+package words
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"facteur/internal/mail/content"
+	"facteur/internal/mail/message"
+)
+
+// general are the header fields whose presence means the same everywhere. Others are
+// known to layers only.
+var general = map[string]bool{
+	"from": true, "to": true, "cc": true, "bcc": true, "subject": true, "date": true, "message-id": true,
+	"reply-to": true, "in-reply-to": true, "references": true, "mime-version": true,
+	"content-transfer-encoding": true, "content-disposition": true, "x-priority": true, "x-msmail-priority": true,
+	"importance": true, "priority": true, "user-agent": true,
+	"return-receipt-to": true, "disposition-notification-to": true,
+}
+
+// ignored are fields that say nothing about who wrote a letter or why, or that we or
+// another filter wrote.
+var ignored = map[string]bool{
+	"received": true, "return-path": true, "delivered-to": true, "delivery-date": true, "authentication-results": true,
+	"status": true, "x-status": true, "x-keywords": true, "x-uid": true, "content-length": true, "lines": true, "x-original-to": true,
+}
+
+// maxHops is how many Received lines are looked at, the last first.
+const maxHops = 8
+
+// shaper makes tokens of all that is not what a letter says.
+type shaper struct {
+	view *View
+	seen *set
+}
+
+func newShaper(limit int) *shaper {
+	return &shaper{view: &View{tokens: make([]token, 0, 128)}, seen: newSet(limit)}
+}
+
+func (s *shaper) add(text string)   { s.token(text, false) }
+func (s *shaper) local(text string) { s.token(text, true) }
+
+func (s *shaper) token(text string, local bool) {
+	if len(text) > 100 {
+		text = text[:100]
+	}
+	h := hash(seedShape, text)
+	if !s.seen.add(h) {
+		return
+	}
+	s.view.texts = append(s.view.texts, text)
+	s.view.tokens = append(s.view.tokens, token{hash: h, first: int32(len(s.view.texts) - 1), second: -1, local: local})
+}
+
+// header adds which fields there are, and what they look like.
+func (s *shaper) header(h message.Header) {
+	fields := 0
+	for f := range h.Fields() {
+		name := strings.ToLower(string(f.Name))
+		if ignored[name] || strings.HasPrefix(name, "x-spam") || len(name) > 60 {
+			continue
+		}
+		if fields++; fields > 100 {
+			break
+		}
+		s.token("has "+name, !general[name])
+	}
+	for _, name := range []string{"to", "date", "message-id", "subject", "from", "mime-version"} {
+		if text, ok := h.Lookup(name); !ok {
+			s.add("no " + name)
+		} else if text == "" {
+			s.add("empty " + name)
+		}
+	}
+	s.people(h)
+	s.path(h)
+	s.subject(h.Get("Subject"))
+	s.marks(h)
+}
+
+// people adds who wrote to whom.
+func (s *shaper) people(h message.Header) {
+	from := message.ParseAddresses(h.Get("From"))
+	if len(from) > 0 {
+		s.author(from[0])
+	}
+	to := message.ParseAddresses(h.Get("To"))
+	s.add("to " + many(len(to)))
+	for i, m := range to {
+		if i < 5 {
+			s.local("to " + strings.ToLower(m.Address()))
+		}
+		if len(from) > 0 && strings.EqualFold(m.Address(), from[0].Address()) {
+			s.add("to oneself")
+		}
+		if m.Name != "" {
+			s.add("to a name")
+		}
+		if m.GroupStart {
+			s.add("to a group")
+		}
+	}
+	if reply := message.ParseAddresses(h.Get("Reply-To")); len(reply) > 0 && len(from) > 0 {
+		s.replies(from[0], reply[0])
+	}
+	if id := message.MessageID(h.Get("List-Id")); id != "" {
+		s.local("list " + strings.ToLower(id))
+	}
+	if sender := message.ParseAddresses(h.Get("Sender")); len(sender) > 0 {
+		s.local("sender " + strings.ToLower(sender[0].Address()))
+	}
+}
+
+func (s *shaper) author(m message.Mailbox) {
+	host := strings.ToLower(m.Host)
+	s.local("from " + strings.ToLower(m.Local) + "@" + host)
+	s.host("from", host)
+	if digits(m.Local) >= 3 {
+		s.add("from with digits")
+	}
+	if len(m.Local) > 20 {
+		s.add("from is long")
+	}
+	name := m.DisplayName()
+	switch {
+	case name == "":
+		s.add("from without name")
+	case strings.Contains(name, "@"):
+		s.add("from names an address")
+	case strings.ToUpper(name) == name && utf8.RuneCountInString(name) > 3 && strings.IndexFunc(name, unicode.IsLetter) >= 0:
+		s.add("from in capitals")
+	case digits(name) > 1:
+		s.add("from name with digits")
+	}
+}
+
+func (s *shaper) replies(from, reply message.Mailbox) {
+	switch {
+	case strings.EqualFold(from.Address(), reply.Address()):
+		s.add("reply to author")
+	case strings.EqualFold(from.Host, reply.Host):
+		s.add("reply to same host")
+	default:
+		s.add("reply elsewhere")
+	}
+	s.local("reply to " + strings.ToLower(reply.Address()))
+}
+
+// path adds the hosts that it came by, as far as anybody says.
+func (s *shaper) path(h message.Header) {
+	n := 0
+	for f := range h.Fields() {
+		if !f.Is("Received") {
+			continue
+		}
+		if n++; n > maxHops {
+			return
+		}
+		for word := range strings.FieldsFuncSeq(strings.ToLower(f.Text()), func(r rune) bool { return strings.ContainsRune(" \t()[];=@<>", r) }) {
+			if strings.Contains(word, ".") && len(word) > 4 {
+				s.host("by", word)
+			}
+		}
+	}
+}
+
+// host adds a host and the domains above it; of an address its network.
+func (s *shaper) host(kind, name string) {
+	if digits(name)+strings.Count(name, ".") == len(name) {
+		for i := 0; i < 2 && strings.Contains(name, "."); i++ {
+			name = name[:strings.LastIndexByte(name, '.')]
+			s.local(kind + " net " + name)
+		}
+		return
+	}
+	for i := 0; i < 3 && strings.Contains(name, "."); i++ {
+		s.local(kind + " host " + name)
+		_, name, _ = strings.Cut(name, ".")
+	}
+}
+
+// subject adds what a subject looks like.
+func (s *shaper) subject(raw string) {
+	text := message.DecodeText(raw)
+	if message.IsReplySubject(raw) {
+		s.add("subject replies")
+	}
+	if strings.Contains(raw, "=?") {
+		charset, _, _ := strings.Cut(raw[strings.Index(raw, "=?")+2:], "?")
+		s.add("subject in " + strings.ToLower(charset))
+	}
+	if strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+		s.add("subject of raw bytes")
+	}
+	if capitals(text) > 60 {
+		s.add("subject in capitals")
+	}
+	if strings.Contains(text, "      ") {
+		s.add("subject with a gap")
+	}
+	for _, mark := range []string{"!", "?", "$", "€", "£", "%", "*"} {
+		if strings.Contains(text, mark) {
+			s.add("subject with " + mark)
+		}
+	}
+	if i := strings.LastIndexByte(text, ' '); i > 0 && tag(text[i+1:]) {
+		s.add("subject ends in a number")
+	}
+}
+
+// tag tells what spammers put behind a subject, so that each is another.
+func tag(word string) bool {
+	n := digits(word)
+	return len(word) >= 5 && n > 0 && n < len(word) || n >= 5
+}
+
+// marks adds the date, the message-id, the charset and how urgent it is.
+func (s *shaper) marks(h message.Header) {
+	if date := h.Get("Date"); date != "" {
+		if _, ok := message.ParseDate(date); !ok {
+			s.add("date unreadable")
+		}
+		if !strings.Contains(date, ",") {
+			s.add("date without day")
+		}
+		if !strings.ContainsAny(date, "+-") {
+			s.add("date without zone")
+		}
+	}
+	if id := h.Get("Message-ID"); id != "" {
+		s.messageID(message.MessageID(id))
+	}
+	s.local("mailer " + mailer(h.Get("X-Mailer")))
+	s.local("mailer " + mailer(h.Get("User-Agent")))
+	if p := h.Get("X-Priority"); p != "" {
+		s.add("priority " + p[:1])
+	}
+	if p := h.Get("Precedence"); p != "" {
+		s.local("precedence " + strings.ToLower(p))
+	}
+}
+
+// mailer is a program without its version.
+func mailer(name string) string {
+	if i := strings.IndexAny(name, "0123456789/(["); i >= 0 {
+		name = name[:i]
+	}
+	return strings.ToLower(strings.TrimSpace(name))
+}
+
+func (s *shaper) messageID(id string) {
+	left, right, ok := strings.Cut(strings.Trim(id, "<>"), "@")
+	right = strings.ToLower(right)
+	switch {
+	case !ok || right == "":
+		s.add("message-id without host")
+	case !strings.Contains(right, "."):
+		s.add("message-id of a bare host")
+	}
+	s.local("message-id at " + right)
+	if left != "" && strings.ToUpper(left) == left && strings.IndexFunc(left, unicode.IsLetter) >= 0 {
+		s.add("message-id in capitals")
+	}
+}
+
+// structure adds the tree of parts.
+func (s *shaper) structure(p *message.Part, depth int) {
+	if depth > 4 || s.seen.left < maxShape/2 {
+		return
+	}
+	kind := p.Type + "/" + p.Subtype
+	if depth == 0 {
+		s.add("is " + kind)
+	}
+	s.add("part " + kind)
+	if p.Odd != 0 {
+		s.add("odd part")
+	}
+	if p.Type == "text" {
+		s.add("encoding " + p.Encoding)
+		s.add(p.Subtype + " charset " + strings.ToLower(p.Param("charset")))
+		if p.Encoding == "base64" {
+			s.add(p.Subtype + " in base64")
+		}
+	}
+	for _, c := range p.Children {
+		s.structure(c, depth+1)
+	}
+}
+
+// links adds where links lead.
+func (s *shaper) links(l *content.Letter) {
+	s.add("links " + many(len(l.Links)))
+	for i := range min(len(l.Links), 60) {
+		link := &l.Links[i]
+		s.link(link)
+		s.host("link", link.Host)
+	}
+}
+
+func (s *shaper) link(l *content.Link) {
+	if l.Host != "" && strings.IndexFunc(l.Host, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) < 0 {
+		s.add("link to a number")
+	}
+	rest := l.URL[strings.Index(l.URL, "//")+1:]
+	switch {
+	case strings.Contains(rest, "@") && strings.Index(rest, "@") < strings.Index(rest+"?", "?"):
+		s.add("link with @")
+	case strings.Contains(rest, "%") && len(rest) < 60:
+		s.add("link with %")
+	}
+	if strings.Contains(rest, ":") {
+		s.add("link with a port")
+	}
+	if strings.Count(l.Host, ".") > 3 {
+		s.add("link to a deep host")
+	}
+	if strings.Count(l.Host, "-") > 1 {
+		s.add("link to a host with hyphens")
+	}
+	if digits(l.Host) > 3 {
+		s.add("link to a host with digits")
+	}
+}
+
+// files adds the names of files that came with it.
+func (s *shaper) files(l *content.Letter) {
+	for i := range min(len(l.Files), 20) {
+		f := &l.Files[i]
+		name := strings.ToLower(f.Name)
+		if dot := strings.LastIndexByte(name, '.'); dot >= 0 && len(name)-dot < 8 {
+			s.add("file " + name[dot:])
+		}
+		s.local("file " + name)
+	}
+}
+
+// proportions adds how long the text is, and how it is written.
+func (s *shaper) proportions(l *content.Letter) {
+	text := l.Text[:min(len(l.Text), wholeText)]
+	s.add("length " + many(len(strings.Fields(text))))
+	if n := len(text); n > 100 {
+		s.add("capitals " + strconv.Itoa(capitals(text)/10*10))
+		s.add("exclamations " + many(1000*strings.Count(text, "!")/n))
+	}
+	if l.Hidden != "" {
+		s.add("hidden " + many(len(strings.Fields(l.Hidden))))
+	}
+}
+
+func digits(s string) int {
+	n := 0
+	for i := range len(s) {
+		if '0' <= s[i] && s[i] <= '9' {
+			n++
+		}
+	}
+	return n
+}
+
+// capitals is how many of a hundred letters are.
+func capitals(s string) int {
+	all, capital := 0, 0
+	for _, r := range s {
+		switch {
+		case 'a' <= r && r <= 'z':
+			all++
+		case 'A' <= r && r <= 'Z':
+			all++
+			capital++
+		}
+	}
+	if all < 5 {
+		return 0
+	}
+	return 100 * capital / all
+}
+
+// many is how many there are, roughly.
+func many(n int) string {
+	for _, limit := range []int{0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024} {
+		if n <= limit {
+			return strconv.Itoa(limit)
+		}
+	}
+	return "many"
+}

@@ -1,0 +1,230 @@
+package words
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// How much of a text is read: all of it, or its beginning, middle and end.
+	wholeText = 16 << 10
+	headText  = 8 << 10
+	pieceText = 4 << 10
+	// A word has at most longWord bytes: what is longer counts as a word without name.
+	longWord = 30
+	// Between blanks, no more than maxChunk bytes are looked at.
+	maxChunk = 200
+)
+
+// reader makes tokens of texts.
+type reader struct {
+	view *View
+	seen *set
+	// last are the two words before: indices in view.texts and hashes.
+	last  [2]int32
+	hash  [2]uint64
+	count int // words since the text began, at most 2
+	index map[string]int32
+	// subject: single words count once more, as words of the subject.
+	subject bool
+	seed    uint64
+}
+
+func newReader(limit int) *reader {
+	return &reader{view: &View{tokens: make([]token, 0, 256)}, seen: newSet(limit), index: make(map[string]int32, 256), seed: seedWord}
+}
+
+// text adds the words of a text.
+func (r *reader) text(s string) {
+	for _, piece := range pieces(s) {
+		r.count = 0
+		r.piece(piece)
+	}
+}
+
+// pieces are what is read of a text, so that a giant one costs no more than a long one.
+func pieces(s string) []string {
+	if len(s) <= wholeText {
+		return []string{s}
+	}
+	middle := len(s)/2 - pieceText/2
+	return []string{s[:headText], s[middle : middle+pieceText], s[len(s)-pieceText:]}
+}
+
+func (r *reader) piece(s string) {
+	for s != "" {
+		start := strings.IndexFunc(s, notSpace)
+		if start < 0 {
+			return
+		}
+		s = s[start:]
+		end := strings.IndexFunc(s, unicode.IsSpace)
+		if end < 0 {
+			end = len(s)
+		}
+		r.chunk(s[:min(end, maxChunk)])
+		s = s[end:]
+	}
+}
+
+func notSpace(r rune) bool { return !unicode.IsSpace(r) }
+
+// chunk adds what stands between two blanks.
+func (r *reader) chunk(s string) {
+	switch {
+	case strings.Contains(s, "://") || strings.HasPrefix(s, "www."):
+		r.word("<link>")
+		return
+	case strings.IndexByte(s, '@') > 0:
+		r.word("<address>")
+		return
+	}
+	if class := amount(s); class != "" {
+		r.word(class)
+		return
+	}
+	r.letters(s)
+	if class := outcry(s); class != "" {
+		r.word(class)
+	}
+}
+
+// letters adds the words of a chunk.
+func (r *reader) letters(s string) {
+	for s != "" {
+		start := strings.IndexFunc(s, partOfWord)
+		if start < 0 {
+			return
+		}
+		s = s[start:]
+		end := strings.IndexFunc(s, func(c rune) bool { return !partOfWord(c) && c != '\'' && c != '’' })
+		if end < 0 {
+			end = len(s)
+		}
+		r.run(strings.TrimRight(s[:end], "'’"))
+		s = s[end:]
+	}
+}
+
+func partOfWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.M, r) || invisible(r)
+}
+
+// run adds a run of letters and digits: a word, a number, or characters that are words
+// by themselves.
+func (r *reader) run(s string) {
+	if c, _ := utf8.DecodeRuneInString(s); syllabic(c) {
+		r.syllables(s)
+		return
+	}
+	switch {
+	case number(s):
+		if len(s) <= 3 {
+			r.word(s)
+		} else {
+			r.word("<number>")
+		}
+		return
+	case len(s) > longWord:
+		r.word("<long>")
+		return
+	}
+	if w := fold(s); len(w) > 1 {
+		r.word(w)
+	}
+}
+
+func number(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c < '0' || c > '9' }) < 0
+}
+
+// syllables adds characters two by two: words of Chinese and Japanese mostly have two.
+func (r *reader) syllables(s string) {
+	s = fold(s)
+	before := -1
+	for i, c := range s {
+		if before >= 0 {
+			r.word(s[before : i+utf8.RuneLen(c)])
+		}
+		before = i
+	}
+}
+
+// amount names what a chunk with a currency or per cent sign amounts to; "" for others.
+func amount(s string) string {
+	i := strings.IndexAny(s, "$€£¥%")
+	if i < 0 {
+		return ""
+	}
+	digits := 0
+	for _, c := range s {
+		if '0' <= c && c <= '9' {
+			digits++
+		} else if c == '.' && digits > 0 && len(s)-strings.LastIndexByte(s, '.') <= 4 {
+			break
+		}
+	}
+	switch {
+	case digits == 0:
+		return ""
+	case s[i] == '%':
+		return "<per cent>"
+	case digits > 6:
+		return "<millions>"
+	case digits > 3:
+		return "<thousands>"
+	}
+	return "<price>"
+}
+
+// outcry names shouting at the end of a chunk.
+func outcry(s string) string {
+	switch {
+	case strings.HasSuffix(s, "!!"):
+		return "!!"
+	case strings.HasSuffix(s, "!"):
+		return "!"
+	case strings.HasSuffix(s, "??"):
+		return "??"
+	case strings.Contains(s, "$$"):
+		return "$$"
+	}
+	return ""
+}
+
+// word adds a word, and the pairs that it makes with the two before it.
+func (r *reader) word(w string) {
+	h := hash(r.seed, w)
+	at := r.at(w)
+	r.add(token{hash: h, first: at, second: -1})
+	if r.subject {
+		r.add(token{hash: hash(seedSubject, w), first: at, second: -1, subject: true})
+	}
+	for i := 2 - r.count; i < 2; i++ {
+		r.add(token{hash: pair(r.hash[i], h), first: r.last[i], second: at})
+	}
+	r.last[0], r.hash[0] = r.last[1], r.hash[1]
+	r.last[1], r.hash[1] = at, h
+	r.count = min(r.count+1, 2)
+}
+
+func (r *reader) add(t token) {
+	if r.seen.add(t.hash) {
+		r.view.tokens = append(r.view.tokens, t)
+	}
+}
+
+// at is where a word is kept to be shown.
+func (r *reader) at(w string) int32 {
+	if i, ok := r.index[w]; ok {
+		return i
+	}
+	i := int32(len(r.view.texts))
+	r.view.texts = append(r.view.texts, w)
+	r.index[w] = i
+	return i
+}
