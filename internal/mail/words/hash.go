@@ -20,9 +20,9 @@ func hash(seed uint64, s string) uint64 {
 	return mix(h)
 }
 
-// pair is the hash of two words that stand near each other, in this order; how far apart
+// hashPair is the hash of two words that stand near each other, in this order; how far apart
 // is no part of it.
-func pair(first, second uint64) uint64 {
+func hashPair(first, second uint64) uint64 {
 	return mix(first*0x9e3779b97f4a7c15 + second ^ 0x70616972)
 }
 

@@ -1,5 +1,11 @@
 package words
 
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
 // Opinion is what one view of a letter says.
 type Opinion struct {
 	// Odds is the logarithm of the odds that it is spam: 0 is unsure, negative speaks
@@ -18,4 +24,180 @@ type Word struct {
 	Text string
 	// Weight is what it added to the odds; positive speaks for spam.
 	Weight float64
+}
+
+const (
+	// Strongest is how many tokens of the prior are added up, those with the largest weights,
+	// and as many of each kind of what was learnt.
+	Strongest = 150
+	// wordsTold is how many words an opinion names.
+	wordsTold = 8
+	// faint is how much a record must say to be heard: odds of two to one.
+	faint = 0.7
+	// doubt is how many letters of doubt each record starts with: what was in one letter
+	// only is not certain.
+	doubt = 0.3
+	// standIn is how many letters of each kind must have been learnt before the prior's
+	// rates no longer stand in for the rest, settled how many until what was learnt counts
+	// half of what it can.
+	standIn = 20
+	settled = 40
+	// evidenceScale brings sums of odds to the size of the prior's.
+	evidenceScale = 0.2
+)
+
+// kindWeight is how much what was learnt of a token of each kind counts: measured by
+// logistic regression on letters that were not among those learnt.
+var kindWeight = [kinds]float64{single: 0.5, pair: 0.3, subject: 0.3, general: 0.1, author: 0.6, link: 0.4, path: 0.6, other: 0.2}
+
+// Judge says what a view of a letter says, by the prior and by what was learnt: the
+// server's layer first, then the account's. Either may be missing.
+func Judge(v *View, prior *Prior, layers ...Layer) Opinion {
+	j := judge{view: v, prior: prior}
+	for _, l := range layers {
+		if l.Count != nil && (l.Spam > 0 || l.Ham > 0) {
+			j.layers = append(j.layers, l)
+		}
+	}
+	j.trust()
+	j.collect()
+	j.addPrior()
+	for k := range j.records {
+		j.addRecords(kind(k))
+	}
+	return j.opinion()
+}
+
+// judge is one judgement.
+type judge struct {
+	view   *View
+	prior  *Prior
+	layers []Layer
+	// trusted is how much what was learnt counts, from 0 to 1; old how much the prior.
+	trusted, old float64
+
+	weights []said
+	records [kinds][]said
+	known   int
+	odds    float64
+	words   []said
+}
+
+// said is what is known of a token, in odds.
+type said struct {
+	token int32
+	odds  float64
+}
+
+// trust weighs what was learnt against the prior: the more letters the more, and less
+// while hardly any of one kind are among them.
+func (j *judge) trust() {
+	var spam, ham float64
+	for _, l := range j.layers {
+		spam += float64(l.Spam)
+		ham += float64(l.Ham)
+	}
+	j.trusted = (spam + ham) / (spam + ham + settled) * (0.3 + 0.7*math.Min(1, math.Min(spam, ham)/10))
+	j.old = 1 - 0.4*j.trusted
+}
+
+func (j *judge) collect() {
+	for i := range j.view.tokens {
+		t := &j.view.tokens[i]
+		f, ok := j.prior.find(t)
+		if ok {
+			j.weights = append(j.weights, said{int32(i), float64(f.Weight) / weightUnit})
+		}
+		learnt, odds := j.record(t, f)
+		if learnt && math.Abs(odds) >= faint {
+			j.records[t.kind] = append(j.records[t.kind], said{int32(i), odds})
+		}
+		if ok || learnt {
+			j.known++
+		}
+	}
+}
+
+// record is what the layers know of a token: the logarithm of how much more often it was
+// in spam than in other mail.
+func (j *judge) record(t *token, f Feature) (learnt bool, odds float64) {
+	if len(j.layers) == 0 {
+		return false, 0
+	}
+	spam, ham := rate{of: float64(f.Spam) / 255}, rate{of: float64(f.Ham) / 255}
+	seen := 0.0
+	for i := range j.layers {
+		l := &j.layers[i]
+		s, h := l.Count(t.hash)
+		spam.add(s, l.Spam)
+		ham.add(h, l.Ham)
+		seen += float64(s) + float64(h)
+	}
+	if seen == 0 || spam.of+ham.of == 0 {
+		return false, 0
+	}
+	p := (doubt/2 + seen*spam.of/(spam.of+ham.of)) / (doubt + seen)
+	return true, math.Log(p / (1 - p))
+}
+
+// rate is in what part of letters a token is.
+type rate struct{ of float64 }
+
+// add takes what a layer says: wholly if it has learnt very much, else between that and
+// what is known without it.
+func (r *rate) add(n, of uint32) {
+	if of > 0 {
+		share := float64(of) / (float64(of) + standIn)
+		r.of = share*math.Min(1, float64(n)/float64(of)) + (1-share)*r.of
+	}
+}
+
+func (j *judge) addPrior() {
+	strongest(&j.weights)
+	scale := PriorScale(len(j.weights)) * j.old
+	j.add(j.weights, scale)
+}
+
+func (j *judge) addRecords(k kind) {
+	records := j.records[k]
+	strongest(&records)
+	j.add(records, kindWeight[k]*j.trusted*evidenceScale/math.Sqrt(float64(len(records))+4))
+}
+
+// strongest keeps those that say most.
+func strongest(all *[]said) {
+	if len(*all) <= Strongest {
+		return
+	}
+	slices.SortFunc(*all, func(a, b said) int {
+		return cmp.Or(cmp.Compare(math.Abs(b.odds), math.Abs(a.odds)), cmp.Compare(a.token, b.token))
+	})
+	*all = (*all)[:Strongest]
+}
+
+func (j *judge) add(all []said, scale float64) {
+	for _, s := range all {
+		s.odds *= scale
+		j.odds += s.odds
+		j.words = append(j.words, s)
+	}
+}
+
+func (j *judge) opinion() Opinion {
+	o := Opinion{Odds: j.odds, Known: j.known}
+	byToken := map[int32]float64{}
+	for _, s := range j.words {
+		byToken[s.token] += s.odds
+	}
+	all := make([]said, 0, len(byToken))
+	for t, odds := range byToken {
+		all = append(all, said{t, odds})
+	}
+	slices.SortFunc(all, func(a, b said) int {
+		return cmp.Or(cmp.Compare(math.Abs(b.odds), math.Abs(a.odds)), cmp.Compare(a.token, b.token))
+	})
+	for _, s := range all[:min(len(all), wordsTold)] {
+		o.Words = append(o.Words, Word{j.view.text(j.view.tokens[s.token]), s.odds})
+	}
+	return o
 }

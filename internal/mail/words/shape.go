@@ -10,9 +10,9 @@ import (
 	"facteur/internal/mail/message"
 )
 
-// general are the header fields whose presence means the same everywhere. Others are
+// everywhere are the header fields whose presence means the same everywhere. Others are
 // known to layers only.
-var general = map[string]bool{
+var everywhere = map[string]bool{
 	"from": true, "to": true, "cc": true, "bcc": true, "subject": true, "date": true, "message-id": true,
 	"reply-to": true, "in-reply-to": true, "references": true, "mime-version": true,
 	"content-transfer-encoding": true, "content-disposition": true, "x-priority": true, "x-msmail-priority": true,
@@ -40,10 +40,10 @@ func newShaper(limit int) *shaper {
 	return &shaper{view: &View{tokens: make([]token, 0, 128)}, seen: newSet(limit)}
 }
 
-func (s *shaper) add(text string)   { s.token(text, false) }
-func (s *shaper) local(text string) { s.token(text, true) }
+func (s *shaper) add(text string)   { s.token(text, general) }
+func (s *shaper) local(text string) { s.token(text, other) }
 
-func (s *shaper) token(text string, local bool) {
+func (s *shaper) token(text string, k kind) {
 	if len(text) > 100 {
 		text = text[:100]
 	}
@@ -52,7 +52,7 @@ func (s *shaper) token(text string, local bool) {
 		return
 	}
 	s.view.texts = append(s.view.texts, text)
-	s.view.tokens = append(s.view.tokens, token{hash: h, first: int32(len(s.view.texts) - 1), second: -1, local: local})
+	s.view.tokens = append(s.view.tokens, token{hash: h, first: int32(len(s.view.texts) - 1), kind: k})
 }
 
 // header adds which fields there are, and what they look like.
@@ -66,7 +66,11 @@ func (s *shaper) header(h message.Header) {
 		if fields++; fields > 100 {
 			break
 		}
-		s.token("has "+name, !general[name])
+		if everywhere[name] {
+			s.add("has " + name)
+		} else {
+			s.local("has " + name)
+		}
 	}
 	for _, name := range []string{"to", "date", "message-id", "subject", "from", "mime-version"} {
 		if text, ok := h.Lookup(name); !ok {
@@ -116,8 +120,8 @@ func (s *shaper) people(h message.Header) {
 
 func (s *shaper) author(m message.Mailbox) {
 	host := strings.ToLower(m.Host)
-	s.local("from " + strings.ToLower(m.Local) + "@" + host)
-	s.host("from", host)
+	s.token("from "+strings.ToLower(m.Local)+"@"+host, author)
+	s.host(author, "from", host)
 	if digits(m.Local) >= 3 {
 		s.add("from with digits")
 	}
@@ -161,23 +165,23 @@ func (s *shaper) path(h message.Header) {
 		}
 		for word := range strings.FieldsFuncSeq(strings.ToLower(f.Text()), func(r rune) bool { return strings.ContainsRune(" \t()[];=@<>", r) }) {
 			if strings.Contains(word, ".") && len(word) > 4 {
-				s.host("by", word)
+				s.host(path, "by", word)
 			}
 		}
 	}
 }
 
 // host adds a host and the domains above it; of an address its network.
-func (s *shaper) host(kind, name string) {
+func (s *shaper) host(k kind, what, name string) {
 	if digits(name)+strings.Count(name, ".") == len(name) {
 		for i := 0; i < 2 && strings.Contains(name, "."); i++ {
 			name = name[:strings.LastIndexByte(name, '.')]
-			s.local(kind + " net " + name)
+			s.token(what+" net "+name, k)
 		}
 		return
 	}
 	for i := 0; i < 3 && strings.Contains(name, "."); i++ {
-		s.local(kind + " host " + name)
+		s.token(what+" host "+name, k)
 		_, name, _ = strings.Cut(name, ".")
 	}
 }
@@ -266,28 +270,63 @@ func (s *shaper) messageID(id string) {
 	}
 }
 
-// structure adds the tree of parts.
-func (s *shaper) structure(p *message.Part, depth int) {
-	if depth > 4 || s.seen.left < maxShape/2 {
-		return
+// structure adds what it is made of.
+func (s *shaper) structure(l *content.Letter, h message.Header) {
+	s.add("is " + mediaType(h.Get("Content-Type")))
+	s.add("encoding " + strings.ToLower(h.Get("Content-Transfer-Encoding")))
+	s.add("parts " + many(l.Parts))
+	for _, name := range l.Charsets[:min(len(l.Charsets), 4)] {
+		s.add("charset " + strings.ToLower(name))
 	}
-	kind := p.Type + "/" + p.Subtype
-	if depth == 0 {
-		s.add("is " + kind)
+	if len(l.Languages) > 0 {
+		s.local("language " + l.Languages[0].Code)
 	}
-	s.add("part " + kind)
-	if p.Odd != 0 {
+	if l.EncodedText {
+		s.add("base64 without need")
+	}
+	s.number("invisible characters", l.Invisible)
+	if l.Odd != 0 {
 		s.add("odd part")
 	}
-	if p.Type == "text" {
-		s.add("encoding " + p.Encoding)
-		s.add(p.Subtype + " charset " + strings.ToLower(p.Param("charset")))
-		if p.Encoding == "base64" {
-			s.add(p.Subtype + " in base64")
-		}
+	s.html(&l.HTML)
+}
+
+// mediaType is the type of a Content-Type field; "nothing" if there is none.
+func mediaType(field string) string {
+	kind, _, _ := strings.Cut(field, ";")
+	if kind = strings.ToLower(strings.TrimSpace(kind)); kind == "" || len(kind) > 60 {
+		return "nothing"
 	}
-	for _, c := range p.Children {
-		s.structure(c, depth+1)
+	return kind
+}
+
+// html adds the habits of pages.
+func (s *shaper) html(h *content.HTML) {
+	if h.Pages == 0 {
+		return
+	}
+	s.add("html")
+	s.number("images", h.Images)
+	s.number("remote images", h.Remote)
+	s.number("tiny images", h.Tiny)
+	s.number("forms", h.Forms)
+	s.number("password fields", h.Passwords)
+	s.number("scripts", h.Scripts)
+	s.number("frames", h.Frames)
+	s.number("split words", h.Split)
+	s.number("escaped letters", h.Escaped)
+	s.number("unknown tags", h.Unknown)
+	if h.Seen > 0 {
+		s.add("html per letter " + many(h.Bytes/h.Seen))
+	} else {
+		s.add("html without text")
+	}
+}
+
+// number adds how many of something there are, if any.
+func (s *shaper) number(what string, n int) {
+	if n > 0 {
+		s.add(what + " " + many(n))
 	}
 }
 
@@ -295,9 +334,8 @@ func (s *shaper) structure(p *message.Part, depth int) {
 func (s *shaper) links(l *content.Letter) {
 	s.add("links " + many(len(l.Links)))
 	for i := range min(len(l.Links), 60) {
-		link := &l.Links[i]
-		s.link(link)
-		s.host("link", link.Host)
+		s.link(&l.Links[i])
+		s.host(link, "link", l.Links[i].Host)
 	}
 }
 
@@ -328,7 +366,7 @@ func (s *shaper) link(l *content.Link) {
 
 // files adds the names of files that came with it.
 func (s *shaper) files(l *content.Letter) {
-	for i := range min(len(l.Files), 20) {
+	for i := range min(len(l.Files), filesMost) {
 		f := &l.Files[i]
 		name := strings.ToLower(f.Name)
 		if dot := strings.LastIndexByte(name, '.'); dot >= 0 && len(name)-dot < 8 {

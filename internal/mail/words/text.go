@@ -200,12 +200,12 @@ func outcry(s string) string {
 func (r *reader) word(w string) {
 	h := hash(r.seed, w)
 	at := r.at(w)
-	r.add(token{hash: h, first: at, second: -1})
+	r.add(token{hash: h, first: at, kind: single})
 	if r.subject {
-		r.add(token{hash: hash(seedSubject, w), first: at, second: -1, subject: true})
+		r.add(token{hash: hash(seedSubject, w), first: at, kind: subject})
 	}
 	for i := 2 - r.count; i < 2; i++ {
-		r.add(token{hash: pair(r.hash[i], h), first: r.last[i], second: at})
+		r.add(token{hash: hashPair(r.hash[i], h), first: r.last[i], second: at, kind: pair})
 	}
 	r.last[0], r.hash[0] = r.last[1], r.hash[1]
 	r.last[1], r.hash[1] = at, h

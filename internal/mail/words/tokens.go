@@ -23,14 +23,29 @@ type View struct {
 // token is a hash and, to show it, what it was made of.
 type token struct {
 	hash uint64
-	// first and second are indices in texts; second is -1 but for pairs.
+	// first and second are indices in texts; second is only of pairs.
 	first, second int32
-	// local: it names somebody or something, and means nothing elsewhere. Layers may
-	// know it; the prior never does.
-	local bool
-	// subject: it stood in the subject.
-	subject bool
+	kind          kind
 }
+
+// kind is where a token comes from: a record of one kind says more than of another.
+type kind uint8
+
+const (
+	single  kind = iota // a word
+	pair                // two words near each other
+	subject             // a word of the subject
+	general             // of the shape, and means the same everywhere
+	author              // who wrote it
+	link                // where links lead
+	path                // which hosts it came by
+	other               // of the shape, and means something here only
+	kinds
+)
+
+// local tells the kinds that name somebody or something, and mean nothing elsewhere:
+// layers may know them, the prior never does.
+func (k kind) local() bool { return k > general }
 
 // Len is the number of tokens.
 func (v *View) Len() int { return len(v.tokens) }
@@ -48,11 +63,11 @@ func (t *Tokens) Hashes() []uint64 {
 
 // text is how a token is shown.
 func (v *View) text(t token) string {
-	switch {
-	case t.subject:
+	switch t.kind {
+	case subject:
 		return "subject:" + v.texts[t.first]
-	case t.second < 0:
-		return v.texts[t.first]
+	case pair:
+		return v.texts[t.first] + " " + v.texts[t.second]
 	}
-	return v.texts[t.first] + " " + v.texts[t.second]
+	return v.texts[t.first]
 }

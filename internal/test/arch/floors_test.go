@@ -38,6 +38,8 @@ var edges = map[string]string{
 	"mail/message → mail/address":         "addresses are the words of the other languages",
 	"mail/srs → mail/address":             "addresses are the words of the other languages",
 	"mail/spf → mail/address":             "addresses are the words of the other languages",
+	"mail/words → mail/content":           "words are those that an eye sees in a letter",
+	"mail/words → mail/message":           "the shape of a letter is that of a message",
 	"mail/batv → mail/address":            "addresses are the words of the other languages",
 	"mail/report → mail/address":          "addresses are the words of the other languages",
 	"mail/report → mail/message":          "reports come attached to letters, and are about letters",
