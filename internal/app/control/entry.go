@@ -16,7 +16,7 @@ type Entry struct {
 	Arrived time.Time `json:"arrived"`
 	// Size is in bytes.
 	Size int64 `json:"size"`
-	// Shelf is one of Shelves. Active: an attempt is under way.
+	// Shelf is one of Shelves, or "quarantine". Active: an attempt is under way.
 	Shelf  string `json:"shelf"`
 	Active bool   `json:"active"`
 	// Expired: an admin had its time ended; it goes back with the next attempt.
@@ -157,6 +157,9 @@ func (s *Stores) entry(it *queue.Item) Entry {
 		if original := r.Original.String(); original != to.Address {
 			to.Original = original
 		}
+		if r.Quarantine != "" {
+			to.State = "quarantined (" + r.Quarantine + ")"
+		}
 		if r.Sender != nil {
 			to.Sender = r.Sender.String()
 		}
@@ -167,5 +170,9 @@ func (s *Stores) entry(it *queue.Item) Entry {
 
 // shelf names the shelf that an item stands on.
 func (s *Stores) shelf(it *queue.Item) string {
-	return Shelves[it.Shelf(s.queue.Active(it))-queue.ShelfActive]
+	shelf := it.Shelf(s.queue.Active(it))
+	if shelf == queue.ShelfQuarantine {
+		return "quarantine"
+	}
+	return Shelves[shelf-queue.ShelfActive]
 }

@@ -19,7 +19,18 @@ func (q *Queue) Check(ctx context.Context, fn func(Damage)) (sum Count, err erro
 	if err := q.checkFile(ctx, fn); err != nil {
 		return sum, fmt.Errorf("queue: %w", err)
 	}
-	err = q.pages(ctx, lean, Filter{}, func(page []*Item) (bool, error) {
+	for _, shelf := range []Shelf{ShelfAny, ShelfQuarantine} {
+		n, err := q.checkShelf(ctx, shelf, fn)
+		sum.Items, sum.Recipients, sum.Bytes = sum.Items+n.Items, sum.Recipients+n.Recipients, sum.Bytes+n.Bytes
+		if err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+func (q *Queue) checkShelf(ctx context.Context, shelf Shelf, fn func(Damage)) (sum Count, err error) {
+	err = q.pages(ctx, lean, Filter{Shelf: shelf}, func(page []*Item) (bool, error) {
 		for _, it := range page {
 			sum.Items, sum.Recipients, sum.Bytes = sum.Items+1, sum.Recipients+len(it.Recipients), sum.Bytes+it.Size
 			_, err := q.stored(ctx, it)

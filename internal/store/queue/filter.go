@@ -23,6 +23,9 @@ const (
 	ShelfDeferred
 	// ShelfHold: waiting for a person.
 	ShelfHold
+	// ShelfQuarantine: in quarantine, which is none of Postfix's queues. What is there is
+	// on no other shelf, and ShelfAny does not have it either.
+	ShelfQuarantine
 )
 
 // Shelf is where the item stands; active is what Queue.Active says of it.
@@ -30,7 +33,7 @@ func (it *Item) Shelf(active bool) Shelf {
 	if active {
 		return ShelfActive
 	}
-	shelf := ShelfHold
+	shelf := ShelfQuarantine
 	for i := range it.Recipients {
 		shelf = min(shelf, it.Recipients[i].shelf())
 	}
@@ -41,6 +44,8 @@ func (r *Recipient) shelf() Shelf {
 	switch {
 	case r.State == Landing:
 		return ShelfActive
+	case r.inQuarantine():
+		return ShelfQuarantine
 	case r.State == Held:
 		return ShelfHold
 	case r.Attempts == 0:

@@ -75,6 +75,9 @@ type Item struct {
 func (it *Item) add(r Recipient) {
 	it.Recipients = append(it.Recipients, r)
 	it.Expired = it.Expired || r.Expired
+	if r.Released.After(it.Release) { // with that its time begins anew
+		it.Release, it.By = r.Released, Deadline{}
+	}
 }
 
 // SenderOf is the reverse-path for a recipient of the item.
@@ -180,6 +183,15 @@ type Recipient struct {
 	Delayed bool
 	// Expired is true once a person has given it up; see Item.Expired.
 	Expired bool
+	// Quarantine is the category for which it is in quarantine: "spam", "virus", "banned",
+	// "bad_header"; "" where it is not. Its State is then Held. See quarantine.go.
+	Quarantine string
+	// Exhibit is what is to be known of it there; nil is as good as an empty one. It is
+	// written with Commit, and read by Exhibits only.
+	Exhibit *Exhibit
+	// Released is when it left the quarantine; zero where it never was there. Its lifetime
+	// counts from then.
+	Released time.Time
 
 	fresh, removed bool // see state.go
 }

@@ -29,9 +29,9 @@ func (q *Queue) Show(ctx context.Context, id ID) (*Item, Body, error) {
 	return found, body, err
 }
 
-// Depth counts the items and the recipients in the queue.
+// Depth counts the items and the recipients in the queue, without the quarantine.
 func (q *Queue) Depth(ctx context.Context) (items, recipients int, err error) {
 	err = q.db.Reader().QueryRowContext(ctx,
-		"SELECT count(DISTINCT item), count(*) FROM recipient WHERE state <> 4").Scan(&items, &recipients)
+		"SELECT count(DISTINCT item), count(*) FROM recipient WHERE state < 4").Scan(&items, &recipients)
 	return items, recipients, err
 }

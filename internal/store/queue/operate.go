@@ -275,6 +275,9 @@ func (t target) stands(values ...any) []any {
 func (t target) write(tx *db.Tx) (changed bool, err error) {
 	n, err := affected(tx.Exec(`UPDATE recipient SET state = ?, due = ?, attempts = ?, last_reply = ?, address = ?, route = ?, options = ?`+stands,
 		t.stands(t.to.row(), t.to.Due.UnixMicro(), t.to.Attempts, t.to.LastReply, mailbox(t.to.Address), t.to.Route, t.to.options())...))
+	if err == nil && n > 0 && t.inQuarantine() && !t.to.inQuarantine() {
+		err = t.removeExhibit(tx)
+	}
 	return n > 0, err
 }
 
@@ -284,5 +287,8 @@ func (op operation) write(tx *db.Tx, t target) (changed bool, err error) {
 		return t.write(tx)
 	}
 	n, err := affected(tx.Exec("DELETE FROM recipient"+stands, t.stands()...))
+	if err == nil && n > 0 && t.inQuarantine() {
+		err = t.removeExhibit(tx)
+	}
 	return n > 0, err
 }

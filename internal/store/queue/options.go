@@ -31,6 +31,8 @@ import (
 //	           from      the address here from which it goes on to another machine
 //	           folder    the mailbox that it is put into; an older program puts it into INBOX
 //	           expired   "1": a person has given it up
+//	           category  for which it is in quarantine
+//	           released  microseconds since 1970: it was in quarantine until then
 //	           passed    an account, or a Unix user, that has sent it on; any number of them
 
 // plain tells whether the item has no options at all.
@@ -80,7 +82,7 @@ var retNames = map[smtp.Ret]string{smtp.RetUnset: "", smtp.RetFull: "full", smtp
 
 // options is the column of a recipient.
 func (r *Recipient) options() string {
-	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() && len(r.Passed) == 0 && r.Folder == "" {
+	if r.Notify == 0 && r.ORcpt == (smtp.Original{}) && !r.Expired && r.Sender == nil && r.Forwarder.IsNull() && len(r.Passed) == 0 && r.Folder == "" && r.Quarantine == "" && r.Released.IsZero() {
 		return ""
 	}
 	v := url.Values{}
@@ -90,6 +92,8 @@ func (r *Recipient) options() string {
 	set(v, "expired", when(r.Expired, "1"))
 	set(v, "from", mailbox(r.Forwarder))
 	set(v, "folder", r.Folder)
+	set(v, "category", r.Quarantine)
+	set(v, "released", micros(r.Released))
 	if r.Sender != nil {
 		v.Set("sender", mailbox(*r.Sender)) // empty for the null path
 		set(v, "owned", when(r.Owned, "1"))
@@ -113,6 +117,7 @@ func (r *Recipient) setOptions(column string) {
 	r.Passed = v["passed"]
 	r.Forwarder = parseMailbox(v.Get("from"))
 	r.Folder = v.Get("folder")
+	r.Quarantine, r.Released = v.Get("category"), instant(v.Get("released"))
 	if v.Has("sender") {
 		sender := parseMailbox(v.Get("sender"))
 		r.Sender, r.Owned = &sender, v.Get("owned") == "1"

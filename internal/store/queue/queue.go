@@ -27,6 +27,9 @@
 //	                                 new of a Maildir               No letter in tmp proves that it had
 //	                                                                been done: never a second copy.
 //	Held      yes, state 2           item and bytes                 the same
+//	Held, in  yes, state 5,          item and bytes, and a row in   the same
+//	quaran-   and in no index of     exhibit, which tells why
+//	tine      the scheduler's
 //	(removed) yes, state 4           item and bytes                 the row; the sweep ends it. Who was
 //	                                                                trying it may have delivered it.
 //	(ended)   no                     what it became: a letter, a    the same
@@ -37,6 +40,8 @@
 //	                   at hand --Park, Release--> Queued
 //	                   at hand, Queued --Settle--> Landing --Landed--> (ended)
 //	                   at hand, Queued --Settle--> (ended)
+//	(none) --Commit--> in quarantine --FreeExhibits--> Queued
+//	                   in quarantine --DropExhibits--> (ended)
 //
 // Mail that leaves at once goes from memory, and its rows are written and deleted
 // without an index. What finds no room in memory is committed as state 0.
@@ -70,6 +75,8 @@
 //	Retry     due now                left alone                      left alone
 //	Requeue   new address, route,    left alone                      left alone
 //	          no attempts, due now
+//
+// None of them sees what is in quarantine; see quarantine.go.
 //
 // So the order is written at once and outlives a crash; an attempt that began before it
 // ends as it ends, and undoes the order only by delivering or bouncing. Whoever begins

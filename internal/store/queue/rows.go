@@ -70,6 +70,9 @@ func insertRecipient(tx *db.Tx, it *Item, sender string, r *Recipient) error {
 		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(it.ID), r.N, address, original, r.Route, r.row(), r.Due.UnixMicro(),
 		r.Attempts, r.LastReply, r.Delayed, r.options(), sender, it.Size)
+	if err == nil && r.inQuarantine() {
+		err = insertExhibit(tx, it, r)
+	}
 	return err
 }
 

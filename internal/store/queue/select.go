@@ -217,7 +217,7 @@ func (q *Queue) pages(ctx context.Context, d reading, f Filter, fn func([]*Item)
 			return err
 		}
 		after = page[len(page)-1].ID
-		page = slices.DeleteFunc(page, func(it *Item) bool { return !f.picks(it, q.Active(it)) })
+		page = slices.DeleteFunc(page, func(it *Item) bool { return !f.picks(it, f.Shelf != ShelfQuarantine && q.Active(it)) })
 		if more, err := fn(page); !more || err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ func (q *Queue) pages(ctx context.Context, d reading, f Filter, fn func([]*Item)
 // page reads the next items after one that the filter may pick.
 func (q *Queue) page(ctx context.Context, d reading, f *Filter, after ID) (page []*Item, err error) {
 	where, args := f.candidates(after)
-	clause := `WHERE r.state <> 4 AND r.item IN (SELECT DISTINCT item FROM recipient WHERE ` + where + ` ORDER BY item LIMIT ?) ORDER BY r.item, r.n`
+	clause := "WHERE " + f.shown("r.state") + ` AND r.item IN (SELECT DISTINCT item FROM recipient WHERE ` + where + ` ORDER BY item LIMIT ?) ORDER BY r.item, r.n`
 	args = append(args, pageItems)
 	recipients := 0
 	add := func(it Item, r Recipient) bool {
@@ -249,10 +249,18 @@ func (q *Queue) page(ctx context.Context, d reading, f *Filter, after ID) (page 
 	return page, err
 }
 
+// shown is the condition that a row is on a shelf that the filter looks at.
+func (f *Filter) shown(state string) string {
+	if f.Shelf == ShelfQuarantine {
+		return state + " = 5"
+	}
+	return state + " < 4"
+}
+
 // candidates is the part of a filter that the rows of recipients answer alone; it may
 // find more than the filter picks, never less.
 func (f *Filter) candidates(after ID) (where string, args []any) {
-	conditions := []string{"item > ? AND state <> 4"}
+	conditions := []string{"item > ? AND " + f.shown("state")}
 	args = []any{int64(after)}
 	if len(f.IDs) > 0 {
 		conditions = append(conditions, "item IN (SELECT value FROM json_each(?))")

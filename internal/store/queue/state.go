@@ -28,10 +28,14 @@ func (s State) String() string {
 }
 
 // What the column state has beyond the states: a Queued recipient that this process,
-// or one that died, has in memory, and one that was deleted while it was being tried.
+// or one that died, has in memory, one that was deleted while it was being tried, and one
+// that is Held on the shelf of the quarantine.
 const (
 	rowFresh   = 3
 	rowRemoved = 4
+	// rowQuarantine is a Held recipient in quarantine. What is less than rowRemoved is the
+	// queue that people see.
+	rowQuarantine = 5
 )
 
 // row is the state of a recipient in its row.
@@ -41,6 +45,8 @@ func (r *Recipient) row() int {
 		return rowRemoved
 	case r.fresh && r.State == Queued:
 		return rowFresh
+	case r.inQuarantine():
+		return rowQuarantine
 	}
 	return int(r.State)
 }
@@ -50,6 +56,8 @@ func (r *Recipient) setRow(state int) {
 	switch r.removed, r.fresh = state == rowRemoved, state == rowFresh; {
 	case r.removed, r.fresh:
 		r.State = Queued
+	case state == rowQuarantine:
+		r.State = Held
 	default:
 		r.State = State(state)
 	}

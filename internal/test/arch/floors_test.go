@@ -56,6 +56,7 @@ var edges = map[string]string{
 	"store/reputation → store/db":         "the room of the SQL that others keep their rows in",
 	"store/greylist → store/db":           "the room of the SQL that others keep their rows in",
 	"store/stspolicy → store/db":          "the room of the SQL that others keep their rows in",
+	"store/policy → store/db":             "the room of the SQL that others keep their rows in",
 	"store/report → store/db":             "the room of the SQL that others keep their rows in",
 	"store/tlsreport → store/db":          "the room of the SQL that others keep their rows in",
 	"store/namespace → store/mailbox":     "a namespace is mailboxes under the names that one user has for them",
