@@ -32,6 +32,7 @@ import (
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/login"
 	"facteur/internal/flow/provider"
+	"facteur/internal/flow/quarantine"
 	reports "facteur/internal/flow/report"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
@@ -46,6 +47,7 @@ import (
 	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
+	"facteur/internal/store/policy"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/report"
 	"facteur/internal/store/reputation"
@@ -69,6 +71,7 @@ type App struct {
 	queue      *queue.Queue
 	directory  *directory.Directory
 	reputation *reputation.Store
+	policies   *policy.Store
 	providers  *provider.Known
 	tlsReport  *tlsreport.Store
 	reported   *report.Store
@@ -120,12 +123,16 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.summary = bounce.NewSummary(a.events)
 	a.events = event.Tee(a.events, a.journey, a.summary)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables()); err != nil {
 		return err
 	}
 	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
 		return err
 	}
+	if a.policies, err = policy.Open(context.Background(), a.state, a.events); err != nil {
+		return err
+	}
+	a.policies.Declare(filterPolicies(c))
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.reported = report.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
@@ -266,7 +273,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules)
+	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
@@ -320,6 +327,8 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.directory.Run(ctx) })
 	busy.Go(func() { a.keeper.Run(ctx) })
 	busy.Go(func() { a.lookAfter().Run(ctx) })
+	busy.Go(func() { a.policies.Run(ctx) })
+	busy.Go(func() { quarantine.New(a.queue, a.quarantineSettings, a.events).Run(ctx) })
 	busy.Go(func() { a.reports.Run(ctx) })
 	return func() { cancel(); busy.Wait() }
 }

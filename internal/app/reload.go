@@ -66,6 +66,7 @@ func (a *App) Reload(c *config.Config) error {
 		a.dispatch.Lift("") // what did not work may work now
 	}
 	a.journey.Configure(journeyLimits(c))
+	a.policies.Declare(filterPolicies(c))
 	a.setLimits(c)
 	a.setNamespaces(c)
 	a.setLogin(c, logins)

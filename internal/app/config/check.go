@@ -38,6 +38,8 @@ func (c *Config) Check() []error {
 	k.forwarding()
 	k.unix()
 	k.notices()
+	k.filterPolicies()
+	k.quarantine()
 	k.limits()
 	k.mailbox()
 	k.auth()

@@ -106,6 +106,13 @@ type Config struct {
 	Queue Queue `toml:"queue"`
 	// What is told of messages that are late or can't be delivered.
 	Notices Notices `toml:"notices"`
+	// What the filter does for single domains and accounts, where that is not what [filter]
+	// says.
+	FilterPolicyTables []FilterPolicy `toml:"filter_policy"`
+	// Senders whom everybody, a domain or an account allows or blocks.
+	FilterLists []FilterList `toml:"filter_list"`
+	// Letters that were accepted and are kept away from the mailboxes.
+	Quarantine Quarantine `toml:"quarantine"`
 	// Reports about mail: those that we send, and those that we get.
 	Reports Reports `toml:"reports"`
 	// Look-ups.
@@ -268,6 +275,7 @@ func Default() *Config {
 		PreGreet:         defaultPreGreet(),
 		Notices:          defaultNotices(),
 		Journey:          defaultJourney(),
+		Quarantine:       defaultQuarantine(),
 		Reports:          defaultReports(),
 		Doctor:           defaultDoctor(),
 		Log:              Log{Format: LogPostfix, Level: "info", Destination: "stderr"},

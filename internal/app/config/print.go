@@ -17,6 +17,7 @@ import (
 //go:embed reports.go rewrite.go forwarding.go unix.go
 //go:embed doctor.go
 //go:embed dnslist.go
+//go:embed filterpolicy.go quarantine.go
 var sources embed.FS
 
 // WriteDefaults writes every setting with its comment and default, as a file that

@@ -78,6 +78,20 @@ type Office interface {
 	// or moves on keys of a domain, and gives what there is then.
 	Keys(ctx context.Context, n DomainName) ([]SigningKey, error)
 	ChangeKeys(ctx context.Context, o KeyOrder) (KeyAnswer, error)
+	// FilterPolicies lists the policies of the filter, or tells what holds for an account.
+	// ChangeFilterPolicy has one say something else.
+	FilterPolicies(ctx context.Context, q PolicyQuery) (PolicyAnswer, error)
+	ChangeFilterPolicy(ctx context.Context, c PolicyChange) error
+	// FilterList lists the senders that are allowed, blocked or scored; ChangeFilterList adds
+	// or removes some.
+	FilterList(ctx context.Context, q ListQuery) ([]ListEntry, error)
+	ChangeFilterList(ctx context.Context, c ListChange) error
+	// Quarantine calls fn for every letter there that is picked, the oldest first, until it
+	// fails. QuarantineStats counts. ChangeQuarantine carries out an order, and tells of each
+	// part when it is done.
+	Quarantine(ctx context.Context, s Shelved, fn func(Exhibit) error) error
+	QuarantineStats(ctx context.Context) (QuarantineStats, error)
+	ChangeQuarantine(ctx context.Context, o QuarantineOrder, told func(Progress) error) error
 	// Queue calls fn for every item that is picked, until fn fails.
 	Queue(ctx context.Context, s Selection, fn func(Entry) error) error
 	// CountQueue counts what is picked.

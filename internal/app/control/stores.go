@@ -25,6 +25,7 @@ import (
 	"facteur/internal/store/list"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
+	"facteur/internal/store/policy"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/report"
 	"facteur/internal/store/tlsreport"
@@ -50,9 +51,11 @@ type Stores struct {
 	// addressing is what is done to a forward-path first.
 	addressing func() Addressing
 	// knock tries the door; nil where there is none.
-	knock   func(context.Context, []Envelope) ([]KnockReply, error)
-	keys    *dkimkey.Store
-	signing func() *sign.Rules
+	knock func(context.Context, []Envelope) ([]KnockReply, error)
+	keys  *dkimkey.Store
+	// policies are what accounts want of the filter.
+	policies *policy.Store
+	signing  func() *sign.Rules
 	// reports are those that were kept; office sends ours, in the server; name is what an
 	// address is known to be called.
 	reports *report.Store
@@ -88,7 +91,7 @@ func (s *Stores) Addressing(rules func() Addressing) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables(), report.Tables())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables(), report.Tables(), policy.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -141,6 +144,12 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())
 	}
+	policies, err := policy.Open(context.Background(), database, j)
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	policies.Declare(cfg.FilterPolicies())
+	s.Policies(policies)
 	s.Signing(dkimkey.New(vfs.OS{}, cfg.KeyDir()), func() *sign.Rules { return signing })
 	return s.Sharing(h).Addressing(func() Addressing { return addressing }), closeAll, nil
 }

@@ -64,9 +64,9 @@ func (b *binder) value(n *node, into reflect.Value, path string) {
 	}
 }
 
-// text hands strings and whole numbers to the type; the type knows its form.
+// text hands strings and numbers to the type; the type knows its form.
 func (b *binder) text(n *node, u encoding.TextUnmarshaler, into reflect.Value, path string) {
-	if n.kind != unstable.String && n.kind != unstable.Integer {
+	if n.kind != unstable.String && n.kind != unstable.Integer && n.kind != unstable.Float {
 		b.wrong(n, into.Type(), path)
 		return
 	}

@@ -73,6 +73,7 @@ func (q *Queue) enter(d Draft) {
 	if !d.Item.Recipients[0].fresh {
 		q.endLeases(d.Item)
 		q.appeared(d.Item.Recipients...)
+		q.tellQuarantine(d.Item)
 		return
 	}
 	q.fresh.items = Enqueue(q.fresh.items, d.Item, (*Item).turn)

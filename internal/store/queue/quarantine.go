@@ -73,6 +73,19 @@ func insertExhibit(tx *db.Tx, it *Item, r *Recipient) error {
 	return err
 }
 
+// Quarantined gets a token when something has come into quarantine. One goroutine listens.
+func (q *Queue) Quarantined() <-chan struct{} { return q.quarantine }
+
+func (q *Queue) tellQuarantine(it *Item) {
+	if !slices.ContainsFunc(it.Recipients, func(r Recipient) bool { return r.inQuarantine() }) {
+		return
+	}
+	select {
+	case q.quarantine <- struct{}{}:
+	default:
+	}
+}
+
 // clip is the beginning of a text, of whole characters.
 func clip(s string, most int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")

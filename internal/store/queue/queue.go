@@ -138,6 +138,7 @@ type Queue struct {
 	searching  sync.Mutex
 	operating  sync.Mutex
 	wake       chan struct{}
+	quarantine chan struct{} // see Quarantined
 	background sync.WaitGroup
 
 	// swept: what the processes before this one had at hand stands in the lines; landings:
@@ -166,7 +167,7 @@ func Open(dir string) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{db: d, spoolDir: spool, leases: newLeases(), searches: newSearches(), wake: make(chan struct{}, 1)}
+	q := &Queue{db: d, spoolDir: spool, leases: newLeases(), searches: newSearches(), wake: make(chan struct{}, 1), quarantine: make(chan struct{}, 1)}
 	q.fresh.hot = make(map[ID]memBody)
 	if err := q.recover(); err != nil {
 		d.Close()
