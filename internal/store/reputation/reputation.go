@@ -9,10 +9,19 @@
 // It remembers as well which domains bring the letters of others, and prove that they are
 // themselves: mailing lists and forwarders. That holds ninety days after the last one.
 //
+// And it remembers who sends good mail and who does not (Sent, Taught): clients, networks,
+// domains that are proven, senders in them. Good and bad letters count half after thirty
+// days. What is hard evidence against a client (Offend: spam traps, decoys, guessing,
+// viruses) adds up to a ban, each of which lasts longer than the one before, ten minutes to
+// a week, and makes the next one come sooner; two clean weeks take one back. A client whose
+// good letters are ten times the bad is not banned: it stands for many people. Of a network,
+// its hosts are counted and not their letters: it is not blamed for one of them, and only
+// the admin bans it.
+//
 // # On disk
 //
-// Three tables in DATA/facteur.db, reputation_passed, reputation_remark and
-// reputation_domain, with a version of their own.
+// Tables in DATA/facteur.db, reputation_passed, reputation_remark, reputation_domain,
+// reputation_subject and reputation_fare, with a version of their own.
 //
 // # Invariants
 //
@@ -20,7 +29,8 @@
 // read at the start, and changes are written every few seconds, many in one
 // transaction. Memory and tables hold MaxClients at most: of a few that are looked at
 // by chance, the one that expires first makes room. A client who is forgotten waits
-// once more; nobody is let in by it.
+// once more; nobody is let in by it. Of subjects, each kind has MaxSubjects; the one of
+// whom least is known makes room, and one with a penalty only for others with one.
 //
 // A crash loses the changes of the last seconds, and nothing else.
 package reputation
@@ -92,7 +102,8 @@ type Store struct {
 	clients map[netip.Prefix]*record
 	changed map[netip.Prefix]struct{} // since the last write; those who are gone too
 
-	domains domains
+	domains   domains
+	standings standings
 }
 
 // record is one client.
@@ -114,7 +125,7 @@ func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
 
 func open(ctx context.Context, d *db.DB, events event.Sink, now func() time.Time, most int) (*Store, error) {
 	s := &Store{db: d, events: events, now: now, most: most,
-		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{}), domains: newDomains(min(most, MaxDomains))}
+		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{}), domains: newDomains(min(most, MaxDomains)), standings: newStandings(min(most, MaxSubjects))}
 	return s, s.read(ctx)
 }
 

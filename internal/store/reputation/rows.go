@@ -3,6 +3,7 @@ package reputation
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -25,7 +26,10 @@ func (s *Store) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.domains.read(ctx, s.db, now)
+	if err := s.domains.read(ctx, s.db, now); err != nil {
+		return err
+	}
+	return s.standings.read(ctx, s.db, now)
 }
 
 // each gives the rows of a query to the records that they are of.
@@ -73,7 +77,7 @@ func (s *Store) Write(ctx context.Context) error {
 	for {
 		batch, clients := s.take()
 		if len(batch) == 0 {
-			return s.domains.write(ctx, s.db)
+			return errors.Join(s.domains.write(ctx, s.db), s.standings.write(ctx, s.db))
 		}
 		if err := s.db.Write(ctx, func(tx *db.Tx) error { return put(tx, batch) }); err != nil {
 			s.giveBack(clients)
@@ -140,13 +144,15 @@ func (s *Store) sweep(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.domains.sweep(now)
+	s.standings.sweep(now)
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		for _, table := range []string{"reputation_passed", "reputation_remark", "reputation_domain"} {
 			if _, err := tx.Exec(`DELETE FROM `+table+` WHERE expires <= ?`, now); err != nil {
 				return err
 			}
 		}
-		return nil
+		_, err := tx.Exec(`DELETE FROM reputation_fare WHERE day <= ?`, now/secondsDay-faresDays)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("reputation: %w", err)
