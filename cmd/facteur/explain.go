@@ -104,6 +104,9 @@ func tellGroup(w io.Writer, g journey.Group) {
 	fmt.Fprintln(w, printable(heading(g)))
 	for _, e := range g.Steps {
 		fmt.Fprintf(w, "  %s  %s\n", e.Time.Local().Format(time.DateTime), printable(e.Sentence))
+		for _, line := range e.Table {
+			fmt.Fprintf(w, "      %s\n", printable(line))
+		}
 	}
 	if open := g.Open(); len(open) > 0 {
 		fmt.Fprintf(w, "  No end is recorded for %s; \"facteur queue show %s\" tells whether it is on its way.\n",

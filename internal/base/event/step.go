@@ -75,6 +75,8 @@ type Step struct {
 	Rule, Reply string
 	// Sentence is the step in plain English, complete in itself.
 	Sentence string
+	// Table is what it is founded on, a line each; nil where there is no more to say.
+	Table []string
 }
 
 // Client is the machine at the other end.

@@ -14,6 +14,7 @@ import (
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/spf"
 	"facteur/internal/net/dns"
+	"facteur/internal/store/policy"
 	"facteur/internal/store/reputation"
 )
 
@@ -39,17 +40,26 @@ type Filter struct {
 	resolver *dns.Resolver
 	known    *reputation.Store
 	events   event.Sink
+	policies *policy.Store
+	standard policy.Effective
 	now      func() time.Time
 }
 
 // New makes a Filter. Without a store nothing is learnt, and nobody is known.
 func New(rules *Rules, resolver *dns.Resolver, known *reputation.Store) *Filter {
-	return &Filter{rules: rules, resolver: resolver, known: known, now: time.Now}
+	return &Filter{rules: rules, resolver: resolver, known: known, standard: policy.Default(), now: time.Now}
 }
 
 // Tells has an accident of a check told. It comes before the first letter.
 func (f *Filter) Tells(events event.Sink) *Filter {
 	f.events = events
+	return f
+}
+
+// Obeys has letters treated as each recipient wants; standard is what holds without a
+// store. It comes before the first letter.
+func (f *Filter) Obeys(policies *policy.Store, standard policy.Effective) *Filter {
+	f.policies, f.standard = policies, standard
 	return f
 }
 
@@ -136,13 +146,21 @@ func (c *Case) Judge(ctx context.Context) Verdict {
 	c.relayed()
 	c.gather(ctx)
 	e := &c.evidence
+	e.Author = author(c.header)
 	e.List, e.Resent = listID(c.header), c.header.Count("Resent-From") > 0
 	if policy := c.filter.rules.DMARC.Policy; policy != Off && policy != "" {
 		c.askDMARC(ctx)
 	}
 	e.Known = c.standings()
+	v := c.filter.rules.Verdict(e, c.filter.now())
+	if v.Reply != nil && v.Reply.Permanent() {
+		return v // what is refused anyway is not looked at any further
+	}
+	if c.filter.rules.scores() && !c.letter.Own && !c.letter.Returned {
+		c.remarks = voices(e, v)
+	}
 	c.examine(ctx)
-	return c.filter.rules.Verdict(e, c.filter.now())
+	return v
 }
 
 // gather asks all that does not depend on each other at the same time: a server far away

@@ -8,6 +8,7 @@ import (
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
+	"facteur/internal/store/policy"
 )
 
 // Check is one family of tests. A Case starts it in the background as soon as its stage
@@ -95,12 +96,12 @@ const recipientsMost = 1000
 
 // Category is what a letter is, beside spam or not, that has a destiny of its own; "" is
 // a remark that counts for or against spam.
-type Category string
+type Category = policy.Category
 
-// The categories, the gravest first.
+// The categories.
 const (
-	Virus     Category = "virus"
-	Banned    Category = "banned"
-	Spam      Category = "spam"
-	BadHeader Category = "bad_header"
+	Virus     = policy.Virus
+	Banned    = policy.Banned
+	Spam      = policy.Spam
+	BadHeader = policy.BadHeader
 )

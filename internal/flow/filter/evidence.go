@@ -28,6 +28,8 @@ type Evidence struct {
 	Client Client
 	// Sender is the envelope sender; null in notices.
 	Sender address.Address
+	// Author is who wrote it, by its From field; null where that does not name one alone.
+	Author address.Address
 	// IPRev is whether the client has a name that leads back (RFC 8601 §2.7.3).
 	IPRev IPRev
 	// SPFHelo and SPFMail are nil where nobody asked: the setting is off, the client is

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"facteur/internal/mail/address"
 	"facteur/internal/mail/arc"
 	"facteur/internal/mail/authres"
 	"facteur/internal/mail/dkim"
@@ -156,4 +157,15 @@ func dkimMethod(d *dkim.Result) authres.Method {
 		}
 	}
 	return m
+}
+
+// author is who wrote a letter, if its header names one and no other.
+func author(h message.Header) (a address.Address) {
+	if h.Count("From") != 1 {
+		return a
+	}
+	if all := message.ParseAddresses(h.Get("From")); len(all) == 1 {
+		a, _ = address.Parse(all[0].Address()) // null where it is none
+	}
+	return a
 }

@@ -39,6 +39,10 @@ type Rules struct {
 	// Checks look at the letters of strangers. Own look at those of our users as well, for
 	// what must not go out: viruses, banned files. A check may be in both.
 	Checks, Own []Check
+	// Scale says how much what they find counts, Blocked what becomes of letters from
+	// senders on a block list.
+	Scale   Scale
+	Blocked Blocked
 }
 
 // SPFRules are the settings of SPF.
@@ -96,6 +100,9 @@ type DMARCRules struct {
 func (r *Rules) off() bool {
 	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "") && len(r.Checks) == 0
 }
+
+// scores tells that letters are scored.
+func (r *Rules) scores() bool { return len(r.Checks) > 0 }
 
 // ignores tells hosts that nothing is asked about.
 func (r *Rules) ignores(c Client) bool {

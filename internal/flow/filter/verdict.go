@@ -20,6 +20,10 @@ const (
 	Junk   Disposition = "junk"
 	Reject Disposition = "reject"
 	Defer  Disposition = "defer"
+	// Quarantined: accepted, and kept away from the mailbox. Discard: accepted, and thrown
+	// away. They are for one recipient; see Fate.
+	Quarantined Disposition = "quarantine"
+	Discard     Disposition = "discard"
 )
 
 // Verdict is what is to be done, and why.

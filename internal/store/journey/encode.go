@@ -15,6 +15,8 @@ const (
 	// recipientsMax is how many recipients one line names. Each recipient of a
 	// message has steps of its own later, so that he is found all the same.
 	recipientsMax = 20
+	// tableMax is how many lines of a table are kept.
+	tableMax = 30
 )
 
 const timeForm = "2006-01-02T15:04:05.000000Z"
@@ -38,11 +40,12 @@ func appendStep(b []byte, now time.Time, s *event.Step) []byte {
 	b = appendField(b, "helo", s.Helo, wordMax)
 	b = appendField(b, "account", s.Account, wordMax)
 	b = appendField(b, "from", s.Sender, wordMax)
-	b = appendList(b, "to", s.Recipients)
+	b = appendList(b, "to", s.Recipients, recipientsMax)
 	b = appendField(b, "msgid", s.MessageID, wordMax)
 	b = appendField(b, "rule", s.Rule, wordMax)
 	b = appendField(b, "reply", s.Reply, replyMax)
 	b = appendField(b, "text", s.Sentence, sentenceMax)
+	b = appendList(b, "table", s.Table, tableMax)
 	return append(b, "}\n"...)
 }
 
@@ -56,14 +59,14 @@ func appendField(b []byte, key, value string, most int) []byte {
 	return appendString(b, value, most)
 }
 
-func appendList(b []byte, key string, values []string) []byte {
+func appendList(b []byte, key string, values []string, most int) []byte {
 	if len(values) == 0 {
 		return b
 	}
 	b = append(b, `,"`...)
 	b = append(b, key...)
 	b = append(b, `":[`...)
-	for i, v := range values[:min(len(values), recipientsMax)] {
+	for i, v := range values[:min(len(values), most)] {
 		if i > 0 {
 			b = append(b, ',')
 		}

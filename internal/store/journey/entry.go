@@ -27,6 +27,7 @@ type Entry struct {
 	Rule     string     `json:"rule,omitempty"`
 	Reply    string     `json:"reply,omitempty"`
 	Sentence string     `json:"text,omitempty"`
+	Table    []string   `json:"table,omitempty"`
 }
 
 // parseEntry reads a line; false for what is no whole line of ours, such as the

@@ -1,0 +1,185 @@
+package filter
+
+import (
+	"fmt"
+	"slices"
+
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/policy"
+)
+
+// Fate is what becomes of a letter for one recipient, and why.
+type Fate struct {
+	Disposition Disposition
+	// Category is what it is for; "" where nothing stands against the letter.
+	Category Category
+	// Because says why, in a sentence; "" where there is nothing to say.
+	Because string
+	// Tally is what was added up for him, Wants what he wants.
+	Tally Tally
+	Wants *policy.Effective
+}
+
+// listing is what a recipient's lists say of the senders of a letter.
+type listing struct {
+	policy.Listing
+	// proven: whom they allow has proven who he is.
+	proven bool
+}
+
+// Blocked is what becomes of the letters of senders on a block list.
+type Blocked string
+
+// The choices.
+const (
+	BlockedJunk   Blocked = "junk"
+	BlockedKilled Blocked = "kill" // as letters above the level kill
+)
+
+// fate is what becomes of a letter for one recipient. It looks at nothing but its
+// arguments: what the letter is, then who sent it, then how it adds up.
+func (r *Rules) fate(remarks []Remark, v Verdict, account string, wants *policy.Effective, l listing) Fate {
+	f := Fate{Disposition: Accept, Wants: wants}
+	remarks = append(slices.Clone(remarks), l.remarks()...)
+	f.Tally = r.Scale.Tally(remarks, account, min(wants.Junk, wants.Kill))
+	if v.Disposition == Junk {
+		f.Disposition, f.Category, f.Because = Junk, Spam, v.Because
+	}
+	if c, because := r.category(remarks, account, Virus, Banned); c != "" && f.destined(c, because) {
+		return f
+	}
+	if l.Kind == policy.Allow && l.proven {
+		if f.Disposition == Accept {
+			f.Because = fmt.Sprintf("%s is on the allow list of %s, and proved to be the sender.", shown(l.By.What()), whoseList(l.By.Match))
+		}
+		return f
+	}
+	switch {
+	case l.Kind == policy.Block:
+		f.blocked(r.Blocked, l)
+	case f.Tally.Score >= wants.Kill:
+		f.destined(Spam, fmt.Sprintf("Its score of %s reaches the level kill (%s).", number(f.Tally.Score), number(wants.Kill)))
+	}
+	if f.Disposition == Accept || f.Disposition == Junk {
+		f.lesser(r, remarks, account)
+	}
+	return f
+}
+
+// lesser are the milder fates: Junk, and what is done with bad headers.
+func (f *Fate) lesser(r *Rules, remarks []Remark, account string) {
+	if c, because := r.category(remarks, account, BadHeader); c != "" && f.Wants.Destinies[c] != policy.Pass && f.destined(c, because) {
+		return
+	}
+	if f.Tally.Score >= f.Wants.Junk && f.Disposition == Accept {
+		f.Disposition, f.Category = Junk, Spam
+		f.Because = fmt.Sprintf("Its score of %s reaches the level junk (%s).", number(f.Tally.Score), number(f.Wants.Junk))
+	}
+}
+
+// category is the first of some categories that a remark puts the letter into.
+func (r *Rules) category(remarks []Remark, account string, of ...Category) (Category, string) {
+	for _, c := range of {
+		for i := range remarks {
+			if m := &remarks[i]; m.Category == c && (m.Of == "" || m.Of == account) && !r.Scale.isTest(m) {
+				return c, m.Sentence
+			}
+		}
+	}
+	return "", ""
+}
+
+// destined has done with the letter what is wanted for a category; done: that was not to
+// let it pass.
+func (f *Fate) destined(c Category, because string) (done bool) {
+	switch f.Wants.Destinies[c] {
+	case policy.Reject:
+		f.Disposition = Reject
+	case policy.Quarantine, policy.Discard:
+		f.Disposition = Quarantined
+		if f.Tally.Score >= f.Wants.Cutoff {
+			f.Disposition = Discard
+			because += fmt.Sprintf(" Above the level cutoff (%s), nothing is kept.", number(f.Wants.Cutoff))
+		}
+	default:
+		if c == Spam && f.Disposition == Accept {
+			f.Disposition, f.Category, f.Because = Junk, Spam, because // it is still above the level junk
+		}
+		return false
+	}
+	f.Category, f.Because = c, because
+	return true
+}
+
+// blocked is what becomes of a letter whose sender is on a block list.
+func (f *Fate) blocked(how Blocked, l listing) {
+	because := fmt.Sprintf("%s is on the block list of %s.", shown(l.By.What()), whoseList(l.By.Match))
+	if how == BlockedKilled && f.destined(Spam, because) {
+		return
+	}
+	f.Disposition, f.Category, f.Because = Junk, Spam, because
+}
+
+func whoseList(match string) string {
+	if match == "." || match == "" {
+		return "the server"
+	}
+	return shown(match)
+}
+
+// allowedUnproven is what an allow list counts for where nothing proves that the letter is
+// from whom it names: anybody could write the name of your friend.
+const allowedUnproven = -3
+
+// remarks are what a recipient's lists add to the score.
+func (l *listing) remarks() (out []Remark) {
+	for _, e := range l.Soft {
+		out = append(out, Remark{Check: familyList, Name: "listed", Score: e.Score,
+			Sentence: fmt.Sprintf("%s is on the list of %s.", shown(e.What()), whoseList(e.Match))})
+	}
+	if l.Kind == policy.Allow && !l.proven {
+		out = append(out, Remark{Check: familyList, Name: "allowed_unproven", Score: allowedUnproven,
+			Sentence: fmt.Sprintf("%s is on the allow list of %s, but nothing proves that it is the sender.", shown(l.By.What()), whoseList(l.By.Match))})
+	}
+	return out
+}
+
+// Outcome is what becomes of a letter.
+type Outcome struct {
+	// Fates are those of the recipients, in their order.
+	Fates []Fate
+	// Shown is the fate that the header tells of: that of all where they have the same, else
+	// what holds for everybody; see Case.Weigh.
+	Shown Fate
+	// Reply refuses the letter, or puts it off; nil where it is taken.
+	Reply *smtp.Reply
+}
+
+// settle makes one outcome of many fates. A letter is refused only when all want that; else
+// who wanted it gets it into quarantine. shared: the recipients have answers of their own.
+func (o *Outcome) settle(remarks []Remark, refusal func(Fate) *smtp.Reply) {
+	wanted := func(d Disposition) bool {
+		return len(o.Fates) > 0 && !slices.ContainsFunc(o.Fates, func(f Fate) bool { return f.Disposition != d })
+	}
+	if wanted(Reject) {
+		o.Reply = refusal(o.Fates[0])
+		return
+	}
+	if i := slices.IndexFunc(remarks, func(r Remark) bool { return r.Defer }); i >= 0 {
+		o.Reply = smtp.NewReply(451, "4.7.1", "The message can not be examined now; try again later")
+		for j := range o.Fates {
+			o.Fates[j].Disposition, o.Fates[j].Because = Defer, remarks[i].Sentence
+		}
+		o.Shown.Disposition, o.Shown.Because = Defer, remarks[i].Sentence
+		return
+	}
+	for i := range o.Fates {
+		if f := &o.Fates[i]; f.Disposition == Reject {
+			f.Disposition = Quarantined
+			f.Because += " It was to be refused, but others get it."
+			if f.Tally.Score >= f.Wants.Cutoff {
+				f.Disposition = Discard
+			}
+		}
+	}
+}
