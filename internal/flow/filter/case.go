@@ -156,7 +156,7 @@ func (c *Case) Judge(ctx context.Context) Verdict {
 	if v.Reply != nil && v.Reply.Permanent() {
 		return v // what is refused anyway is not looked at any further
 	}
-	if c.filter.rules.scores() && !c.letter.Own && !c.letter.Returned {
+	if c.filter.rules.Scores() && !c.letter.Own && !c.letter.Returned {
 		c.remarks = voices(e, v)
 	}
 	c.examine(ctx)

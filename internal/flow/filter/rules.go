@@ -101,8 +101,8 @@ func (r *Rules) off() bool {
 	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "") && len(r.Checks) == 0
 }
 
-// scores tells that letters are scored.
-func (r *Rules) scores() bool { return len(r.Checks) > 0 }
+// Scores tells that letters are scored.
+func (r *Rules) Scores() bool { return len(r.Checks) > 0 }
 
 // ignores tells hosts that nothing is asked about.
 func (r *Rules) ignores(c Client) bool {

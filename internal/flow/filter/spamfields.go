@@ -20,7 +20,7 @@ const lineMost = 76
 // SpamFields are what stands above a letter about its score, in the form of amavis: what
 // people's filters and programs know. Nothing where it is below the level mark.
 func (r *Rules) SpamFields(f Fate) []byte {
-	if !r.scores() || f.Wants == nil || f.Tally.Score < f.Wants.Mark {
+	if !r.Scores() || f.Wants == nil || f.Tally.Score < f.Wants.Mark {
 		return nil
 	}
 	flag, yes := "NO", "No"
@@ -89,7 +89,7 @@ func isSpamField(f message.Field) bool {
 // Doubted is a stranger's header without what claims to be a filter's word on the letter:
 // anybody can write that he is no spammer, and programs of our users believe it.
 func (c *Case) Doubted(h message.Header) message.Header {
-	if !c.filter.rules.scores() {
+	if !c.filter.rules.Scores() {
 		return h
 	}
 	return without(h, isSpamField)

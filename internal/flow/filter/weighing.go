@@ -152,3 +152,13 @@ func ascii(s string) string {
 		return r
 	}, s)
 }
+
+// Spoken is what a rule of the admin's counts for.
+func Spoken(by string, points float64, why string) Remark {
+	name := strings.Trim(nameOf(strings.TrimPrefix(by, "rule ")), "_")
+	s := fmt.Sprintf("The %s says so", by)
+	if why != "" {
+		s = fmt.Sprintf("The %s says: %s", by, shown(why))
+	}
+	return Remark{Check: familyRule, Name: "rule_" + name, Score: points, Sentence: s + "."}
+}

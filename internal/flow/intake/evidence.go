@@ -124,8 +124,12 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	if one := t.only(); one != nil {
 		to = one.original.String()
 	}
-	t.proof = t.rules.Filter.Rules().Fields(t.check.Evidence(), t.verdict, to)
-	t.header = slices.Concat(t.proof, t.header) // rules and hooks see it
+	fields := t.rules.Filter.Rules().Fields(t.check.Evidence(), t.verdict, to)
+	for _, r := range t.scored {
+		t.check.Add(r)
+	}
+	t.addUp(ctx)
+	t.present(fields)
 	return nil
 }
 
@@ -183,6 +187,9 @@ func (t *Transaction) disbelieve() {
 	if t.rules.Filter != nil && !t.peer.returns() {
 		t.header = t.rules.Filter.Rules().Strip(t.header)
 	}
+	if t.check != nil {
+		t.header = t.check.Doubted(t.header)
+	}
 }
 
 // appendAuthenticated appends the field that tells who logged in.
@@ -195,6 +202,7 @@ func (t *Transaction) appendAuthenticated(b []byte) []byte {
 
 // tellEvidence fills in the facts about who sent it.
 func (t *Transaction) tellEvidence(f *rule.Facts) {
+	t.tellScore(f)
 	f.SPF, f.SPFHelo, f.IPRev, f.ARC, f.DMARC, f.Policy, f.Verdict = "", "", "", "", "", "", ""
 	f.DKIM = f.DKIM[:0]
 	if t.check == nil {

@@ -77,7 +77,7 @@ func (t *Transaction) noteSpam(name, value string) {
 // isSpam tells that our own rules or hooks found spam, or that the letter is for the junk
 // folder.
 func (t *Transaction) isSpam() bool {
-	if t.spam || t.verdict.Disposition == filter.Junk {
+	if t.spam || t.verdict.Disposition == filter.Junk || t.outcome != nil && t.outcome.Shown.IsSpam() {
 		return true
 	}
 	if f := t.visit.facts; f != nil {

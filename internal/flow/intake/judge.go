@@ -40,6 +40,11 @@ func (v *Visit) judge(ctx context.Context, stage rule.Stage, s subject) *smtp.Re
 			return reply
 		}
 	}
+	if stage == rule.End {
+		if reply := s.tx.settle(ctx); reply != nil {
+			return reply
+		}
+	}
 	if len(s.rules.Hooks) > 0 && !(s.tx != nil && s.tx.discard) {
 		return v.ask(ctx, stage, s)
 	}
@@ -273,6 +278,8 @@ func (t *Transaction) act(ctx context.Context, by string, a rule.Action) error {
 		return t.redirect(ctx, a.Address)
 	case rule.BCC:
 		return t.addRecipient(ctx, a.Address)
+	case rule.Score:
+		t.points(by, a)
 	case rule.Prepend:
 		t.prepend(a.Field, a.Value)
 	case rule.Add:

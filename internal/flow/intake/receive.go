@@ -65,10 +65,8 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	if reply := t.fromAllowed(ctx); reply != nil {
 		return reply
 	}
-	if t.rules.asks(rule.End) {
-		if reply := t.judge(ctx, rule.End, nil); reply != nil {
-			return reply
-		}
+	if reply := t.judge(ctx, rule.End, nil); reply != nil {
+		return reply
 	}
 	if reply := t.readdressed(ctx); reply != nil {
 		return reply

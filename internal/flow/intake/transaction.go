@@ -52,7 +52,11 @@ type Transaction struct {
 	proven  bool         // the sender was judged at RCPT
 	denied  *smtp.Reply  // and this is what came of it
 	verdict filter.Verdict
-	proof   []byte // the fields that tell of it, at the top of header
+	proof   []byte          // the fields that tell of it, at the top of header
+	outcome *filter.Outcome // how its evidence adds up, and for whom; nil where nothing is scored
+	asked   []int           // the recipients that its fates are for
+	scored  []filter.Remark // what rules said before there was a letter
+	weighed bool            // outcome is up to date
 
 	// What rules and hooks want. See judge.go and edit.go.
 	early   bool        // connect, helo and mail were judged
@@ -89,6 +93,8 @@ type recipient struct {
 	added, removed bool
 	// refused at the end, where each has its own answer.
 	refused *smtp.Reply
+	// fate is what the filter does with his copy; nil where it does nothing.
+	fate *filter.Fate
 }
 
 // gets tells that a recipient gets the message.
@@ -399,6 +405,7 @@ func (t *Transaction) entry(r *recipient) queue.Recipient {
 	if t.verdict.Disposition == filter.Junk && r.dest.Kind == route.Mailbox {
 		q.Folder = junkFolder
 	}
+	t.fated(&q, r)
 	if t.hold != "" {
 		q.State, q.LastReply = queue.Held, t.hold
 	}

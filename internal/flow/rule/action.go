@@ -44,6 +44,9 @@ const (
 	Ask
 	// Warn tells the log.
 	Warn
+	// Score is one more remark about the letter for the filter: Points for spam, against it
+	// when negative.
+	Score
 	// Sleep waits.
 	Sleep
 	// Listed does what the list says in which `when` found something.
@@ -62,6 +65,8 @@ type Action struct {
 	Address address.Address
 	// Field and Value are of Prepend, Add and Remove: ASCII, on one line.
 	Field, Value string
+	// Points is of Score, whose Text says why.
+	Points float64
 	// Wait is of Sleep.
 	Wait time.Duration
 }
@@ -92,6 +97,7 @@ var verbs = map[string]func(rest string) (Action, error){
 	"class":    word(Class),
 	"ask":      word(Ask),
 	"sleep":    parseSleep,
+	"score":    parseScore,
 	"listed":   bare(Listed),
 
 	"ok": bare(Accept), "permit": bare(Accept), "dunno": bare(Continue),
@@ -101,7 +107,7 @@ var verbs = map[string]func(rest string) (Action, error){
 
 // Verbs are the words that begin an action, as the settings know them.
 var verbWords = []string{"accept", "add", "ask", "bcc", "class", "continue", "defer", "discard", "hold", "listed", "prepend",
-	"redirect", "reject", "remove", "sleep", "tag", "warn"}
+	"redirect", "reject", "remove", "score", "sleep", "tag", "warn"}
 
 // ParseAction reads one action:
 //
@@ -121,6 +127,7 @@ var verbWords = []string{"accept", "add", "ask", "bcc", "class", "continue", "de
 //	class NAME                      ask the rules of a class, then go on
 //	ask NAME                        the same, and "accept" ends the class only
 //	warn TEXT                       tell the log
+//	score NUMBER [TEXT]             points for spam, or against it, for the filter
 //	sleep DURATION                  wait, 10s at most
 //	listed                          what the list says that "when" found something in
 //
@@ -183,6 +190,18 @@ func word(v Verb) func(string) (Action, error) {
 		}
 		return Action{Verb: v, Text: rest}, nil
 	}
+}
+
+// pointsMost bounds the points of one rule.
+const pointsMost = 1000
+
+func parseScore(rest string) (Action, error) {
+	number, text, _ := strings.Cut(rest, " ")
+	points, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(points >= -pointsMost && points <= pointsMost) {
+		return Action{}, fmt.Errorf("expected a number between -%d and %d and a reason such as \"score 2.5 sells watches\", found %q", pointsMost, pointsMost, rest)
+	}
+	return Action{Verb: Score, Points: points, Text: strings.TrimSpace(text)}, nil
 }
 
 func toAddress(v Verb) func(string) (Action, error) {
@@ -315,6 +334,8 @@ func (a Action) String() string {
 		return a.word() + " header " + a.Field
 	case Sleep:
 		return a.word() + " " + a.Wait.String()
+	case Score:
+		return strings.TrimSpace(a.word() + " " + strconv.FormatFloat(a.Points, 'g', -1, 64) + " " + a.Text)
 	}
 	return strings.TrimSpace(a.word() + " " + a.Text)
 }
@@ -322,5 +343,5 @@ func (a Action) String() string {
 func (a Action) word() string {
 	return [...]string{Continue: "continue", Accept: "accept", Reject: "reject", Defer: "defer", Hold: "hold", Discard: "discard",
 		Redirect: "redirect", BCC: "bcc", Prepend: "prepend", Add: "add", Remove: "remove", Tag: "tag", Class: "class", Ask: "ask",
-		Warn: "warn", Sleep: "sleep", Listed: "listed"}[a.Verb]
+		Warn: "warn", Score: "score", Sleep: "sleep", Listed: "listed"}[a.Verb]
 }

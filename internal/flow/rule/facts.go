@@ -48,6 +48,10 @@ type Facts struct {
 	DMARC      string   `expr:"dmarc" stage:"end" doc:"the DMARC result of the author's domain: pass, fail, none, temperror or permerror; empty where it was not asked"`
 	Policy     string   `expr:"dmarc_policy" stage:"end" doc:"what the author's domain asks for when DMARC fails: none, quarantine, reject; empty without a record"`
 	Verdict    string   `expr:"verdict" stage:"end" doc:"what the server makes of the evidence: accept, or junk (it goes to the junk folder); empty where nobody asked"`
+	Score      float64  `expr:"score" stage:"end" doc:"the points that the filter gave the letter; 0 where it is not scored"`
+	Spam       bool     `expr:"spam" stage:"end" doc:"the filter takes the letter for spam"`
+	Category   string   `expr:"category" stage:"end" doc:"what the filter found it to be: virus, banned, bad_header, spam; empty where nothing stands against it"`
+	Evidence   []string `expr:"evidence" stage:"end" doc:"the names of what the filter found, such as dnsbl_zen, helo_not_fqdn"`
 
 	InNet         func(ip string, nets ...string) (bool, error) `expr:"in_net" doc:"in_net(ip, \"192.0.2.0/24\", …): the address is in one of the networks"`
 	InList        func(list string, key any) (bool, error)      `expr:"in_list" doc:"in_list(\"name\", key): the list has the key; see below for how keys are looked up"`

@@ -158,7 +158,7 @@ func (c *compiler) then(r Rule, stage Stage) []Action {
 // AboutMessage tells actions that need a message to be done to.
 func (a Action) AboutMessage() bool {
 	switch a.Verb {
-	case Hold, Discard, Redirect, BCC, Prepend, Add, Remove:
+	case Hold, Discard, Redirect, BCC, Prepend, Add, Remove, Score:
 		return true
 	}
 	return false

@@ -1,0 +1,168 @@
+package intake
+
+import (
+	"context"
+	"mime"
+	"slices"
+	"strings"
+	"time"
+
+	"facteur/internal/flow/filter"
+	"facteur/internal/flow/rule"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/queue"
+)
+
+// What becomes of a stranger's letter once its evidence is there: it is weighed before the
+// rules of the stage end are asked, which see its score and may add to it; then it is
+// settled, before any hook is asked about a letter that is refused anyway.
+
+// addUp adds up the evidence, for each whom the client named.
+func (t *Transaction) addUp(ctx context.Context) {
+	if t.check == nil || !t.rules.Filter.Rules().Scores() {
+		return
+	}
+	t.asked = t.asked[:0]
+	var to []filter.Recipient
+	for i := range t.recipients {
+		if r := &t.recipients[i]; r.gets() && !r.added && !r.isWord() {
+			t.asked = append(t.asked, i)
+			to = append(to, r.judgedAs())
+		}
+	}
+	o := t.check.Weigh(ctx, t.verdict, to, t.id.String())
+	t.outcome, t.weighed = &o, true
+}
+
+// judgedAs is a recipient as the filter knows him: by his account, or by the address of
+// ours that leads elsewhere.
+func (r *recipient) judgedAs() filter.Recipient {
+	to := filter.Recipient{Address: r.original, Account: r.account()}
+	if !r.forwarder.IsNull() {
+		to.Address = r.forwarder
+	}
+	return to
+}
+
+// present puts the fields about the letter on top of its header, where rules and hooks see
+// them.
+func (t *Transaction) present(fields []byte) {
+	t.proof = fields
+	if t.outcome != nil {
+		t.proof = append(t.proof, t.rules.Filter.Rules().SpamFields(t.outcome.Shown)...)
+	}
+	t.header = slices.Concat(t.proof, t.header)
+}
+
+// points counts what a rule says, now or when the letter is here.
+func (t *Transaction) points(by string, a rule.Action) {
+	r := filter.Spoken(by, a.Points, a.Text)
+	if t.outcome == nil {
+		t.scored = append(t.scored, r)
+		return
+	}
+	t.check.Add(r)
+	t.weighed = false
+}
+
+// settle has the fates of a letter hold, and tells of them. A reply refuses it, or puts it
+// off.
+func (t *Transaction) settle(ctx context.Context) *smtp.Reply {
+	if t.outcome == nil || t.discard {
+		return nil
+	}
+	if !t.weighed {
+		t.reweigh(ctx)
+	}
+	t.tellWeighed()
+	if t.outcome.Reply != nil {
+		return t.outcome.Reply
+	}
+	for i, at := range t.asked {
+		r, f := &t.recipients[at], &t.outcome.Fates[i]
+		r.fate = f
+		r.removed = r.removed || f.Disposition == filter.Discard
+	}
+	t.tagSubject()
+	return nil
+}
+
+// reweigh weighs again what a rule has added to, and tells the score anew above the letter,
+// unless a rule has touched what stands there.
+func (t *Transaction) reweigh(ctx context.Context) {
+	rules, before := t.rules.Filter.Rules(), t.outcome.Shown
+	t.addUp(ctx)
+	if old := rules.SpamFields(before); strings.HasSuffix(string(t.proof), string(old)) && strings.HasPrefix(string(t.header), string(t.proof)) {
+		t.header = t.header[len(t.proof):]
+		t.present(slices.Clone(t.proof[:len(t.proof)-len(old)]))
+	}
+}
+
+func (t *Transaction) tellWeighed() {
+	to := make([]address.Address, len(t.asked))
+	for i, at := range t.asked {
+		to[i] = t.recipients[at].original
+	}
+	e := t.check.Evidence()
+	t.desk.events.Emit(filter.Weighed{ID: t.id, Session: t.peer.Session, MessageID: t.messageID, Client: e.Client, Sender: e.Sender,
+		Recipients: to, Outcome: *t.outcome, Size: int64(len(t.written)) + t.bodySize(), Took: time.Since(t.arrived)})
+}
+
+// fated does to a recipient's entry what the filter wants.
+func (t *Transaction) fated(q *queue.Recipient, r *recipient) {
+	if r.fate == nil {
+		return
+	}
+	switch r.fate.Disposition {
+	case filter.Junk:
+		if r.account() != "" {
+			q.Folder = junkFolder
+		}
+	case filter.Quarantined:
+		q.State, q.LastReply, q.Quarantine = queue.Held, r.fate.Because, string(r.fate.Category)
+		q.Exhibit = &queue.Exhibit{Account: r.policyKey(), Score: r.fate.Tally.Score, Author: message.DecodeText(t.written.Get("From")),
+			Subject: message.DecodeText(t.written.Get("Subject")), Evidence: strings.Join(r.fate.Tally.Table(), "\n")}
+	}
+}
+
+// policyKey is whose the letter is in quarantine.
+func (r *recipient) policyKey() string {
+	if account := r.account(); account != "" {
+		return account
+	}
+	return r.judgedAs().Address.Key()
+}
+
+// tagSubject puts a tag before the subject, where all who get the letter want the same one:
+// it is one letter, and a recipient has said that he wants the signatures of its sender
+// broken by that.
+func (t *Transaction) tagSubject() {
+	fates := t.outcome.Fates
+	if len(fates) == 0 || slices.ContainsFunc(fates, func(f filter.Fate) bool {
+		return f.Disposition != filter.Junk || f.Wants.SubjectTag != fates[0].Wants.SubjectTag
+	}) {
+		return
+	}
+	tag, subject := fates[0].Wants.SubjectTag, t.header.Get("Subject")
+	if tag == "" || strings.HasPrefix(subject, strings.TrimSpace(tag)) {
+		return
+	}
+	t.edit(Edit{Kind: ChangeField, Name: "Subject", Index: 1, Value: strings.TrimSpace(mime.QEncoding.Encode("utf-8", strings.TrimSpace(tag)) + " " + subject)})
+}
+
+// tellScore fills in the facts about the score.
+func (t *Transaction) tellScore(f *rule.Facts) {
+	f.Score, f.Spam, f.Category, f.Evidence = 0, false, "", f.Evidence[:0]
+	if t.outcome == nil {
+		return
+	}
+	shown := &t.outcome.Shown
+	f.Score, f.Spam, f.Category = shown.Tally.Score, shown.IsSpam(), string(shown.Category)
+	for _, r := range shown.Tally.Rows {
+		if r.Name != "" && !r.Test {
+			f.Evidence = append(f.Evidence, r.Name)
+		}
+	}
+}
