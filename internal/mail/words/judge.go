@@ -29,7 +29,7 @@ type Word struct {
 const (
 	// Strongest is how many tokens of the prior are added up, those with the largest weights,
 	// and as many of each kind of what was learnt.
-	Strongest = 150
+	Strongest = 1000
 	// wordsTold is how many words an opinion names.
 	wordsTold = 8
 	// faint is how much a record must say to be heard: odds of two to one.

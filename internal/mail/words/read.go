@@ -8,9 +8,13 @@ import (
 // filesMost is how many files count.
 const filesMost = 20
 
-// Read makes the tokens of a letter; h is its header. What an eye does not see gives no
-// words.
+// Read makes the tokens of a letter; h is its header.
 func Read(l *content.Letter, h message.Header) *Tokens {
+	return &Tokens{Words: *ReadWords(l), Shape: *ReadShape(l, h)}
+}
+
+// ReadWords makes those of what it says. What an eye does not see gives none.
+func ReadWords(l *content.Letter) *View {
 	r := newReader(maxWords)
 	r.subject = true
 	r.text(l.Subject)
@@ -19,11 +23,16 @@ func Read(l *content.Letter, h message.Header) *Tokens {
 	for i := range min(len(l.Files), filesMost) {
 		r.text(l.Files[i].Name)
 	}
+	return r.view
+}
+
+// ReadShape makes those of how it is made.
+func ReadShape(l *content.Letter, h message.Header) *View {
 	s := newShaper(maxShape)
 	s.header(h)
 	s.structure(l, h)
 	s.links(l)
 	s.files(l)
 	s.proportions(l)
-	return &Tokens{Words: *r.view, Shape: *s.view}
+	return s.view
 }

@@ -70,6 +70,7 @@ var edges = map[string]string{
 	"flow/advice → flow/rule":             "what they want done is said in the words of a rule",
 	"flow/filter/client → flow/filter":    "a check says what it found in the words of the verdict",
 	"flow/filter/dnslist → flow/filter":   "a check says what it found in the words of the verdict",
+	"flow/filter/words → flow/filter":     "a check says what it found in the words of the verdict",
 	"flow/filter/letter → flow/filter":    "a check says what it found in the words of the verdict",
 	"flow/filter/words → flow/filter":     "a check says what it found in the words of the verdict",
 	"flow/filter/record → flow/filter":    "a check says what it found in the words of the verdict",
