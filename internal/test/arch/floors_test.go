@@ -72,7 +72,6 @@ var edges = map[string]string{
 	"flow/filter/dnslist → flow/filter":   "a check says what it found in the words of the verdict",
 	"flow/filter/words → flow/filter":     "a check says what it found in the words of the verdict",
 	"flow/filter/letter → flow/filter":    "a check says what it found in the words of the verdict",
-	"flow/filter/words → flow/filter":     "a check says what it found in the words of the verdict",
 	"flow/filter/record → flow/filter":    "a check says what it found in the words of the verdict",
 	"flow/filter/scanner → flow/filter":   "a check says what it found in the words of the verdict",
 	"flow/intake → flow/greylist":         "suspicious strangers are asked to come again before a letter is ours",
