@@ -136,7 +136,11 @@ func (c *change) agree(ctx context.Context) error {
 	if n.Items == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("%s would be %s", amount(n), c.verb.did)
+	return c.confirm(fmt.Sprintf("%s would be %s", amount(n), c.verb.did))
+}
+
+// confirm asks whether that is meant, what would be done.
+func (c *command) confirm(what string) error {
 	if !isTerminal(c.in) {
 		return fmt.Errorf("%s; nothing was changed. --yes does it", what)
 	}

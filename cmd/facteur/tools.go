@@ -25,15 +25,16 @@ type tool struct {
 }
 
 var tools = map[string]tool{
-	"postqueue":     {"List the queue, or try it again, as postqueue(1) does", (*command).postqueue, 69},
-	"postsuper":     {"Delete, hold, release, requeue and expire, as postsuper(1) does", (*command).postsuper, 1},
-	"postcat":       {"Show a message of the queue, as postcat(1) does", (*command).postcat, 1},
-	"postconf":      {"Tell settings by the names of main.cf, as postconf(1) does", (*command).postconf, 1},
-	"postmap":       {"Ask a table, or check its text, as postmap(1) does", (*command).postmap, 1},
-	"postalias":     {"Ask a table of aliases, or check its text, as postalias(1) does", (*command).postalias, 1},
-	"qshape":        {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
-	"testsaslauthd": {"Ask whether a password is right, as testsaslauthd(8) does", (*command).testsaslauthd, saslFailed},
-	"spfquery":      {"Check a sender by SPF, as spfquery(1) does", (*command).spfquery, spfPermError},
+	"postqueue":       {"List the queue, or try it again, as postqueue(1) does", (*command).postqueue, 69},
+	"postsuper":       {"Delete, hold, release, requeue and expire, as postsuper(1) does", (*command).postsuper, 1},
+	"postcat":         {"Show a message of the queue, as postcat(1) does", (*command).postcat, 1},
+	"postconf":        {"Tell settings by the names of main.cf, as postconf(1) does", (*command).postconf, 1},
+	"postmap":         {"Ask a table, or check its text, as postmap(1) does", (*command).postmap, 1},
+	"postalias":       {"Ask a table of aliases, or check its text, as postalias(1) does", (*command).postalias, 1},
+	"qshape":          {"Show the queue by domain and age, as qshape(1) does", (*command).qshape, 1},
+	"testsaslauthd":   {"Ask whether a password is right, as testsaslauthd(8) does", (*command).testsaslauthd, saslFailed},
+	"amavisd-release": {"Release a letter from quarantine, as amavisd-release(8) does", (*command).amavisRelease, 1},
+	"spfquery":        {"Check a sender by SPF, as spfquery(1) does", (*command).spfquery, spfPermError},
 }
 
 // runTool runs a tool and gives its exit code.

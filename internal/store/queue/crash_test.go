@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,7 +19,7 @@ type moment struct {
 	state string
 }
 
-// FLT-001, FLT-002, INV-02, INV-04: a crash at any write of a commit, a settlement with
+// FLT-001, FLT-002, INV-02, INV-04, INV-30: a crash at any write of a commit, a settlement with
 // what it causes, or an order leaves what was before it or what is after it, with all
 // bytes, and nothing in between. SQLite appends pages to its log and flushes them with
 // the commit; so each prefix of the log, cut at a page or within one, is what a crash
@@ -60,7 +61,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 const walFrame = 4096 + 24
 
 // parts tells that a step takes several transactions, of which the first shows.
-func (m moment) parts() bool { return m.step == "delete" || m.step == "park" }
+func (m moment) parts() bool { return strings.HasPrefix(m.step, "delete") || m.step == "park" }
 
 func record(t *testing.T, dir, step string, q *Queue) moment {
 	t.Helper()
@@ -109,9 +110,30 @@ func someSteps(t *testing.T, q *Queue, after func(string)) {
 	after("park")
 	in(Filter{Recipient: "notice@example.com"}, q.Delete, "delete")
 	in(Filter{Recipient: "copy@example.com"}, q.Delete, "delete")
-	for _, it := range claim(t, q, time.Now().Add(time.Second)) {
-		settled(t, q, Settlement{Item: it.ID, Outcomes: []Outcome{{N: it.Recipients[0].N, Result: Delivered}}})
+	c := commit(t, q, put(put(draft(q, 100, "x", "y", "z"), 1, "spam", "x@example.com", "s"), 3, "virus", "z@example.com", "s"))
+	after("commit, two of three into quarantine")
+	large := commit(t, q, put(draft(q, inlineMax+1, "w"), 1, "spam", "w@example.com", "s"))
+	after("commit of a file into quarantine")
+	over := func(n Count, err error) {
+		if err != nil || n.Recipients != 1 {
+			t.Fatalf("%+v, %v", n, err)
+		}
 	}
+	over(q.FreeExhibits(ctx, ExhibitFilter{IDs: []ExhibitID{{c.ID, 1}}}, same))
+	after("release from quarantine")
+	over(q.DropExhibits(ctx, ExhibitFilter{Category: "virus"}))
+	after("delete from quarantine")
+	over(q.DropExhibits(ctx, ExhibitFilter{IDs: []ExhibitID{{Item: large.ID}}}))
+	after("delete a file from quarantine")
+	var all []Settlement
+	for _, it := range claim(t, q, time.Now().Add(time.Second)) {
+		end := Settlement{Item: it.ID}
+		for _, r := range it.Recipients {
+			end.Outcomes = append(end.Outcomes, Outcome{N: r.N, Result: Delivered})
+		}
+		all = append(all, end)
+	}
+	settled(t, q, all...)
 	after("settle: delivered")
 }
 
@@ -161,12 +183,14 @@ func spooled(t *testing.T, q *Queue) (files, items []string) {
 	for _, e := range names {
 		files = append(files, e.Name())
 	}
-	q.List(ctx, func(it *Item) bool {
-		if it.Size > inlineMax {
-			items = append(items, it.ID.String())
-		}
-		return true
-	})
+	for _, shelf := range []Shelf{ShelfAny, ShelfQuarantine} {
+		q.Select(ctx, Filter{Shelf: shelf}, func(it *Item) bool {
+			if it.Size > inlineMax {
+				items = append(items, it.ID.String())
+			}
+			return true
+		})
+	}
 	return files, items
 }
 

@@ -119,6 +119,21 @@ func what(t testing.TB, q *Queue) string {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	// What is in quarantine has its row and what is known of it, both or neither.
+	shelved := 0
+	if err := q.Select(ctx, Filter{Shelf: ShelfQuarantine}, func(it *Item) bool { shelved += len(it.Recipients); return true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Exhibits(ctx, ExhibitFilter{}, func(x Exhibit) bool {
+		all, shelved = append(all, fmt.Sprint(x.To.Local, " in quarantine as ", x.Category)), shelved-1
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var known int
+	if err := q.db.Reader().QueryRow("SELECT count(*) - (SELECT count(*) FROM recipient WHERE state = 5) FROM exhibit").Scan(&known); err != nil || known != 0 || shelved != 0 {
+		t.Errorf("%d exhibits more than recipients in quarantine, %d recipients more than exhibits, %v", known, shelved, err)
+	}
 	return strings.Join(all, "; ")
 }
 

@@ -1,0 +1,12 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"facteur/internal/store/policy"
+)
+
+func (c *command) filterCommand() *cobra.Command {
+	return group("filter", "What the server thinks of letters, and why",
+		c.filterPolicyCommand(), c.filterListCommand(policy.Allow), c.filterListCommand(policy.Block))
+}
