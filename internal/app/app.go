@@ -41,6 +41,7 @@ import (
 	"facteur/internal/net/dns"
 	"facteur/internal/net/helper"
 	"facteur/internal/net/tlspolicy"
+	"facteur/internal/store/correspondent"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/dkimkey"
@@ -94,6 +95,7 @@ type App struct {
 	doors      *doors
 	stores     *control.Stores
 	office     *control.Server
+	learning
 }
 
 // New opens everything that cfg names, sockets included, and serves nothing yet.
@@ -123,7 +125,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.summary = bounce.NewSummary(a.events)
 	a.events = event.Tee(a.events, a.journey, a.summary)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables()); err != nil {
 		return err
 	}
 	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
@@ -151,7 +153,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if err = a.openNamespaces(c); err != nil {
 		return err
 	}
-	return nil
+	return a.openLearning(c)
 }
 
 func (a *App) openNet(c *config.Config) (err error) {
@@ -207,9 +209,10 @@ func (a *App) connect(c *config.Config) error {
 	a.router.Configure(func() *route.Rules { return a.settings.Load().routes })
 	a.openReports()
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
-		a.directory, a.router, a.queue, a.room, event.Tee(a.events, a.reports))
+		a.directory, a.router, a.queue, a.room, event.Tee(a.events, a.reports, contacts{a.correspondents}))
 	a.desk.Sign(a.signer)
 	a.desk.Reading(a.reports.Read)
+	a.desk.Teaching(a.classroom())
 	a.dispatch = deliver.New(deliver.House{
 		Signer: a.signer, Barred: a.desk.Barred,
 		Hostname: c.Hostname, FS: vfs.OS{}, Queue: a.queue, Directory: a.directory, Resolver: a.resolver, TLS: a.tls,
@@ -273,7 +276,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies)
+	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
@@ -330,6 +333,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.policies.Run(ctx) })
 	busy.Go(func() { quarantine.New(a.queue, a.quarantineSettings, a.events).Run(ctx) })
 	busy.Go(func() { a.reports.Run(ctx) })
+	busy.Go(func() { a.runLearning(ctx) })
 	return func() { cancel(); busy.Wait() }
 }
 

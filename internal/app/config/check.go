@@ -46,6 +46,7 @@ func (c *Config) Check() []error {
 	k.directories()
 	k.journey()
 	k.reports()
+	k.learn()
 	k.namespace()
 	k.session()
 	k.pop3()

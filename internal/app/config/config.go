@@ -113,6 +113,8 @@ type Config struct {
 	FilterLists []FilterList `toml:"filter_list"`
 	// Letters that were accepted and are kept away from the mailboxes.
 	Quarantine Quarantine `toml:"quarantine"`
+	// How people teach the filter.
+	Learn Learn `toml:"learn"`
 	// Reports about mail: those that we send, and those that we get.
 	Reports Reports `toml:"reports"`
 	// Look-ups.
@@ -276,6 +278,7 @@ func Default() *Config {
 		Notices:          defaultNotices(),
 		Journey:          defaultJourney(),
 		Quarantine:       defaultQuarantine(),
+		Learn:            defaultLearn(),
 		Reports:          defaultReports(),
 		Doctor:           defaultDoctor(),
 		Log:              Log{Format: LogPostfix, Level: "info", Destination: "stderr"},

@@ -14,7 +14,7 @@ import (
 //
 //go:embed config.go access.go auth.go directory.go submission.go journey.go limits.go list.go listener.go maps.go mailbox.go milter.go namespace.go notices.go session.go pregreet.go outbound.go pop3.go transport.go tlspolicy.go addresses.go
 //go:embed spf.go dkim.go dkimsign.go arc.go dmarc.go
-//go:embed reports.go rewrite.go forwarding.go unix.go
+//go:embed learn.go reports.go rewrite.go forwarding.go unix.go
 //go:embed doctor.go
 //go:embed dnslist.go
 //go:embed filterpolicy.go quarantine.go

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"facteur/internal/store/directory"
+	"facteur/internal/store/lexicon"
 	"facteur/internal/store/tlsreport"
 
 	reports "facteur/internal/flow/report"
@@ -141,6 +142,11 @@ type Office interface {
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 	// Knock tries envelopes at the door for other servers, as strangers would.
 	Knock(ctx context.Context, k Knock) (Knocked, error)
+	// Teach teaches the words of a letter; Learnt tells how much was learnt; Unlearn forgets
+	// all that an account, or the server, has learnt.
+	Teach(ctx context.Context, t Teaching) (Taught, error)
+	Learnt(ctx context.Context, q LearntBy) ([]lexicon.Standing, error)
+	Unlearn(ctx context.Context, n AccountName) error
 	// Reports is what others report about us, or what we report to them.
 	Reports(ctx context.Context, q ReportQuery) (Reports, error)
 	// SendReports sends what is due now, or tells what it would send.

@@ -13,15 +13,18 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
+	"facteur/internal/flow/learn"
 	reports "facteur/internal/flow/report"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/helper"
+	"facteur/internal/store/correspondent"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/dkimkey"
 	"facteur/internal/store/journey"
+	"facteur/internal/store/lexicon"
 	"facteur/internal/store/list"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
@@ -61,6 +64,10 @@ type Stores struct {
 	reports *report.Store
 	office  *reports.Office
 	name    func(netip.Addr) string
+	// What letters taught, and whom accounts wrote to.
+	teacher        *learn.Teacher
+	lexicon        *lexicon.Store
+	correspondents *correspondent.Store
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
@@ -91,7 +98,7 @@ func (s *Stores) Addressing(rules func() Addressing) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables(), report.Tables(), policy.Tables())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +158,14 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	policies.Declare(cfg.FilterPolicies())
 	s.Policies(policies)
 	s.Signing(dkimkey.New(vfs.OS{}, cfg.KeyDir()), func() *sign.Rules { return signing })
-	return s.Sharing(h).Addressing(func() Addressing { return addressing }), closeAll, nil
+	words := lexicon.Open(vfs.OS{}, filepath.Join(cfg.DataDir, "lexicon"), cfg.LexiconLimits(), j)
+	known, err := correspondent.Open(context.Background(), database, j)
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	s.Learning(learn.New(learn.House{Lexicon: words, Settings: cfg.LearnRules, Events: j}), words, known)
+	done := func() error { return errors.Join(words.Sync(), closeAll()) }
+	return s.Sharing(h).Addressing(func() Addressing { return addressing }), done, nil
 }
 
 // hosted tells our domains.
@@ -230,6 +244,9 @@ func (s *Stores) RemoveAccount(ctx context.Context, r Removal) error {
 		return about(r.Address, err)
 	}
 	if err := s.mailboxes.Discard(home); err != nil {
+		return about(r.Address, err)
+	}
+	if err := errors.Join(s.lexicon.Remove(ctx, found.Address), s.correspondents.Forget(ctx, found.Address)); err != nil {
 		return about(r.Address, err)
 	}
 	err = s.directory.RemoveAccount(ctx, a, r.Mail)

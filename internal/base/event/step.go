@@ -41,6 +41,7 @@ const (
 	Notified      Kind = "notified"      // a notice was made
 	Trouble       Kind = "trouble"       // a fault of ours
 	Signed        Kind = "signed"        // by us, or why it could not be
+	Taught        Kind = "taught"        // a person said whether it is spam
 
 	Delivered Kind = "delivered" // final: in a mailbox, or another host has it
 	Bounced   Kind = "bounced"   // final: failed, and the sender was told

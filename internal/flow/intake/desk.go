@@ -178,6 +178,7 @@ type Desk struct {
 	signer    *sign.Signer
 	outbox    *sign.Outbox
 	read      Reader
+	classroom Classroom
 }
 
 // Reader looks at a message that is about to be committed, and may keep a copy of it. It

@@ -77,6 +77,9 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	if err := t.finish(); err != nil && !t.discard {
 		return t.notKept("changing the message", err)
 	}
+	if reply := t.readLessons(); reply != nil {
+		return reply
+	}
 	return t.sign(ctx)
 }
 

@@ -22,6 +22,9 @@ func (t *Transaction) recipientAllowed(ctx context.Context, to address.Address, 
 			return nil, reply
 		}
 	}
+	if people, reply := t.forLessons(ctx, to, m); people != nil || reply != nil {
+		return people, reply
+	}
 	if reply := t.mayRelay(ctx, to, m); reply != nil {
 		return nil, reply
 	}

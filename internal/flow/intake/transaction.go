@@ -65,6 +65,8 @@ type Transaction struct {
 	changed bool // what the spool has is not what is to be kept
 	body    *queue.Spool
 
+	lessons func() // teaches what is reported in it
+
 	// Our signature: what is read for it, and what came of it. See sign.go.
 	letter    sign.Letter
 	signature sign.Signature
@@ -91,6 +93,8 @@ type recipient struct {
 	orcpt     smtp.Original
 	// added by a rule or a hook; removed by one.
 	added, removed bool
+	// lesson: it is an address that letters are reported to.
+	lesson bool
 	// refused at the end, where each has its own answer.
 	refused *smtp.Reply
 	// fate is what the filter does with his copy; nil where it does nothing.
@@ -342,6 +346,9 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	}
 	t.visit.messages++
 	t.countForwarded()
+	if t.lessons != nil {
+		t.lessons()
+	}
 	if t.check != nil {
 		t.check.Learn(t.verdict, t.isSpam())
 	}

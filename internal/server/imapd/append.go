@@ -42,6 +42,7 @@ func (s *session) append(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.space.Stored(ctx, to, uids)
 	return fmt.Sprintf("[APPENDUID %d %s] APPEND completed", validity, imap.Runs(uids)), nil
 }
 

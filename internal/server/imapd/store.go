@@ -23,6 +23,9 @@ func (s *session) store(ctx context.Context, c imap.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if a.Op != '-' {
+		s.space.Marked(ctx, numbersOf(letters), toFlags(a.Flags).Keywords)
+	}
 	s.counts.stored(a, len(letters))
 	failed := s.modified(c.Name, modified)                      // before message numbers change
 	if err := s.announce(ctx, mayExpunge(c.Name)); err != nil { // new keywords go first
@@ -70,6 +73,14 @@ func (s *session) modified(command string, uids []uint32) string {
 		return ""
 	}
 	return "[MODIFIED " + imap.Runs(numbers).String() + "] "
+}
+
+func numbersOf(letters []mailbox.Letter) []uint32 {
+	uids := make([]uint32, len(letters))
+	for i, l := range letters {
+		uids[i] = l.UID
+	}
+	return uids
 }
 
 func flagOp(op byte) mailbox.FlagOp {

@@ -13,6 +13,7 @@ type lesson struct {
 	day     uint16
 	class   class
 	tokens  []uint64 // 48 bits each, ascending, each once
+	freely  bool     // the bounds of a day don't hold; not in the journal, where nothing is asked
 }
 
 // pages is what is learnt for one owner.
@@ -70,6 +71,7 @@ func (p *pages) consider(l *lesson) Outcome {
 		return Undone
 	case was != none:
 		return Turned
+	case l.freely:
 	case l.teacher != 0 && !p.admits(l), l.teacher == 0 && p.bounds.perDay > 0 && p.today == l.day && p.ofToday >= p.bounds.perDay:
 		return Refused
 	}

@@ -30,8 +30,8 @@
 // all counts are halved; when there are too many tokens, those go that were in few letters
 // and not seen for long. An account learns from nobody but itself.
 //
-// The server's counts are everybody's, and nobody's alone. Learn with the owner Server is
-// for who runs it. What accounts teach the server comes by Contribute: a token counts once
+// The server's counts are everybody's, and nobody's alone. Learn and Instruct with the owner
+// Server are for who runs it. What accounts teach the server comes by Contribute: a token counts once
 // two accounts taught it, no account may teach more than a few dozen letters a day, nor
 // more than half of what all others did.
 package lexicon
@@ -198,9 +198,14 @@ func fileName(owner string) string {
 	return path.Join(name[:2], name[2:])
 }
 
-// Learn teaches an owner a letter. It is for himself, or for who runs the server.
+// Learn teaches an owner a letter, as far as he may learn today.
 func (s *Store) Learn(ctx context.Context, owner string, letter [16]byte, tokens []uint64, isSpam bool) (Outcome, error) {
 	return s.teach(ctx, owner, &lesson{key: order.Uint64(letter[:8]), class: classOf(isSpam), tokens: tokens})
+}
+
+// Instruct is Learn for as many letters a day as there are: it is for who runs the server.
+func (s *Store) Instruct(ctx context.Context, owner string, letter [16]byte, tokens []uint64, isSpam bool) (Outcome, error) {
+	return s.teach(ctx, owner, &lesson{key: order.Uint64(letter[:8]), class: classOf(isSpam), tokens: tokens, freely: true})
 }
 
 // Contribute teaches the server a letter in the name of an account, as far as one account
@@ -215,6 +220,19 @@ func (s *Store) Contribute(ctx context.Context, account string, letter [16]byte,
 // learnt with.
 func (s *Store) Forget(ctx context.Context, owner string, letter [16]byte, tokens []uint64) (Outcome, error) {
 	return s.teach(ctx, owner, &lesson{key: order.Uint64(letter[:8]), tokens: tokens})
+}
+
+// Remembers says as what an owner learnt a letter, if he did and it is not forgotten.
+func (s *Store) Remembers(owner string, letter [16]byte) (isSpam, known bool) {
+	b := s.book(owner)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, err := s.load(b)
+	if err != nil {
+		return false, false
+	}
+	was := p.letters.known[order.Uint64(letter[:8])].class
+	return was == spam, was != none
 }
 
 // Withdraw takes back what an account taught the server by a letter.

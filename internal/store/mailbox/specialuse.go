@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -55,6 +56,20 @@ func (b *box) use() string {
 		return b.acct.store.useOf(b.name)
 	}
 	return b.givenUse()
+}
+
+// Use is the special uses of a mailbox, with blanks between them.
+func (a *Account) Use(ctx context.Context, name string) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.ready(ctx); err != nil {
+		return "", err
+	}
+	b, err := a.find(name)
+	if err != nil {
+		return "", err
+	}
+	return b.use(), nil
 }
 
 // checkUses is an error unless a new mailbox may have these uses.

@@ -43,6 +43,7 @@ type House struct {
 	public   mailbox.Owner
 	shares   *shares
 	settings atomic.Pointer[Settings]
+	judged   func(Judgement) // nil: nobody wants to know
 }
 
 // NewHouse is the mailboxes of a data directory.

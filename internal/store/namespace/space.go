@@ -374,7 +374,11 @@ func (s *Space) Copy(ctx context.Context, v *mailbox.View, uids []uint32, to str
 		return 0, nil, err
 	}
 	defer p.Close()
-	return v.CopyTo(ctx, uids, p.Account, p.Name, has)
+	validity, pairs, err = v.CopyTo(ctx, uids, p.Account, p.Name, has)
+	if err == nil {
+		s.transferred(ctx, p, pairs)
+	}
+	return validity, pairs, err
 }
 
 // Move moves letters of the selected mailbox, all or none, with flags as Copy.
@@ -384,7 +388,11 @@ func (s *Space) Move(ctx context.Context, v *mailbox.View, uids []uint32, to str
 		return 0, nil, err
 	}
 	defer p.Close()
-	return v.MoveTo(ctx, uids, p.Account, p.Name, has)
+	validity, pairs, err = v.MoveTo(ctx, uids, p.Account, p.Name, has)
+	if err == nil {
+		s.transferred(ctx, p, pairs)
+	}
+	return validity, pairs, err
 }
 
 // sharesChanged keeps the list of who shares with whom right after a change.

@@ -58,6 +58,7 @@ var edges = map[string]string{
 	"store/stspolicy → store/db":          "the room of the SQL that others keep their rows in",
 	"store/policy → store/db":             "the room of the SQL that others keep their rows in",
 	"store/report → store/db":             "the room of the SQL that others keep their rows in",
+	"store/correspondent → store/db":      "the room of the SQL that others keep their rows in",
 	"store/tlsreport → store/db":          "the room of the SQL that others keep their rows in",
 	"store/namespace → store/mailbox":     "a namespace is mailboxes under the names that one user has for them",
 	"store/urlauth → store/namespace":     "whose mailbox a URL names, and who may read it",

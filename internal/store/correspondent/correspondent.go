@@ -1,0 +1,233 @@
+// Package correspondent remembers to whom each account wrote. Who was written to may
+// answer: that is what greylisting, the filter and the brake on outgoing mail ask here.
+//
+// It proves nothing by itself: a sender's address can be forged, and only who is proven to
+// be that sender should profit from it.
+//
+// # On disk
+//
+// Tables in DATA/facteur.db, with a version of their own. Accounts and addresses are there as
+// hashes of 64 bits with a key that is made once and kept beside them: nobody reads a list
+// of contacts out of a copy by chance, and who has all of it can test an address that he
+// guesses, no more. A pair is kept two years after the last letter.
+//
+// # Invariants
+//
+// Note never waits for the disk; what it was given counts at once. An account has MaxPeers
+// addresses, and the house MaxPairs pairs: the ones that were written to longest ago
+// make room. A crash loses the letters of the last seconds.
+package correspondent
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/db"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Tables is the tables of this room, for db.Open.
+func Tables() db.Tables {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the name is a constant
+	}
+	return db.Tables{Room: "correspondent", Migrations: sub}
+}
+
+const (
+	// MaxPeers is how many addresses are remembered of an account.
+	MaxPeers = 10_000
+	// MaxPairs is how many pairs of account and address are remembered in all.
+	MaxPairs = 2_000_000
+	// KeepDays is how long a pair is remembered after the last letter.
+	KeepDays = 730
+	// MaxRecipients is to how many a letter may go that makes correspondents of them: who
+	// writes to more at a time does not expect them all to answer.
+	MaxRecipients = 50
+
+	maxPending = 10_000
+	writeEvery = 3 * time.Second
+	sweepEvery = 6 * time.Hour
+	writeMost  = 500
+)
+
+// Store is who wrote to whom. Its methods may be called from any goroutine.
+type Store struct {
+	db     *db.DB
+	events event.Sink
+	now    func() time.Time
+	key    []byte
+	peers  int // most of an account
+	pairs  int // most in all
+
+	mu      sync.Mutex
+	pending map[pair]int64 // letters that are not written yet
+	writing map[pair]int64 // those that are being written
+	missed  int64
+}
+
+// pair is an account and an address that it wrote to.
+type pair struct{ account, peer int64 }
+
+// Open works on a database that was opened with Tables.
+func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
+	s := &Store{db: d, events: events, now: time.Now, peers: MaxPeers, pairs: MaxPairs, pending: make(map[pair]int64)}
+	err := d.Write(ctx, func(tx *db.Tx) error {
+		fresh := make([]byte, 32)
+		rand.Read(fresh)
+		if _, err := tx.Exec(`INSERT INTO correspondent_key VALUES (1, ?) ON CONFLICT DO NOTHING`, fresh); err != nil {
+			return err
+		}
+		return tx.QueryRow(`SELECT key FROM correspondent_key`).Scan(&s.key)
+	})
+	return s, about(err)
+}
+
+// hash is what stands for an account or an address.
+func (s *Store) hash(kind, text string) int64 {
+	h := hmac.New(sha256.New, s.key)
+	h.Write([]byte(kind + "\x00" + text))
+	return int64(binary.LittleEndian.Uint64(h.Sum(nil)))
+}
+
+func (s *Store) pair(account string, peer address.Address) pair {
+	return pair{s.hash("account", account), s.hash("peer", peer.Key())}
+}
+
+// Note remembers that an account, named by its canonical address, wrote a letter that was
+// accepted to these addresses.
+func (s *Store) Note(account string, to []address.Address) {
+	if account == "" || len(to) > MaxRecipients {
+		return
+	}
+	list := make([]pair, 0, len(to))
+	for _, peer := range to {
+		if !peer.IsNull() {
+			list = append(list, s.pair(account, peer))
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		if _, known := s.pending[p]; !known && len(s.pending) >= maxPending {
+			s.missed++ // the disk does not take them
+			continue
+		}
+		s.pending[p]++
+	}
+}
+
+// Knows says whether an account wrote to an address. What can't be looked up is not
+// known: that is no evidence of anything.
+func (s *Store) Knows(ctx context.Context, account string, peer address.Address) bool {
+	p := s.pair(account, peer)
+	s.mu.Lock()
+	known := s.pending[p] > 0 || s.writing[p] > 0
+	s.mu.Unlock()
+	return known || s.asks(ctx, `SELECT EXISTS (SELECT 1 FROM correspondent WHERE account = ? AND peer = ? AND last >= ?)`, p.account, p.peer, s.oldest())
+}
+
+// KnownToAnybody says whether any account here wrote to an address.
+func (s *Store) KnownToAnybody(ctx context.Context, peer address.Address) bool {
+	h := s.hash("peer", peer.Key())
+	return s.waits(h) || s.asks(ctx, `SELECT EXISTS (SELECT 1 FROM correspondent WHERE peer = ? AND last >= ?)`, h, s.oldest())
+}
+
+// waits tells an address that somebody wrote to within the last seconds.
+func (s *Store) waits(peer int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, some := range []map[pair]int64{s.pending, s.writing} {
+		for p := range some {
+			if p.peer == peer {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *Store) asks(ctx context.Context, query string, args ...any) (yes bool) {
+	if err := s.db.Reader().QueryRowContext(ctx, query, args...).Scan(&yes); err != nil && ctx.Err() == nil {
+		s.warn("whom an account wrote to can't be looked up", err)
+	}
+	return yes
+}
+
+// Missed is how many letters were not remembered because the disk did not take them.
+func (s *Store) Missed() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missed
+}
+
+// Forget forgets all that an account wrote to.
+func (s *Store) Forget(ctx context.Context, account string) error {
+	h := s.hash("account", account)
+	s.mu.Lock()
+	for p := range s.pending {
+		if p.account == h {
+			delete(s.pending, p)
+		}
+	}
+	s.mu.Unlock()
+	return about(s.db.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(`DELETE FROM correspondent WHERE account = ?`, h)
+		return err
+	}))
+}
+
+// day is today in days since 1970; oldest is the first day that still counts.
+func (s *Store) day() int64    { return s.now().Unix() / 86400 }
+func (s *Store) oldest() int64 { return s.day() - KeepDays }
+
+// Run writes what was noted until ctx ends, and once more then.
+func (s *Store) Run(ctx context.Context) {
+	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
+	defer write.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-write.C:
+			s.try(ctx, s.Write)
+		case <-sweep.C:
+			s.try(ctx, s.sweep)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeEvery)
+			defer cancel()
+			s.try(last, s.Write)
+			return
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, fn func(context.Context) error) {
+	if err := fn(ctx); err != nil && ctx.Err() == nil {
+		s.warn("whom accounts wrote to can't be written down", err)
+	}
+}
+
+func (s *Store) warn(what string, err error) {
+	s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/correspondent", Text: what + ": " + err.Error()})
+}
+
+func about(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("correspondents: %w", err)
+}

@@ -1,0 +1,166 @@
+package correspondent
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/db"
+)
+
+type fixture struct {
+	*testing.T
+	*Store
+	path  string
+	db    *db.DB
+	clock time.Time
+}
+
+func newFixture(t *testing.T) *fixture {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "facteur.db"), clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	f.again()
+	return f
+}
+
+// again opens the store as after a restart.
+func (f *fixture) again() {
+	f.Helper()
+	if f.db != nil {
+		f.db.Close()
+	}
+	d, err := db.Open(f.path, fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, Tables())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { d.Close() })
+	f.db = d
+	if f.Store, err = Open(f.Context(), d, event.Discard); err != nil {
+		f.Fatal(err)
+	}
+	f.Store.now = func() time.Time { return f.clock }
+}
+
+func at(text string) address.Address {
+	a, err := address.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func (f *fixture) expect(account, peer string, knows, anybody bool) {
+	f.Helper()
+	if got := f.Knows(f.Context(), account, at(peer)); got != knows {
+		f.Errorf("Knows(%s, %s) = %v", account, peer, got)
+	}
+	if got := f.KnownToAnybody(f.Context(), at(peer)); got != anybody {
+		f.Errorf("KnownToAnybody(%s) = %v", peer, got)
+	}
+}
+
+func (f *fixture) write() {
+	f.Helper()
+	if err := f.Write(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+}
+
+const anna, ben = "anna@a.test", "ben@a.test"
+
+func TestKnows(t *testing.T) {
+	f := newFixture(t)
+	f.Note(anna, []address.Address{at("Bob@Shop.Test"), at("eve@b.test"), {}})
+	for _, when := range []string{"noted", "written", "after a restart"} {
+		f.Log(when)
+		f.expect(anna, "bob@shop.test", true, true)
+		f.expect(ben, "bob@shop.test", false, true)
+		f.expect(anna, "bob@other.test", false, false)
+		f.write()
+		if when == "written" {
+			f.again()
+		}
+	}
+	f.clock = f.clock.AddDate(1, 0, 0)
+	f.Note(ben, []address.Address{at("eve@b.test")})
+	f.write()
+	f.clock = f.clock.AddDate(1, 0, 30)
+	f.expect(anna, "bob@shop.test", false, false)
+	f.expect(anna, "eve@b.test", false, true)
+	if err := f.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.rows(); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	f.expect(ben, "eve@b.test", true, true)
+	if err := f.Forget(t.Context(), ben); err != nil {
+		t.Fatal(err)
+	}
+	f.expect(ben, "eve@b.test", false, false)
+}
+
+func (f *fixture) rows() (n int) {
+	f.Helper()
+	if err := f.db.Reader().QueryRow(`SELECT count(*) FROM correspondent`).Scan(&n); err != nil {
+		f.Fatal(err)
+	}
+	return n
+}
+
+// No account takes the room of others, and all of them have a bound.
+func TestBounds(t *testing.T) {
+	f := newFixture(t)
+	f.peers, f.pairs = 20, 25
+	f.Note(ben, []address.Address{at("friend@b.test")})
+	f.write()
+	f.clock = f.clock.AddDate(0, 0, 1)
+	f.Note(anna, []address.Address{at("first@b.test")})
+	f.write()
+	f.clock = f.clock.AddDate(0, 0, 1)
+	for i := range 40 {
+		f.Note(anna, []address.Address{at(fmt.Sprintf("n%d@b.test", i))})
+		f.write()
+	}
+	if n := f.rows(); n > 21 {
+		t.Errorf("%d rows", n)
+	}
+	f.expect(anna, "first@b.test", false, false)
+	f.expect(anna, "n39@b.test", true, true)
+	f.expect(ben, "friend@b.test", true, true)
+	f.pairs = 5
+	if err := f.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.rows(); n != 5 {
+		t.Errorf("%d rows", n)
+	}
+	var many []address.Address
+	for i := range MaxRecipients + 1 {
+		many = append(many, at(fmt.Sprintf("m%d@b.test", i)))
+	}
+	f.Note(anna, many)
+	f.expect(anna, "m0@b.test", false, false)
+}
+
+// The file names nobody.
+func TestNoNamesOnDisk(t *testing.T) {
+	f := newFixture(t)
+	f.Note(anna, []address.Address{at("bob@shop.test")})
+	f.write()
+	f.db.Close()
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"anna", "bob", "shop.test"} {
+		if bytes.Contains(data, []byte(name)) {
+			t.Errorf("%s stands in the file", name)
+		}
+	}
+}
