@@ -146,12 +146,12 @@ func (b *Budget) examine(r io.ReaderAt, size int64, f File, depth int) File {
 	head := make([]byte, min(size, headBytes))
 	n, _ := r.ReadAt(head, 0)
 	f.Sniff(head[:n])
-	b.open(r, size, &f, head[:n], depth)
+	b.open(r, size, &f, depth)
 	return f
 }
 
 // open looks into a file, if there is something in it.
-func (b *Budget) open(r io.ReaderAt, size int64, f *File, head []byte, depth int) {
+func (b *Budget) open(r io.ReaderAt, size int64, f *File, depth int) {
 	look := openerOf(f.Real)
 	if look == nil {
 		return
@@ -162,15 +162,16 @@ func (b *Budget) open(r io.ReaderAt, size int64, f *File, head []byte, depth int
 	}
 	defer func() {
 		if p := recover(); p != nil { // a parser of a library, on what a stranger made (MIME-015)
-			f.trouble(fmt.Sprintf("%s (%.100v)", panicked, p))
+			f.Trouble = fmt.Sprintf("%s (%.100v)", panicked, p)
 		}
 	}()
 	look(b, r, size, f, depth)
 }
 
-// spend takes work off the budget; false: there is not so much left.
-func (b *Budget) spend(n int64) bool {
-	b.work += n
+// spend takes work off the budget: n bytes at a cost each; false: there was not so much
+// left.
+func (b *Budget) spend(cost float64, n int) bool {
+	b.work += int64(cost*float64(n)) + 64
 	return b.work <= b.limits.Bytes
 }
 

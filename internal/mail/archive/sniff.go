@@ -54,9 +54,9 @@ var magics = []struct {
 	{0, "\xfd7zXZ\x00", xzType, Packed},
 	{257, "ustar", tarType, Packed},
 	{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", oleType, Document},
-	{0, "%PDF-", "application/pdf", Document},
-	{0, "{\\rt", "text/rtf", Document},
-	{0, "x\x9f\x3e\x22", "application/ms-tnef", Message},
+	{0, "%PDF-", pdfType, Document},
+	{0, "{\\rt", rtfType, Document},
+	{0, "x\x9f\x3e\x22", tnefType, Message},
 }
 
 // The types that can be looked into.
@@ -69,6 +69,10 @@ const (
 	sevenType = "application/x-7z-compressed"
 	rarType   = "application/vnd.rar"
 	oleType   = "application/x-ole-storage"
+	tnefType  = "application/ms-tnef"
+	pdfType   = "application/pdf"
+	rtfType   = "text/rtf"
+	peType    = "application/vnd.microsoft.portable-executable"
 	ooxmlType = "application/vnd.openxmlformats-officedocument"
 	odfType   = "application/vnd.oasis.opendocument"
 )
@@ -110,7 +114,7 @@ func portable(head []byte) (string, Kind) {
 		return "", Other
 	}
 	if at := int64(binary.LittleEndian.Uint32(head[60:])); at+4 <= int64(len(head)) && at >= 0 && string(head[at:at+2]) == "PE" {
-		return "application/vnd.microsoft.portable-executable", Program
+		return peType, Program
 	}
 	if isText(head) {
 		return "", Other

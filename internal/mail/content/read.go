@@ -238,7 +238,7 @@ func (rd *reader) file(p *message.Part, n node, f archive.File, head []byte, dec
 		return
 	}
 	f.Size = sizeOf(p, head)
-	if archive.Opens(head, f.Name) {
+	if archive.Opens(head) {
 		whole := readUpTo(decoded(), rd.lim.File+1)
 		f.Size = int64(len(whole))
 		if f.Size > rd.lim.File {
