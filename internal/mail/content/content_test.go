@@ -1,8 +1,13 @@
 package content_test
 
 import (
+	"encoding/base64"
+	"facteur/internal/mail/archive"
+	"facteur/internal/test/doubling"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
@@ -84,4 +89,183 @@ func TestLinks(t *testing.T) {
 			t.Errorf("%s: %q %v; want %q %v", c.url, l.Host, l.Tricks.Words(), c.host, c.tricks.Words())
 		}
 	}
+}
+
+const zip = "UEsDBAoAAAAAAAAAIQBt5PHaAwAAAAMAAAAEAAAAYS5qc3g9MVBLAQIUAwoAAAAAAAAAIQBt5PHaAwAAAAMAAAAEAAAAAAAAAAAAAACkgQAAAABhLmpzUEsFBgAAAAABAAEAMgAAACUAAAAAAA=="
+
+func fileNames(l *content.Letter) (names []string) {
+	for i := range l.Files {
+		l.Files[i].Walk(func(f *archive.File, _ []*archive.File) { names = append(names, f.Name) })
+	}
+	return names
+}
+
+// What is shown, what stands aside, what is a file.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	l := read(t, `Subject: =?iso-8859-1?Q?Vos_r=E9sultats?=
+Content-Type: multipart/mixed; boundary=m
+
+--m
+Content-Type: multipart/alternative; boundary=a
+
+--a
+Content-Type: text/plain; charset=iso-8859-1
+Content-Transfer-Encoding: quoted-printable
+
+Le caf=E9, voir http://example.org/a.
+--a
+Content-Type: multipart/related; boundary=r
+
+--r
+Content-Type: text/html; charset=utf-8
+
+<p>Le <b>café</b>, <a href="http://example.net/b">www.example.org</a><img src="cid:1"><img src="https://example.com/p.gif" width=1 height=1>
+--r
+Content-Type: image/png
+Content-ID: <1>
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgo=
+--r--
+--a--
+--m
+Content-Type: application/pdf; name="scan.pdf"
+Content-Disposition: attachment
+Content-Transfer-Encoding: base64
+
+`+zip+`
+--m--
+`)
+	if l.Subject != "Vos résultats" || l.Text != "Le café, www.example.org" || l.Other != "Le café, voir http://example.org/a." || l.Hidden != "" {
+		t.Errorf("%+v", l)
+	}
+	if got := strings.Join(fileNames(l), " "); got != " scan.pdf a.js" || l.Files[1].Declared != "application/pdf" || l.Files[1].Real != "application/zip" || l.Files[1].Part != "2" || !l.Files[0].Inline {
+		t.Errorf("files %q: %+v", got, l.Files)
+	}
+	var links []string
+	for _, k := range l.Links {
+		links = append(links, string(k.Where)+" "+k.Host+" "+k.ShownHost+" "+strings.Join(k.Tricks.Words(), ","))
+	}
+	if got := strings.Join(links, "; "); got != "text example.org  ; anchor example.net www.example.org shows another host than it leads to; image example.com  " {
+		t.Errorf("links: %s", got)
+	}
+	if h := l.HTML; h.Pages != 1 || h.Images != 2 || h.Remote != 1 || h.Tiny != 1 {
+		t.Errorf("%+v", h)
+	}
+}
+
+// In each of these letters another program may see a.js, or the word "secret": so does
+// the filter.
+func TestUnion(t *testing.T) {
+	t.Parallel()
+	const part = "Content-Type: application/zip; name=x.zip\nContent-Transfer-Encoding: base64\n\n" + zip + "\n"
+	const head = "Subject: x\nMIME-Version: 1.0\n"
+	for _, c := range []struct{ name, letter string }{
+		{"plain", head + "Content-Type: multipart/mixed; boundary=x\n\n--x\n" + part + "--x--\n"},
+		{"MIME-004 the boundary of the second parameter", head + "Content-Type: multipart/mixed; boundary=x; boundary=y\n\n--x\n\nhello\n--x--\n--y\n" + part + "--y--\n"},
+		{"MIME-004 no boundary", head + "Content-Type: multipart/mixed\n\n--x\n" + part + "--x--\n"},
+		{"MIME-004 a boundary that is the beginning of another", head + "Content-Type: multipart/mixed; boundary=abc; boundary=ab\n\n--abc\n\nhi\n--ab\n" + part + "--ab--\n--abc--\n"},
+		{"MIME-004 after the last delimiter", head + "Content-Type: multipart/mixed; boundary=x\n\n--x\n\nhello\n--x--\n--x\n" + part + "--x--\n"},
+		{"MIME-004 before the first delimiter", head + "Content-Type: multipart/mixed; boundary=x\n\n--y\n" + part + "--y--\n--x\n\nhello\n--x--\n"},
+		{"MIME-004 a boundary too long", head + "Content-Type: multipart/mixed; boundary=" + strings.Repeat("b", 2049) + "\n\n--" + strings.Repeat("b", 2049) + "\n" + part + "--" + strings.Repeat("b", 2049) + "--\n"},
+		{"MIME-004 the same boundary inside", head + "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\na\n--x--\n--x\n" + part + "--x--\n--x--\n"},
+		{"MIME-005 two types", head + "Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=x\n\n--x\n" + part + "--x--\n"},
+		{"MIME-005 two encodings", head + "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/zip; name=x.zip\nContent-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n\n" + zip + "\n--x--\n"},
+		{"MIME-005 an unknown encoding", head + "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/zip; name=x.zip\nContent-Transfer-Encoding: base-64\n\n" + zip + "\n--x--\n"},
+		{"MIME-005 an encoded message", head + "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + fold(base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(head+"Content-Type: multipart/mixed; boundary=x\n\n--x\n"+part+"--x--\n", "\n", "\r\n"))))},
+		{"MIME-005 an encoded multipart", head + "Content-Type: multipart/mixed; boundary=x\nContent-Transfer-Encoding: base64\n\n" + fold(base64.StdEncoding.EncodeToString([]byte("--x\r\n"+strings.ReplaceAll(part, "\n", "\r\n")+"--x--\r\n")))},
+		{"MIME-005 junk in base64", head + "Content-Type: application/zip; name=x.zip\nContent-Transfer-Encoding: base64\n\n" + strings.ReplaceAll(zip, "A", "A!\n -")},
+		{"MIME-005 = within base64", head + "Content-Type: application/zip; name=x.zip\nContent-Transfer-Encoding: base64\n\n" + zip[:10] + "=" + zip[10:]},
+		{"MIME-005 no padding", head + "Content-Type: application/zip; name=x.zip\nContent-Transfer-Encoding: base64\n\n" + strings.TrimRight(zip, "=")},
+	} {
+		if l := read(t, c.letter); !slices.Contains(fileNames(l), "a.js") {
+			t.Errorf("%s: %q, odd %b, text %q", c.name, fileNames(l), l.Odd, l.Text)
+		}
+	}
+}
+
+func fold(s string) string {
+	var b strings.Builder
+	for len(s) > 76 {
+		b.WriteString(s[:76] + "\n")
+		s = s[76:]
+	}
+	return b.String() + s + "\n"
+}
+
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ want, text string }{
+		{"fr", "Bonjour, je vous remercie pour votre message. Nous avons bien reçu votre commande et elle sera livrée dans la semaine."},
+		{"en", "Thank you for your letter. We have received your order and it will be delivered to you in the course of the week."},
+		{"de", "Vielen Dank für Ihre Nachricht. Wir haben die Bestellung erhalten und sie wird in der nächsten Woche bei Ihnen sein."},
+		{"es", "Gracias por su mensaje. Hemos recibido el pedido y se lo enviaremos a la dirección que nos dio en los próximos días, como siempre."},
+		{"it", "Grazie per il messaggio. Abbiamo ricevuto il tuo ordine e sarà consegnato nel corso della settimana, non è necessario che tu sia in casa."},
+		{"nl", "Dank u wel voor uw bericht. Wij hebben de bestelling ontvangen en het zal in de loop van de week bij u worden bezorgd."},
+		{"pt", "Obrigado pela sua mensagem. Recebemos o pedido e ele será entregue no endereço que você nos deu, não é preciso fazer mais nada para isso."},
+		{"ru", "Спасибо за ваше письмо. Мы получили ваш заказ."},
+		{"uk", "Дякуємо за ваш лист. Ми отримали ваше замовлення і його буде доставлено."},
+		{"zh", "感谢您的来信。我们已经收到您的订单，将在本周内送达您的地址。"},
+		{"ja", "お手紙ありがとうございます。ご注文を承りました。今週中にお届けします。"},
+		{"ko", "편지 감사합니다. 주문을 받았으며 이번 주에 배달됩니다."},
+		{"ar", "شكرا على رسالتك. لقد تلقينا طلبك وسيتم تسليمه خلال الأسبوع."},
+		{"", "ok 12345"},
+	} {
+		l := read(t, "Content-Type: text/plain; charset=utf-8\n\n"+c.text)
+		got := ""
+		if len(l.Languages) > 0 {
+			got = l.Languages[0].Code
+		}
+		if got != c.want {
+			t.Errorf("%s: %+v", c.want, l.Languages)
+		}
+	}
+}
+
+// The cost is linear in the letter, whatever is in it.
+func TestDoubling(t *testing.T) {
+	for _, c := range []struct {
+		name, unit string
+		n          int
+	}{
+		{"MIME-005 open tags", "<div><span style='color:#fff'>", 4000},
+		{"MIME-005 end tags", "</p></table>", 8000},
+		{"MIME-005 one style sheet", "<style>.a{color:red}</style>", 4000},
+		{"MIME-005 attributes", "<p a=b c=d e=f class='a b c d e f g h i j' style='x:y;x:y'>", 3000},
+		{"MIME-005 links", "<a href='http://example.org/?u=https%3A%2F%2Fa.example'>x</a>", 3000},
+		{"MIME-005 texts of links", "<a href='http://a'>", 8000},
+		{"MIME-005 comments", "<!--x", 8000},
+		{"MIME-005 words without width", "a\u200b", 30000},
+		{"MIME-005 numbers", "&#65;&#x;&", 20000},
+		{"MIME-004 delimiters", "--x\r\nContent-Type: text/plain\r\n\r\n", 3000},
+	} {
+		doubling.Check(t, c.name, c.n, func(n int) func() {
+			letter := "Content-Type: text/html\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n" + strings.Repeat(c.unit, n)
+			return func() { readRaw(letter) }
+		})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{htmlHead + "<p style='color:#fff'>a<a href=//b>c</a>", "Content-Type: multipart/mixed; boundary=x; boundary=y\n\n--y\nContent-Type: application/zip\nContent-Transfer-Encoding: base64\n\n" + zip + "\n--x--",
+		"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nAAAA", "Subject: =?utf-8?q?a?=\n\nwww.example.org http://0x7f.1/%41"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, letter string) {
+		l := readRaw(letter)
+		for _, s := range []string{l.Subject, l.Text, l.Other, l.Hidden} {
+			if !utf8.ValidString(s) {
+				t.Errorf("not UTF-8: %q", s)
+			}
+		}
+		if len(l.Text) > 256<<10 || len(l.Links) > 1000 || len(l.Files) > 1000 {
+			t.Error("beyond the limits")
+		}
+		for _, k := range l.Links {
+			if k.Host != "" && (strings.ContainsAny(k.Host, " /@\\%") || k.Host != strings.ToLower(k.Host)) || !utf8.ValidString(k.URL+k.Shown) {
+				t.Errorf("host %q of %q", k.Host, k.URL)
+			}
+		}
+	})
 }

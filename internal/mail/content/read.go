@@ -23,6 +23,7 @@ type reader struct {
 	source              int64          // of Limits.Source, spent
 	known               map[string]int // index in letter.Links, plus one
 	elsewhere           bool           // what is read now is another reading
+	decoded             int            // of maxDecodings
 }
 
 // subject reads what stands above the text.
@@ -82,8 +83,11 @@ func (rd *reader) tree(root *message.Part) {
 		for i := len(n.part.Children) - 1; i >= 0; i-- {
 			stack = append(stack, node{n.part.Children[i], childNumber(n, i), n.aside || shown >= 0 && i != shown})
 		}
-		if len(n.part.Children) == 0 {
+		switch {
+		case len(n.part.Children) == 0:
 			rd.leaf(n)
+		case n.part.Odd&message.BadEncoding != 0:
+			rd.decodings(n)
 		}
 	}
 }
@@ -139,10 +143,12 @@ func hasHTML(p *message.Part) bool {
 // leaf reads a part that has no parts.
 func (rd *reader) leaf(n node) {
 	p := n.part
-	if p.Multipart() || p.End <= p.Body {
+	if p.End <= p.Body {
 		return
 	}
-	rd.body(p, n, func() io.Reader { return p.Decoded(rd.r) })
+	if !p.Multipart() {
+		rd.body(p, n, func() io.Reader { return p.Decoded(rd.r) })
+	}
 	rd.decodings(n)
 }
 
