@@ -180,7 +180,7 @@ func (c *census) guess() []Language {
 }
 
 // latinShares gives the letters of Latin to the language with the most small words, and
-// in part to a second that comes near.
+// in part to a second that comes near: kin share many.
 func (c *census) latinShares(weight map[string]float64) {
 	best, second := -1, -1
 	for i, n := range c.stops {
@@ -195,10 +195,12 @@ func (c *census) latinShares(weight map[string]float64) {
 	if n < enoughStops {
 		return
 	}
-	weight[stopWords[best].code] += float64(c.latin) * float64(n) / float64(n+m)
-	if m >= enoughStops && m*2 > n {
+	if m >= enoughStops && 10*n < 13*m {
+		weight[stopWords[best].code] += float64(c.latin) * float64(n) / float64(n+m)
 		weight[stopWords[second].code] += float64(c.latin) * float64(m) / float64(n+m)
+		return
 	}
+	weight[stopWords[best].code] += float64(c.latin)
 }
 
 // stopWords are the small words of languages in Latin letters.

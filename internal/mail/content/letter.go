@@ -65,8 +65,10 @@ type Letter struct {
 	Parts int `json:"parts"`
 	// EncodedText: text in base64 that would not have needed it (it is ASCII).
 	EncodedText bool `json:"encoded_text,omitempty"`
-	// Invisible is how many characters without width stand in the texts and the subject.
-	Invisible int `json:"invisible,omitempty"`
+	// Invisible is how many characters without width part letters in the texts, and
+	// SubjectInvisible in the subject.
+	Invisible        int `json:"invisible,omitempty"`
+	SubjectInvisible int `json:"subject_invisible,omitempty"`
 	// Odd is the union of what was ambiguous in the parts.
 	Odd message.Oddity `json:"odd,omitempty"`
 	// LeftOut is how many parts, links and files there are beyond the limits.

@@ -31,8 +31,7 @@ func (rd *reader) subject(h message.Header) {
 	raw := h.Get("Subject")
 	rd.charsetsOf(raw)
 	s, invisible := visible(message.DecodeText(raw))
-	rd.letter.Subject = s
-	rd.letter.Invisible += invisible
+	rd.letter.Subject, rd.letter.SubjectInvisible = s, invisible
 }
 
 // charsetsOf notes the charsets of encoded words.

@@ -1,0 +1,104 @@
+package letter
+
+import (
+	"net/netip"
+
+	"facteur/internal/mail/content"
+	"facteur/internal/mail/message"
+)
+
+// manyDomains is how many domains honest letters lead to.
+const manyDomains = 20
+
+// links looks at where a reader can be led.
+func (v *view) links(n *notes) {
+	from := ""
+	if list := message.ParseAddresses(v.Header.Get("From")); len(list) > 0 {
+		from = registered(canonical(list[0].Host))
+	}
+	domains := map[string]bool{}
+	for i := range v.content.Links {
+		l := &v.content.Links[i]
+		if l.Domain != "" && l.Where != content.InImage {
+			domains[l.Domain] = true
+		}
+		if clicked(l) {
+			v.link(n, l, from)
+		}
+	}
+	if len(domains) > manyDomains {
+		n.add(linkMany, v.excuse(), "It leads to %d different domains.", len(domains))
+	}
+}
+
+// clicked tells links that a person follows.
+func clicked(l *content.Link) bool {
+	switch l.Where {
+	case content.InText, content.InAnchor, content.InForm, content.InRefresh, content.InRedirect, content.InFile:
+		return true
+	}
+	return false
+}
+
+func (v *view) link(n *notes, l *content.Link, from string) {
+	switch {
+	case l.Tricks&content.RunsCode != 0 && l.Where != content.InFile:
+		n.add(linkCode, 1, "A link runs code: %s.", quote(l.URL))
+	case l.Tricks&content.UserInfo != 0 && l.Host != "":
+		n.add(linkUserInfo, 1, "A link looks like another by a name before \"@\": it leads to %s.", l.Host)
+	case l.Tricks&content.OddAddress != 0:
+		n.add(linkOdd, 1, "A link hides the address %s: %s.", l.Host, quote(l.URL))
+	case l.Tricks&content.BareAddress != 0:
+		if a, err := netip.ParseAddr(l.Host); err == nil && !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast() {
+			n.add(linkAddress, 1, "A link leads to a bare address, %s.", l.Host)
+		}
+	case l.Tricks&content.EscapedHost != 0:
+		n.add(linkEscaped, 1, "A link hides its host %s behind codes.", l.Host)
+	case l.Tricks&content.MixedScript != 0:
+		n.add(linkMixed, 1, "A link leads to a host that mixes scripts, %s.", l.Host)
+	case l.Tricks&content.Shortener != 0:
+		n.add(linkShort, v.excuse(), "A link hides where it leads behind %s.", l.Host)
+	case searchRedirect(l) && from != l.Domain:
+		n.add(linkRedirect, v.excuse(), "A link leads by way of %s to another host.", l.Host)
+	}
+	v.deceives(n, l, from)
+}
+
+// searchRedirect tells the redirects of search engines that anybody can use.
+func searchRedirect(l *content.Link) bool {
+	if l.Tricks&content.Redirect == 0 {
+		return false
+	}
+	switch name, _ := split(l.Domain); name {
+	case "google", "bing", "yandex", "baidu", "youtube", "facebook", "doubleclick":
+		return true
+	}
+	return false
+}
+
+// deceives compares the host that a text shows with the one that it leads to. Newsletters
+// count clicks: they show their own host, and lead to that of who sends for them. That
+// is the author's word, and worth something where the author is proven.
+func (v *view) deceives(n *notes, l *content.Link, from string) {
+	if l.Domain != "" && !v.house.ours(l.Host) {
+		for _, own := range v.house.domains() {
+			if similar(l.Host, own) == alike {
+				n.add(linkLookalike, 1, "A link leads to %s, which looks like ours, %s.", l.Host, own)
+			}
+		}
+	}
+	if l.Tricks&content.Mismatch == 0 || l.ShownHost == "" {
+		return
+	}
+	if similar(l.Host, l.ShownHost) == alike {
+		n.add(linkLookalike, 1, "A link shows %s and leads to %s, which looks like it.", l.ShownHost, l.Host)
+		return
+	}
+	scale := v.excuse()
+	if v.proven() && registered(l.ShownHost) == from {
+		scale = 0
+	}
+	if scale > 0 {
+		n.add(linkMismatch, scale, "A link shows %s and leads to %s.", l.ShownHost, l.Host)
+	}
+}
