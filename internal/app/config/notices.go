@@ -39,7 +39,9 @@ type Notices struct {
 	// "delay", "policy" (clients that were refused), "protocol" (clients that break the
 	// rules), "resource" (a full disk and the like), "software" (faults of the server),
 	// "data" (deliveries that wait for something of the server's own), "complaint" (an
-	// account whose mail people complain about; see reports.complaints). But for "2bounce",
+	// account whose mail people complain about; see reports.complaints), "quarantine"
+	// (letters that were put there, of the categories that notify in [[filter_policy]] or
+	// [filter] names). But for "2bounce",
 	// a letter has the lines of the log, and for "policy" and "protocol" what was said in
 	// the sessions. Postfix calls this notify_classes.
 	Classes conf.Strings `toml:"classes"`
@@ -60,7 +62,7 @@ type Notices struct {
 }
 
 func defaultNotices() Notices {
-	return Notices{SizeLimit: dsn.DefaultReturn, Classes: conf.Strings{"2bounce", "resource", "software", "complaint"}, Interval: conf.Duration(time.Hour)}
+	return Notices{SizeLimit: dsn.DefaultReturn, Classes: conf.Strings{"2bounce", "resource", "software", "complaint", "quarantine"}, Interval: conf.Duration(time.Hour)}
 }
 
 // maxNoticeReturn keeps the notices that are in memory at a time small.

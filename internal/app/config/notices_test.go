@@ -58,8 +58,8 @@ func TestNoticesByThemselves(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := c.NoticeRules()
-	for _, topic := range []event.Topic{event.DoubleBounce, event.Resource, event.Software, event.Complaint} {
-		if _, told := s.Topics[topic]; !told || len(s.Topics) != 4 || err != nil {
+	for _, topic := range []event.Topic{event.DoubleBounce, event.Resource, event.Software, event.Complaint, event.Quarantine} {
+		if _, told := s.Topics[topic]; !told || len(s.Topics) != 5 || err != nil {
 			t.Errorf("the postmaster hears of %v (%v)", s.Topics, err)
 		}
 	}

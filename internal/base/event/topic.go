@@ -23,11 +23,13 @@ const (
 
 	// Complaint is beside Postfix's: people complain about mail of an account.
 	Complaint Topic = "complaint"
+	// Quarantine is, too: a letter was put into quarantine, and somebody wants to hear of that.
+	Quarantine Topic = "quarantine"
 )
 
 // Topics are all of them, in Postfix's order, and our own.
 func Topics() []Topic {
-	return []Topic{Bounce, DoubleBounce, Data, Delay, Policy, Protocol, Resource, Software, Complaint}
+	return []Topic{Bounce, DoubleBounce, Data, Delay, Policy, Protocol, Resource, Software, Complaint, Quarantine}
 }
 
 // Topical is an event that an admin may want a letter about.

@@ -187,6 +187,7 @@ var summaryWords = map[event.Topic]refusal.Text{
 	event.Policy:       {En: "Clients were refused.", Fr: "Des clients ont été refusés."},
 	event.Protocol:     {En: "Clients did not keep to the protocol.", Fr: "Des clients n’ont pas respecté le protocole."},
 	event.Complaint:    {En: "People complain about mail that was sent from here.", Fr: "Des destinataires se plaignent de courrier envoyé d’ici."},
+	event.Quarantine:   {En: "Letters were put into quarantine: viruses, spam or the like. “facteur quarantine list” shows them.", Fr: "Des lettres ont été mises en quarantaine : virus, courrier indésirable… « facteur quarantine list » les montre."},
 	event.Data:         {En: "Deliveries wait for something of the server’s own: its disk, its directory.", Fr: "Des remises attendent quelque chose du serveur lui-même : son disque, son annuaire."},
 }
 

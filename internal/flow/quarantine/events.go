@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"fmt"
 	"log/slog"
 
 	"facteur/internal/base/event"
@@ -36,7 +37,39 @@ func (r Removed) Step() event.Step {
 		Sentence: "The message for " + event.Addresses([]string{r.To}) + ", in quarantine as " + Words[r.Category] + ", was deleted " + r.Why + " (deleted-by-policy)."}
 }
 
+// Notice is a letter that was put into quarantine, for the postmaster who wants to hear of
+// its category: a line of the letter about event.Quarantine, of which there is one an hour
+// at most.
+type Notice struct {
+	ID                                    queue.ID
+	Category, Sender, To, Author, Subject string
+	Score                                 float64
+}
+
+// Level implements event.Event.
+func (Notice) Level() slog.Level { return slog.LevelInfo }
+
+// Record implements event.Event.
+func (n Notice) Record() (string, []slog.Attr) {
+	return "quarantined", []slog.Attr{slog.String("id", n.ID.String()), slog.String("category", n.Category), slog.String("from", n.Sender), slog.String("to", n.To)}
+}
+
+// Line implements event.Event.
+func (n Notice) Line() (string, string) {
+	return "facteur/quarantine", fmt.Sprintf("%s: from=<%s>, to=<%s>, category=%s, score=%.1f, author=%s, subject=%s", n.ID,
+		event.Clean(n.Sender, nameMax), event.Clean(n.To, nameMax), n.Category, n.Score, event.Clean(n.Author, nameMax), event.Clean(n.Subject, nameMax))
+}
+
+// nameMax bounds what of a stranger's words stands in a line, in bytes.
+const nameMax = 200
+
+// Topic implements event.Topical.
+func (Notice) Topic() event.Topic { return event.Quarantine }
+
 // Words say what a category is.
 var Words = map[string]string{"spam": "spam", "virus": "a virus", "banned": "a banned file", "bad_header": "mail with a bad header"}
 
-var _ event.Stepper = Removed{}
+var (
+	_ event.Stepper = Removed{}
+	_ event.Topical = Notice{}
+)
