@@ -85,6 +85,7 @@ func (t *Transaction) settle(ctx context.Context) *smtp.Reply {
 		r.fate = f
 		r.removed = r.removed || f.Disposition == filter.Discard
 	}
+	t.divert(ctx)
 	t.tagSubject()
 	return nil
 }
@@ -121,6 +122,10 @@ func (t *Transaction) fated(q *queue.Recipient, r *recipient) {
 			q.Folder = junkFolder
 		}
 	case filter.Quarantined:
+		if r.diverted != nil {
+			divertedTo(q, r.diverted)
+			return
+		}
 		q.State, q.LastReply, q.Quarantine = queue.Held, r.fate.Because, string(r.fate.Category)
 		q.Exhibit = &queue.Exhibit{Account: r.policyKey(), Score: r.fate.Tally.Score, Author: message.DecodeText(t.written.Get("From")),
 			Subject: message.DecodeText(t.written.Get("Subject")), Evidence: strings.Join(r.fate.Tally.Table(), "\n")}

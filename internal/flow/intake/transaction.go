@@ -99,6 +99,9 @@ type recipient struct {
 	refused *smtp.Reply
 	// fate is what the filter does with his copy; nil where it does nothing.
 	fate *filter.Fate
+	// diverted is the mailbox that gets it where it would be put into quarantine; nil: the
+	// quarantine has it.
+	diverted *route.Destination
 }
 
 // gets tells that a recipient gets the message.
@@ -349,6 +352,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	if t.lessons != nil {
 		t.lessons()
 	}
+	t.tellQuarantine(item)
 	if t.check != nil {
 		t.check.Learn(t.verdict, t.isSpam())
 	}

@@ -77,6 +77,7 @@ var edges = map[string]string{
 	"flow/filter/scanner → flow/filter":   "a check says what it found in the words of the verdict",
 	"flow/intake → flow/greylist":         "suspicious strangers are asked to come again before a letter is ours",
 	"flow/intake → flow/filter":           "who sent a stranger's letter is known before it is ours",
+	"flow/intake → flow/quarantine":       "the postmaster hears of what was put there",
 	"flow/intake → flow/route":            "a recipient is refused in the session if it leads nowhere",
 	"flow/intake → flow/rule":             "the admin's rules decide about mail on its way in",
 	"flow/intake → flow/rewrite":          "who is meant is known before it is asked where he is",
