@@ -6,7 +6,6 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/lookup"
-	"facteur/internal/flow/filter"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
@@ -46,7 +45,7 @@ func (a *App) govern(s *settings) error {
 		lists.Close()
 		return err
 	}
-	s.rules.Filter = filter.New(c.FilterRules(), a.resolver, a.reputation)
+	s.rules.Filter = a.newFilter(c)
 	rewriting := c.RewriteRules(lists, a.directory)
 	s.rules.Rewrite, s.rules.Forward = rewriting, forwarding
 	s.outbound.Rewrite, s.outbound.Forward = rewriting, forwarding

@@ -38,6 +38,7 @@ func (c *Config) Check() []error {
 	k.forwarding()
 	k.unix()
 	k.notices()
+	k.filter()
 	k.filterPolicies()
 	k.quarantine()
 	k.limits()

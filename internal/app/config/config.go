@@ -56,6 +56,8 @@ type Config struct {
 	DKIMKeys []DKIMKey `toml:"dkim_key"`
 	// The chains of seals of messages that were sent on.
 	ARC ARC `toml:"arc"`
+	// How the letters of strangers are judged.
+	Filter Filter `toml:"filter"`
 	// Lists that are asked by DNS about the senders of mail. A file with [[dns_list]] tables
 	// of its own has only those; "dns_list = []" at the top of the file means none.
 	DNSLists []DNSList `toml:"dns_list"`
@@ -271,6 +273,7 @@ func Default() *Config {
 		DMARC:            defaultDMARC(),
 		DKIM:             defaultDKIM(),
 		ARC:              defaultARC(),
+		Filter:           defaultFilter(),
 		DNSLists:         defaultDNSLists(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),

@@ -92,7 +92,9 @@ func (c *Config) FilterRules() *filter.Rules {
 		DMARC: filter.DMARCRules{Policy: filter.Policy(d.Policy), RejectMultipleFrom: d.RejectMultipleFrom,
 			NoFrom: filter.Odd(d.NoFrom), UnreadableFrom: filter.Odd(d.UnreadableFrom), DeferTempError: d.TempErrorDefer},
 		TrustedIDs: d.TrustedAuthservIDs, Learn: d.LearnForwarders,
+		Scoring: c.Filter.Enabled, Blocked: filter.Blocked(c.Filter.Blocked),
 	}
+	r.Scale, _ = c.Filter.scale()
 	r.Ignored, r.IgnoredNames, _ = hosts(d.IgnoreHosts)
 	r.ForwarderNetworks, r.Forwarders, _ = hosts(d.KnownForwarders)
 	return r

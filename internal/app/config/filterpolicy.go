@@ -149,10 +149,9 @@ func (l FilterList) entry(kind policy.Kind, word string) (e policy.Entry, err er
 	return e.Check()
 }
 
-// FilterPolicies are the policies and lists of the file, in the form of store/policy. The
-// default is set by whoever knows [filter].
+// FilterPolicies are the policies and lists of the file, in the form of store/policy.
 func (c *Config) FilterPolicies() (s policy.Settings) {
-	s.Default = policy.Default()
+	s.Default = c.Standard()
 	for _, p := range c.FilterPolicyTables {
 		if checked, err := p.policy().Check(); err == nil {
 			s.Policies = append(s.Policies, checked)

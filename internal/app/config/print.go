@@ -16,6 +16,7 @@ import (
 //go:embed spf.go dkim.go dkimsign.go arc.go dmarc.go
 //go:embed learn.go reports.go rewrite.go forwarding.go unix.go
 //go:embed doctor.go
+//go:embed filter.go
 //go:embed dnslist.go
 //go:embed filterpolicy.go quarantine.go
 var sources embed.FS

@@ -35,7 +35,7 @@ func says(name string, at Stage, score float64) Check {
 
 // examining is a filter that asks the DNS nothing.
 func examining(checks ...Check) *Filter {
-	return New(&Rules{Hostname: "mail.example.org", Checks: checks}, nil, nil)
+	return New(&Rules{Hostname: "mail.example.org", Checks: checks, Scoring: true}, nil, nil)
 }
 
 // examined takes a letter through a case.

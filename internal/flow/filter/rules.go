@@ -39,6 +39,8 @@ type Rules struct {
 	// Checks look at the letters of strangers. Own look at those of our users as well, for
 	// what must not go out: viruses, banned files. A check may be in both.
 	Checks, Own []Check
+	// Scoring: what is found adds up to a score, which decides what becomes of a letter.
+	Scoring bool
 	// Scale says how much what they find counts, Blocked what becomes of letters from
 	// senders on a block list.
 	Scale   Scale
@@ -98,11 +100,11 @@ type DMARCRules struct {
 
 // off tells that nothing is to be found out at all.
 func (r *Rules) off() bool {
-	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "") && len(r.Checks) == 0
+	return !r.SPF.Enabled && !r.DKIM && !r.ARC && (r.DMARC.Policy == Off || r.DMARC.Policy == "") && !r.Scoring
 }
 
 // Scores tells that letters are scored.
-func (r *Rules) Scores() bool { return len(r.Checks) > 0 }
+func (r *Rules) Scores() bool { return r.Scoring }
 
 // ignores tells hosts that nothing is asked about.
 func (r *Rules) ignores(c Client) bool {

@@ -278,7 +278,7 @@ func TestHeaderIsForAll(t *testing.T) {
 
 // Row 184: the fields, as amavis writes them and people's filters read them.
 func TestSpamFields(t *testing.T) {
-	r := Rules{Checks: []Check{says("x", End, 1)}}
+	r := Rules{Scoring: true}
 	f := r.fate([]Remark{{Check: "a", Name: "html_only", Score: 1.25}, {Check: "b", Name: "words", Score: 4.5}, {Check: "c", Name: "spf_pass", Score: -0.1},
 		{Check: "d", Name: "helo_not_fqdn", Score: 1.5}}, accepted, "", wanting(nil), listing{})
 	want := "X-Spam-Flag: YES\nX-Spam-Score: 7.15\nX-Spam-Level: *******\n" +
