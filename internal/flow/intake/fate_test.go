@@ -1,0 +1,221 @@
+package intake
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"facteur/internal/flow/filter"
+	"facteur/internal/flow/rule"
+	"facteur/internal/store/policy"
+	"facteur/internal/store/queue"
+	"facteur/internal/test/sim"
+)
+
+// finding is a check that always finds the same, and counts how often it was asked.
+type finding struct {
+	remarks []filter.Remark
+	asked   *atomic.Int32
+}
+
+func (finding) Name() string     { return "finding" }
+func (finding) At() filter.Stage { return filter.End }
+func (f finding) Examine(context.Context, *filter.Letter) []filter.Remark {
+	f.asked.Add(1)
+	return f.remarks
+}
+
+// scored are remarks of several families that give a score together.
+func scored(score float64) (out []filter.Remark) {
+	for i := 0; score > 0; i++ {
+		out = append(out, filter.Remark{Check: "family" + string(rune('a'+i)), Name: "x", Score: min(score, 4), Sentence: "Something."})
+		score -= 4
+	}
+	return out
+}
+
+// filtering gives a counter a filter that finds something in each letter.
+func (c *counter) filtering(t testing.TB, wants func(*policy.Effective), remarks ...filter.Remark) (*diary, *atomic.Int32) {
+	t.Helper()
+	asked := new(atomic.Int32)
+	standard := policy.Default()
+	if wants != nil {
+		wants(&standard)
+	}
+	rules := &filter.Rules{Hostname: "mail.example.org", Scoring: true, Checks: []filter.Check{finding{remarks, asked}}}
+	f := filter.New(rules, sim.Zone(t, world), nil).Obeys(nil, standard)
+	c.with(func(r *Rules) { r.Filter = f })
+	log := &diary{}
+	c.Desk.events = log
+	return log, asked
+}
+
+// begins tells that an answer has a code; "ok" is none.
+func begins(answer, code string) bool {
+	return answer == "" && code == "ok" || code != "ok" && strings.HasPrefix(answer, code)
+}
+
+// spamFields are the fields about the score, and the subject.
+func spamFields(text string) string {
+	header, _, _ := strings.Cut(text, "\r\n\r\n")
+	header = strings.NewReplacer("\r\n\t", " ").Replace(header)
+	var out []string
+	for _, line := range strings.Split(header, "\r\n") {
+		if strings.HasPrefix(line, "X-Spam") || strings.HasPrefix(line, "Subject") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// TestScoredLetters: rows 183 to 186, what becomes of a stranger's letter, what stands
+// above it, and what the log says.
+func TestScoredLetters(t *testing.T) {
+	const text = "X-Spam-Status: No, score=-100\r\nX-Spam-Flag: NO\r\nX-Spam: no\r\nSubject: hello\r\nFrom: a@far.example\r\n\r\nx\r\n"
+	tagged := func(e *policy.Effective) { e.SubjectTag = "[SPAM] " }
+	shelf := func(e *policy.Effective) {
+		e.Destinies = map[policy.Category]policy.Destiny{policy.Spam: policy.Quarantine, policy.Virus: policy.Quarantine, policy.Banned: policy.Reject, policy.BadHeader: policy.Pass}
+	}
+	for name, x := range map[string]struct {
+		wants   func(*policy.Effective)
+		remarks []filter.Remark
+		code    string
+		folder  string
+		shelf   string
+		fields  string
+		log     string
+	}{
+		"row 184: clean": {remarks: scored(1), code: "ok", log: "Passed CLEAN {RelayedInbound}",
+			fields: "X-Spam-Flag: NO\nX-Spam-Score: 1\nX-Spam-Level: *\nX-Spam-Status: No, score=1 tagged_above=-999 required=5 tests=[X=1] autolearn=no\nSubject: hello"},
+		"row 183: junk": {remarks: scored(6), code: "ok", folder: `\Junk`, log: "Passed SPAMMY {RelayedTaggedInbound}",
+			fields: "X-Spam-Flag: YES\nX-Spam-Score: 6\nX-Spam-Level: ******\nX-Spam-Status: Yes, score=6 tagged_above=-999 required=5 tests=[X=4, X=2] autolearn=no\nSubject: hello"},
+		"row 185: a tag": {wants: tagged, remarks: scored(6), code: "ok", folder: `\Junk`, log: "SPAMMY",
+			fields: "X-Spam-Flag: YES\nX-Spam-Score: 6\nX-Spam-Level: ******\nX-Spam-Status: Yes, score=6 tagged_above=-999 required=5 tests=[X=4, X=2] autolearn=no\nSubject: [SPAM] hello"},
+		"row 183: kill":         {remarks: scored(13), code: "550 5.7.1", log: "Blocked SPAM {RejectedInbound}"},
+		"row 188: quarantined":  {wants: shelf, remarks: scored(13), code: "ok", shelf: "spam", log: "Blocked SPAM {DiscardedInbound,Quarantined}"},
+		"row 187: a virus":      {wants: shelf, remarks: []filter.Remark{{Name: "eicar", Category: filter.Virus, Sentence: "It carries Eicar."}}, code: "ok", shelf: "virus", log: "INFECTED"},
+		"row 187: a program":    {wants: shelf, remarks: []filter.Remark{{Name: "exe", Category: filter.Banned, Sentence: "It carries a.exe."}}, code: "550 5.7.1", log: "BANNED"},
+		"a scanner is down":     {remarks: []filter.Remark{{Defer: true, Sentence: "ClamAV does not answer."}}, code: "451 4.7.1", log: "TempFailedInbound"},
+		"no single check kills": {remarks: []filter.Remark{{Name: "sure", Score: 1000}}, code: "ok", log: "Passed CLEAN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCounter(t, 0)
+			log, _ := c.filtering(t, x.wants, x.remarks...)
+			_, answer, id := c.talk(t, stranger, from(t, "a@far.example"), text, "bob@example.org")
+			if !begins(answer, x.code) {
+				t.Fatalf("%q, expected %s", answer, x.code)
+			}
+			if !strings.Contains(log.lines(), x.log) {
+				t.Errorf("the log:\n%s", log.lines())
+			}
+			if x.code != "ok" {
+				return
+			}
+			it, text := c.bytes(t, id)
+			r := it.Recipients[0]
+			if r.Folder != x.folder || r.Quarantine != x.shelf || (r.State == queue.Held) != (x.shelf != "") {
+				t.Errorf("folder %q, shelf %q, state %v", r.Folder, r.Quarantine, r.State)
+			}
+			if got := spamFields(text); x.fields != "" && got != x.fields {
+				t.Errorf("%s\nexpected\n%s", got, x.fields)
+			}
+		})
+	}
+}
+
+// A refusal tells what a postmaster can do, and nothing that helps to try until it passes.
+func TestRefusalOfSpam(t *testing.T) {
+	c := newCounter(t, 0)
+	c.filtering(t, nil, append(scored(12), filter.Remark{Check: "dnslist", Name: "dnsbl_zen", Score: 3, Sentence: "The host is on the list zen.example."},
+		filter.Remark{Check: "words", Name: "words", Score: 3, Sentence: "It sells watches."})...)
+	_, answer, _ := c.talk(t, stranger, from(t, "a@far.example"), "Subject: x\r\n\r\nx\r\n", "bob@example.org")
+	text := answer
+	for _, want := range []string{"looks like spam", "zen.example", "postmaster@mail.example.org"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing: %s", want, text)
+		}
+	}
+	if strings.Contains(text, "watches") || strings.ContainsAny(text, "=") || strings.Contains(text, "12") {
+		t.Errorf("it tells too much: %s", text)
+	}
+}
+
+// Rules see the score, and add to it: at any stage, in both directions, before the letter
+// is refused.
+func TestRulesScore(t *testing.T) {
+	for name, x := range map[string]struct {
+		stage, when, then string
+		score             float64
+		code, folder      string
+		field             string
+	}{
+		"it sees the score":     {"end", `score > 3 && spam == false && evidence == ["x"]`, "reject 550 seen", 4, "550 5.7.1", "", ""},
+		"it adds at the end":    {"end", "true", "score 3 sells watches", 4, "ok", `\Junk`, "score=7 "},
+		"it adds at RCPT":       {"rcpt", `sender.domain == "far.example"`, "score 3", 4, "ok", `\Junk`, "RULE_R=3"},
+		"it saves from refusal": {"end", "true", "score -9 our partner", 13, "ok", "", "score=4 "},
+		"alone, it condemns":    {"end", "true", "score 12 never", 0, "550 5.7.1", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCounter(t, 0)
+			c.filtering(t, nil, scored(x.score)...)
+			set, errs := rule.Compile([]rule.Rule{{Name: "r", Stage: x.stage, When: x.when, Then: []string{x.then}}}, nil, rule.Sources{})
+			if errs != nil {
+				t.Fatal(errs)
+			}
+			c.with(func(r *Rules) { r.Access = set })
+			_, answer, id := c.talk(t, stranger, from(t, "a@far.example"), "Subject: x\r\n\r\nx\r\n", "bob@example.org")
+			if !begins(answer, x.code) {
+				t.Fatalf("%q, expected %s", answer, x.code)
+			}
+			if x.code != "ok" {
+				return
+			}
+			it, text := c.bytes(t, id)
+			if got := it.Recipients[0].Folder; got != x.folder {
+				t.Errorf("folder %q", got)
+			}
+			if f := spamFields(text); !strings.Contains(f, x.field) || strings.Count(f, "X-Spam-Status") != 1 {
+				t.Errorf("%q is missing:\n%s", x.field, f)
+			}
+		})
+	}
+}
+
+// Rows 195 and 196: what a content filter of ours gives back, and what our own users send,
+// is not scored, and keeps the fields that it has.
+func TestNotScoredTwice(t *testing.T) {
+	returned := stranger
+	returned.Addr = netip.MustParseAddr("10.1.2.3") // trusted
+	returned.Forwarded = &Forwarded{Name: "mx.far.example", Addr: netip.MustParseAddr("192.0.2.9")}
+	for name, x := range map[string]struct {
+		peer Peer
+		want int32
+	}{
+		"the first pass":           {stranger, 1},
+		"row 195: the second pass": {returned, 0},
+		"row 196: reinjection":     {func() Peer { p := returned; p.Forwarded = nil; return p }(), 0},
+		"a user of ours":           {insider("alice@example.org"), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCounter(t, 0)
+			_, asked := c.filtering(t, nil, scored(6)...)
+			sender := "a@far.example"
+			if x.peer.Account != "" {
+				sender = x.peer.Account
+			}
+			_, answer, id := c.talk(t, x.peer, from(t, sender), "X-Spam-Status: Yes, score=6\r\nSubject: x\r\n\r\nx\r\n", "bob@example.org")
+			if answer != "" {
+				t.Fatal(answer)
+			}
+			if asked.Load() != x.want {
+				t.Errorf("the check looked at it %d times", asked.Load())
+			}
+			_, text := c.bytes(t, id)
+			if f := spamFields(text); strings.Count(f, "X-Spam-Status: Yes, score=6") != 1 {
+				t.Errorf("%s", f)
+			}
+		})
+	}
+}
