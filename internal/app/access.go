@@ -45,7 +45,10 @@ func (a *App) govern(s *settings) error {
 		lists.Close()
 		return err
 	}
-	s.rules.Filter = a.newFilter(c)
+	if s.rules.Filter, err = a.newFilter(c); err != nil {
+		lists.Close()
+		return err
+	}
 	rewriting := c.RewriteRules(lists, a.directory)
 	s.rules.Rewrite, s.rules.Forward = rewriting, forwarding
 	s.outbound.Rewrite, s.outbound.Forward = rewriting, forwarding

@@ -3,19 +3,30 @@ package app
 import (
 	"facteur/internal/app/config"
 	"facteur/internal/flow/filter"
+	"facteur/internal/flow/filter/words"
+	prior "facteur/internal/mail/words"
 )
 
 // newFilter builds the filter of new settings.
-func (a *App) newFilter(c *config.Config) *filter.Filter {
+func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 	rules := c.FilterRules()
 	if c.Filter.Enabled {
-		rules.Checks = a.checks(c)
+		checks, err := LetterChecks(a.lexicon.Layer)
+		if err != nil {
+			return nil, err
+		}
+		rules.Checks = checks
 	}
-	return filter.New(rules, a.resolver, a.reputation).Obeys(a.policies, c.Standard()).Tells(a.events)
+	return filter.New(rules, a.resolver, a.reputation).Obeys(a.policies, c.Standard()).Tells(a.events), nil
 }
 
-// checks are all that look at the letters of strangers, in the order in which the journey
-// tells of them.
-func (a *App) checks(*config.Config) (all []filter.Check) {
-	return all
+// LetterChecks are those that look at the letter itself, in the order in which the journey
+// tells of them. layer gives what an owner has learnt; nil: nothing was.
+func LetterChecks(layer func(owner string) prior.Layer) ([]filter.Check, error) {
+	ours, err := prior.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	learnt := words.Learnt{Prior: ours, Layer: layer}
+	return []filter.Check{words.NewWords(learnt), words.NewShape(learnt)}, nil
 }
