@@ -230,6 +230,7 @@ func (c *command) quarantineRelease() *cobra.Command {
 	p.flags(cmd)
 	cmd.Flags().BoolVar(&p.all, "all", false, "all of the quarantine")
 	cmd.Flags().BoolVar(&p.yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&order.Learn, "learn", false, "learn from them that such letters are no spam")
 	cmd.Flags().StringVar(&order.To, "to", "", "to this `address`, and not to the recipient")
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		if err := p.check(ids); err != nil {

@@ -6,10 +6,30 @@ import (
 	"strings"
 	"testing"
 
+	"facteur/internal/app/config"
 	"facteur/internal/app/control"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/queue"
 )
+
+// learntHam is from how many letters an account's filter has learnt what is no spam.
+func learntHam(t *testing.T, file, account string) int {
+	t.Helper()
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, done, err := control.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	list, err := o.Learnt(t.Context(), control.LearntBy{Account: account})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	return int(list[0].Ham)
+}
 
 const spamText = "From: Mallory <m@evil.example>\r\nSubject: cheap \x1b[31mpills\r\n\r\nBuy.\r\n"
 
@@ -81,7 +101,7 @@ func TestQuarantineCommands(t *testing.T) {
 		t.Error(got)
 	}
 
-	if got := do("quarantine", "release", one+"/2"); got != "1 letter is released.\n" {
+	if got := do("quarantine", "release", one+"/2", "--learn"); got != "1 letter is released.\n" {
 		t.Error(got)
 	}
 	if status, _, stderr := call(t, "", "quarantine", "release", one+"/2", "-c", file); status != 1 || !strings.Contains(stderr, "nothing of that name is in quarantine") {
@@ -101,6 +121,9 @@ func TestQuarantineCommands(t *testing.T) {
 		if r.Folder != "" || r.State != "queued" || r.Route != "mailbox:bob@example.org" {
 			t.Errorf("released as %+v", r)
 		}
+	}
+	if ham := learntHam(t, file, "bob@example.org"); ham != 1 {
+		t.Errorf("bob's filter learnt from %d letters; want 1", ham)
 	}
 	if got := do("explain", one); !strings.Contains(got, "released the message for <bob@example.org>, in quarantine as spam: it goes to the inbox, and is not filtered again.") {
 		t.Error(got)

@@ -35,8 +35,8 @@ type FilterPolicy struct {
 	// and kept away from the mailbox) or "discard" (the same above all, but nothing is kept
 	// beyond cutoff). amavis calls this final_*_destiny; its D_BOUNCE is not offered.
 	Destinies FilterDestinies `toml:"destinies"`
-	// An address that gets what would be put into quarantine; "none" for the shelf of the
-	// quarantine. amavis calls this *_quarantine_to.
+	// A mailbox here, by its address, that gets what would be put into quarantine; "none" for
+	// the shelf of the quarantine, which also has it while that address leads nowhere. amavis calls this *_quarantine_to.
 	QuarantineTo string `toml:"quarantine_to"`
 	// The categories of which the postmaster hears, in one letter an hour at most: "virus",
 	// "banned", "bad_header", "spam"; "none" for none. amavis calls this virus_admin,

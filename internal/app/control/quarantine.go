@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/learn"
 	"facteur/internal/flow/quarantine"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
@@ -77,6 +79,8 @@ type QuarantineOrder struct {
 	Which  Shelved `json:"which"`
 	// To is who gets what is released, in the place of its recipient.
 	To string `json:"to,omitempty"`
+	// Learn: what is released teaches its account's filter that it is no spam.
+	Learn bool `json:"learn,omitempty"`
 }
 
 // categories are what may be asked for.
@@ -159,6 +163,11 @@ func (s *Stores) ChangeQuarantine(ctx context.Context, o QuarantineOrder, told f
 	if err != nil {
 		return err
 	}
+	if o.Learn && o.Action == Release {
+		if err := s.learnFrom(ctx, f); err != nil {
+			return err
+		}
+	}
 	var part Progress
 	by := caller(ctx)
 	tell := queue.Told{Done: func(it *queue.Item) {
@@ -183,6 +192,44 @@ func (s *Stores) ChangeQuarantine(ctx context.Context, o QuarantineOrder, told f
 		err = errors.Join(err, told(part))
 	}
 	return err
+}
+
+// learnFrom teaches accounts that what the filter had put into quarantine is no spam. What
+// is nobody's who learns here teaches nothing. It is done before the release: once that is
+// written, a letter may be delivered and gone.
+func (s *Stores) learnFrom(ctx context.Context, f queue.ExhibitFilter) error {
+	var failed error
+	err := s.queue.Exhibits(ctx, f, func(x queue.Exhibit) bool {
+		failed = s.learnExhibit(ctx, x)
+		return failed == nil
+	})
+	return errors.Join(err, failed)
+}
+
+func (s *Stores) learnExhibit(ctx context.Context, x queue.Exhibit) error {
+	account, err := s.student(ctx, x.Account)
+	if err != nil {
+		return nil
+	}
+	_, body, err := s.queue.Show(ctx, x.Item)
+	if errors.Is(err, queue.ErrNoItem) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	r, err := body.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	letter, ok := r.(io.ReaderAt)
+	if !ok {
+		return fmt.Errorf("%s: its message can't be read at any place", x.Item)
+	}
+	if _, err = s.teacher.TeachLetter(ctx, account, letter, body.Size(), false, learn.Released); err != nil {
+		return fmt.Errorf("%s: it can't be learnt from: %w", x.Item, err)
+	}
+	return nil
 }
 
 // wayOut says how letters leave the quarantine: where their recipients lead now, or to
