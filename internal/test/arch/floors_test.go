@@ -126,6 +126,8 @@ var edges = map[string]string{
 	"server/authd → server/listen":     "doors share the way they accept, count and drain",
 	"store/userfile → store/directory": "users in files are accounts in the directory",
 	"mail/password → mail/sasl":        "SCRAM keys and CRAM contexts are stored passwords, too",
+
+	"flow/filter/correspondent → flow/filter": "a check looks at what a Case shows it",
 }
 
 func level(floor string) int { return slices.Index(floors, floor) }
