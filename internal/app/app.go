@@ -29,6 +29,7 @@ import (
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
+	"facteur/internal/flow/filter/dnslist"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/login"
 	"facteur/internal/flow/provider"
@@ -84,6 +85,8 @@ type App struct {
 	homes      *helper.Staff
 	certs      *certs.Store
 	resolver   *dns.Resolver
+	lists      *dnslist.Lists
+	ownNames   ownDomains
 	router     *route.Router
 	desk       *intake.Desk
 	keys       *dkimkey.Store
@@ -106,7 +109,7 @@ func New(cfg *config.Config, events event.Sink) (*App, error) {
 		return nil, err
 	}
 	a.settings.Store(now)
-	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.openSigning, a.connect, a.openAccess, a.openGate, a.openDoors, a.openOffice} {
+	for _, step := range []func(*config.Config) error{a.openStores, a.openNet, a.openSigning, a.connect, a.openLists, a.openAccess, a.openGate, a.openDoors, a.openOffice} {
 		if err := step(cfg); err != nil {
 			a.close()
 			return nil, err
@@ -277,6 +280,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
 	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies)
+	a.stores.Asking(a.lists)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
@@ -324,6 +328,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	var busy sync.WaitGroup
 	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
 	busy.Go(func() { a.reputation.Run(ctx) })
+	busy.Go(func() { a.lists.Run(ctx) })
 	busy.Go(func() { a.providers.Run(ctx) })
 	busy.Go(func() { a.expire(ctx) })
 	busy.Go(func() { a.expel(ctx) })

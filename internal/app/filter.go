@@ -15,7 +15,7 @@ func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 		if err != nil {
 			return nil, err
 		}
-		rules.Checks = checks
+		rules.Checks = append(a.clientChecks(c), checks...)
 	}
 	return filter.New(rules, a.resolver, a.reputation).Obeys(a.policies, c.Standard()).Tells(a.events), nil
 }

@@ -36,6 +36,10 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	asked, err := c.AskedLists()
+	if err != nil {
+		return err
+	}
 	places, err := sources.Open(c, a.events)
 	if err != nil {
 		return err
@@ -68,6 +72,7 @@ func (a *App) Reload(c *config.Config) error {
 	a.journey.Configure(journeyLimits(c))
 	a.policies.Declare(filterPolicies(c))
 	a.setLimits(c)
+	a.lists.Configure(a.listRules(c, asked))
 	a.setNamespaces(c)
 	a.setLogin(c, logins)
 	a.doors.renew(c, answers)

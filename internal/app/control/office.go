@@ -140,6 +140,8 @@ type Office interface {
 	Usage(ctx context.Context, n AccountName) (AccountUsage, error)
 	// TLSReport is how connections to other mail servers came to their TLS on a day.
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
+	// DNSLists tells how the lists fare that are asked by DNS.
+	DNSLists(ctx context.Context) (DNSLists, error)
 	// Knock tries envelopes at the door for other servers, as strangers would.
 	Knock(ctx context.Context, k Knock) (Knocked, error)
 	// Teach teaches the words of a letter; Learnt tells how much was learnt; Unlearn forgets

@@ -126,6 +126,7 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /mailboxes/undelete", ask(func(ctx context.Context, u Undelete) (any, error) { return o.Undelete(ctx, u) }))
 	mux.Handle("POST /mailboxes/expire", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Expire(ctx, n) }))
 	mux.Handle("POST /mailboxes/expunge", ask(func(ctx context.Context, e Expunge) (any, error) { return o.Expunge(ctx, e) }))
+	mux.Handle("POST /filter/lists", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.DNSLists(ctx) }))
 	mux.Handle("POST /cut", streamed(true, o.Cut))
 	mux.Handle("POST /export", exportHandler(o))
 	mux.Handle("POST /import", importHandler(o, events))

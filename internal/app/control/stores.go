@@ -37,6 +37,8 @@ import (
 // Stores is the Office that works on the stores itself: in the server, and in a
 // command while no server runs.
 type Stores struct {
+	asked // lists, by DNS
+
 	directory *directory.Directory
 	queue     *queue.Queue
 	router    *route.Router

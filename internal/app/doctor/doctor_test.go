@@ -52,6 +52,7 @@ func town(t *testing.T, zone string) *World {
 	c := config.Default()
 	c.Hostname, c.DataDir = "mail.example.org", t.TempDir()
 	c.Doctor.BlockLists, c.Doctor.DomainBlockLists = []string{"list.example"}, []string{"names.example"}
+	c.DNSLists = []config.DNSList{{Name: "list", Zone: "list.example", Kind: "client", Codes: make([]config.DNSCode, 1)}}
 	c.Doctor.Probe = conf.HostPort{Host: "probe.example", Port: 25}
 	c.Outbound.RequireIPv6Name = false
 	chain, roots := certificate(t, "mail.example.org", now.AddDate(0, 2, 0))
@@ -397,6 +398,30 @@ func TestBlockLists(t *testing.T) {
 				}
 			}
 			t.Errorf("no %s with %q in\n%+v", c.level, c.what, list)
+		})
+	}
+}
+
+// Row 158: lists that the filter asks are looked at, too; one that does not work is told of.
+func TestFilterLists(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		lines []string
+		level Level
+		what  string
+	}{
+		{"row 158 it works", nil, OK, "Lists that the filter asks about senders work (1 of 1)."},
+		{"AUT-026 refused", []string{"*.list.example. A 127.255.255.254", "2.0.0.127.list.example. A 127.255.255.254"}, Note, "does not ask the list list.example: it answers 127.255.255.254"},
+		{"AUT-026 lists everybody", []string{"*.list.example. A 127.0.0.2"}, Note, "it lists everybody"},
+		{"AUT-026 silent", []string{"!servfail 2.0.0.127.list.example"}, Note, "it does not answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			list := only(t, town(t, changed(c.lines...)), "filter-lists")
+			if len(list) != 1 || list[0].Level != c.level || !strings.Contains(list[0].What, c.what) {
+				t.Errorf("%+v", list)
+			}
 		})
 	}
 }
