@@ -152,6 +152,13 @@ func (l FilterList) entry(kind policy.Kind, word string) (e policy.Entry, err er
 // FilterPolicies are the policies and lists of the file, in the form of store/policy.
 func (c *Config) FilterPolicies() (s policy.Settings) {
 	s.Default = c.Standard()
+	s.Default.Origins = make(map[string]policy.Origin)
+	builtin := policy.Default()
+	for _, key := range policy.Keys() {
+		if s.Default.Text(key) != builtin.Text(key) {
+			s.Default.Origins[key] = policy.Origin{Source: policy.FromFile}
+		}
+	}
 	for _, p := range c.FilterPolicyTables {
 		if checked, err := p.policy().Check(); err == nil {
 			s.Policies = append(s.Policies, checked)

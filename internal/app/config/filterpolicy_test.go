@@ -38,11 +38,14 @@ func TestFilterPolicies(t *testing.T) {
 			t.Errorf("%s:\n%q; want %q", text, got, want)
 		}
 	}
-	c, err := Parse("facteur.toml", []byte(head+"[[filter_policy]]\nmatch = \".\"\njunk = 4.5\nnotify = [\"virus\"]\n[[filter_list]]\nmatch = \".\"\nscore = [\"@example.net = -3.5\"]\n[quarantine]\nkeep_virus = \"7d\"\n"))
+	c, err := Parse("facteur.toml", []byte(head+"[filter]\nkill = 9.5\n[[filter_policy]]\nmatch = \".\"\njunk = 4.5\nnotify = [\"virus\"]\n[[filter_list]]\nmatch = \".\"\nscore = [\"@example.net = -3.5\"]\n[quarantine]\nkeep_virus = \"7d\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := c.FilterPolicies()
+	if s.Default.Kill != 9.5 || s.Default.Origins["kill"].Source != policy.FromFile || s.Default.Origins["junk"].Source != "" || s.Default.Destinies[policy.Virus] == "" {
+		t.Errorf("[filter] stands behind as %+v", s.Default)
+	}
 	if len(s.Policies) != 1 || *s.Policies[0].Junk != 4.5 || len(s.Entries) != 1 || s.Entries[0].Score != -3.5 || s.Entries[0].Kind != policy.Soft {
 		t.Errorf("%+v", s)
 	}

@@ -40,8 +40,8 @@ type Notices struct {
 	// rules), "resource" (a full disk and the like), "software" (faults of the server),
 	// "data" (deliveries that wait for something of the server's own), "complaint" (an
 	// account whose mail people complain about; see reports.complaints), "quarantine"
-	// (letters that were put there, of the categories that notify in [[filter_policy]] or
-	// [filter] names). But for "2bounce",
+	// (letters that were put there, of the categories that notify in
+	// [[filter_policy]] names). But for "2bounce",
 	// a letter has the lines of the log, and for "policy" and "protocol" what was said in
 	// the sessions. Postfix calls this notify_classes.
 	Classes conf.Strings `toml:"classes"`
