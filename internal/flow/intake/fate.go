@@ -128,7 +128,7 @@ func (t *Transaction) fated(q *queue.Recipient, r *recipient) {
 		}
 		q.State, q.LastReply, q.Quarantine = queue.Held, r.fate.Because, string(r.fate.Category)
 		q.Exhibit = &queue.Exhibit{Account: r.policyKey(), Score: r.fate.Tally.Score, Author: message.DecodeText(t.written.Get("From")),
-			Subject: message.DecodeText(t.written.Get("Subject")), Evidence: strings.Join(r.fate.Tally.Table(), "\n")}
+			Subject: message.DecodeText(t.written.Get("Subject")), Evidence: strings.Join(slices.Concat([]string{r.fate.Because, ""}, r.fate.Tally.Table()), "\n")}
 	}
 }
 
