@@ -52,6 +52,7 @@ func (a *App) govern(s *settings) error {
 	rewriting := c.RewriteRules(lists, a.directory)
 	s.rules.Rewrite, s.rules.Forward = rewriting, forwarding
 	s.outbound.Rewrite, s.outbound.Forward = rewriting, forwarding
+	s.rules.Greylist = a.greylist(c)
 	a.hire(s, sources)
 	return nil
 }

@@ -46,6 +46,7 @@ import (
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/dkimkey"
+	greystore "facteur/internal/store/greylist"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/mailbox"
 	"facteur/internal/store/namespace"
@@ -74,6 +75,7 @@ type App struct {
 	directory  *directory.Directory
 	reputation *reputation.Store
 	policies   *policy.Store
+	greylisted *greystore.Store
 	providers  *provider.Known
 	tlsReport  *tlsreport.Store
 	reported   *report.Store
@@ -128,7 +130,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.summary = bounce.NewSummary(a.events)
 	a.events = event.Tee(a.events, a.journey, a.summary)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), greystore.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables()); err != nil {
 		return err
 	}
 	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
@@ -138,6 +140,9 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.policies.Declare(filterPolicies(c))
+	if a.greylisted, err = greystore.Open(context.Background(), a.state, a.events); err != nil {
+		return err
+	}
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.reported = report.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
@@ -281,6 +286,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 	}
 	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies)
 	a.stores.Asking(a.lists)
+	a.stores.Greylisting(a.greylisted)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
@@ -331,6 +337,7 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.lists.Run(ctx) })
 	busy.Go(func() { a.providers.Run(ctx) })
 	busy.Go(func() { a.expire(ctx) })
+	busy.Go(func() { a.greylisted.Run(ctx) })
 	busy.Go(func() { a.expel(ctx) })
 	busy.Go(func() { a.directory.Run(ctx) })
 	busy.Go(func() { a.keeper.Run(ctx) })

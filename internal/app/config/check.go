@@ -22,6 +22,7 @@ func (c *Config) Check() []error {
 	k.addresses()
 	k.access()
 	k.spf()
+	k.greylist()
 	k.dmarc()
 	k.dkim()
 	k.arc()

@@ -127,6 +127,8 @@ type Config struct {
 	Session Session `toml:"session"`
 	// Tests of strangers before they are greeted.
 	PreGreet PreGreet `toml:"pregreet"`
+	// Suspicious strangers, who are asked to come again.
+	Greylist Greylist `toml:"greylist"`
 	// How people log in.
 	Auth Auth `toml:"auth"`
 	// Places outside of our own database where accounts are kept, in the order in which
@@ -278,6 +280,7 @@ func Default() *Config {
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),
 		PreGreet:         defaultPreGreet(),
+		Greylist:         defaultGreylist(),
 		Notices:          defaultNotices(),
 		Journey:          defaultJourney(),
 		Quarantine:       defaultQuarantine(),

@@ -19,6 +19,7 @@ import (
 //go:embed filter.go
 //go:embed dnslist.go
 //go:embed filterpolicy.go quarantine.go
+//go:embed greylist.go
 var sources embed.FS
 
 // WriteDefaults writes every setting with its comment and default, as a file that

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"facteur/internal/store/directory"
+	"facteur/internal/store/greylist"
 	"facteur/internal/store/lexicon"
 	"facteur/internal/store/tlsreport"
 
@@ -93,6 +94,16 @@ type Office interface {
 	Quarantine(ctx context.Context, s Shelved, fn func(Exhibit) error) error
 	QuarantineStats(ctx context.Context) (QuarantineStats, error)
 	ChangeQuarantine(ctx context.Context, o QuarantineOrder, told func(Progress) error) error
+	// Greylist calls fn for strangers who wait or have passed, until fn fails.
+	Greylist(ctx context.Context, q GreylistQuery, fn func(greylist.Entry) error) error
+	// ChangeGreylist lets strangers in, or forgets them, and gives those whom it found.
+	ChangeGreylist(ctx context.Context, o GreylistOrder) ([]greylist.Entry, error)
+	// GreylistAllowed lists who never waits by AllowGreylist.
+	GreylistAllowed(ctx context.Context) ([]greylist.Allowed, error)
+	// AllowGreylist lets somebody in without waiting from now on, or takes that back.
+	AllowGreylist(ctx context.Context, a GreylistSubject) error
+	// GreylistDays tells what greylisting did, day by day.
+	GreylistDays(ctx context.Context) ([]greylist.Day, error)
 	// Queue calls fn for every item that is picked, until fn fails.
 	Queue(ctx context.Context, s Selection, fn func(Entry) error) error
 	// CountQueue counts what is picked.

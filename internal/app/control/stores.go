@@ -23,6 +23,7 @@ import (
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/dkimkey"
+	"facteur/internal/store/greylist"
 	"facteur/internal/store/journey"
 	"facteur/internal/store/lexicon"
 	"facteur/internal/store/list"
@@ -70,6 +71,8 @@ type Stores struct {
 	teacher        *learn.Teacher
 	lexicon        *lexicon.Store
 	correspondents *correspondent.Store
+	// greylist opens the table of strangers.
+	greylist func(context.Context) (*greylist.Store, error)
 }
 
 // NewStores is the office of stores that are open. What is done to the queue is told
@@ -100,7 +103,7 @@ func (s *Stores) Addressing(rules func() Addressing) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), greylist.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,6 +143,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	}
 	m.SetDefaults(cfg.NewMailboxes())
 	s := NewStores(d, q, r, tlsreport.New(database, j), report.New(database, j), m, cfg.OwnerIn(homes), j)
+	s.greylist = func(ctx context.Context) (*greylist.Store, error) { return greylist.Open(ctx, database, j) }
 	h, err := namespace.NewHouse(vfs.OS{}, cfg.DataDir, m, s.findOwner, cfg.Namespaces())
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())

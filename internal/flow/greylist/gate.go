@@ -16,7 +16,7 @@ import (
 // Gate decides who waits. It is safe for concurrent use. A nil Gate lets everybody pass.
 type Gate struct {
 	store  *store.Store
-	rules  func() *Rules
+	rules  *Rules
 	known  Known
 	events event.Sink
 }
@@ -33,8 +33,8 @@ type Known struct {
 	Spared func(ctx context.Context, account string) bool
 }
 
-// New makes a Gate. rules is asked each time; nil is that nobody waits.
-func New(s *store.Store, rules func() *Rules, known Known, events event.Sink) *Gate {
+// New makes a Gate; without rules, nobody waits.
+func New(s *store.Store, rules *Rules, known Known, events event.Sink) *Gate {
 	return &Gate{store: s, rules: rules, known: known, events: events}
 }
 
@@ -79,7 +79,7 @@ func (g *Gate) active() *Rules {
 	if g == nil {
 		return nil
 	}
-	return g.rules()
+	return g.rules
 }
 
 // Ask decides about a letter that would be taken.

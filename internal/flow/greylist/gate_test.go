@@ -64,7 +64,7 @@ func (n *node) open(t *testing.T, known Known) {
 	if n.store, err = store.Open(t.Context(), n.db, event.Discard); err != nil {
 		t.Fatal(err)
 	}
-	n.Gate = New(n.store, func() *Rules { return &n.rules }, known, &n.log)
+	n.Gate = New(n.store, &n.rules, known, &n.log)
 }
 
 // restart ends the server and starts it again; crash: without writing what it knows.
@@ -432,7 +432,7 @@ func BenchmarkAskClean(b *testing.B) {
 		b.Fatal(err)
 	}
 	rules := usual()
-	g := New(s, func() *Rules { return &rules }, Known{}, event.Discard)
+	g := New(s, &rules, Known{}, event.Discard)
 	l := letter(scored(0), proven("sender.example"), called("mx.sender.example"))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -93,11 +93,14 @@ func (l *Letter) domains() (out []string) {
 	return out
 }
 
-// at are the recipients in a domain.
+// at are the recipients in a domain, and their accounts where these are called otherwise.
 func (l *Letter) at(domain string) (out []string) {
 	for _, r := range l.Recipients {
-		if r.Address.Domain == domain {
-			out = append(out, r.Address.String())
+		if r.Address.Domain != domain {
+			continue
+		}
+		if out = append(out, r.Address.String()); r.Account != "" && r.Account != r.Address.Key() {
+			out = append(out, r.Account)
 		}
 	}
 	return out

@@ -17,7 +17,7 @@
 //
 // Who really sent a stranger's letter is found out by flow/filter: it reads the header,
 // sees the body as it is written down, and asks the DNS at the end; what it found stands
-// above the message. A letter that it takes for forged is refused, or goes to the junk
+// above the message. A suspicious stranger may have to come again (flow/greylist). A letter that it takes for forged is refused, or goes to the junk
 // folder, and is not sent on to other machines.
 //
 // The message is kept as it came, behind one Received field. Mail from our own
@@ -38,6 +38,7 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/forward"
+	"facteur/internal/flow/greylist"
 	"facteur/internal/flow/rewrite"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/rule"
@@ -145,6 +146,9 @@ type Rules struct {
 	Forward *forward.Rules
 	// Filter finds out who sent the letters of strangers; nil where nobody asks.
 	Filter *filter.Filter
+	// Greylist has suspicious strangers come again; nil where nobody has to. It goes by
+	// what the Filter finds.
+	Greylist *greylist.Gate
 }
 
 // trusts tells whose word about where mail may go is taken without a log-in.

@@ -71,6 +71,9 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	if reply := t.readdressed(ctx); reply != nil {
 		return reply
 	}
+	if reply := t.greylisted(ctx); reply != nil {
+		return reply
+	}
 	if reply := t.keepPace(ctx); reply != nil {
 		return reply
 	}

@@ -191,6 +191,9 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if reply := t.inPace(); reply != nil {
 		return reply
 	}
+	if reply := t.comesTooEarly(c.To, people); reply != nil {
+		return reply
+	}
 	if reply := t.senderProven(ctx); reply != nil {
 		return reply
 	}
@@ -356,6 +359,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	if t.check != nil {
 		t.check.Learn(t.verdict, t.isSpam())
 	}
+	t.noStranger()
 	return t.id, nil
 }
 

@@ -1,0 +1,15 @@
+package app
+
+import (
+	"facteur/internal/app/config"
+	"facteur/internal/flow/greylist"
+)
+
+// greylist is who has to come again by settings; nil where nobody has to.
+func (a *App) greylist(c *config.Config) *greylist.Gate {
+	rules := c.GreylistRules()
+	if rules == nil {
+		return nil
+	}
+	return greylist.New(a.greylisted, rules, greylist.Known{Operator: a.providers.Has, Correspondent: a.correspondents.Knows}, a.events)
+}
