@@ -27,6 +27,7 @@ func (c *Config) Check() []error {
 	k.dkim()
 	k.arc()
 	k.dnsLists()
+	k.attachments()
 	k.submission()
 	k.programs()
 	k.listeners()

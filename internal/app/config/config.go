@@ -61,6 +61,8 @@ type Config struct {
 	// Lists that are asked by DNS about the senders of mail. A file with [[dns_list]] tables
 	// of its own has only those; "dns_list = []" at the top of the file means none.
 	DNSLists []DNSList `toml:"dns_list"`
+	// Which files in letters are taken.
+	Attachments Attachments `toml:"attachments"`
 	// What our own users may do.
 	Submission SubmissionRules `toml:"submission"`
 	// Tables that rules can look things up in.
@@ -277,6 +279,7 @@ func Default() *Config {
 		ARC:              defaultARC(),
 		Filter:           defaultFilter(),
 		DNSLists:         defaultDNSLists(),
+		Attachments:      defaultAttachments(),
 		Submission:       defaultSubmission(),
 		Session:          defaultSession(),
 		PreGreet:         defaultPreGreet(),

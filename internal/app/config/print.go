@@ -17,7 +17,7 @@ import (
 //go:embed learn.go reports.go rewrite.go forwarding.go unix.go
 //go:embed doctor.go
 //go:embed filter.go
-//go:embed dnslist.go
+//go:embed dnslist.go attachments.go
 //go:embed filterpolicy.go quarantine.go
 //go:embed greylist.go
 var sources embed.FS

@@ -2,8 +2,8 @@ package anatomy
 
 import (
 	"bytes"
-	"path"
-	"strings"
+
+	"facteur/internal/mail/archive"
 )
 
 // headBytes is how much of an attachment is looked at for its kind.
@@ -72,23 +72,5 @@ func kindOf(head []byte) string {
 // runs tells whether a double click runs a file of this name, or opens one that
 // carries programs past filters.
 func runs(name string) bool {
-	switch strings.ToLower(path.Ext(strings.TrimRight(name, " ."))) {
-	case ".exe", ".com", ".scr", ".pif", ".bat", ".cmd", ".ps1", ".psm1", ".msi", ".msp", ".mst", ".msix", ".appx", ".dll", ".cpl", ".sys", ".ocx",
-		".vbs", ".vbe", ".js", ".jse", ".mjs", ".ws", ".wsf", ".wsh", ".wsc", ".sct", ".hta", ".lnk", ".url", ".inf", ".reg", ".rgs", ".scf", ".chm", ".hlp",
-		".gadget", ".application", ".appref-ms", ".jar", ".jnlp", ".class", ".iso", ".img", ".vhd", ".vhdx", ".dmg", ".pkg", ".command", ".app", ".apk",
-		".docm", ".dotm", ".xlsm", ".xltm", ".xlam", ".xll", ".pptm", ".potm", ".ppam", ".ppsm", ".sldm", ".one", ".library-ms", ".search-ms", ".settingcontent-ms",
-		".sh", ".bash", ".run", ".elf", ".deb", ".rpm", ".py", ".pyw", ".pl", ".rb", ".desktop", ".scpt", ".applescript", ".terminal":
-		return true
-	}
-	return false
-}
-
-// twoFaced tells a name that looks like a document and is none: "invoice.pdf.exe".
-func twoFaced(name string) bool {
-	stem := strings.TrimSuffix(name, path.Ext(name))
-	switch strings.ToLower(strings.TrimSpace(path.Ext(stem))) {
-	case ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".jpg", ".jpeg", ".png", ".gif", ".txt", ".csv", ".zip", ".mp3", ".mp4", ".htm", ".html":
-		return runs(name)
-	}
-	return false
+	return archive.Runs(name) || archive.MacroName(name) || archive.Extension(name) == ".one"
 }

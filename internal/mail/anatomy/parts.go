@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"facteur/internal/mail/archive"
 	"facteur/internal/mail/message"
 )
 
@@ -85,7 +86,7 @@ func childNumber(parent *message.Part, number string, i int) string {
 
 // part describes one.
 func (w *walker) part(p *message.Part, number string, depth int) error {
-	part := Part{Number: number, Depth: depth, Type: text(p.Type + "/" + p.Subtype), Bytes: p.End - p.Body, Odd: oddities(p.Odd)}
+	part := Part{Number: number, Depth: depth, Type: text(p.Type + "/" + p.Subtype), Bytes: p.End - p.Body, Odd: p.Odd.Words()}
 	if p.Multipart() || p.Message() {
 		w.letter.Parts = append(w.letter.Parts, part)
 		return nil
@@ -132,7 +133,7 @@ func (w *walker) suspect(p Part) {
 	switch {
 	case strings.HasSuffix(p.Kind, "program"), p.Kind == "script", p.Kind == "Windows shortcut", strings.HasSuffix(p.Kind, "(runs code)"):
 		w.letter.warning(what + " is a program by its first bytes: " + p.Kind)
-	case twoFaced(p.Name):
+	case archive.TwoFaced(p.Name):
 		w.letter.warning(what + " looks like a document by its name, and would be run")
 	case runs(p.Name):
 		w.letter.warning(what + " would be run when opened")
@@ -153,30 +154,4 @@ func (w *walker) suspect(p Part) {
 	if strings.ContainsAny(p.Given, "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069") {
 		w.letter.warning(what + ": its name was written with characters that turn the direction of reading, so that its end looks like another")
 	}
-}
-
-// oddities are the words for message.Oddity.
-func oddities(odd message.Oddity) []string {
-	var said []string
-	for _, o := range []struct {
-		odd  message.Oddity
-		word string
-	}{
-		{message.DuplicateField, "a field that decides how it is read stands twice"},
-		{message.DuplicateParam, "a parameter stands twice"},
-		{message.BadType, "its type can't be read"},
-		{message.BadBoundary, "its boundary is missing or too long"},
-		{message.LongBoundary, "its boundary is longer than allowed"},
-		{message.SameBoundary, "it has the same boundary as what encloses it"},
-		{message.Unterminated, "its end is missing"},
-		{message.BadEncoding, "its encoding is unknown or forbidden here"},
-		{message.DepthLimit, "nested too deep to look inside"},
-		{message.PartLimit, "too many parts to look at all"},
-		{message.HeaderLimit, "its header is too long to be read as a whole"},
-	} {
-		if odd&o.odd != 0 {
-			said = append(said, o.word)
-		}
-	}
-	return said
 }

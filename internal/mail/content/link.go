@@ -1,6 +1,7 @@
 package content
 
 import (
+	"encoding/json"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -73,6 +74,9 @@ func (t Trick) Words() []string {
 	}
 	return said
 }
+
+// MarshalJSON writes the words.
+func (t Trick) MarshalJSON() ([]byte, error) { return json.Marshal(t.Words()) }
 
 // Link is where a reader can be led.
 type Link struct {

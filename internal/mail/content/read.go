@@ -213,10 +213,21 @@ func (rd *reader) take(r io.Reader) []byte {
 	return b
 }
 
+// readUpTo reads at most max bytes; what can't be read is not there. Letters are small:
+// it begins with what most need.
 func readUpTo(r io.Reader, max int64) []byte {
-	var b bytes.Buffer
-	io.Copy(&b, io.LimitReader(r, max)) //nolint:errcheck // what can't be read is not there
-	return b.Bytes()
+	b := make([]byte, 0, min(max, 1<<10)+1)
+	for int64(len(b)) < max {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):min(int64(cap(b)), max)])
+		b = b[:len(b)+n]
+		if err != nil {
+			break
+		}
+	}
+	return b
 }
 
 // utf8Of decodes a text; most of it is valid as it is.

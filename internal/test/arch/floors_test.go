@@ -18,6 +18,7 @@ var edges = map[string]string{
 	"mail/dkim → mail/address":            "who signed is a domain, and has one spelling",
 	"mail/dkim → mail/message":            "what is signed is a message",
 	"mail/anatomy → mail/address":         "addresses are the words of the other languages",
+	"mail/anatomy → mail/archive":         "which files run is told in one place",
 	"mail/anatomy → mail/authres":         "what others checked stands in their fields",
 	"mail/anatomy → mail/dmarc":           "the author is read as DMARC reads him",
 	"mail/anatomy → mail/dsn":             "a notice tells what became of a letter",

@@ -16,8 +16,8 @@ import (
 type House struct {
 	// Hostname is our name.
 	Hostname string
-	// Domains are ours, in canonical form.
-	Domains func() []string
+	// Ours tells domains of ours, beside those of the recipients.
+	Ours func(domain string) bool
 	// Person gives the address of the user of ours who has a name ("Marie Curie"); "" if
 	// nobody has.
 	Person func(name string) string
@@ -25,22 +25,6 @@ type House struct {
 	Familiar func(account string) []string
 	// Languages are those that an account uses, as codes of ISO 639-1; none: not known.
 	Languages func(account string) []string
-}
-
-func (h *House) domains() []string {
-	if h.Domains == nil {
-		return nil
-	}
-	return h.Domains()
-}
-
-func (h *House) ours(domain string) bool {
-	for _, d := range h.domains() {
-		if domain == d || strings.HasSuffix(domain, "."+d) {
-			return true
-		}
-	}
-	return false
 }
 
 // Checks are all checks of this package. house and rules are asked for each letter, so
@@ -72,6 +56,7 @@ func (check) At() filter.Stage { return filter.End }
 // Examine implements filter.Check.
 func (c check) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 	v := view{Letter: l, house: c.house()}
+	v.own = ownDomains(l.Recipients)
 	if l.Content != nil {
 		v.content = l.Content()
 	}
@@ -88,6 +73,29 @@ type view struct {
 	*filter.Letter
 	content *content.Letter
 	house   *House
+	own     []string // domains of recipients, with which others are compared
+}
+
+// maxOwn is how many domains of recipients others are compared with.
+const maxOwn = 10
+
+func ownDomains(to []filter.Recipient) (list []string) {
+	for _, r := range to {
+		if _, domain, ok := strings.Cut(r.Account, "@"); ok && len(list) < maxOwn && !contains(list, domain) {
+			list = append(list, domain)
+		}
+	}
+	return list
+}
+
+// ours tells domains of ours, and below them.
+func (v *view) ours(domain string) bool {
+	for _, d := range v.own {
+		if domain == d || strings.HasSuffix(domain, "."+d) {
+			return true
+		}
+	}
+	return v.house.Ours != nil && domain != "" && v.house.Ours(domain)
 }
 
 // proven tells that the author's domain vouches for the letter.

@@ -190,5 +190,5 @@ func (v *view) received(n *notes) {
 // returns tells a letter that may well have been here: it is one of ours.
 func (v *view) returns() bool {
 	from := message.ParseAddresses(v.Header.Get("From"))
-	return v.Sender.IsNull() || v.house.ours(v.Sender.Domain) || len(from) > 0 && v.house.ours(canonical(from[0].Host)) || strings.HasPrefix(strings.ToUpper(v.Sender.Local), "SRS")
+	return v.Sender.IsNull() || v.ours(v.Sender.Domain) || len(from) > 0 && v.ours(canonical(from[0].Host)) || strings.HasPrefix(strings.ToUpper(v.Sender.Local), "SRS")
 }

@@ -46,12 +46,12 @@ func (v *view) name(n *notes, name, domain string) {
 			n.add(nameMixed, 1, "The author's name mixes scripts within a word: %s.", quote(name))
 		}
 	}
-	if v.house.ours(domain) {
+	if v.ours(domain) {
 		return // whether that is true, DMARC says
 	}
 	listed := v.Header.Count("List-Id") > 0 // "name@example.org via List" is how lists live with DMARC
 	if shown := addressIn(name); shown != "" && !listed && registered(shown) != registered(domain) {
-		if v.house.ours(shown) {
+		if v.ours(shown) {
 			n.add(nameOurs, 1, "The author calls himself %s, an address of ours, and is at %s.", quote(name), domain)
 		} else {
 			n.add(nameAddress, 1, "The author calls himself %s, and is at %s.", quote(name), domain)
@@ -73,7 +73,7 @@ func (v *view) name(n *notes, name, domain string) {
 // person is the address of ours that somebody claims by name: of a user, or of the house.
 func (v *view) person(name string) string {
 	folded := strings.ToLower(strings.TrimSpace(name))
-	for _, d := range v.house.domains() {
+	for _, d := range v.own {
 		for w := range strings.FieldsSeq(folded) {
 			if strings.Trim(w, "()[]<>.,:;'\"") == d {
 				return d
@@ -161,7 +161,7 @@ func (v *view) replies(n *notes, domain string) {
 	to := canonical(list[0].Host)
 	switch {
 	case to == "" || registered(to) == registered(domain):
-	case v.house.ours(to) || v.house.ours(domain): // forms of our own web sites
+	case v.ours(to) || v.ours(domain): // forms of our own web sites
 	case isFreemail(to) && v.proven() && !isFreemail(domain):
 		n.add(replyElsewhere, 1, "Answers go to %s, and not to %s.", to, domain)
 	case isFreemail(to):
@@ -173,13 +173,13 @@ func (v *view) replies(n *notes, domain string) {
 
 // looks compares the author's domain with ours, and with those that recipients write to.
 func (v *view) looks(n *notes, domain string) {
-	if domain == "" || v.house.ours(domain) {
+	if domain == "" || v.ours(domain) {
 		return
 	}
 	if mixedHost(domain) {
 		n.add(mixedDomain, 1, "The author's domain %s mixes scripts.", domain)
 	}
-	for _, own := range v.house.domains() {
+	for _, own := range v.own {
 		switch similar(domain, own) {
 		case alike:
 			n.add(lookalikeOurs, 1, "The author's domain %s looks like ours, %s, and is not.", domain, own)

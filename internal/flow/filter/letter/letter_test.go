@@ -26,7 +26,7 @@ var noon = time.Date(2024, 5, 6, 12, 0, 0, 0, time.UTC)
 
 var house = letter.House{
 	Hostname: "mail.example.org",
-	Domains:  func() []string { return []string{"example.org", "dupont.example"} },
+	Ours:     func(domain string) bool { return domain == "dupont.example" },
 	Person: func(name string) string {
 		if strings.EqualFold(name, "Marie Curie") {
 			return "marie@example.org"

@@ -10,20 +10,24 @@ import (
 // manyDomains is how many domains honest letters lead to.
 const manyDomains = 20
 
+// maxCompared is how many links are compared with our domains and with their texts.
+const maxCompared = 200
+
 // links looks at where a reader can be led.
 func (v *view) links(n *notes) {
 	from := ""
 	if list := message.ParseAddresses(v.Header.Get("From")); len(list) > 0 {
 		from = registered(canonical(list[0].Host))
 	}
-	domains := map[string]bool{}
+	domains, compared := map[string]bool{}, 0
 	for i := range v.content.Links {
 		l := &v.content.Links[i]
 		if l.Domain != "" && l.Where != content.InImage {
 			domains[l.Domain] = true
 		}
 		if clicked(l) {
-			v.link(n, l, from)
+			v.link(n, l, from, compared < maxCompared)
+			compared++
 		}
 	}
 	if len(domains) > manyDomains {
@@ -40,7 +44,7 @@ func clicked(l *content.Link) bool {
 	return false
 }
 
-func (v *view) link(n *notes, l *content.Link, from string) {
+func (v *view) link(n *notes, l *content.Link, from string, compare bool) {
 	switch {
 	case l.Tricks&content.RunsCode != 0 && l.Where != content.InFile:
 		n.add(linkCode, 1, "A link runs code: %s.", quote(l.URL))
@@ -61,7 +65,9 @@ func (v *view) link(n *notes, l *content.Link, from string) {
 	case searchRedirect(l) && from != l.Domain:
 		n.add(linkRedirect, v.excuse(), "A link leads by way of %s to another host.", l.Host)
 	}
-	v.deceives(n, l, from)
+	if compare {
+		v.deceives(n, l, from)
+	}
 }
 
 // searchRedirect tells the redirects of search engines that anybody can use.
@@ -80,8 +86,8 @@ func searchRedirect(l *content.Link) bool {
 // count clicks: they show their own host, and lead to that of who sends for them. That
 // is the author's word, and worth something where the author is proven.
 func (v *view) deceives(n *notes, l *content.Link, from string) {
-	if l.Domain != "" && !v.house.ours(l.Host) {
-		for _, own := range v.house.domains() {
+	if l.Domain != "" && !v.ours(l.Host) {
+		for _, own := range v.own {
 			if similar(l.Host, own) == alike {
 				n.add(linkLookalike, 1, "A link leads to %s, which looks like ours, %s.", l.Host, own)
 			}
