@@ -15,7 +15,7 @@ func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 		if err != nil {
 			return nil, err
 		}
-		rules.Checks = append(a.clientChecks(c), checks...)
+		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, a.isOurs)...)
 	}
 	return filter.New(rules, a.resolver, a.reputation).Obeys(a.policies, c.Standard()).Tells(a.events), nil
 }
