@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"facteur/internal/flow/filter"
-	"facteur/internal/flow/filter/letter"
+	filterletter "facteur/internal/flow/filter/letter"
 	filterwords "facteur/internal/flow/filter/words"
 	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
@@ -67,7 +67,7 @@ func BenchmarkFilter(b *testing.B) {
 	both := func(l filterwords.Learnt) []filter.Check {
 		return []filter.Check{filterwords.NewWords(l), filterwords.NewShape(l)}
 	}
-	whole := append(both(learnt), letter.Checks(func() *letter.House { return &letter.House{} }, func() *letter.Attachments { return &letter.Attachments{} })...)
+	whole := append(both(learnt), filterletter.Checks(func() *filterletter.House { return &filterletter.House{} }, func() *filterletter.Attachments { return &filterletter.Attachments{} })...)
 	row("prior alone", func(*testing.B) tally { return weighAll(both(untrained), test) })
 	row("prior and learnt", func(*testing.B) tally { return weighAll(both(learnt), test) })
 	row("whole local filter", func(*testing.B) tally { return weighAll(whole, test) })
