@@ -1,0 +1,42 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Row 181: whoever begins sees at once what the filter makes of a letter, without a server
+// and without settings.
+func TestFilterTest(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir) // no settings here
+	name := filepath.Join(dir, "letter")
+	text := "Return-Path: <win@lottery.example>\r\nReceived: from DISKSTATION (unknown [127.0.0.9]) by mail.example.org with SMTP id 1; Sun, 22 Nov 2026 10:00:00 +0000\r\n" +
+		"From: Lottery <win@lottery.example>\r\nSubject: You have won $1,000,000 click here now\r\nContent-Type: text/html\r\n\r\n" +
+		"<html><body><font size=7 color=red>FREE MONEY!!! <a href=\"http://127.0.0.1/x\">click here to claim your prize</a></font></body></html>\r\n"
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, stderr := call(t, "", "filter", "test", name, "--dns", "127.0.0.1:1")
+	if status != 0 || !strings.Contains(out, "SCORE") || !strings.Contains(out, "junk from 5: ") {
+		t.Fatalf("%d\n%s%s", status, out, stderr)
+	}
+	status, out, stderr = call(t, text, "filter", "test", "-", "--json", "--dns", "127.0.0.1:1")
+	var w weighed
+	if err := json.Unmarshal([]byte(out), &w); err != nil || status != 0 {
+		t.Fatalf("%d %v\n%s%s", status, err, out, stderr)
+	}
+	sum := 0.0
+	for _, r := range w.Evidence {
+		sum += r.Counts
+	}
+	if diff := sum - w.Score; diff > 0.001 || diff < -0.001 || w.Required != 5 || !strings.Contains(w.Fields, "X-Spam-Status: ") {
+		t.Errorf("%+v", w)
+	}
+	if status, _, stderr := call(t, text, "filter", "test", "-", "--ip", "nowhere"); status == 0 || !strings.Contains(stderr, "--ip") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
