@@ -3,6 +3,7 @@ package app
 import (
 	"facteur/internal/app/config"
 	"facteur/internal/flow/filter"
+	"facteur/internal/flow/filter/correspondent"
 	"facteur/internal/flow/filter/words"
 	prior "facteur/internal/mail/words"
 )
@@ -16,6 +17,7 @@ func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 			return nil, err
 		}
 		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, a.isOurs)...)
+		rules.Checks = append(rules.Checks, &correspondent.Check{Knows: a.correspondents.Knows})
 	}
 	return filter.New(rules, a.resolver, a.reputation).Obeys(a.policies, c.Standard()).Tells(a.events), nil
 }
