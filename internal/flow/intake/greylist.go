@@ -38,6 +38,7 @@ func (t *Transaction) greylisted(ctx context.Context) *smtp.Reply {
 	if !t.suspects(&l) {
 		return nil
 	}
+	l.Size = int64(len(t.written)) + t.bodySize()
 	d := t.rules.Greylist.Ask(ctx, &l)
 	if d.Field != "" {
 		t.prepend("X-Greylist", d.Field+"; "+mailDate(t.arrived))

@@ -34,7 +34,7 @@ func (p pills) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 // wait.
 func (c *counter) suspecting(t testing.TB, wait time.Duration, checks ...filter.Check) (*store.Store, *diary) {
 	t.Helper()
-	log := c.authenticating(t, func(r *filter.Rules) { r.Checks = append(checks, pills{4}) })
+	log := c.authenticating(t, func(r *filter.Rules) { r.Scoring, r.Checks = true, append(checks, pills{4}) })
 	d, err := db.Open(filepath.Join(t.TempDir(), "facteur.db"), fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, store.Tables())
 	must(t, err)
 	t.Cleanup(func() { d.Close() })
@@ -67,6 +67,9 @@ func TestGreylisting(t *testing.T) {
 		where, answer, _ = c.talk(t, stranger, from(t, "x@elsewhere.example"), suspicious, "alice@example.org")
 		if where != "rcpt" || !strings.HasPrefix(answer, "450 4.7.1 Greylisted: come again in") {
 			t.Errorf("too early: %s %s", where, answer)
+		}
+		if e := kept.Entries()[0]; e.Size != int64(len(suspicious)) || e.Tries != 2 {
+			t.Errorf("%+v", e)
 		}
 		kept.Release(kept.Entries()[0].ID)
 		where, answer, id := c.talk(t, stranger, from(t, "x@elsewhere.example"), suspicious, "alice@example.org")
