@@ -1,4 +1,4 @@
-// Command prior trains the model that ships with the filter: internal/mail/words/prior.bin.
+// Facteur trains by this command the model that ships with it: internal/mail/words/prior.bin.
 //
 //	go run ./internal/test/prior -corpus DIR [-half 0] -o FILE
 //
