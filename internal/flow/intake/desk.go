@@ -37,6 +37,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/filter"
+	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/forward"
 	"facteur/internal/flow/greylist"
 	"facteur/internal/flow/rewrite"
@@ -78,6 +79,10 @@ type Peer struct {
 	// Remarks are what was odd about the connection before this: evidence, not a
 	// verdict.
 	Remarks []Remark
+	// MayLogIn: users may log in at the door, though it is for strangers.
+	MayLogIn bool
+	// Decoy: the door is one that no MX names. Nothing is taken there.
+	Decoy bool
 	// Forwarded is what a filter in front of us says of its client (XFORWARD). It is
 	// for the log, and a sign that the mail has been here before; see signs.
 	Forwarded *Forwarded
@@ -183,6 +188,8 @@ type Desk struct {
 	outbox    *sign.Outbox
 	read      Reader
 	classroom Classroom
+	keeper    *record.Keeper // nil: nothing is remembered
+	trapped   func(ctx context.Context, letter io.ReaderAt, size int64)
 }
 
 // Reader looks at a message that is about to be committed, and may keep a copy of it. It

@@ -118,6 +118,9 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	t.verdict = t.check.Judge(ctx)
 	t.tellVerdict(t.verdict)
 	if t.verdict.Reply != nil {
+		if t.verdict.Reply.Permanent() {
+			t.desk.keeper.Disowned(t.check.Evidence())
+		}
 		return t.verdict.Reply
 	}
 	to := ""
@@ -128,6 +131,7 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	for _, r := range t.scored {
 		t.check.Add(r)
 	}
+	t.suspect()
 	t.addUp(ctx)
 	t.present(fields)
 	return nil

@@ -78,6 +78,9 @@ func (t *Transaction) settle(ctx context.Context) *smtp.Reply {
 	}
 	t.tellWeighed()
 	if t.outcome.Reply != nil {
+		if t.outcome.Reply.Permanent() {
+			t.remember()
+		}
 		return t.outcome.Reply
 	}
 	for i, at := range t.asked {

@@ -53,7 +53,9 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 	if reply := t.circles(head); reply != nil {
 		return reply
 	}
-	if reply := t.proveLetter(ctx); reply != nil {
+	reply := t.proveLetter(ctx)
+	t.caught(ctx)
+	if reply != nil {
 		return reply
 	}
 	return t.judgeMessage(ctx)

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,6 +47,9 @@ type Transaction struct {
 	spam        bool           // rules or hooks say so
 
 	meant []address.Address // each RCPT that was taken, after rewriting
+
+	traps  []address.Address // those of them that no human has
+	sprung bool              // and that is remembered
 
 	// Who sent it. See evidence.go.
 	check   *filter.Case // of a stranger's letter; nil where nobody asks
@@ -170,6 +174,9 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if t.named >= t.rules.Recipients {
 		return smtp.NewReply(452, "4.5.3", "Error: too many recipients")
 	}
+	if reply := cmp.Or(t.decoyed(c.To), t.shunned(c.To)); reply != nil {
+		return reply
+	}
 	if reply := t.judgeEarly(ctx); reply != nil {
 		return reply
 	}
@@ -177,7 +184,11 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if reply != nil {
 		return reply
 	}
+	if is, reply := t.isTrapped(c.To, to.Address); is {
+		return reply
+	}
 	people, reply := t.recipientAllowed(ctx, c.To, to)
+	t.noteRecipient(to.Address, reply)
 	if reply != nil {
 		return reply
 	}
@@ -339,6 +350,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	item := t.item()
 	if t.discard || len(item.Recipients) == 0 {
 		t.spool.Discard()
+		t.remember()
 		if t.discard || !t.allRefused() {
 			t.desk.events.Emit(Discarded{ID: t.id, Peer: t.peer, Sender: t.mail.Sender, To: t.addresses(), MessageID: t.messageID})
 		}
@@ -356,6 +368,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 		t.lessons()
 	}
 	t.tellQuarantine(item)
+	t.remember()
 	if t.check != nil {
 		t.check.Learn(t.verdict, t.isSpam())
 	}

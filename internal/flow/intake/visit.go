@@ -25,6 +25,7 @@ type Visit struct {
 	wishes   []wish          // for each of the messages
 	stranger *filter.Visitor // what is found out about him; nil where nobody asks
 	messages int
+	decoyed  bool // it is remembered that he came to a decoy
 }
 
 // WantsName tells that Connect looks at the client's name.
@@ -38,6 +39,9 @@ func (d *Desk) WantsName() bool {
 func (d *Desk) Connect(ctx context.Context, p Peer) (*Visit, *smtp.Reply) {
 	v, rules := &Visit{desk: d}, d.rules()
 	p.Trusted = rules.trusts(&p)
+	if reply := v.turnedAway(&p); reply != nil {
+		return nil, reply
+	}
 	v.meet(ctx, rules, &p)
 	if rules.DelayReject || !rules.asks(rule.Connect) {
 		return v, nil

@@ -131,6 +131,9 @@ type Config struct {
 	Device *intake.Device
 	// AuthOnSMTP offers AUTH on the service SMTP too, under TLS.
 	AuthOnSMTP bool
+	// Decoy makes this a door that no MX names: nothing is taken, and who comes here to
+	// send is remembered.
+	Decoy bool
 	// Gate lets people in; nil: there is no AUTH.
 	Gate *login.Gate
 	// ReverseName looks up the name of a client; it returns "" or "unknown"

@@ -390,7 +390,8 @@ func (s *session) newcomer() intake.Peer {
 		return s.peer()
 	}
 	return intake.Peer{Addr: s.addr, TLS: s.conn.TLS(), Submission: s.submission(), Session: s.id,
-		Service: s.srv.Service.String(), Server: s.conn.Local, PerRecipient: s.srv.Service == LMTP, User: s.user, Remarks: s.remarks, Device: s.srv.Device}
+		Service: s.srv.Service.String(), Server: s.conn.Local, PerRecipient: s.srv.Service == LMTP, User: s.user, Remarks: s.remarks, Device: s.srv.Device,
+		MayLogIn: s.srv.AuthOnSMTP, Decoy: s.srv.Decoy}
 }
 
 // peer is how the desk sees the session.
@@ -400,6 +401,7 @@ func (s *session) peer() intake.Peer {
 		TLS: s.conn.TLS(), Account: s.account, Mechanism: s.mechanism, Submission: s.submission(),
 		Session: s.id, PerRecipient: s.srv.Service == LMTP, User: s.user, Remarks: s.remarks, Forwarded: s.forward,
 		Device: s.srv.Device, Service: s.srv.Service.String(), Port: s.port(), Server: s.conn.Local,
+		MayLogIn: s.srv.AuthOnSMTP, Decoy: s.srv.Decoy,
 	}
 }
 

@@ -1,0 +1,243 @@
+package record
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/base/limit"
+	"facteur/internal/flow/filter"
+	"facteur/internal/mail/address"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/reputation"
+)
+
+// Rules is what the admin set. It is not changed once it is in use.
+type Rules struct {
+	// Bans: who offends is refused for some time. Without it he is only remembered.
+	Bans bool
+	// Postmaster is whom a banned client is told to write to.
+	Postmaster string
+	// Exempt networks offend nobody, nor do the hosts that Preapproved knows, of large
+	// providers: both are remembered and not banned.
+	Exempt      []netip.Prefix
+	Preapproved func(netip.Addr) bool
+	// Traps are addresses that no human has, and domains ("@example.org") in which there is
+	// none, in canonical form.
+	Traps []string
+}
+
+// Keeper has remembered what strangers do, and knows who is refused for it. It is safe for
+// concurrent use. A nil Keeper remembers nothing and refuses nobody.
+type Keeper struct {
+	known  *reputation.Store
+	rules  func() *Rules // nil: not now
+	events event.Sink
+	banned chan struct{}
+}
+
+// NewKeeper makes a Keeper, who asks for the rules each time; it gets nil where nothing is
+// to be remembered.
+func NewKeeper(known *reputation.Store, rules func() *Rules, events event.Sink) *Keeper {
+	return &Keeper{known: known, rules: rules, events: events, banned: make(chan struct{}, 1)}
+}
+
+// Changed has something to receive after bans were made or forgiven: for whoever writes
+// them down elsewhere.
+func (k *Keeper) Changed() <-chan struct{} { return k.banned }
+
+func (k *Keeper) change() {
+	select {
+	case k.banned <- struct{}{}:
+	default:
+	}
+}
+
+// active are the rules; nil where there is nothing to do.
+func (k *Keeper) active() *Rules {
+	if k == nil {
+		return nil
+	}
+	return k.rules()
+}
+
+// shared is the address space of carriers' NAT (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// isStranger tells an address that stands for a machine of somebody else's. One of a
+// private network may be a proxy of ours, which the whole world comes through.
+func isStranger(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
+}
+
+// spares tells who is not banned, whatever he does.
+func (r *Rules) spares(a netip.Addr) bool {
+	return !r.Bans || limit.Contains(r.Exempt, a) || r.Preapproved != nil && r.Preapproved(a)
+}
+
+// atOnceFrom is how many bans make one that is told before the banner: it costs least, and
+// nobody is heard then. Until it, the postmaster may be written to.
+const atOnceFrom = 3
+
+// Refuses is what a banned client is told; nil for any other. atOnce: nothing else is heard
+// of him.
+func (k *Keeper) Refuses(client netip.Addr) (reply *smtp.Reply, atOnce bool) {
+	rules := k.active()
+	if rules == nil || !isStranger(client) {
+		return nil, false
+	}
+	b, banned := k.known.Banned(client)
+	if !banned || b.Why != reputation.ByHand && rules.spares(client) {
+		return nil, false
+	}
+	text := fmt.Sprintf("[%s] is refused until %s because of %s", client.Unmap(), b.Until.UTC().Format("2 January 15:04 UTC"), b.What())
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Lines: []string{text, "If that is wrong, write to " + rules.Postmaster + "."}},
+		b.Times >= atOnceFrom || b.Why == reputation.ByHand
+}
+
+// IsTrap tells an address that no human has.
+func (k *Keeper) IsTrap(a address.Address) bool {
+	rules := k.active()
+	if rules == nil || len(rules.Traps) == 0 {
+		return false
+	}
+	return slices.Contains(rules.Traps, a.Key()) || slices.Contains(rules.Traps, "@"+a.Domain)
+}
+
+// Unknown remembers that a client asked for an address that nobody has.
+func (k *Keeper) Unknown(client netip.Addr, to address.Address) {
+	if rules := k.active(); rules != nil && isStranger(client) {
+		k.tell(k.known.Guessed(client, to.Key(), rules.spares(client)))
+	}
+}
+
+// Met remembers that a client named a recipient who is here.
+func (k *Keeper) Met(client netip.Addr) {
+	if k.active() != nil && isStranger(client) {
+		k.known.Greeted(client)
+	}
+}
+
+// Decoyed remembers that a client wanted to send where no MX leads.
+func (k *Keeper) Decoyed(client netip.Addr) { k.offend(client, reputation.Decoy, 1) }
+
+// amongOthers is how grave a trap is that is one recipient among real ones: somebody may
+// have a stale address book.
+const amongOthers = 0.25
+
+// Caught remembers a letter for a trap. alone: nobody real was to get it.
+func (k *Keeper) Caught(e *filter.Evidence, client netip.Addr, alone bool) {
+	if k.active() == nil {
+		return
+	}
+	times := 1.0
+	if !alone {
+		times = amongOthers
+	}
+	k.offend(client, reputation.Trap, times)
+	if e != nil && alone {
+		o := Origin(e)
+		o.Client = netip.Addr{} // has its due
+		k.known.Sent(o, true, 1)
+	}
+}
+
+func (k *Keeper) offend(client netip.Addr, o reputation.Offence, times float64) {
+	if rules := k.active(); rules != nil && isStranger(client) {
+		k.tell(k.known.Offend(client, o, times, rules.spares(client)))
+	}
+}
+
+// tell tells of a ban, if there is one.
+func (k *Keeper) tell(b reputation.Ban, banned bool) {
+	if !banned {
+		return
+	}
+	k.events.Emit(Banned{Ban: b, For: time.Until(b.Until).Round(time.Second)})
+	k.change()
+}
+
+const (
+	// goodBelow is the part of the level junk below which a letter counts as a good one.
+	// What is between says nothing.
+	goodBelow = 0.4
+	// doubtful is what a letter counts that is junk and not beyond doubt.
+	doubtful = 0.5
+)
+
+// Weighed remembers what became of a letter, once that is sure: it was taken, or refused
+// for good.
+func (k *Keeper) Weighed(e *filter.Evidence, o *filter.Outcome) {
+	if k.active() == nil || o.Shown.Wants == nil {
+		return
+	}
+	from, shown := origin(e), &o.Shown
+	k.known.Fared(k.known.ClassOf(from), fateOf(o))
+	score := shown.Tally.Score
+	for _, r := range shown.Tally.Rows {
+		if r.Check == Family {
+			score -= r.Counts
+		}
+	}
+	switch {
+	case shown.Category == filter.Virus:
+		k.known.Sent(from, true, 1)
+		k.offend(from.Client, reputation.Virus, 1)
+	case score >= shown.Wants.Kill:
+		k.known.Sent(from, true, 1)
+		k.offend(from.Client, reputation.Kill, 1)
+	case score >= shown.Wants.Junk:
+		k.known.Sent(from, true, doubtful)
+	case score < goodBelow*shown.Wants.Junk && shown.Disposition == filter.Accept:
+		k.known.Sent(from, false, 1)
+	}
+}
+
+// origin is Origin without clients that stand for many.
+func origin(e *filter.Evidence) reputation.Origin {
+	o := Origin(e)
+	if !isStranger(o.Client) {
+		o.Client = netip.Addr{}
+	}
+	return o
+}
+
+// fateOf is what became of a letter, as it is counted.
+func fateOf(o *filter.Outcome) reputation.Fate {
+	if o.Reply != nil {
+		return reputation.Refused
+	}
+	switch o.Shown.Disposition {
+	case filter.Junk:
+		return reputation.Junked
+	case filter.Quarantined, filter.Discard, filter.Reject:
+		return reputation.Quarantined
+	}
+	return reputation.Accepted
+}
+
+// Disowned remembers a letter that was refused because its author's domain disowns it. Who
+// brought it may be an honest forwarder: nothing is held against him.
+func (k *Keeper) Disowned(e *filter.Evidence) {
+	if k.active() != nil {
+		k.known.Fared(k.known.ClassOf(origin(e)), reputation.Refused)
+	}
+}
+
+// Greylisted remembers that a client was told to come again.
+func (k *Keeper) Greylisted(client netip.Addr) {
+	if k.active() != nil {
+		k.known.Fared(k.known.ClassOf(reputation.Origin{Client: client}), reputation.Greylisted)
+	}
+}
+
+// Taught remembers what a user says of a letter: domains are those that were proven.
+func (k *Keeper) Taught(client netip.Addr, sender address.Address, domains []string, spam bool) {
+	if k.active() == nil {
+		return
+	}
+	k.known.Taught(taughtOrigin(client, sender, domains), spam)
+}
