@@ -49,6 +49,7 @@ func (a *App) govern(s *settings) error {
 		lists.Close()
 		return err
 	}
+	s.record = a.recordRules(c)
 	rewriting := c.RewriteRules(lists, a.directory)
 	s.rules.Rewrite, s.rules.Forward = rewriting, forwarding
 	s.outbound.Rewrite, s.outbound.Forward = rewriting, forwarding

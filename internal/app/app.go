@@ -30,6 +30,7 @@ import (
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/filter/dnslist"
+	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/login"
 	"facteur/internal/flow/provider"
@@ -74,6 +75,7 @@ type App struct {
 	queue      *queue.Queue
 	directory  *directory.Directory
 	reputation *reputation.Store
+	recorder   *record.Keeper
 	policies   *policy.Store
 	greylisted *greystore.Store
 	providers  *provider.Known
@@ -143,6 +145,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	if a.greylisted, err = greystore.Open(context.Background(), a.state, a.events); err != nil {
 		return err
 	}
+	a.openReputation()
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.reported = report.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
@@ -219,6 +222,8 @@ func (a *App) connect(c *config.Config) error {
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.room, event.Tee(a.events, a.reports, contacts{a.correspondents}))
 	a.desk.Sign(a.signer)
+	a.desk.Remember(a.recorder)
+	a.desk.Trapped(a.trapped)
 	a.desk.Reading(a.reports.Read)
 	a.desk.Teaching(a.classroom())
 	a.dispatch = deliver.New(deliver.House{
@@ -333,8 +338,8 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var busy sync.WaitGroup
 	busy.Go(func() { a.doors.gate.Watch(ctx, a.events) })
-	busy.Go(func() { a.reputation.Run(ctx) })
 	busy.Go(func() { a.lists.Run(ctx) })
+	busy.Go(func() { a.runReputation(ctx) })
 	busy.Go(func() { a.providers.Run(ctx) })
 	busy.Go(func() { a.expire(ctx) })
 	busy.Go(func() { a.greylisted.Run(ctx) })

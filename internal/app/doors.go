@@ -273,13 +273,13 @@ func (a *App) smtpd(c *config.Config, l config.Listener, tls *tls.Config) (liste
 		config.LMTP: smtpd.LMTP, config.Local: smtpd.Local,
 	}[l.Service]
 	return smtpd.New(smtpd.Config{
-		Hostname: c.Hostname, Service: service, TLS: tls, Gate: a.gate, AuthOnSMTP: l.Auth, Device: device,
+		Hostname: c.Hostname, Service: service, TLS: tls, Gate: a.gate, AuthOnSMTP: l.Auth, Decoy: l.Decoy, Device: device,
 		ReverseName: a.names.of, UserName: userName, Crowd: a.doors.crowd,
 		Seen: func(client netip.Addr) bool {
 			return a.reputation.Passed(client, reputation.PreGreet) || a.providers.Has(client)
 		},
 		Passed:   func(client netip.Addr) { a.reputation.Pass(client, reputation.PreGreet) },
-		Remarked: func(client netip.Addr, r intake.Remark) { a.reputation.Remark(client, string(r)) },
+		Remarked: a.remarked,
 		URLs:     a.urls(c),
 		Rules:    func() *smtpd.Rules { return a.settings.Load().sessions },
 		Flush: func(ctx context.Context, domain string) (int, error) {

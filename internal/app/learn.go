@@ -34,7 +34,7 @@ func (a *App) openLearning(c *config.Config) (err error) {
 		return err
 	}
 	a.teacher = learn.New(learn.House{
-		Lexicon: a.lexicon, Letter: a.letterOf, Events: a.events,
+		Lexicon: a.lexicon, Letter: a.letterOf, Events: event.Tee(a.events, hearsay{a.recorder}),
 		Settings: func() learn.Settings { return a.settings.Load().config.LearnRules() },
 	})
 	a.spaces.OnJudgement(a.teacher.Judged)

@@ -11,6 +11,7 @@ import (
 	"facteur/internal/flow/advice"
 	"facteur/internal/flow/bounce"
 	"facteur/internal/flow/deliver"
+	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
@@ -34,6 +35,8 @@ type settings struct {
 	notices  bounce.Settings
 	pop3     *pop3d.Rules
 	signing  *sign.Rules
+	// record is what is remembered of strangers; nil: nothing. See govern.
+	record *record.Rules
 	// routes are how addresses find their mailboxes; nil until the tables are open.
 	routes *route.Rules
 	// lists are what the rules ask, policies the servers beside them; see govern.

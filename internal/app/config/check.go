@@ -43,6 +43,7 @@ func (c *Config) Check() []error {
 	k.filter()
 	k.filterPolicies()
 	k.quarantine()
+	k.reputation()
 	k.limits()
 	k.mailbox()
 	k.auth()

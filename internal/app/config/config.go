@@ -121,6 +121,10 @@ type Config struct {
 	Learn Learn `toml:"learn"`
 	// Reports about mail: those that we send, and those that we get.
 	Reports Reports `toml:"reports"`
+	// What is remembered of those who bring mail, and who is refused for it.
+	Reputation Reputation `toml:"reputation"`
+	// Files with those who are banned now.
+	BanFiles []BanFile `toml:"ban_file"`
 	// Look-ups.
 	DNS DNS `toml:"dns"`
 	// What one client and all clients may use.
@@ -288,6 +292,7 @@ func Default() *Config {
 		Journey:          defaultJourney(),
 		Quarantine:       defaultQuarantine(),
 		Learn:            defaultLearn(),
+		Reputation:       defaultReputation(),
 		Reports:          defaultReports(),
 		Doctor:           defaultDoctor(),
 		Log:              Log{Format: LogPostfix, Level: "info", Destination: "stderr"},

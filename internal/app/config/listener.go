@@ -30,6 +30,10 @@ type Listener struct {
 	// Whether users may log in at this listener of the service "smtp", under TLS. Better
 	// they do at submission. Postfix calls this smtpd_sasl_auth_enable.
 	Auth bool `toml:"auth"`
+	// Whether this is a decoy: a listener of the service "smtp" on an address that no MX
+	// record names and no host name of yours leads to. It takes nothing; machines that try
+	// to send there ignore MX records, and are remembered. See docs/REPUTATION.md.
+	Decoy bool `toml:"decoy"`
 	// Who may connect to a Unix socket, as a file mode; empty: "0660", and
 	// "0666" for the service "local".
 	Mode conf.Mode `toml:"mode"`
@@ -121,6 +125,7 @@ func (k *checker) listeners() {
 		k.counters(key, l)
 		k.proxies(key, l)
 		k.devices(key, l)
+		k.decoys(key, l)
 	}
 }
 

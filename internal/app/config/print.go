@@ -18,6 +18,7 @@ import (
 //go:embed doctor.go
 //go:embed filter.go
 //go:embed dnslist.go attachments.go
+//go:embed reputation.go
 //go:embed filterpolicy.go quarantine.go
 //go:embed greylist.go
 var sources embed.FS

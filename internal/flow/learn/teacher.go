@@ -47,6 +47,7 @@ const (
 	Released  Way = "released"  // from quarantine
 	Command   Way = "command"   // by facteur learn
 	Automatic Way = "automatic" // by a verdict that was very clear
+	Trapped   Way = "trapped"   // to an address that no human has
 )
 
 // Settings are those of learning.

@@ -79,6 +79,7 @@ var edges = map[string]string{
 	"flow/intake → flow/greylist":         "suspicious strangers are asked to come again before a letter is ours",
 	"flow/intake → flow/filter":           "who sent a stranger's letter is known before it is ours",
 	"flow/intake → flow/quarantine":       "the postmaster hears of what was put there",
+	"flow/intake → flow/filter/record":    "who offended before is refused at the desk, and who offends there is remembered",
 	"flow/intake → flow/route":            "a recipient is refused in the session if it leads nowhere",
 	"flow/intake → flow/rule":             "the admin's rules decide about mail on its way in",
 	"flow/intake → flow/rewrite":          "who is meant is known before it is asked where he is",

@@ -124,6 +124,16 @@ func (k *Keeper) Met(client netip.Addr) {
 // Decoyed remembers that a client wanted to send where no MX leads.
 func (k *Keeper) Decoyed(client netip.Addr) { k.offend(client, reputation.Decoy, 1) }
 
+// Odd remembers that a client did something odd at the door. Nobody is banned for that.
+func (k *Keeper) Odd(client netip.Addr) { k.offend(client, reputation.Hasty, 1) }
+
+// Forgiven tells that the admin changed who is banned.
+func (k *Keeper) Forgiven() {
+	if k != nil {
+		k.change()
+	}
+}
+
 // amongOthers is how grave a trap is that is one recipient among real ones: somebody may
 // have a stale address book.
 const amongOthers = 0.25
