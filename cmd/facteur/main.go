@@ -71,7 +71,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.settings, "config", "c", "", "settings `file` (default ./facteur.toml, else /etc/facteur/facteur.toml)")
 	root.AddCommand(
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
-		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.filterCommand(), c.quarantineCommand(), c.tlsCommand(), c.learnCommand(), c.reportsCommand(), c.dkimCommand(), c.spfCommand(), c.dmarcCommand(), c.autopsyCommand(), c.mimeCommand(), c.arcCommand(), c.explainCommand(),
+		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.filterCommand(), c.quarantineCommand(), c.tlsCommand(), c.learnCommand(), c.reportsCommand(), c.reputationCommand(), c.dkimCommand(), c.spfCommand(), c.dmarcCommand(), c.autopsyCommand(), c.mimeCommand(), c.arcCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.listCommand(), c.doctorCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
 		c.greylistCommand(),
 	)

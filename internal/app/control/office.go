@@ -31,6 +31,7 @@ import (
 	"facteur/internal/store/directory"
 	"facteur/internal/store/greylist"
 	"facteur/internal/store/lexicon"
+	"facteur/internal/store/reputation"
 	"facteur/internal/store/tlsreport"
 
 	reports "facteur/internal/flow/report"
@@ -83,6 +84,15 @@ type Office interface {
 	// FilterPolicies lists the policies of the filter, or tells what holds for an account.
 	// ChangeFilterPolicy has one say something else.
 	FilterPolicies(ctx context.Context, q PolicyQuery) (PolicyAnswer, error)
+	// Records tells what is known of machines, networks, domains and senders, the worst
+	// first; Bans who is refused now, Fares how new, small and large senders fared.
+	Records(ctx context.Context, q RecordQuery) ([]reputation.Record, error)
+	Bans(ctx context.Context) ([]reputation.Ban, error)
+	Fares(ctx context.Context, q Since) ([]reputation.Fare, error)
+	// BanSubject refuses a machine or a network for some time, Forgive forgets all that is
+	// known of somebody.
+	BanSubject(ctx context.Context, o BanOrder) error
+	Forgive(ctx context.Context, n SubjectName) error
 	ChangeFilterPolicy(ctx context.Context, c PolicyChange) error
 	// FilterList lists the senders that are allowed, blocked or scored; ChangeFilterList adds
 	// or removes some.

@@ -32,6 +32,7 @@ import (
 	"facteur/internal/store/policy"
 	"facteur/internal/store/queue"
 	"facteur/internal/store/report"
+	"facteur/internal/store/reputation"
 	"facteur/internal/store/tlsreport"
 )
 
@@ -61,7 +62,10 @@ type Stores struct {
 	keys  *dkimkey.Store
 	// policies are what accounts want of the filter.
 	policies *policy.Store
-	signing  func() *sign.Rules
+	// reputation is what is known of who brings mail; banned tells of a change.
+	reputation *reputation.Store
+	banned     func() error
+	signing    func() *sign.Rules
 	// reports are those that were kept; office sends ours, in the server; name is what an
 	// address is known to be called.
 	reports *report.Store
@@ -103,7 +107,7 @@ func (s *Stores) Addressing(rules func() Addressing) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), greylist.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), greylist.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), reputation.Tables(), correspondent.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,6 +167,11 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	}
 	policies.Declare(cfg.FilterPolicies())
 	s.Policies(policies)
+	records, err := reputation.Open(context.Background(), database, j)
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	s.Remembering(records, func() error { return records.Write(context.Background()) })
 	s.Signing(dkimkey.New(vfs.OS{}, cfg.KeyDir()), func() *sign.Rules { return signing })
 	words := lexicon.Open(vfs.OS{}, filepath.Join(cfg.DataDir, "lexicon"), cfg.LexiconLimits(), j)
 	known, err := correspondent.Open(context.Background(), database, j)

@@ -43,6 +43,9 @@ func (f *Format) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// MarshalText is the format as it is written.
+func (f Format) MarshalText() ([]byte, error) { return []byte(f), nil }
+
 // Most is how many bans are written at most.
 const Most = 1 << 16
 

@@ -63,6 +63,9 @@ var weights = [offences]float64{Trap: 1, Decoy: 0.5, Guess: 0.25, Virus: 0.5, Ki
 // ladder is how long a ban lasts, by how many there were before.
 var ladder = [...]time.Duration{10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
 
+// NextBan is how long the next ban lasts of somebody who had so many.
+func NextBan(before int) time.Duration { return ladder[max(0, min(before, len(ladder)-1))] }
+
 const (
 	// lettersHalf is how fast letters fade, good and bad; offencesHalf how fast what
 	// leads to a ban does.

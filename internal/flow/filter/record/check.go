@@ -109,7 +109,7 @@ func score(r reputation.Record) float64 {
 // them spam."
 func Sentence(r reputation.Record, now time.Time) string {
 	if r.Subject.Kind() == reputation.OfNetwork {
-		return fmt.Sprintf("Of the network %s, %s good mail and %s did not.", r.Subject, count(r.Good, "host sent", "hosts sent"), count(r.Bad, "one", "others"))
+		return fmt.Sprintf("Of the network %s, %s nothing but good mail lately, and %s spam.", r.Subject, count(r.Good, "host sent", "hosts sent"), count(r.Bad, "host sent", "hosts sent"))
 	}
 	text := fmt.Sprintf("%s has sent %s in %s, %s of them spam.", r.Subject, count(float64(r.Letters), "letter", "letters"),
 		count(math.Ceil(max(now.Sub(r.Since).Hours()/24, 1)), "day", "days"), none(r.Spam))

@@ -127,11 +127,12 @@ func (k *Keeper) Decoyed(client netip.Addr) { k.offend(client, reputation.Decoy,
 // Odd remembers that a client did something odd at the door. Nobody is banned for that.
 func (k *Keeper) Odd(client netip.Addr) { k.offend(client, reputation.Hasty, 1) }
 
-// Forgiven tells that the admin changed who is banned.
-func (k *Keeper) Forgiven() {
+// Forgiven tells that the admin changed who is banned; there is nothing that could fail.
+func (k *Keeper) Forgiven() error {
 	if k != nil {
 		k.change()
 	}
+	return nil
 }
 
 // amongOthers is how grave a trap is that is one recipient among real ones: somebody may

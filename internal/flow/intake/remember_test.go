@@ -1,0 +1,126 @@
+package intake
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"facteur/internal/base/event"
+	"facteur/internal/flow/filter/record"
+	"facteur/internal/mail/smtp"
+	"facteur/internal/store/db"
+	"facteur/internal/store/directory"
+	"facteur/internal/store/reputation"
+)
+
+// remembering gives a counter a memory for strangers.
+func (c *counter) remembering(t testing.TB) *reputation.Store {
+	t.Helper()
+	d, err := db.Open(filepath.Join(t.TempDir(), "known.db"), directory.Migrations(), reputation.Tables())
+	must(t, err)
+	t.Cleanup(func() { d.Close() })
+	s, err := reputation.Open(t.Context(), d, event.Discard)
+	must(t, err)
+	rules := &record.Rules{Bans: true, Postmaster: "postmaster@example.org", Traps: []string{"bait@example.org", "@never.example"},
+		Exempt: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
+	c.Desk.Remember(record.NewKeeper(s, func() *record.Rules { return rules }, event.Discard))
+	return s
+}
+
+// at is a stranger at an address.
+func at(addr string) Peer {
+	p := stranger
+	p.Addr = netip.MustParseAddr(addr)
+	return p
+}
+
+// rows 176 to 178: traps, decoys and guesses at the desk, and what follows.
+func TestOffendersAreRefused(t *testing.T) {
+	c := newCounter(t, 0)
+	s := c.remembering(t)
+	from := smtp.Mail{Sender: addr(t, "a@far.example")}
+	rcpt := func(p Peer, to ...string) string {
+		m := from
+		if p.Account != "" {
+			m.Sender = addr(t, p.Account)
+		}
+		tx, reply := c.offer(t, p, m, to...)
+		if tx != nil {
+			tx.Abort()
+		}
+		return code(reply)
+	}
+	t.Run("row 176 ABU-001 a dictionary", func(t *testing.T) {
+		p := at("203.0.113.1")
+		for _, name := range strings.Fields("a b c d e f g h i j k") {
+			if got := rcpt(p, name+"@example.org"); got == "450 4.7.1" {
+				break
+			}
+		}
+		for to, want := range map[string]string{"bob@example.org": "450 4.7.1", "postmaster@example.org": "550 5.1.1", "x@elsewhere.example": "450 4.7.1"} {
+			if got := rcpt(p, to); got != want { // nobody is postmaster in this test, and yet it is looked for
+				t.Errorf("%s: %s, want %s", to, got, want)
+			}
+		}
+		if got := rcpt(at("203.0.113.2"), "bob@example.org"); got != "ok" {
+			t.Errorf("its neighbour: %s", got)
+		}
+		friend := insider("alice@example.org")
+		friend.Addr = p.Addr
+		if got := rcpt(friend, "bob@example.org"); got != "ok" {
+			t.Errorf("a user at the same address: %s", got)
+		}
+	})
+	t.Run("row 177 a decoy", func(t *testing.T) {
+		p := at("203.0.113.3")
+		p.Decoy = true
+		for range 2 {
+			if got := rcpt(p, "bob@example.org", "alice@example.org"); got != "451 4.3.2" {
+				t.Errorf("the decoy says %s", got)
+			}
+		}
+		if _, banned := s.Banned(p.Addr); !banned {
+			t.Error("who came twice is not banned")
+		}
+	})
+	t.Run("a trap", func(t *testing.T) {
+		p := at("203.0.113.4")
+		_, answer, _ := c.talk(t, p, from, "Subject: x\r\n\r\nbuy\r\n", "bait@example.org", "any@never.example")
+		if answer != "" {
+			t.Errorf("refused: %s", answer)
+		}
+		if files, _ := filepath.Glob(filepath.Join(c.dir, "queue", "*", "*")); len(files) != 0 {
+			t.Errorf("a letter to traps alone is in the queue: %v", files)
+		}
+		if _, banned := s.Banned(p.Addr); !banned {
+			t.Error("who writes to a trap alone is not banned")
+		}
+		if got := rcpt(insider("alice@example.org"), "bait@example.org"); got != "550 5.1.1" {
+			t.Errorf("for our own users a trap is nobody: %s", got)
+		}
+	})
+	t.Run("a trap by mistake", func(t *testing.T) {
+		p := at("203.0.113.5")
+		if _, answer, _ := c.talk(t, p, from, "Subject: x\r\n\r\nx\r\n", "bob@example.org", "bait@example.org"); answer != "" {
+			t.Errorf("refused: %s", answer)
+		}
+		if _, banned := s.Banned(p.Addr); banned {
+			t.Error("banned for one mistake")
+		}
+	})
+	t.Run("row 178 turned away before the banner", func(t *testing.T) {
+		p := at("203.0.113.6")
+		s.BanByHand(reputation.Client(p.Addr), 1<<40)
+		if _, reply := c.Connect(context.Background(), p); code(reply) != "421 4.7.0" {
+			t.Errorf("%v", reply)
+		}
+		p.MayLogIn = true
+		if v, reply := c.Connect(context.Background(), p); reply != nil {
+			t.Errorf("where users log in: %v", reply)
+		} else {
+			v.Close()
+		}
+	})
+}
