@@ -43,6 +43,9 @@ type Filter struct {
 	policies *policy.Store
 	standard policy.Effective
 	now      func() time.Time
+
+	mu     sync.Mutex
+	faults map[string]int // how often checks panicked, by their names
 }
 
 // New makes a Filter. Without a store nothing is learnt, and nobody is known.
@@ -67,6 +70,17 @@ func (f *Filter) tell(e event.Event) {
 	if f.events != nil {
 		f.events.Emit(e)
 	}
+}
+
+// broke counts that a check panicked.
+func (f *Filter) broke(check string) (times int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.faults == nil {
+		f.faults = make(map[string]int)
+	}
+	f.faults[check]++
+	return f.faults[check]
 }
 
 // Rules are those that the Filter goes by.
@@ -156,7 +170,7 @@ func (c *Case) Judge(ctx context.Context) Verdict {
 	if v.Reply != nil && v.Reply.Permanent() {
 		return v // what is refused anyway is not looked at any further
 	}
-	if c.filter.rules.Scores() && !c.letter.Own && !c.letter.Returned {
+	if c.filter.rules.Scores() && !c.letter.Returned {
 		c.remarks = voices(e, v)
 	}
 	c.examine(ctx)

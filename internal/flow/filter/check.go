@@ -58,7 +58,7 @@ type Letter struct {
 	// "non_smtp_command".
 	Door []string
 	// Own tells a letter of our own users, their devices and machines: it is not scored,
-	// only looked at for what must not go out; see Rules.Own.
+	// only looked at for what must not go out; see Filter.Inspect.
 	Own bool
 	// Returned tells a letter that a content filter of ours gives back: it was scored when
 	// it came the first time, and no check looks at it.

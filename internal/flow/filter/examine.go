@@ -81,7 +81,7 @@ func (c *Case) collect(ctx context.Context, p *probe) {
 	case p.wait(ctx):
 		c.remarks = append(c.remarks, Remark{Check: p.check.Name(), Sentence: fmt.Sprintf("The check %q did not end in time, and counts for nothing.", p.check.Name())})
 	case p.broken != nil:
-		c.filter.tell(Broken{Session: c.letter.Session, Check: p.check.Name(), Err: p.broken})
+		c.filter.tell(Broken{Session: c.letter.Session, Check: p.check.Name(), Times: c.filter.broke(p.check.Name()), Err: p.broken})
 		c.remarks = append(c.remarks, Remark{Check: p.check.Name(), Sentence: fmt.Sprintf("The check %q failed, and counts for nothing.", p.check.Name())})
 	default:
 		c.remarks = append(c.remarks, p.remarks...)

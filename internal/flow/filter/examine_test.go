@@ -195,7 +195,7 @@ func TestPanickingCheck(t *testing.T) {
 	if len(r) != 2 || r[0].Name != "words" || r[1].Score != 0 || !strings.Contains(r[1].Sentence, `"broken" failed`) {
 		t.Errorf("%+v", r)
 	}
-	if len(told) != 1 || !strings.Contains(told[0].(Broken).Err.Error(), "nobody thought of") {
+	if len(told) != 1 || told[0].(Broken).Times != 1 || !strings.Contains(told[0].(Broken).Err.Error(), "nobody thought of") {
 		t.Errorf("told: %v", told)
 	}
 }

@@ -36,8 +36,9 @@ type Rules struct {
 	ForwarderNetworks []netip.Prefix
 	// Learn: those are believed, too, who have brought good letters of others for a while.
 	Learn bool
-	// Checks look at the letters of strangers. Own look at those of our users as well, for
-	// what must not go out: viruses, banned files. A check may be in both.
+	// Checks look at the letters of strangers. Own look at those of our users, for what must
+	// not go out: viruses, banned files; see Filter.Inspect. They want to know the letter
+	// (Stage End), or its sender and recipients. A check may be in both.
 	Checks, Own []Check
 	// Scoring: what is found adds up to a score, which decides what becomes of a letter.
 	Scoring bool

@@ -23,7 +23,7 @@ type round struct {
 // Meet begins the Connect checks of a client. They end with ctx, or when the Visitor is
 // closed. nil: nothing is found out about this client.
 func (f *Filter) Meet(ctx context.Context, l Letter) *Visitor {
-	if f == nil || f.rules.off() || l.Own || l.Returned || f.rules.ignores(l.Client) {
+	if f == nil || f.rules.off() || l.Returned || f.rules.ignores(l.Client) {
 		return nil
 	}
 	v := &Visitor{filter: f}

@@ -16,7 +16,7 @@ import (
 )
 
 // Weighed is a letter whose evidence was added up. Each letter of a stranger that checks
-// looked at has one, once all is known.
+// looked at has one, once all is known; and each of our own that was looked at.
 type Weighed struct {
 	ID                 queue.ID
 	Session, MessageID string
@@ -27,6 +27,11 @@ type Weighed struct {
 	Outcome    Outcome
 	Size       int64
 	Took       time.Duration
+	// Own: it is one of our own users', which is not scored.
+	Own bool
+	// Overruled: a rule of the admin's decided what becomes of it, with Outcome.Reply or, by
+	// nil, in silence.
+	Overruled bool
 }
 
 // Level implements event.Event.
@@ -88,6 +93,12 @@ func (e Weighed) Line() (string, string) {
 	case f.IsSpam():
 		way = "RelayedTaggedInbound"
 	}
+	if e.Overruled && e.Outcome.Reply == nil {
+		did, way = "Blocked", "DiscardedInbound"
+	}
+	if e.Own {
+		way = strings.ReplaceAll(way, "Inbound", "Outbound")
+	}
 	line := fmt.Sprintf("(%s) %s %s {%s}, [%s] <%s> -> %s, Queue-ID: %s", e.ID, did, e.class(), way,
 		e.Client.Addr.Unmap(), e.Sender, e.to(), e.ID)
 	if e.MessageID != "" {
@@ -100,7 +111,7 @@ func (e Weighed) Line() (string, string) {
 func (e Weighed) Step() event.Step {
 	s := event.Step{Kind: event.Judged, Item: e.ID.String(), Session: e.Session, MessageID: e.MessageID,
 		Client: event.Client{Name: e.Client.Name, Addr: e.Client.Addr}, Helo: e.Client.Helo, Sender: e.Sender.String(), Rule: "filter"}
-	if c := e.Outcome.Shown.Category; c != "" {
+	if c := e.Outcome.Shown.Category; c != "" && !e.Overruled {
 		s.Rule = "filter." + string(c)
 	}
 	if e.Outcome.Reply != nil {
@@ -113,7 +124,14 @@ func (e Weighed) Step() event.Step {
 // sentence is how it adds up, and what becomes of the letter for whom.
 func (e *Weighed) sentence() string {
 	f := &e.Outcome.Shown
-	return fmt.Sprintf("The filter gave the message %s points; from %s on a letter is junk. %s", number(f.Tally.Score), number(f.Wants.Junk), e.fates())
+	if e.Own {
+		return "The message is our own and was looked at for what must not go out. " + e.fates()
+	}
+	points := fmt.Sprintf("The filter gave the message %s points; from %s on a letter is junk.", number(f.Tally.Score), number(f.Wants.Junk))
+	if e.Overruled {
+		return points + " What becomes of it, a rule has said."
+	}
+	return points + " " + e.fates()
 }
 
 // fates is what becomes of it; one sentence for all who share it.

@@ -114,7 +114,7 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgement)
 	defer cancel()
-	t.check.Holds(filter.Joined{Header: t.written, Body: t.spool, At: t.bodyAt}, int64(len(t.written))+t.bodySize())
+	t.check.Holds(t.asItCame())
 	t.verdict = t.check.Judge(ctx)
 	t.tellVerdict(t.verdict)
 	if t.verdict.Reply != nil {
@@ -135,6 +135,11 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 	t.addUp(ctx)
 	t.present(fields)
 	return nil
+}
+
+// asItCame is the letter as the client sent it, and how many bytes it has.
+func (t *Transaction) asItCame() (io.ReaderAt, int64) {
+	return filter.Joined{Header: t.written, Body: t.spool, At: t.bodyAt}, int64(len(t.written)) + t.bodySize()
 }
 
 func (t *Transaction) tellVerdict(v filter.Verdict) {

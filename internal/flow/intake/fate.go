@@ -9,7 +9,6 @@ import (
 
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/rule"
-	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
@@ -70,13 +69,17 @@ func (t *Transaction) points(by string, a rule.Action) {
 // settle has the fates of a letter hold, and tells of them. A reply refuses it, or puts it
 // off.
 func (t *Transaction) settle(ctx context.Context) *smtp.Reply {
-	if t.outcome == nil || t.discard {
+	switch {
+	case t.discard:
+		t.overruled(ctx, nil)
 		return nil
+	case t.outcome == nil:
+		return t.inspect(ctx)
 	}
 	if !t.weighed {
 		t.reweigh(ctx)
 	}
-	t.tellWeighed()
+	t.tellWeighed(filter.Weighed{Outcome: *t.outcome})
 	if t.outcome.Reply != nil {
 		if t.outcome.Reply.Permanent() {
 			t.remember()
@@ -104,14 +107,53 @@ func (t *Transaction) reweigh(ctx context.Context) {
 	}
 }
 
-func (t *Transaction) tellWeighed() {
-	to := make([]address.Address, len(t.asked))
-	for i, at := range t.asked {
-		to[i] = t.recipients[at].original
+// overruled tells how a letter was weighed that a rule refuses, or has thrown away.
+func (t *Transaction) overruled(ctx context.Context, reply *smtp.Reply) {
+	if t.outcome == nil {
+		return
 	}
-	e := t.check.Evidence()
-	t.desk.events.Emit(filter.Weighed{ID: t.id, Session: t.peer.Session, MessageID: t.messageID, Client: e.Client, Sender: e.Sender,
-		Recipients: to, Outcome: *t.outcome, Size: int64(len(t.written)) + t.bodySize(), Took: time.Since(t.arrived)})
+	if !t.weighed {
+		t.addUp(ctx)
+	}
+	o := *t.outcome
+	o.Reply = t.rules.soften(reply)
+	t.tellWeighed(filter.Weighed{Outcome: o, Overruled: true})
+}
+
+// inspect looks at a letter of our own for what must not go out. What a content filter of
+// ours gives back, or another server hands over by LMTP, is not our own.
+func (t *Transaction) inspect(ctx context.Context) *smtp.Reply {
+	if !t.rules.Filter.Inspects() || !t.peer.signs() {
+		return nil
+	}
+	l := t.peer.letter()
+	l.Sender, l.Header, l.Cut = t.mail.Sender, t.written, t.headCut
+	t.asked = t.asked[:0]
+	for i := range t.recipients {
+		if r := &t.recipients[i]; r.gets() && !r.isWord() {
+			t.asked = append(t.asked, i)
+			l.Recipients = append(l.Recipients, filter.Recipient{Address: r.original, Account: r.account()})
+		}
+	}
+	text, size := t.asItCame()
+	o := t.rules.Filter.Inspect(ctx, l, text, size, t.id.String())
+	t.tellWeighed(filter.Weighed{Outcome: o, Own: true})
+	return o.Reply
+}
+
+// tellWeighed tells of a letter that was weighed, with what is known of it.
+func (t *Transaction) tellWeighed(w filter.Weighed) {
+	w.ID, w.Session, w.MessageID = t.id, t.peer.Session, t.messageID
+	w.Client, w.Sender = t.peer.letter().Client, t.mail.Sender
+	if t.check != nil {
+		e := t.check.Evidence()
+		w.Client, w.Sender = e.Client, e.Sender
+	}
+	for _, at := range t.asked {
+		w.Recipients = append(w.Recipients, t.recipients[at].original)
+	}
+	w.Size, w.Took = int64(len(t.written))+t.bodySize(), time.Since(t.arrived)
+	t.desk.events.Emit(w)
 }
 
 // fated does to a recipient's entry what the filter wants.

@@ -219,3 +219,86 @@ func TestNotScoredTwice(t *testing.T) {
 		})
 	}
 }
+
+// Each letter explains itself, whoever decided what becomes of it.
+func TestARuleDecidesOfWeighed(t *testing.T) {
+	for then, want := range map[string][]string{
+		"reject 550 never": {"Blocked SPAMMY {RejectedInbound}", "gave the message 6 points; from 5 on a letter is junk. What becomes of it, a rule has said."},
+		"defer 451 later":  {"Blocked SPAMMY {TempFailedInbound}", "a rule has said"},
+		"discard":          {"Blocked SPAMMY {DiscardedInbound}", "a rule has said"},
+	} {
+		t.Run(then, func(t *testing.T) {
+			c := newCounter(t, 0)
+			log, _ := c.filtering(t, nil, scored(6)...)
+			set, errs := rule.Compile([]rule.Rule{{Name: "r", Stage: "end", When: "spam", Then: []string{then}}}, nil, rule.Sources{})
+			if errs != nil {
+				t.Fatal(errs)
+			}
+			c.with(func(r *Rules) { r.Access = set })
+			c.talk(t, stranger, from(t, "a@far.example"), "Subject: x\r\n\r\nx\r\n", "bob@example.org")
+			told := log.lines() + "\n" + log.sentences()
+			for _, w := range want {
+				if !strings.Contains(told, w) {
+					t.Errorf("%q is missing:\n%s", w, told)
+				}
+			}
+			if n := strings.Count(told, "gave the message"); n != 1 {
+				t.Errorf("it is told %d times:\n%s", n, told)
+			}
+		})
+	}
+}
+
+// Row 179: what our own users send is looked at for what must not go out, where that is
+// wanted, and for nothing else: no name server is asked, nothing is scored, and a virus is
+// refused at once, whatever the destiny.
+func TestOwnLettersAreInspected(t *testing.T) {
+	shelf := func(e *policy.Effective) {
+		e.Destinies = map[policy.Category]policy.Destiny{policy.Virus: policy.Quarantine, policy.Banned: policy.Pass}
+	}
+	trusted := stranger
+	trusted.Addr = netip.MustParseAddr("10.1.2.3")
+	handed, given := trusted, trusted
+	handed.PerRecipient = true
+	given.Forwarded = &Forwarded{Name: "mx.far.example", Addr: netip.MustParseAddr("192.0.2.9")}
+	user := insider("alice@example.org")
+	virus := filter.Remark{Name: "eicar", Category: filter.Virus, Sentence: "It carries Eicar."}
+	for name, x := range map[string]struct {
+		peer   Peer
+		remark filter.Remark
+		asked  int32
+		code   string
+		log    string
+	}{
+		"clean":                      {user, filter.Remark{Name: "clean", Sentence: "ClamAV found nothing."}, 1, "ok", "Passed CLEAN {RelayedOutbound}"},
+		"a virus":                    {user, virus, 1, "550 5.7.1", "Blocked INFECTED {RejectedOutbound}"},
+		"a virus of a machine":       {trusted, virus, 1, "550 5.7.1", "Blocked INFECTED {RejectedOutbound}"},
+		"what may pass":              {user, filter.Remark{Name: "exe", Category: filter.Banned, Sentence: "It carries a.exe."}, 1, "ok", "Passed CLEAN"},
+		"it is not scored":           {user, filter.Remark{Check: "rule", Name: "x", Score: 99}, 1, "ok", "Hits: 0,"},
+		"the scanner is down":        {user, filter.Remark{Defer: true, Sentence: "ClamAV does not answer."}, 1, "451 4.7.1", "TempFailedOutbound"},
+		"by LMTP":                    {handed, virus, 0, "ok", ""},
+		"what a content filter gave": {given, virus, 0, "ok", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCounter(t, 0)
+			standard, asked := policy.Default(), new(atomic.Int32)
+			shelf(&standard)
+			rules := &filter.Rules{Hostname: "mail.example.org", Scoring: true, DKIM: true, SPF: filter.SPFRules{Enabled: true},
+				Own: []filter.Check{finding{[]filter.Remark{x.remark}, asked}}}
+			c.with(func(r *Rules) { r.Filter = filter.New(rules, nil, nil).Obeys(nil, standard) }) // without a resolver
+			log := &diary{}
+			c.Desk.events = log
+			_, answer, id := c.talk(t, x.peer, from(t, "alice@example.org"), "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=from; bh=aa; b=aa\r\nSubject: x\r\n\r\nx\r\n", "bob@example.org")
+			if !begins(answer, x.code) || asked.Load() != x.asked || !strings.Contains(log.lines(), x.log) || x.log == "" && strings.Contains(log.lines(), "amavis") {
+				t.Fatalf("%q, asked %d times\n%s", answer, asked.Load(), log.lines())
+			}
+			if x.code != "ok" {
+				return
+			}
+			it, text := c.bytes(t, id)
+			if r := it.Recipients[0]; r.Folder != "" || r.Quarantine != "" || spamFields(text) != "Subject: x" {
+				t.Errorf("%+v\n%s", r, text)
+			}
+		})
+	}
+}

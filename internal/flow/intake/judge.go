@@ -37,6 +37,9 @@ func (v *Visit) judge(ctx context.Context, stage rule.Stage, s subject) *smtp.Re
 	defer cancel()
 	if s.rules.Access.Has(stage) {
 		if reply := v.obey(ctx, stage, s); reply != nil {
+			if stage == rule.End {
+				s.tx.overruled(ctx, reply)
+			}
 			return reply
 		}
 	}
