@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -415,6 +416,49 @@ func TestBombs(t *testing.T) {
 			t.Errorf("%s: work %d, %d files", c.name, b.Work(), files)
 		}
 	}
+}
+
+// What archives announce, and what they repeat, costs no more than their budget either:
+// neither time nor memory that is made and thrown away.
+func TestBombsOfHeaders(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		data []byte
+	}{
+		{"MIME-013 beginnings of files in a ZIP", []byte(strings.Repeat("PK\x03\x04", 1<<20))},
+		{"MIME-013 beginnings of files in a ZIP, packed", gzipOf("x", []byte(strings.Repeat("PK\x03\x04", 4<<20)))},
+		{"MIME-015 7z: folders times streams", sevenFolders(4000, []byte{1, 1, 0}, slices.Repeat([]byte{8, 0}, 20_000))},
+		{"MIME-015 7z: folders without files, each with a window", sevenFolders(4000, []byte{1, 0x21, 0x21, 1, 40}, slices.Concat([]byte{8, 0x0d}, make([]byte, 4001)))},
+		{"MIME-015 xz: blocks of one byte, each with a window", xzBlocks(4000)},
+		{"MIME-015 TNEF: one attachment with many contents", []byte("x\x9f\x3e\x22\x00\x00\x02\x02\x90\x06\x00\x00\x00\x00\x00\x00\x00" + strings.Repeat("\x02\x0f\x80\x06\x00\x01\x00\x00\x00{\x00\x00", 1<<18))},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		examine("a", c.data)
+		runtime.ReadMemStats(&after)
+		if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 1<<10 {
+			t.Errorf("%s: %d MiB were made of %d bytes", c.name, made, len(c.data))
+		}
+	}
+}
+
+// sevenFolders is a 7-Zip of n equal folders with what is said of their streams behind them.
+func sevenFolders(n int, folder, streams []byte) []byte {
+	h := []byte{1, 4, 7, 0x0b, 0xc0 | byte(n>>16), byte(n), byte(n >> 8), 0}
+	h = append(append(h, bytes.Repeat(folder, n)...), 0x0c)
+	h = append(append(h, bytes.Repeat([]byte{1}, n)...), 0)
+	h = append(append(h, streams...), 0, 0)
+	b := append([]byte("7z\xbc\xaf\x27\x1c\x00\x04"), make([]byte, 24)...)
+	binary.LittleEndian.PutUint64(b[20:], uint64(len(h)))
+	return append(b, h...)
+}
+
+// xzBlocks is an .xz of n blocks of one byte, each with a window of 8 MiB.
+func xzBlocks(n int) []byte {
+	head := "\x02\x00\x21\x01\x16\x00\x00\x00"
+	block := binary.LittleEndian.AppendUint32([]byte(head), crc32.ChecksumIEEE([]byte(head)))
+	block = append(block, "\x01\x00\x00A\x00\x00\x00\x00"...)
+	return append([]byte("\xfd7zXZ\x00\x00\x00\xff\x12\xd9\x41"), bytes.Repeat(block, n)...)
 }
 
 // Reading is linear in the archive, whatever it claims.

@@ -175,6 +175,11 @@ func (b *Budget) spend(cost float64, n int) bool {
 	return b.work <= b.limits.Bytes
 }
 
+// window takes off the budget what it costs to make a window of n bytes for a method that
+// refers back: many small pieces may each announce a large one. false: there was not so
+// much left.
+func (b *Budget) window(n int) bool { return b.spend(0.05, n) }
+
 // tell adds a file to an archive; false: no more are told.
 func (b *Budget) tell(in *File, f File) bool {
 	if b.files >= b.limits.Files {

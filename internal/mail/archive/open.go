@@ -53,6 +53,10 @@ const (
 	slow    = 4 // LZMA, bzip2, RAR
 )
 
+// entryWork is what telling one more file costs beside its bytes, as if so many had been
+// read.
+const entryWork = 16 << 10
+
 // unpack reads what was packed into a file: its beginning for its type, and all of it if
 // there may be something in it.
 func (b *Budget) unpack(f *File, r io.Reader, cost float64, depth int) {
@@ -60,7 +64,7 @@ func (b *Budget) unpack(f *File, r io.Reader, cost float64, depth int) {
 	n, err := io.ReadFull(r, head)
 	head = head[:n]
 	f.Sniff(head)
-	if !b.spend(cost, n) {
+	if !b.spend(cost, n) || !b.spend(plain, entryWork) {
 		f.trouble(tooMuch)
 		return
 	}

@@ -3,7 +3,6 @@ package archive
 import (
 	"bufio"
 	"bytes"
-	"compress/bzip2"
 	"compress/flate"
 	"encoding/binary"
 	"errors"
@@ -61,6 +60,7 @@ type sevenReader struct {
 	folds []sevenFold
 	names []string
 	empty []bool
+	told  [sevenEncodedHeader + 1]bool // sections that were there
 	err   error
 }
 
@@ -137,10 +137,22 @@ func (s *sevenReader) digests(n uint64) {
 	}
 }
 
+// once refuses a section that was there already: each stands once in its place, and many
+// would multiply with what they speak of.
+func (s *sevenReader) once(section byte) byte {
+	if int(section) < len(s.told) {
+		if s.told[section] {
+			s.fail()
+		}
+		s.told[section] = section != sevenEnd
+	}
+	return section
+}
+
 // streams reads what is packed where, and how.
 func (s *sevenReader) streams() {
 	for s.err == nil {
-		switch s.byte() {
+		switch s.once(s.byte()) {
 		case sevenEnd:
 			return
 		case sevenPack:
@@ -373,16 +385,20 @@ func (f *sevenFold) encrypted() bool {
 
 // reader unpacks a folder by the one coder of it that packs. Filters for programs are not
 // undone: they change addresses in code, not what it is.
-func (f *sevenFold) reader(raw io.Reader) (io.Reader, float64) {
+func (f *sevenFold) reader(b *Budget, raw io.Reader) (io.Reader, float64) {
 	for _, c := range f.coders {
 		switch c.id {
 		case sevenLZMA:
-			return lzmaReader(c.properties, f.size(), raw), slow
+			return b.lzma(c.properties, f.size(), raw), slow
 		case sevenLZMA2:
 			if len(c.properties) != 1 {
 				return failing{errSeven}, slow
 			}
-			z, err := lzma.Reader2Config{DictCap: lzma2Window(c.properties[0])}.NewReader2(bufio.NewReader(raw))
+			window := bounded(uint64(lzma2Window(c.properties[0])), f.size())
+			if !b.window(window) {
+				return failing{errSeven}, slow
+			}
+			z, err := lzma.Reader2Config{DictCap: window}.NewReader2(bufio.NewReader(raw))
 			if err != nil {
 				return failing{err}, slow
 			}
@@ -390,7 +406,7 @@ func (f *sevenFold) reader(raw io.Reader) (io.Reader, float64) {
 		case sevenDeflate:
 			return flate.NewReader(raw), deflate
 		case sevenBZip2:
-			return bzip2.NewReader(raw), slow
+			return b.unbzip(raw), slow
 		}
 	}
 	if len(f.coders) == 1 && f.coders[0].id == sevenCopy {
@@ -447,7 +463,7 @@ func (b *Budget) sevenHeader(r io.ReaderAt, size int64, header []byte, in *File)
 			in.Encrypted = true
 			return &sevenReader{}
 		}
-		z, cost := s.folds[0].reader(section(r, size, s.at, s.packs[0]))
+		z, cost := s.folds[0].reader(b, section(r, size, s.at, s.packs[0]))
 		if z == nil {
 			return nil
 		}
@@ -506,7 +522,10 @@ func (b *Budget) sevenFiles(s *sevenReader, r io.ReaderAt, size int64, in *File,
 
 // sevenFolder unpacks the files of a folder, one behind the other.
 func (b *Budget) sevenFolder(f *sevenFold, files []uint64, raw io.Reader, name func() (string, bool), in *File, depth int) bool {
-	z, cost := f.reader(raw)
+	if len(files) == 0 {
+		return true
+	}
+	z, cost := f.reader(b, raw)
 	for _, n := range files {
 		entry := File{Size: int64(min(n, 1<<62)), Encrypted: f.encrypted()}
 		if s, ok := name(); ok {

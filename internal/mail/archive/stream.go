@@ -41,11 +41,19 @@ func (b *Budget) gzip(r io.ReaderAt, size int64, f *File, depth int) {
 }
 
 func (b *Budget) bzip2(r io.ReaderAt, size int64, f *File, depth int) {
-	b.single(f, "", bzip2.NewReader(io.NewSectionReader(r, 0, size)), slow, depth)
+	b.single(f, "", b.unbzip(io.NewSectionReader(r, 0, size)), slow, depth)
+}
+
+// unbzip reads bzip2, which makes a block of four bytes for each of the largest.
+func (b *Budget) unbzip(r io.Reader) io.Reader {
+	if !b.window(4 * 900_000) {
+		return failing{errors.New("no more bzip2")}
+	}
+	return bzip2.NewReader(r)
 }
 
 func (b *Budget) xz(r io.ReaderAt, size int64, f *File, depth int) {
-	b.single(f, "", newXZ(io.NewSectionReader(r, 0, size)), slow, depth)
+	b.single(f, "", b.newXZ(io.NewSectionReader(r, 0, size)), slow, depth)
 }
 
 // tar walks over the files of one.
@@ -87,6 +95,7 @@ const maxRarWindow = 32 << 20
 // they may bring programs of their own to be unpacked by, and those can't be bounded.
 func (b *Budget) rar(r io.ReaderAt, size int64, in *File, depth int) {
 	z, err := rardecode.NewReader(io.NewSectionReader(r, 0, size), rardecode.MaxDictionarySize(maxRarWindow))
+	var window int64 // what the library has made so far
 	for err == nil {
 		var h *rardecode.FileHeader
 		if h, err = z.Next(); err != nil {
@@ -102,6 +111,10 @@ func (b *Budget) rar(r io.ReaderAt, size int64, in *File, depth int) {
 			f.Sniff(nil)
 			f.Real = ""
 		default:
+			if w := rarWindow(h); w > window {
+				window = w
+				b.window(int(w))
+			}
 			b.unpack(&f, z, slow, depth+1)
 		}
 		if !b.spend(plain, 512) || !b.tell(in, f) {
@@ -118,6 +131,14 @@ func (b *Budget) rar(r io.ReaderAt, size int64, in *File, depth int) {
 	}
 }
 
+// rarWindow is the most that the library makes for a file.
+func rarWindow(h *rardecode.FileHeader) int64 {
+	if h.UnKnownSize || h.UnPackedSize < 0 {
+		return maxRarWindow
+	}
+	return min(h.UnPackedSize, maxRarWindow)
+}
+
 // maxWindow is how far back LZMA may refer, in bytes: what is announced beyond that is
 // not allocated, and the data is then told to be damaged.
 const maxWindow = 16 << 20
@@ -125,6 +146,7 @@ const maxWindow = 16 << 20
 // xzReader reads the blocks of .xz files (The .xz File Format 1.2.1) with a bounded
 // window; checks are not verified, filters before LZMA2 not undone.
 type xzReader struct {
+	b     *Budget
 	r     *counted
 	block io.Reader
 	start int64
@@ -154,8 +176,8 @@ func (c *counted) ReadByte() (byte, error) {
 
 var errXZ = errors.New("bad xz")
 
-func newXZ(r io.Reader) io.Reader {
-	x := &xzReader{r: &counted{r: bufio.NewReader(r)}}
+func (b *Budget) newXZ(r io.Reader) io.Reader {
+	x := &xzReader{b: b, r: &counted{r: bufio.NewReader(r)}}
 	x.header()
 	return x
 }
@@ -185,7 +207,7 @@ func (x *xzReader) next() {
 		return
 	}
 	window, ok := xzWindow(h)
-	if !ok {
+	if !ok || !x.b.window(window) {
 		x.err = errXZ
 		return
 	}
@@ -228,8 +250,12 @@ func lzma2Window(b byte) int {
 	if b > 40 {
 		return maxWindow
 	}
-	size := uint64(2|b&1) << (b/2 + 11)
-	return int(max(lzma.MinDictCap, min(size, maxWindow)))
+	return bounded(uint64(2|b&1)<<(b/2+11), maxWindow)
+}
+
+// bounded is the window that is given where one is announced for so much.
+func bounded(announced, size uint64) int {
+	return int(max(lzma.MinDictCap, min(announced, size, maxWindow)))
 }
 
 func (x *xzReader) Read(p []byte) (int, error) {
@@ -257,24 +283,29 @@ func (x *xzReader) endBlock() {
 }
 
 // zipLZMA reads LZMA as ZIP has it: a version, the length of the properties, these.
-func zipLZMA(r io.Reader, size int64) io.Reader {
+func (b *Budget) zipLZMA(r io.Reader, size int64) io.Reader {
 	h := make([]byte, 9)
 	if _, err := io.ReadFull(r, h); err != nil || h[2] != 5 {
 		return failing{errXZ}
 	}
-	return lzmaReader(h[4:9], uint64(size), r)
+	return b.lzma(h[4:9], uint64(max(size, 0)), r)
 }
 
-// lzmaReader reads LZMA with five bytes of properties, and a bounded window.
-func lzmaReader(properties []byte, size uint64, r io.Reader) io.Reader {
+// lzma reads LZMA of an unpacked size with five bytes of properties. Its window is bounded,
+// and no larger than what it unpacks to.
+func (b *Budget) lzma(properties []byte, size uint64, r io.Reader) io.Reader {
 	if len(properties) != 5 {
+		return failing{errXZ}
+	}
+	window := bounded(uint64(binary.LittleEndian.Uint32(properties[1:])), size)
+	if !b.window(window) {
 		return failing{errXZ}
 	}
 	h := make([]byte, 0, 13)
 	h = append(h, properties[0])
-	h = binary.LittleEndian.AppendUint32(h, min(binary.LittleEndian.Uint32(properties[1:]), maxWindow))
+	h = binary.LittleEndian.AppendUint32(h, uint32(window))
 	h = binary.LittleEndian.AppendUint64(h, size)
-	z, err := (lzma.ReaderConfig{DictCap: maxWindow}).NewReader(io.MultiReader(strings.NewReader(string(h)), bufio.NewReader(r)))
+	z, err := (lzma.ReaderConfig{DictCap: window}).NewReader(io.MultiReader(strings.NewReader(string(h)), bufio.NewReader(r)))
 	if err != nil {
 		return failing{err}
 	}

@@ -45,7 +45,7 @@ func (b *Budget) tnef(r io.ReaderAt, size int64, in *File, depth int) {
 				f.Name = Clean(string(bytes.TrimRight(name[:n], "\x00")))
 			}
 		case tnefData:
-			if f != nil {
+			if f != nil && f.Real == "" { // the first counts
 				f.Size = length
 				b.unpack(f, data, plain, depth+1)
 			}

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"compress/bzip2"
 	"compress/flate"
 	"encoding/binary"
 	"io"
@@ -33,9 +32,9 @@ type zipped struct {
 
 // zip looks into one.
 func (b *Budget) zip(r io.ReaderAt, size int64, f *File, depth int) {
-	z := zipReader{r: r, size: size, file: f, most: b.limits.Files}
+	z := zipReader{b: b, r: r, size: size, file: f, most: b.limits.Files}
 	entries, start := z.directory()
-	seen := z.locals(b, entries)
+	seen := z.locals(entries)
 	entries = append(entries, seen...)
 	if len(entries) == 0 && size > endSize {
 		f.trouble(damaged)
@@ -53,6 +52,7 @@ func (b *Budget) zip(r io.ReaderAt, size int64, f *File, depth int) {
 }
 
 type zipReader struct {
+	b    *Budget
 	r    io.ReaderAt
 	size int64
 	file *File
@@ -116,7 +116,7 @@ func (z *zipReader) end64(endAt, count, length, at int64) (c, l, a, e int64) {
 }
 
 func (z *zipReader) central(at, length, shift int64) (entries []zipped) {
-	for length >= centralSize && len(entries) < z.most+1 {
+	for length >= centralSize && len(entries) < z.most+1 && z.b.spend(plain, entryWork) {
 		h := z.bytes(at, centralSize)
 		if len(h) < centralSize || string(h[:4]) != "PK\x01\x02" {
 			z.file.odd("its directory is damaged")
@@ -170,7 +170,7 @@ func zipName(b []byte, flags uint16) string {
 }
 
 // locals looks for files outside of those that the directory knows.
-func (z *zipReader) locals(b *Budget, entries []zipped) (found []zipped) {
+func (z *zipReader) locals(entries []zipped) (found []zipped) {
 	known := make([]zipped, len(entries))
 	copy(known, entries)
 	slices.SortFunc(known, func(a, b zipped) int { return int(max(-1, min(1, a.at-b.at))) })
@@ -180,7 +180,7 @@ func (z *zipReader) locals(b *Budget, entries []zipped) (found []zipped) {
 		if i < len(known) {
 			until = min(known[i].at, z.size)
 		}
-		if until > at && until-at >= localSize && b.spend(plain, int(until-at)) {
+		if until > at && until-at >= localSize && z.b.spend(plain, int(until-at)) {
 			found = append(found, z.scan(at, until)...)
 		}
 		if i < len(known) {
@@ -194,26 +194,33 @@ func (z *zipReader) locals(b *Budget, entries []zipped) (found []zipped) {
 	return found
 }
 
-// scan finds local headers between two offsets.
+// scan finds local headers between two offsets. What only looks like one costs, too.
 func (z *zipReader) scan(from, to int64) (found []zipped) {
 	const window = 64 << 10
-	for at := from; at < to && len(found) <= z.most; {
+	for at := from; at < to; {
 		chunk := z.bytes(at, min(window, to-at))
-		i := bytes.Index(chunk, []byte("PK\x03\x04"))
-		if i < 0 {
-			if at += int64(len(chunk)) - 3; len(chunk) < window {
+		if len(chunk) < 4 {
+			return found
+		}
+		start, end := at, at+int64(len(chunk))-3 // the last bytes may begin one that ends in the next window
+		for at < end {
+			i := bytes.Index(chunk[at-start:], []byte("PK\x03\x04"))
+			if i < 0 {
+				break
+			}
+			at += int64(i)
+			if len(found) > z.most || !z.b.spend(plain, 0) {
+				z.file.trouble(tooMuch)
 				return found
 			}
-			continue
+			if e, ok := z.local(at); ok {
+				found = append(found, e)
+				at += localSize + int64(len(e.name)) + max(0, min(e.packed, z.size))
+			} else {
+				at += 4
+			}
 		}
-		at += int64(i)
-		e, ok := z.local(at)
-		if ok {
-			found = append(found, e)
-			at += localSize + int64(len(e.name)) + max(0, min(e.packed, z.size))
-			continue
-		}
-		at += 4
+		at = max(at, end)
 	}
 	return found
 }
@@ -227,12 +234,15 @@ func (z *zipReader) local(at int64) (e zipped, ok bool) {
 	e = zipped{flags: binary.LittleEndian.Uint16(h[6:]), method: binary.LittleEndian.Uint16(h[8:]), at: at,
 		packed: int64(binary.LittleEndian.Uint32(h[18:])), size: int64(binary.LittleEndian.Uint32(h[22:]))}
 	n, extra := int64(binary.LittleEndian.Uint16(h[26:])), int64(binary.LittleEndian.Uint16(h[28:]))
-	more := z.bytes(at+localSize, n+extra)
-	if n == 0 || n > 1024 || n > int64(len(more)) || e.method > 99 || bytes.IndexByte(more[:n], 0) >= 0 {
+	if n == 0 || n > 1024 || e.method > 99 {
 		return e, false
 	}
-	e.name = zipName(more[:n], e.flags)
-	e.wide(more[n:])
+	name := z.bytes(at+localSize, n)
+	if int64(len(name)) < n || bytes.IndexByte(name, 0) >= 0 {
+		return e, false
+	}
+	e.name = zipName(name, e.flags)
+	e.wide(z.bytes(at+localSize+n, extra))
 	return e, true
 }
 
@@ -314,11 +324,11 @@ func (b *Budget) zipContent(z *zipReader, e *zipped, f *File, depth int) {
 	case 8:
 		b.unpack(f, flate.NewReader(raw), deflate, depth+1)
 	case 12:
-		b.unpack(f, bzip2.NewReader(raw), slow, depth+1)
+		b.unpack(f, b.unbzip(raw), slow, depth+1)
 	case 14:
-		b.unpack(f, zipLZMA(raw, e.size), slow, depth+1)
+		b.unpack(f, b.zipLZMA(raw, e.size), slow, depth+1)
 	case 95:
-		b.unpack(f, newXZ(raw), slow, depth+1)
+		b.unpack(f, b.newXZ(raw), slow, depth+1)
 	case 99:
 		f.Encrypted = true
 	default:
