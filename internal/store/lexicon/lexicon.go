@@ -235,14 +235,19 @@ func (s *Store) Remembers(owner string, letter [16]byte) (isSpam, known bool) {
 	return was == spam, was != none
 }
 
-// Withdraw takes back what an account taught the server by a letter.
+// Withdraw takes back what an account taught the server by a letter, with the same tokens:
+// else a letter could be made that takes back what others taught (MAP-014).
 func (s *Store) Withdraw(ctx context.Context, account string, letter [16]byte, tokens []uint64) (Outcome, error) {
 	return s.teach(ctx, Server, s.contribution(account, letter, tokens))
 }
 
 // contribution is a lesson of the server's by an account.
 func (s *Store) contribution(account string, letter [16]byte, tokens []uint64) *lesson {
-	sum := sha256.Sum256(append(letter[:], account...))
+	said := append(append(letter[:], account...), 0)
+	for _, token := range orderly(tokens) {
+		said = appendToken(said, token)
+	}
+	sum := sha256.Sum256(said)
 	who := sha256.Sum256([]byte(account))
 	return &lesson{key: order.Uint64(sum[:8]), teacher: max(order.Uint64(who[:8]), 1), tokens: tokens}
 }

@@ -167,6 +167,18 @@ func TestPoisoning(t *testing.T) {
 		f.again(Limits{})
 		f.expect(Server, "pill cheap", "3/0 pill 3/0 cheap 1/0")
 	})
+	t.Run("MAP-014 nobody takes back what others taught", func(t *testing.T) {
+		f := newFixture(t, Limits{})
+		f.contribute(anna, 1, "pill", true, Learnt)
+		f.contribute(ben, 2, "pill", true, Learnt)
+		// Two letters that are one by their Message-ID and the beginning of their text.
+		f.contribute(carl, 3, "hello", true, Learnt)
+		if o, err := f.Withdraw(f.Context(), carl, id(3), split("pill")); o != Same || err != nil {
+			t.Errorf("Withdraw = %v, %v", o, err)
+		}
+		f.contribute(carl, 3, "pill", false, Learnt)
+		f.expect(Server, "pill", "3/1 pill 2/1")
+	})
 	t.Run("MAP-014 no account has more than a third", func(t *testing.T) {
 		f := newFixture(t, Limits{PerTeacher: 1000})
 		n := 0
