@@ -20,12 +20,12 @@ func (a *App) openLists(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	a.lists.Configure(a.listRules(c, asked))
+	a.lists.Configure(listRules(c, asked, a.isOurs))
 	return nil
 }
 
 // listRules are the lists, and whom they are not asked about: those we trust, and us.
-func (a *App) listRules(c *config.Config, asked []dnslist.List) dnslist.Rules {
+func listRules(c *config.Config, asked []dnslist.List, ours func(domain string) bool) dnslist.Rules {
 	trusted, own := prefixes(c.TrustedNetworks), dns.Self{Addrs: c.PublicAddresses()}
 	spared := func(addr netip.Addr) bool {
 		for _, p := range trusted {
@@ -35,7 +35,7 @@ func (a *App) listRules(c *config.Config, asked []dnslist.List) dnslist.Rules {
 		}
 		return own.IsAddr(addr)
 	}
-	return dnslist.Rules{Lists: asked, Spared: spared, Ours: a.isOurs}
+	return dnslist.Rules{Lists: asked, Spared: spared, Ours: ours}
 }
 
 // clientChecks are the checks of who brings a letter: what lists know of him, what he is

@@ -72,7 +72,7 @@ func (a *App) Reload(c *config.Config) error {
 	a.journey.Configure(journeyLimits(c))
 	a.policies.Declare(filterPolicies(c))
 	a.setLimits(c)
-	a.lists.Configure(a.listRules(c, asked))
+	a.lists.Configure(listRules(c, asked, a.isOurs))
 	a.setNamespaces(c)
 	a.setLogin(c, logins)
 	a.doors.renew(c, answers)

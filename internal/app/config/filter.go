@@ -125,3 +125,25 @@ func (k *checker) filter() {
 		k.failf("filter.kill", "expected levels that rise: mark, junk, kill, cutoff")
 	}
 }
+
+// Try has a setting say something else, in text: "junk" = "4.5", "score.words" = "2",
+// "caps.words" = "6", "test_only" = "words". Check tells what is wrong with it then.
+func (f *Filter) Try(key, value string) error {
+	levels := map[string]*Level{"mark": &f.Mark, "junk": &f.Junk, "kill": &f.Kill, "cutoff": &f.Cutoff}
+	table, name, _ := strings.Cut(key, ".")
+	switch {
+	case levels[key] != nil:
+		return levels[key].UnmarshalText([]byte(value))
+	case key == "test_only":
+		f.TestOnly = append(f.TestOnly, value)
+	case key == "blocked":
+		f.Blocked = value
+	case (table == "score" || table == "scores") && name != "":
+		f.Scores = append(f.Scores, name+" = "+value) // the last one that names a test holds
+	case table == "caps" && name != "":
+		f.Caps = append(f.Caps, name+" = "+value)
+	default:
+		return fmt.Errorf("%q is nothing that can be tried; expected mark, junk, kill, cutoff, blocked, test_only, score.NAME or caps.CHECK", key)
+	}
+	return nil
+}

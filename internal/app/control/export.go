@@ -7,13 +7,22 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"facteur/internal/store/directory"
 	"facteur/internal/store/mailbox"
 )
 
+// Exported is a mailbox whose letters are wanted.
+type Exported struct {
+	Address string `json:"address"`
+	Mailbox string `json:"mailbox"`
+	// Since leaves out what was received before; zero: nothing.
+	Since time.Time `json:"since,omitzero"`
+}
+
 // Export implements Office.
-func (s *Stores) Export(ctx context.Context, n MailboxName, fn func(ImportLetter, io.Reader) error) error {
+func (s *Stores) Export(ctx context.Context, n Exported, fn func(ImportLetter, io.Reader) error) error {
 	return s.withMailboxes(ctx, n.Address, func(a *mailbox.Account, _ directory.Account) error {
 		v, err := a.Select(ctx, n.Mailbox, true)
 		if err != nil {
@@ -21,7 +30,11 @@ func (s *Stores) Export(ctx context.Context, n MailboxName, fn func(ImportLetter
 		}
 		defer v.Close()
 		for seq := uint32(1); seq <= v.Len(); seq++ {
-			if err := exportOne(ctx, v, v.Letter(seq), fn); err != nil {
+			l := v.Letter(seq)
+			if l.Received.Before(n.Since) {
+				continue
+			}
+			if err := exportOne(ctx, v, l, fn); err != nil {
 				return about(n.Mailbox, err)
 			}
 		}
@@ -45,7 +58,7 @@ func exportOne(ctx context.Context, v *mailbox.View, l mailbox.Letter, fn func(I
 // exportHandler sends letters as an import does.
 func exportHandler(o Office) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		in, err := decode[MailboxName](w, r)
+		in, err := decode[Exported](w, r)
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err)
 			return
@@ -96,7 +109,7 @@ func sendPieces(out *bufio.Writer, r io.Reader) (failed, err error) {
 }
 
 // Export implements Office.
-func (c *client) Export(ctx context.Context, n MailboxName, fn func(ImportLetter, io.Reader) error) error {
+func (c *client) Export(ctx context.Context, n Exported, fn func(ImportLetter, io.Reader) error) error {
 	body, err := c.post(ctx, "/export", n)
 	if err != nil {
 		return err

@@ -152,7 +152,7 @@ type Office interface {
 	// Import opens a mailbox for letters that come from elsewhere.
 	Import(ctx context.Context, t ImportTarget) (Importing, error)
 	// Export calls fn for every letter of a mailbox, in order of the UIDs.
-	Export(ctx context.Context, n MailboxName, fn func(ImportLetter, io.Reader) error) error
+	Export(ctx context.Context, n Exported, fn func(ImportLetter, io.Reader) error) error
 	// Cut writes all that the data directory holds, as it is now, into a new directory in
 	// it, and tells of each part. The caller removes it.
 	Cut(ctx context.Context, c Cut, told func(CutPart) error) error

@@ -53,7 +53,7 @@ func (e *Export) each(ctx context.Context, o control.Office, fn func(control.Mai
 
 // letters gives a mailbox's letters.
 func (e *Export) letters(ctx context.Context, o control.Office, name string, fn func(control.ImportLetter, io.Reader) error) error {
-	return o.Export(ctx, control.MailboxName{Address: e.Address, Mailbox: name}, func(l control.ImportLetter, r io.Reader) error {
+	return o.Export(ctx, control.Exported{Address: e.Address, Mailbox: name}, func(l control.ImportLetter, r io.Reader) error {
 		err := fn(l, &meter{r: r, show: e.Show})
 		if err == nil {
 			e.Show.came(1)

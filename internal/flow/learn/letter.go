@@ -55,7 +55,7 @@ func Read(r io.ReaderAt, size int64, hostname string) (*Letter, error) {
 	if err != nil && !errors.Is(err, message.ErrHeaderTooLong) {
 		return nil, err
 	}
-	trace := traceOf(header, hostname)
+	trace := Trace(header, hostname)
 	start := int64(len(trace))
 	rest := io.NewSectionReader(r, start, size-start)
 	root, err := message.Parse(io.NewSectionReader(rest, 0, rest.Size()), message.Limits{})
@@ -71,10 +71,10 @@ func Read(r io.ReaderAt, size int64, hostname string) (*Letter, error) {
 	return l, nil
 }
 
-// traceOf is the fields at the top of a header that this server wrote on the way of the
+// Trace is the fields at the top of a header that this server wrote on the way of the
 // letter to its mailbox: down to the Received that names it. What comes from elsewhere
 // has none.
-func traceOf(h message.Header, hostname string) message.Header {
+func Trace(h message.Header, hostname string) message.Header {
 	for f := range h.Fields() {
 		name := strings.ToLower(string(f.Name))
 		switch {

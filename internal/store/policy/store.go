@@ -283,3 +283,11 @@ func (s *Store) Run(ctx context.Context) {
 		}
 	}
 }
+
+// Fixed is a Store without a database: policies and lists that do not change, each with its
+// Source. It is for judging, not for changes.
+func Fixed(settings Settings) *Store {
+	s := &Store{declared: settings, now: time.Now}
+	s.renew()
+	return s
+}

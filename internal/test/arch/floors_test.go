@@ -129,6 +129,9 @@ var edges = map[string]string{
 	"store/userfile → store/directory": "users in files are accounts in the directory",
 	"mail/password → mail/sasl":        "SCRAM keys and CRAM contexts are stored passwords, too",
 
+	"flow/replay → flow/filter": "letters that came before are judged as those that come",
+	"flow/replay → flow/learn":  "what the server wrote above a letter is told in one place",
+
 	"flow/filter/correspondent → flow/filter": "a check looks at what a Case shows it",
 }
 
