@@ -155,13 +155,18 @@ func (t *talk) send(g *generator) error {
 	if g.kept {
 		t.conn.SetDeadline(time.Now().Add(patience))
 	}
-	fmt.Fprintf(t.conn, "MAIL FROM:<bob@example.net>\r\nRCPT TO:<%s>\r\nDATA\r\n", g.to)
+	return t.post("bob@example.net", g.to, g.letter)
+}
+
+// post hands over a letter, which ends with its dot.
+func (t *talk) post(from, to string, letter []byte) error {
+	fmt.Fprintf(t.conn, "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", from, to)
 	for _, want := range []string{"250", "250", "354"} {
 		if err := t.answer(want); err != nil {
 			return err
 		}
 	}
-	if _, err := t.conn.Write(g.letter); err != nil {
+	if _, err := t.conn.Write(letter); err != nil {
 		return err
 	}
 	return t.answer("250")
