@@ -25,6 +25,15 @@ type Check interface {
 	Examine(ctx context.Context, l *Letter) []Remark
 }
 
+// Quick is a Check that waits for nobody: it goes by the letter and by what is in memory.
+// Those of a stage are done one after the other, by one goroutine, as one for each would
+// cost more than many of them do.
+type Quick interface {
+	Check
+	// Quick does nothing.
+	Quick()
+}
+
 // Stage is a moment of the dialogue.
 type Stage int
 

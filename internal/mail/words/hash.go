@@ -35,37 +35,60 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-// set is a set of hashes of bounded size: open addressing, at most half full.
+// set finds the tokens of a view by their hashes: open addressing, at most half full. It
+// grows with what is in it, as most letters are short.
 type set struct {
-	slots []uint64
-	left  int
+	view  *View
+	slots []int32 // index in view.tokens, plus one
+	limit int
 }
 
-func newSet(limit int) *set {
+// newSet is a set for about as many tokens as expected, and limit at most.
+func newSet(limit, expected int) *set {
 	size := 64
-	for size < 2*limit {
+	for size < 2*min(expected, limit) {
 		size *= 2
 	}
-	return &set{slots: make([]uint64, size), left: limit}
+	return &set{view: &View{tokens: make([]token, 0, size/2)}, slots: make([]int32, size), limit: limit}
 }
 
-// add tells whether the hash is new and there was room for it.
-func (s *set) add(h uint64) bool {
-	if h == 0 {
-		h = 1
-	}
+// find gives the token with this hash, nil where there is none, and its slot.
+func (s *set) find(h uint64) (*token, int) {
 	mask := uint64(len(s.slots) - 1)
 	i := h & mask
-	for s.slots[i] != 0 {
-		if s.slots[i] == h {
-			return false
+	for ; s.slots[i] != 0; i = (i + 1) & mask {
+		if t := &s.view.tokens[s.slots[i]-1]; t.hash == h {
+			return t, int(i)
 		}
-		i = (i + 1) & mask
 	}
-	if s.left == 0 {
-		return false
+	return nil, int(i)
+}
+
+// add adds a token, unless it is there or there is no more room.
+func (s *set) add(t token) {
+	if old, slot := s.find(t.hash); old == nil {
+		s.put(t, slot)
 	}
-	s.slots[i] = h
-	s.left--
-	return true
+}
+
+// put adds a token that find did not find.
+func (s *set) put(t token, slot int) {
+	if s.full() {
+		return
+	}
+	s.view.tokens = append(s.view.tokens, t)
+	s.slots[slot] = int32(len(s.view.tokens))
+	if 2*len(s.view.tokens) > len(s.slots) {
+		s.grow()
+	}
+}
+
+func (s *set) full() bool { return len(s.view.tokens) >= s.limit }
+
+func (s *set) grow() {
+	s.slots = make([]int32, 2*len(s.slots))
+	for i := range s.view.tokens {
+		_, slot := s.find(s.view.tokens[i].hash)
+		s.slots[slot] = int32(i + 1)
+	}
 }

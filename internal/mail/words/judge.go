@@ -102,6 +102,7 @@ func (j *judge) trust() {
 }
 
 func (j *judge) collect() {
+	j.weights = make([]said, 0, len(j.view.tokens)/2)
 	for i := range j.view.tokens {
 		t := &j.view.tokens[i]
 		f, ok := j.prior.find(t)
@@ -176,6 +177,7 @@ func strongest(all *[]said) {
 }
 
 func (j *judge) add(all []said, scale float64) {
+	j.words = slices.Grow(j.words, len(all))
 	for _, s := range all {
 		s.odds *= scale
 		j.odds += s.odds
@@ -185,19 +187,31 @@ func (j *judge) add(all []said, scale float64) {
 
 func (j *judge) opinion() Opinion {
 	o := Opinion{Odds: j.odds, Known: j.known}
-	byToken := map[int32]float64{}
-	for _, s := range j.words {
-		byToken[s.token] += s.odds
-	}
-	all := make([]said, 0, len(byToken))
-	for t, odds := range byToken {
-		all = append(all, said{t, odds})
-	}
-	slices.SortFunc(all, func(a, b said) int {
-		return cmp.Or(cmp.Compare(math.Abs(b.odds), math.Abs(a.odds)), cmp.Compare(a.token, b.token))
-	})
-	for _, s := range all[:min(len(all), wordsTold)] {
-		o.Words = append(o.Words, Word{j.view.text(j.view.tokens[s.token]), s.odds})
+	told := j.told()
+	o.Words = make([]Word, len(told))
+	for i, s := range told {
+		o.Words[i] = Word{j.view.text(j.view.tokens[s.token]), s.odds}
 	}
 	return o
+}
+
+// told are the wordsTold tokens that spoke most, the strongest first.
+func (j *judge) told() []said {
+	sums := make([]float64, len(j.view.tokens))
+	for _, s := range j.words {
+		sums[s.token] += s.odds
+	}
+	best := make([]said, 0, wordsTold+1)
+	for t, odds := range sums {
+		if odds == 0 || len(best) == wordsTold && math.Abs(odds) <= math.Abs(best[wordsTold-1].odds) {
+			continue
+		}
+		at := len(best)
+		for at > 0 && math.Abs(odds) > math.Abs(best[at-1].odds) {
+			at--
+		}
+		best = slices.Insert(best, at, said{int32(t), odds})
+		best = best[:min(len(best), wordsTold)]
+	}
+	return best
 }

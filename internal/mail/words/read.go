@@ -15,7 +15,7 @@ func Read(l *content.Letter, h message.Header) *Tokens {
 
 // ReadWords makes those of what it says. What an eye does not see gives none.
 func ReadWords(l *content.Letter) *View {
-	r := newReader(maxWords)
+	r := newReader(maxWords, min(len(l.Text), wholeText)+len(l.Subject))
 	r.subject = true
 	r.text(l.Subject)
 	r.subject = false

@@ -30,6 +30,9 @@ var ignored = map[string]bool{
 // maxHops is how many Received lines are looked at, the last first.
 const maxHops = 8
 
+// usualShape is how many tokens the shape of most letters has.
+const usualShape = 128
+
 // shaper makes tokens of all that is not what a letter says.
 type shaper struct {
 	view *View
@@ -37,7 +40,8 @@ type shaper struct {
 }
 
 func newShaper(limit int) *shaper {
-	return &shaper{view: &View{tokens: make([]token, 0, 128)}, seen: newSet(limit)}
+	seen := newSet(limit, usualShape)
+	return &shaper{view: seen.view, seen: seen}
 }
 
 func (s *shaper) add(text string)   { s.token(text, general) }
@@ -48,11 +52,12 @@ func (s *shaper) token(text string, k kind) {
 		text = text[:100]
 	}
 	h := hash(seedShape, text)
-	if !s.seen.add(h) {
+	old, slot := s.seen.find(h)
+	if old != nil || s.seen.full() {
 		return
 	}
 	s.view.texts = append(s.view.texts, text)
-	s.view.tokens = append(s.view.tokens, token{hash: h, first: int32(len(s.view.texts) - 1), kind: k})
+	s.seen.put(token{hash: h, first: int32(len(s.view.texts) - 1), kind: k}, slot)
 }
 
 // header adds which fields there are, and what they look like.

@@ -25,14 +25,16 @@ type reader struct {
 	last  [2]int32
 	hash  [2]uint64
 	count int // words since the text began, at most 2
-	index map[string]int32
 	// subject: single words count once more, as words of the subject.
 	subject bool
 	seed    uint64
 }
 
-func newReader(limit int) *reader {
-	return &reader{view: &View{tokens: make([]token, 0, 256)}, seen: newSet(limit), index: make(map[string]int32, 256), seed: seedWord}
+// newReader is a reader of about as many bytes of text as expected. A word has six of them,
+// and most are new in two pairs.
+func newReader(limit, expected int) *reader {
+	seen := newSet(limit, expected/3)
+	return &reader{view: seen.view, seen: seen, seed: seedWord}
 }
 
 // text adds the words of a text.
@@ -199,32 +201,30 @@ func outcry(s string) string {
 // word adds a word, and the pairs that it makes with the two before it.
 func (r *reader) word(w string) {
 	h := hash(r.seed, w)
-	at := r.at(w)
-	r.add(token{hash: h, first: at, kind: single})
+	at := r.at(h, w)
 	if r.subject {
-		r.add(token{hash: hash(seedSubject, w), first: at, kind: subject})
+		r.seen.add(token{hash: hash(seedSubject, w), first: at, kind: subject})
 	}
 	for i := 2 - r.count; i < 2; i++ {
-		r.add(token{hash: hashPair(r.hash[i], h), first: r.last[i], second: at, kind: pair})
+		r.seen.add(token{hash: hashPair(r.hash[i], h), first: r.last[i], second: at, kind: pair})
 	}
 	r.last[0], r.hash[0] = r.last[1], r.hash[1]
 	r.last[1], r.hash[1] = at, h
 	r.count = min(r.count+1, 2)
 }
 
-func (r *reader) add(t token) {
-	if r.seen.add(t.hash) {
-		r.view.tokens = append(r.view.tokens, t)
+// at adds a word, and is where it is kept to be shown. Where there is no more room for
+// tokens, no more words are kept: nothing will show them.
+func (r *reader) at(h uint64, w string) int32 {
+	t, slot := r.seen.find(h)
+	switch {
+	case t != nil:
+		return t.first
+	case r.seen.full():
+		return 0
 	}
-}
-
-// at is where a word is kept to be shown.
-func (r *reader) at(w string) int32 {
-	if i, ok := r.index[w]; ok {
-		return i
-	}
-	i := int32(len(r.view.texts))
+	at := int32(len(r.view.texts))
 	r.view.texts = append(r.view.texts, w)
-	r.index[w] = i
-	return i
+	r.seen.put(token{hash: h, first: at, kind: single}, slot)
+	return at
 }

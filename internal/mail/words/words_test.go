@@ -29,7 +29,7 @@ func texts(v *View) (all []string) {
 
 // words are the single words of a text.
 func wordsOf(text string) (all []string) {
-	r := newReader(maxWords)
+	r := newReader(maxWords, 100)
 	r.text(text)
 	for _, t := range r.view.tokens {
 		if t.kind == single {
@@ -63,7 +63,7 @@ func TestWordsOfAText(t *testing.T) {
 
 func TestPairsStandNear(t *testing.T) {
 	t.Parallel()
-	r := newReader(maxWords)
+	r := newReader(maxWords, 100)
 	r.text("buy this pill now")
 	want := []string{"buy", "this", "buy this", "pill", "buy pill", "this pill", "now", "this now", "pill now"}
 	if got := texts(r.view); !slices.Equal(got, want) {

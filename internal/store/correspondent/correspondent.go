@@ -23,6 +23,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"embed"
 	"encoding/binary"
 	"fmt"
@@ -74,6 +75,8 @@ type Store struct {
 	peers  int // most of an account
 	pairs  int // most in all
 
+	knows, anybody *sql.Stmt // asked for each letter
+
 	mu      sync.Mutex
 	pending map[pair]int64 // letters that are not written yet
 	writing map[pair]int64 // those that are being written
@@ -94,6 +97,12 @@ func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
 		}
 		return tx.QueryRow(`SELECT key FROM correspondent_key`).Scan(&s.key)
 	})
+	if err == nil {
+		s.knows, err = d.Reader().PrepareContext(ctx, `SELECT EXISTS (SELECT 1 FROM correspondent WHERE account = ? AND peer = ? AND last >= ?)`)
+	}
+	if err == nil {
+		s.anybody, err = d.Reader().PrepareContext(ctx, `SELECT EXISTS (SELECT 1 FROM correspondent WHERE peer = ? AND last >= ?)`)
+	}
 	return s, about(err)
 }
 
@@ -138,13 +147,13 @@ func (s *Store) Knows(ctx context.Context, account string, peer address.Address)
 	s.mu.Lock()
 	known := s.pending[p] > 0 || s.writing[p] > 0
 	s.mu.Unlock()
-	return known || s.asks(ctx, `SELECT EXISTS (SELECT 1 FROM correspondent WHERE account = ? AND peer = ? AND last >= ?)`, p.account, p.peer, s.oldest())
+	return known || s.asks(ctx, s.knows, p.account, p.peer, s.oldest())
 }
 
 // KnownToAnybody says whether any account here wrote to an address.
 func (s *Store) KnownToAnybody(ctx context.Context, peer address.Address) bool {
 	h := s.hash("peer", peer.Key())
-	return s.waits(h) || s.asks(ctx, `SELECT EXISTS (SELECT 1 FROM correspondent WHERE peer = ? AND last >= ?)`, h, s.oldest())
+	return s.waits(h) || s.asks(ctx, s.anybody, h, s.oldest())
 }
 
 // waits tells an address that somebody wrote to within the last seconds.
@@ -161,8 +170,8 @@ func (s *Store) waits(peer int64) bool {
 	return false
 }
 
-func (s *Store) asks(ctx context.Context, query string, args ...any) (yes bool) {
-	if err := s.db.Reader().QueryRowContext(ctx, query, args...).Scan(&yes); err != nil && ctx.Err() == nil {
+func (s *Store) asks(ctx context.Context, question *sql.Stmt, args ...any) (yes bool) {
+	if err := question.QueryRowContext(ctx, args...).Scan(&yes); err != nil && ctx.Err() == nil {
 		s.warn("whom an account wrote to can't be looked up", err)
 	}
 	return yes

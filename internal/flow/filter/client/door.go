@@ -27,6 +27,9 @@ func (*Door) Name() string { return "door" }
 // At implements filter.Check: until the letter is here, the client can misbehave.
 func (*Door) At() filter.Stage { return filter.End }
 
+// Quick implements filter.Quick.
+func (*Door) Quick() {}
+
 // Examine implements filter.Check.
 func (d *Door) Examine(_ context.Context, l *filter.Letter) (remarks []filter.Remark) {
 	for _, what := range l.Door {

@@ -53,6 +53,9 @@ func (c check) Name() string { return c.family }
 // At implements filter.Check.
 func (check) At() filter.Stage { return filter.End }
 
+// Quick implements filter.Quick.
+func (check) Quick() {}
+
 // Examine implements filter.Check.
 func (c check) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 	v := view{Letter: l, house: c.house()}

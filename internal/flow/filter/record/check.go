@@ -58,6 +58,12 @@ func (Clients) At() filter.Stage { return filter.Connect }
 // At implements filter.Check.
 func (Senders) At() filter.Stage { return filter.End }
 
+// Quick implements filter.Quick.
+func (Clients) Quick() {}
+
+// Quick implements filter.Quick.
+func (Senders) Quick() {}
+
 // Examine implements filter.Check.
 func (c Clients) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 	return about(c.Known, l.Now, reputation.Client(l.Client.Addr), reputation.Network(l.Client.Addr))

@@ -42,6 +42,9 @@ func (*Words) Name() string { return "words" }
 // At implements filter.Check.
 func (*Words) At() filter.Stage { return filter.End }
 
+// Quick implements filter.Quick.
+func (*Words) Quick() {}
+
 // Examine implements filter.Check.
 func (w *Words) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 	c := l.Content()
@@ -62,6 +65,9 @@ func (*Shape) Name() string { return "shape" }
 
 // At implements filter.Check.
 func (*Shape) At() filter.Stage { return filter.End }
+
+// Quick implements filter.Quick.
+func (*Shape) Quick() {}
 
 // Examine implements filter.Check.
 func (s *Shape) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
