@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,10 @@ import (
 )
 
 // How a Case lets checks look at its letter.
+
+// smallLetter is up to which size a letter is read into memory at once, in bytes: most are
+// smaller, and each part of it is read more than once.
+const smallLetter = 64 << 10
 
 // collectTime is how long the end of the letter waits for checks, all together.
 const collectTime = 30 * time.Second
@@ -110,6 +115,15 @@ func (c *Case) Close() {
 func (l *Letter) read() *content.Letter {
 	if l.Message == nil {
 		return nil
+	}
+	if l.Size <= smallLetter {
+		whole := make([]byte, l.Size)
+		n, err := l.Message.ReadAt(whole, 0)
+		if err != nil && err != io.EOF {
+			return nil
+		}
+		whole = whole[:n]
+		return content.Read(bytes.NewReader(whole), message.ParseBytes(whole, message.Limits{}), l.Header, content.Limits{})
 	}
 	root, err := message.Parse(io.NewSectionReader(l.Message, 0, l.Size), message.Limits{})
 	if err != nil {

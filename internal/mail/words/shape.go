@@ -384,14 +384,23 @@ func (s *shaper) files(l *content.Letter) {
 // proportions adds how long the text is, and how it is written.
 func (s *shaper) proportions(l *content.Letter) {
 	text := l.Text[:min(len(l.Text), wholeText)]
-	s.add("length " + many(len(strings.Fields(text))))
+	s.add("length " + many(fields(text)))
 	if n := len(text); n > 100 {
 		s.add("capitals " + strconv.Itoa(capitals(text)/10*10))
 		s.add("exclamations " + many(1000*strings.Count(text, "!")/n))
 	}
 	if l.Hidden != "" {
-		s.add("hidden " + many(len(strings.Fields(l.Hidden))))
+		s.add("hidden " + many(fields(l.Hidden)))
 	}
+}
+
+// fields is how many words with blanks around them there are.
+func fields(s string) (n int) {
+	for s = s[spaces(s):]; s != ""; s = s[spaces(s):] {
+		n++
+		s = s[dense(s):]
+	}
+	return n
 }
 
 func digits(s string) int {

@@ -55,22 +55,41 @@ func pieces(s string) []string {
 }
 
 func (r *reader) piece(s string) {
-	for s != "" {
-		start := strings.IndexFunc(s, notSpace)
-		if start < 0 {
-			return
-		}
-		s = s[start:]
-		end := strings.IndexFunc(s, unicode.IsSpace)
-		if end < 0 {
-			end = len(s)
-		}
+	for s = s[spaces(s):]; s != ""; s = s[spaces(s):] {
+		end := dense(s)
 		r.chunk(s[:min(end, maxChunk)])
 		s = s[end:]
 	}
 }
 
-func notSpace(r rune) bool { return !unicode.IsSpace(r) }
+// spaces is how many bytes of white space s begins with.
+func spaces(s string) int {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= utf8.RuneSelf {
+			return len(s) - len(strings.TrimLeftFunc(s[i:], unicode.IsSpace))
+		} else if !blank(c) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// dense is how many bytes s begins with that are no white space.
+func dense(s string) int {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= utf8.RuneSelf {
+			if end := strings.IndexFunc(s[i:], unicode.IsSpace); end >= 0 {
+				return i + end
+			}
+			return len(s)
+		} else if blank(c) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func blank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // chunk adds what stands between two blanks.
 func (r *reader) chunk(s string) {
@@ -100,13 +119,20 @@ func (r *reader) letters(s string) {
 			return
 		}
 		s = s[start:]
-		end := strings.IndexFunc(s, func(c rune) bool { return !partOfWord(c) && c != '\'' && c != '’' })
-		if end < 0 {
-			end = len(s)
-		}
+		end := wordLen(s)
 		r.run(strings.TrimRight(s[:end], "'’"))
 		s = s[end:]
 	}
+}
+
+// wordLen is how many bytes s begins with that are one word.
+func wordLen(s string) int {
+	for i, c := range s {
+		if !partOfWord(c) && c != '\'' && c != '’' {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func partOfWord(r rune) bool {
@@ -158,7 +184,7 @@ func (r *reader) syllables(s string) {
 
 // amount names what a chunk with a currency or per cent sign amounts to; "" for others.
 func amount(s string) string {
-	i := strings.IndexAny(s, "$€£¥%")
+	i := sign(s)
 	if i < 0 {
 		return ""
 	}
@@ -181,6 +207,22 @@ func amount(s string) string {
 		return "<thousands>"
 	}
 	return "<price>"
+}
+
+// sign is where the first currency or per cent sign is; -1: nowhere.
+func sign(s string) int {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '$', c == '%':
+			return i
+		case c >= utf8.RuneSelf:
+			if other := strings.IndexAny(s[i:], "$€£¥%"); other >= 0 {
+				return i + other
+			}
+			return -1
+		}
+	}
+	return -1
 }
 
 // outcry names shouting at the end of a chunk.
