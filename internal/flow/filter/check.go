@@ -26,8 +26,8 @@ type Check interface {
 }
 
 // Quick is a Check that waits for nobody: it goes by the letter and by what is in memory.
-// Those of a stage are done one after the other, by one goroutine, as one for each would
-// cost more than many of them do.
+// Those of a stage are done one after the other while those that wait do so: a goroutine
+// for each would cost more than many of them do.
 type Quick interface {
 	Check
 	// Quick does nothing.

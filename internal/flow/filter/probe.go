@@ -29,7 +29,8 @@ type probe struct {
 	broken  error    // what it panicked with
 }
 
-// start sets the checks of a stage to work: each on its own, or with all that are quick.
+// start sets the checks of a stage to work, each on its own. The quick ones are done when it
+// returns.
 func start(ctx context.Context, checks []Check, at Stage, l *Letter, now func() time.Time) (probes []*probe) {
 	var quick []*probe
 	for _, c := range checks {
@@ -41,27 +42,25 @@ func start(ctx context.Context, checks []Check, at Stage, l *Letter, now func() 
 		if _, ok := c.(Quick); ok {
 			quick = append(quick, p)
 		} else {
-			go inTurn(ctx, []*probe{p}, l, now)
+			go p.run(ctx, l, now)
 		}
 	}
-	if len(quick) > 0 {
-		go inTurn(ctx, quick, l, now)
+	for _, p := range quick {
+		p.examine(ctx, l, now)
 	}
 	return probes
 }
 
-// inTurn does checks one after the other; they share what one may cost.
-func inTurn(ctx context.Context, probes []*probe, l *Letter, now func() time.Time) {
+// run is a check that may have to wait for others.
+func (p *probe) run(ctx context.Context, l *Letter, now func() time.Time) {
 	ctx, cancel := context.WithTimeout(dns.WithBudget(ctx, checkBudget), checkTime)
 	defer cancel()
-	for _, p := range probes {
-		p.run(ctx, l, now)
-	}
+	p.examine(ctx, l, now)
 }
 
-// run is a check from its beginning to its end. A panic in it is its own: the letter is
+// examine is a check from its beginning to its end. A panic in it is its own: the letter is
 // judged by the others (INV-22: one message can't stop the system).
-func (p *probe) run(ctx context.Context, l *Letter, now func() time.Time) {
+func (p *probe) examine(ctx context.Context, l *Letter, now func() time.Time) {
 	defer close(p.done)
 	defer func() {
 		if fault := recover(); fault != nil {

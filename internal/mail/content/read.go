@@ -154,12 +154,13 @@ func (rd *reader) leaf(n node) {
 // body reads what a part decodes to: as text, as a file, or both.
 func (rd *reader) body(p *message.Part, n node, decoded func() io.Reader) {
 	name := p.FileName()
-	head := readUpTo(decoded(), sniffBytes)
+	from := decoded()
+	head := readUpTo(from, sniffBytes)
 	f := archive.File{Name: archive.Clean(name), Declared: p.Type + "/" + p.Subtype}
 	f.Sniff(head)
 	text := p.Type == "text" && (f.Kind == archive.Text || f.Kind == archive.Page || f.Kind == archive.Script || f.Kind == archive.Other || f.Kind == archive.Message)
 	if text && p.Disposition != "attachment" && (name == "" || p.Subtype == "plain" || p.Subtype == "html") {
-		rd.show(p, n, decoded(), f.Kind)
+		rd.show(p, n, io.MultiReader(bytes.NewReader(head), from), f.Kind)
 		if name == "" && f.Kind != archive.Script {
 			return
 		}
@@ -174,7 +175,7 @@ const sniffBytes = 4 << 10
 func (rd *reader) show(p *message.Part, n node, decoded io.Reader, kind archive.Kind) {
 	charset := p.Param("charset")
 	rd.charset(charset)
-	raw := rd.take(decoded)
+	raw := rd.take(decoded, p.End-p.Body)
 	if p.Encoding == "base64" && len(raw) > 0 && ascii(raw) {
 		rd.letter.EncodedText = true
 	}
@@ -195,16 +196,17 @@ func (rd *reader) show(p *message.Part, n node, decoded io.Reader, kind archive.
 		return
 	}
 	to.paragraph()
+	to.b = slices.Grow(to.b, len(source))
 	start := to.len()
 	rd.letter.Invisible += to.write(source)
 	to.paragraph()
 	rd.plainLinks(to.since(start))
 }
 
-// take reads source text within the limit.
-func (rd *reader) take(r io.Reader) []byte {
+// take reads source text within the limit; of about as many bytes as expected.
+func (rd *reader) take(r io.Reader, expected int64) []byte {
 	left := rd.lim.Source - rd.source
-	b := readUpTo(r, left+1)
+	b := readAbout(r, left+1, expected)
 	if int64(len(b)) > left {
 		b = b[:max(left, 0)]
 		rd.letter.Cut = true
@@ -215,13 +217,16 @@ func (rd *reader) take(r io.Reader) []byte {
 
 // readUpTo reads at most max bytes; what can't be read is not there. Letters are small:
 // it begins with what most need.
-func readUpTo(r io.Reader, max int64) []byte {
-	b := make([]byte, 0, min(max, 1<<10)+1)
-	for int64(len(b)) < max {
+func readUpTo(r io.Reader, max int64) []byte { return readAbout(r, max, 1<<10) }
+
+// readAbout is readUpTo where something is known of how much there is.
+func readAbout(r io.Reader, most, expected int64) []byte {
+	b := make([]byte, 0, min(most, max(expected, 0), 64<<10)+1)
+	for int64(len(b)) < most {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
 		}
-		n, err := r.Read(b[len(b):min(int64(cap(b)), max)])
+		n, err := r.Read(b[len(b):min(int64(cap(b)), most)])
 		b = b[:len(b)+n]
 		if err != nil {
 			break
@@ -264,7 +269,7 @@ func (rd *reader) file(p *message.Part, n node, f archive.File, head []byte, dec
 		}
 	}
 	if f.Kind == archive.Page {
-		rd.html(utf8Of(p.Param("charset"), rd.take(decoded())), &page{}, &rd.letter.Pages, f.Name)
+		rd.html(utf8Of(p.Param("charset"), rd.take(decoded(), p.End-p.Body)), &page{}, &rd.letter.Pages, f.Name)
 	}
 	rd.letter.Files = append(rd.letter.Files, File{File: f, Part: n.number, Elsewhere: rd.elsewhere,
 		Inline: p.Disposition == "inline" || p.Disposition == "" && p.ID != ""})
