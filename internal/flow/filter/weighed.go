@@ -156,10 +156,11 @@ func (e *Weighed) share() bool {
 	return !slices.ContainsFunc(f, func(x Fate) bool { return x.Disposition != f[0].Disposition || x.Because != f[0].Because })
 }
 
-// sentence is what becomes of it, and why.
+// sentence is what is to become of it, and why. The greylist may still put it off, or the
+// disk be full: the steps behind this one tell what became of it.
 func (f *Fate) sentence() string {
-	what := map[Disposition]string{Accept: "It was accepted.", Junk: "It goes to the junk folder.", Reject: "It was refused.",
-		Quarantined: "It was put into quarantine.", Discard: "It was thrown away.", Defer: "The client was asked to come again."}[f.Disposition]
+	what := map[Disposition]string{Accept: "It may pass.", Junk: "It is for the junk folder.", Reject: "It was refused.",
+		Quarantined: "It is for the quarantine.", Discard: "It is to be thrown away.", Defer: "The client was asked to come again."}[f.Disposition]
 	if f.Because == "" {
 		return what
 	}

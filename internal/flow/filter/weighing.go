@@ -119,7 +119,7 @@ func (e *Evidence) proves(domain string) bool {
 
 // tellable are families whose remarks an honest sender's postmaster can do something about.
 // What is read in the text helps only those who try until it passes.
-var tellable = [...]string{"client", "dnslist", familyAuth}
+var tellable = [...]string{"client", "dns_list", familyAuth}
 
 // refusal tells the sender what he can do.
 func (c *Case) refusal(f Fate, id string) *smtp.Reply {
@@ -128,7 +128,7 @@ func (c *Case) refusal(f Fate, id string) *smtp.Reply {
 	case Virus, Banned, BadHeader:
 		lines[0] = "Message rejected: " + f.Because
 	default:
-		for _, row := range f.Tally.counting() {
+		for _, row := range f.Tally.Weightiest() {
 			if row.Counts > 0 && slices.Contains(tellable[:], row.Check) && len(lines) < 4 {
 				lines = append(lines, row.Sentence)
 			}

@@ -128,7 +128,7 @@ func TestScoredLetters(t *testing.T) {
 // A refusal tells what a postmaster can do, and nothing that helps to try until it passes.
 func TestRefusalOfSpam(t *testing.T) {
 	c := newCounter(t, 0)
-	c.filtering(t, nil, append(scored(12), filter.Remark{Check: "dnslist", Name: "dnsbl_zen", Score: 3, Sentence: "The host is on the list zen.example."},
+	c.filtering(t, nil, append(scored(12), filter.Remark{Check: "dns_list", Name: "dnsbl_zen", Score: 3, Sentence: "The host is on the list zen.example."},
 		filter.Remark{Check: "words", Name: "words", Score: 3, Sentence: "It sells watches."})...)
 	_, answer, _ := c.talk(t, stranger, from(t, "a@far.example"), "Subject: x\r\n\r\nx\r\n", "bob@example.org")
 	text := answer

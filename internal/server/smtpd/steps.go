@@ -61,6 +61,8 @@ func meaning(r *smtp.Reply) string {
 		return ": the recipient's domain is not served here and the client had not logged in. It was put off, and not refused, because of soft_bounce."
 	case strings.Contains(text, "Relay access denied"):
 		return ": the recipient's domain is not served here and the client had not logged in."
+	case r.Temporary() && strings.HasSuffix(text, "."):
+		return " The client still has the message and is expected to try again."
 	case r.Temporary():
 		return ". The client still has the message and is expected to try again."
 	case strings.HasSuffix(text, "."):

@@ -9,6 +9,8 @@
 //	talk ADDRESS FILE            a dialogue, see below
 //	submit USER TO FILE          send FILE through submission: STARTTLS, log-in
 //	bring FROM TO FILE REGEXP    send FILE to the SMTP port as a stranger does; the last answer has to match
+//	visit CLIENT FROM TO FILE REGEXP
+//	                             the same, from somewhere: CLIENT is XCLIENT's "ADDR=… NAME=… HELO=…"
 //	zone FILE                    add its lines to the zone of the name server
 //	receive USER FILE REGEXP     wait for a letter in INBOX that matches; write it to FILE
 //	outside FILE REGEXP          wait for a letter at the outside world that matches; write it to FILE

@@ -80,6 +80,7 @@ func Verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"talk":     verb(2, talk),
 		"submit":   verb(3, submit),
 		"bring":    verb(4, bring),
+		"visit":    verb(5, visit),
 		"zone":     verb(1, func(ts *testscript.TestScript, args []string) { ts.Check(of(ts).world.DNS.Load(ts.ReadFile(args[0]))) }),
 		"receive":  verb(3, receive),
 		"outside":  verb(2, outside),

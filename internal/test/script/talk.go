@@ -83,11 +83,25 @@ func submit(ts *testscript.TestScript, args []string) {
 
 // bring hands over a letter as another server does, and looks at what becomes of it.
 func bring(ts *testscript.TestScript, args []string) {
+	stranger(ts, "", args)
+}
+
+// visit is bring by a client from anywhere, as XCLIENT tells it.
+func visit(ts *testscript.TestScript, args []string) { stranger(ts, args[0], args[1:]) }
+
+func stranger(ts *testscript.TestScript, client string, args []string) {
 	from, to, letter, want := args[0], args[1], ts.ReadFile(args[2]), compile(ts, args[3])
 	c, err := smtp.NewClient(dial(ts, ts.Getenv("SMTP")), "localhost")
 	ts.Check(err)
 	defer c.Close()
-	ts.Check(c.Hello("mx.stranger.example"))
+	helo := "mx.stranger.example"
+	if client != "" {
+		_, helo, _ = strings.Cut(client, "HELO=")
+		ts.Check(c.Text.PrintfLine("XCLIENT %s", client))
+		_, _, err := c.Text.ReadResponse(220)
+		ts.Check(err)
+	}
+	ts.Check(c.Hello(helo))
 	answer := handOver(c, from, to, letter)
 	if !want.MatchString(answer) {
 		ts.Fatalf("the answer is %q", answer)
