@@ -31,6 +31,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/filter/dnslist"
 	"facteur/internal/flow/filter/record"
+	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/login"
 	"facteur/internal/flow/provider"
@@ -90,6 +91,7 @@ type App struct {
 	certs      *certs.Store
 	resolver   *dns.Resolver
 	lists      *dnslist.Lists
+	scanners   *scanner.Scanners
 	ownNames   ownDomains
 	router     *route.Router
 	desk       *intake.Desk
@@ -107,7 +109,7 @@ type App struct {
 
 // New opens everything that cfg names, sockets included, and serves nothing yet.
 func New(cfg *config.Config, events event.Sink) (*App, error) {
-	a := &App{events: events}
+	a := &App{events: events, scanners: scanner.NewScanners(events)}
 	now, err := translate(cfg)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,9 @@ func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, a.isOurs)...)
 		rules.Checks = append(rules.Checks, &correspondent.Check{Knows: a.correspondents.Knows})
 		rules.Checks = append(rules.Checks, a.recordChecks(c)...)
+		if err := a.scan(c, rules); err != nil {
+			return nil, err
+		}
 	}
 	return filter.New(rules, a.resolver, a.reputation).Obeys(a.policies, c.Standard()).Tells(a.events), nil
 }

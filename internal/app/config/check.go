@@ -28,6 +28,7 @@ func (c *Config) Check() []error {
 	k.arc()
 	k.dnsLists()
 	k.attachments()
+	k.scanners()
 	k.submission()
 	k.programs()
 	k.listeners()

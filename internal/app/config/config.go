@@ -63,6 +63,8 @@ type Config struct {
 	DNSLists []DNSList `toml:"dns_list"`
 	// Which files in letters are taken.
 	Attachments Attachments `toml:"attachments"`
+	// Programs beside this one that look at letters: ClamAV, rspamd, SpamAssassin.
+	Scanners []Scanner `toml:"scanner"`
 	// What our own users may do.
 	Submission SubmissionRules `toml:"submission"`
 	// Tables that rules can look things up in.

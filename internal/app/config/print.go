@@ -19,6 +19,7 @@ import (
 //go:embed filter.go
 //go:embed dnslist.go attachments.go
 //go:embed reputation.go
+//go:embed scanner.go
 //go:embed filterpolicy.go quarantine.go
 //go:embed greylist.go
 var sources embed.FS

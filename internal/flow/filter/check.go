@@ -55,8 +55,8 @@ const (
 // Letter is what a Check may look at: what is known at its stage, and zero for the rest.
 // It is the Check's to read, not to change, and only until Examine returns.
 type Letter struct {
-	// Session names the connection.
-	Session string
+	// Session names the connection, ID the letter; no ID before MAIL.
+	Session, ID string
 	// Client has no Name and no Helo at Connect.
 	Client Client
 	// Service is what is spoken at the door ("smtp", "lmtp"), Listener its address.

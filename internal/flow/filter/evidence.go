@@ -82,6 +82,9 @@ type Remark struct {
 	// Defer: the letter can't be judged now, and the admin wants such letters to come again
 	// (a scanner that is down). Sentence says why.
 	Defer bool
+	// Scanned names a virus scanner that has looked at the letter; "" elsewhere. What it
+	// found, the rest tells: nothing where there is no Name.
+	Scanned string
 }
 
 // IPRev is whether the client's name leads back to its address.

@@ -165,12 +165,12 @@ func (o *Outcome) settle(remarks []Remark, refusal func(Fate) *smtp.Reply) {
 		o.Reply = refusal(o.Fates[0])
 		return
 	}
-	if i := slices.IndexFunc(remarks, func(r Remark) bool { return r.Defer }); i >= 0 {
-		o.Reply = smtp.NewReply(451, "4.7.1", "The message can not be examined now; try again later")
+	if why := deferring(remarks); why != "" {
+		o.Reply = unavailable()
 		for j := range o.Fates {
-			o.Fates[j].Disposition, o.Fates[j].Because = Defer, remarks[i].Sentence
+			o.Fates[j].Disposition, o.Fates[j].Because = Defer, why
 		}
-		o.Shown.Disposition, o.Shown.Because = Defer, remarks[i].Sentence
+		o.Shown.Disposition, o.Shown.Because = Defer, why
 		return
 	}
 	for i := range o.Fates {

@@ -40,6 +40,9 @@ type Rules struct {
 	// not go out: viruses, banned files; see Filter.Inspect. They want to know the letter
 	// (Stage End), or its sender and recipients. A check may be in both.
 	Checks, Own []Check
+	// Viruses: one of them is a virus scanner, and nobody else's word on viruses stands in
+	// the header.
+	Viruses bool
 	// Scoring: what is found adds up to a score, which decides what becomes of a letter.
 	Scoring bool
 	// Scale says how much what they find counts, Blocked what becomes of letters from

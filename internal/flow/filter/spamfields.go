@@ -89,10 +89,11 @@ func isSpamField(f message.Field) bool {
 // Doubted is a stranger's header without what claims to be a filter's word on the letter:
 // anybody can write that he is no spammer, and programs of our users believe it.
 func (c *Case) Doubted(h message.Header) message.Header {
-	if !c.filter.rules.Scores() {
+	rules := c.filter.rules
+	if !rules.Scores() {
 		return h
 	}
-	return without(h, isSpamField)
+	return without(h, func(f message.Field) bool { return isSpamField(f) || rules.Viruses && isVirusField(f) })
 }
 
 // without is a header without some fields.

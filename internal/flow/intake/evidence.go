@@ -27,7 +27,7 @@ func (t *Transaction) examined(ctx context.Context) *filter.Case {
 		return nil
 	}
 	l := t.peer.letter()
-	l.Sender = t.mail.Sender
+	l.ID, l.Sender = t.id.String(), t.mail.Sender
 	return t.rules.Filter.Open(ctx, t.visit.stranger, l)
 }
 
@@ -128,6 +128,7 @@ func (t *Transaction) proveLetter(ctx context.Context) *smtp.Reply {
 		to = one.original.String()
 	}
 	fields := t.rules.Filter.Rules().Fields(t.check.Evidence(), t.verdict, to)
+	fields = append(fields, t.rules.Filter.Rules().ScannedFields(t.check.Remarks())...)
 	for _, r := range t.scored {
 		t.check.Add(r)
 	}

@@ -127,7 +127,7 @@ func (t *Transaction) inspect(ctx context.Context) *smtp.Reply {
 		return nil
 	}
 	l := t.peer.letter()
-	l.Sender, l.Header, l.Cut = t.mail.Sender, t.written, t.headCut
+	l.ID, l.Sender, l.Header, l.Cut = t.id.String(), t.mail.Sender, t.written, t.headCut
 	t.asked = t.asked[:0]
 	for i := range t.recipients {
 		if r := &t.recipients[i]; r.gets() && !r.isWord() {
@@ -138,6 +138,9 @@ func (t *Transaction) inspect(ctx context.Context) *smtp.Reply {
 	text, size := t.asItCame()
 	o := t.rules.Filter.Inspect(ctx, l, text, size, t.id.String())
 	t.tellWeighed(filter.Weighed{Outcome: o, Own: true})
+	if o.Reply == nil {
+		t.present(t.rules.Filter.Rules().ScannedFields(o.Remarks()))
+	}
 	return o.Reply
 }
 

@@ -117,27 +117,46 @@ const Virus = `X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-` + `STANDARD-ANTIVIRUS-TEST-FI
 // NewClamAV writes both configurations. onInfected is Reject, Quarantine, …
 func NewClamAV(t testing.TB, onInfected string) *ClamAV {
 	t.Helper()
-	NeedRoot(t)
-	Need(t, "clamd")
 	Need(t, "clamav-milter")
-	c := &ClamAV{t: t, dir: Room(t)}
-	WriteFile(t, c.path("db/test.ndb"), "Test.Eicar:0:*:"+hex.EncodeToString([]byte(Virus))+"\n")
-	WriteFile(t, c.path("clamd.conf"), fmt.Sprintf("Foreground yes\nUser root\nDatabaseDirectory %s\nLocalSocket %s\nTemporaryDirectory %s\nMaxThreads 2\nLogFile %s\n",
-		c.path("db"), c.path("clamd.sock"), c.dir, c.path("clamd.log")))
+	c := NewClamd(t, "")
 	WriteFile(t, c.path("milter.conf"), fmt.Sprintf("Foreground yes\nUser root\nMilterSocket unix:%s\nClamdSocket unix:%s\nTemporaryDirectory %s\nOnInfected %s\nOnFail Defer\nAddHeader Add\nLogFile %s\n",
 		c.path("milter.sock"), c.path("clamd.sock"), c.dir, onInfected, c.path("milter.log")))
 	return c
 }
+
+// NewClamd is clamd alone; more are lines of its settings.
+func NewClamd(t testing.TB, more string) *ClamAV {
+	t.Helper()
+	NeedRoot(t)
+	Need(t, "clamd")
+	c := &ClamAV{t: t, dir: Room(t)}
+	WriteFile(t, c.path("db/test.ndb"), "Test.Eicar:0:*:"+hex.EncodeToString([]byte(Virus))+"\nPUA.Test.Tool:0:*:"+hex.EncodeToString([]byte(unwanted))+"\n")
+	WriteFile(t, c.path("clamd.conf"), fmt.Sprintf("Foreground yes\nUser root\nDatabaseDirectory %s\nLocalSocket %s\nTemporaryDirectory %s\nMaxThreads 2\nDetectPUA yes\nLogFile %s\n%s",
+		c.path("db"), c.path("clamd.sock"), c.dir, c.path("clamd.log"), more))
+	return c
+}
+
+// unwanted is what the scanner takes for an unwanted program.
+const unwanted = "a tool that the scanner has doubts about"
 
 func (c *ClamAV) path(name string) string { return filepath.Join(c.dir, name) }
 
 // Start starts both.
 func (c *ClamAV) Start() {
 	c.t.Helper()
-	c.clamd = Spawn(c.t, nil, Need(c.t, "clamd"), "--config-file="+c.path("clamd.conf"))
-	WaitListening(c.t, "unix", c.path("clamd.sock"), c.clamd)
+	c.StartScanner()
 	c.StartMilter()
 }
+
+// StartScanner starts clamd alone.
+func (c *ClamAV) StartScanner() {
+	c.t.Helper()
+	c.clamd = Spawn(c.t, nil, Need(c.t, "clamd"), "--config-file="+c.path("clamd.conf"))
+	WaitListening(c.t, "unix", c.path("clamd.sock"), c.clamd)
+}
+
+// ScannerSocket is where clamd listens, as settings name it.
+func (c *ClamAV) ScannerSocket() string { return "unix:" + c.path("clamd.sock") }
 
 // StartMilter starts the milter alone.
 func (c *ClamAV) StartMilter() {
