@@ -2,6 +2,7 @@ package app
 
 import (
 	"facteur/internal/app/config"
+	"facteur/internal/base/event"
 	"facteur/internal/flow/greylist"
 )
 
@@ -11,5 +12,6 @@ func (a *App) greylist(c *config.Config) *greylist.Gate {
 	if rules == nil {
 		return nil
 	}
-	return greylist.New(a.greylisted, rules, greylist.Known{Operator: a.providers.Has, Correspondent: a.correspondents.Knows}, a.events)
+	known := greylist.Known{Operator: a.providers.Has, Correspondent: a.correspondents.Knows, Reputable: a.recorder.IsReputable}
+	return greylist.New(a.greylisted, rules, known, event.Tee(a.events, hearsay{a.recorder}))
 }

@@ -69,7 +69,7 @@ func (h hearsay) Emit(e event.Event) {
 			h.keeper.Taught(e.Facts.Client, e.Facts.Sender, e.Facts.Domains, e.Spam)
 		}
 	case greylist.Asked:
-		if e.Decision.Reply != nil && !e.Test {
+		if e.Decision.Reply != nil && e.Decision.Waited == 0 && !e.Test { // else the same letter is back
 			h.keeper.Greylisted(e.Letter.Client)
 		}
 	}

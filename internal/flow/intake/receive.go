@@ -54,11 +54,16 @@ func (t *Transaction) receive(ctx context.Context, r io.Reader) *smtp.Reply {
 		return reply
 	}
 	reply := t.proveLetter(ctx)
-	t.caught(ctx)
-	if reply != nil {
-		return reply
+	if t.isForTrapsAlone() {
+		t.caught(ctx)
 	}
-	return t.judgeMessage(ctx)
+	if reply == nil {
+		reply = t.judgeMessage(ctx)
+	}
+	if reply == nil || reply.Code >= 500 { // what is put off comes again, and is the same mistake
+		t.caught(ctx)
+	}
+	return reply
 }
 
 // judgeMessage is the last word: our own checks of the header, rules and hooks, what

@@ -41,7 +41,7 @@ func (v *Visit) turnedAway(p *Peer) *smtp.Reply {
 
 // shunned refuses a recipient to a banned client. The postmaster is there for him.
 func (t *Transaction) shunned(to address.Address) *smtp.Reply {
-	if !t.peer.isStranger() || strings.EqualFold(to.Local, "postmaster") || strings.EqualFold(to.Local, "abuse") {
+	if !t.peer.isStranger() || isOffice(to) {
 		return nil
 	}
 	reply, _ := t.desk.keeper.Refuses(t.peer.Addr)
@@ -84,9 +84,13 @@ const trapScore = 3
 func (t *Transaction) suspect() {
 	if len(t.traps) > 0 {
 		t.check.Add(filter.Remark{Check: "trap", Name: "spam_trap", Score: trapScore,
-			Sentence: fmt.Sprintf("It goes to %s, too, which no human has.", event.Addresses(trapNames(t.traps)))})
+			Sentence: fmt.Sprintf("It goes to %s, which no human has.", event.Addresses(trapNames(t.traps)))})
 	}
 }
+
+// isForTrapsAlone tells that no human was to get the letter, not even later: who was told
+// to come again for some recipients sends for the others now.
+func (t *Transaction) isForTrapsAlone() bool { return len(t.traps) > 0 && !t.people }
 
 // caught remembers a letter that went to spam traps, whatever becomes of it.
 func (t *Transaction) caught(ctx context.Context) {
@@ -98,7 +102,7 @@ func (t *Transaction) caught(ctx context.Context) {
 	if t.check != nil {
 		e = t.check.Evidence()
 	}
-	alone := t.named == len(t.traps)
+	alone := t.isForTrapsAlone()
 	t.desk.keeper.Caught(e, t.peer.Addr, alone)
 	t.desk.events.Emit(record.Caught{Item: t.id.String(), Session: t.peer.Session, MessageID: t.messageID, Sender: t.mail.Sender.String(),
 		Client: event.Client{Name: t.peer.Name, Addr: t.peer.Addr}, Helo: t.peer.Helo, Traps: trapNames(t.traps), Alone: alone})
@@ -114,13 +118,22 @@ func trapNames(traps []address.Address) (out []string) {
 	return out
 }
 
+// isOffice tells the addresses that each domain should have (RFC 2142 §4, §5), and that
+// everybody may write to without knowing anybody.
+func isOffice(to address.Address) bool {
+	return strings.EqualFold(to.Local, "postmaster") || strings.EqualFold(to.Local, "abuse")
+}
+
 // noteRecipient remembers whether a stranger asked for somebody who is here.
 func (t *Transaction) noteRecipient(to address.Address, reply *smtp.Reply) {
+	if reply == nil || reply.Code < 500 {
+		t.people = true
+	}
 	switch {
 	case !t.peer.isStranger():
 	case reply == nil:
 		t.desk.keeper.Met(t.peer.Addr)
-	case reply.Code == 550 && reply.Enhanced == "5.1.1":
+	case reply.Code == 550 && reply.Enhanced == "5.1.1" && !isOffice(to):
 		t.desk.keeper.Unknown(t.peer.Addr, to)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/filter/record"
@@ -110,6 +111,16 @@ func TestOffendersAreRefused(t *testing.T) {
 			t.Error("banned for one mistake")
 		}
 	})
+	t.Run("nobody guesses who writes to the postmaster", func(t *testing.T) {
+		p := at("203.0.113.8")
+		for _, domain := range strings.Fields("example.org EXAMPLE.org") {
+			for _, name := range strings.Fields("postmaster abuse Postmaster ABUSE PostMaster aBuse POSTMASTER Abuse pOSTMASTER abusE postMaster abUSE") {
+				if got := rcpt(p, name+"@"+domain); got != "550 5.1.1" {
+					t.Fatalf("%s: %s", name, got)
+				}
+			}
+		}
+	})
 	t.Run("row 178 turned away before the banner", func(t *testing.T) {
 		p := at("203.0.113.6")
 		s.BanByHand(reputation.Client(p.Addr), 1<<40)
@@ -123,4 +134,36 @@ func TestOffendersAreRefused(t *testing.T) {
 			v.Close()
 		}
 	})
+}
+
+// Who writes to people here and has an old address among them is not banned because we have
+// him come again, and he sends for the others meanwhile.
+func TestATrapByMistakeComesAgain(t *testing.T) {
+	c := newCounter(t, 0)
+	c.suspecting(t, time.Minute)
+	s := c.remembering(t)
+	p := at("203.0.113.7")
+	var said []string
+	for range 5 {
+		tx, reply := c.Begin(t.Context(), p, from(t, "x@elsewhere.example"))
+		for _, to := range []string{"alice@example.org", "bait@example.org"} {
+			if reply = tx.Recipient(t.Context(), smtp.Rcpt{To: addr(t, to)}); reply != nil {
+				said = append(said, code(reply))
+			}
+		}
+		if reply = tx.Data(t.Context()); reply == nil {
+			reply = tx.Receive(t.Context(), strings.NewReader("Subject: pills\r\nMessage-Id: <1@x>\r\n\r\nBuy.\r\n"))
+		}
+		if said = append(said, code(reply)); reply == nil {
+			break // the trap has its letter, and is not tried again
+		}
+		tx.Abort()
+	}
+	if got := strings.Join(said, ", "); got != "451 4.7.1, 450 4.7.1, ok" {
+		t.Errorf("he was told %s", got)
+	}
+	r, _ := s.Record(reputation.Client(p.Addr))
+	if r.Bans != 0 || r.Offences["trap"] != 1 {
+		t.Errorf("%+v", r)
+	}
 }

@@ -50,6 +50,7 @@ type Transaction struct {
 
 	traps  []address.Address // those of them that no human has
 	sprung bool              // and that is remembered
+	people bool              // others were asked for, who are here or may be
 
 	// Who sent it. See evidence.go.
 	check   *filter.Case // of a stranger's letter; nil where nobody asks

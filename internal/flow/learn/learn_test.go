@@ -98,6 +98,7 @@ Buy cheap pills now, today only, wonderful discount pharmacy.
 var above = crlf(`Return-Path: <eve@evil.test>
 Delivered-To: anna@a.test
 X-Spam-Status: No, score=1.0
+X-Greylist: delayed 71 seconds by greylisting at mail.a.test; Fri, 1 May 2026 12:00:01 +0000
 Authentication-Results: mail.a.test;
 	dkim=pass header.d=evil.test;
 	spf=pass smtp.mailfrom=eve@mailer.test; dmarc=fail header.from=forged.test

@@ -93,7 +93,7 @@ func Trace(h message.Header, hostname string) message.Header {
 // isTrace tells the fields that we write above Received.
 func isTrace(name string) bool {
 	switch name {
-	case "return-path", "delivered-to", "x-original-to", "authentication-results", "received-spf":
+	case "return-path", "delivered-to", "x-original-to", "authentication-results", "received-spf", "x-greylist":
 		return true
 	}
 	return strings.HasPrefix(name, "arc-") || strings.HasPrefix(name, "x-spam-") || strings.HasPrefix(name, "x-facteur-")

@@ -141,6 +141,16 @@ func (s *Store) Banned(a netip.Addr) (Ban, bool) {
 	return Ban{}, false
 }
 
+// IsWellKnown tells somebody who brings much good mail, and little else.
+func (s *Store) IsWellKnown(sub Subject) bool {
+	if sub.key == "" {
+		return false
+	}
+	now := s.now().Unix()
+	e, known := s.standings.ledgers[sub.kind].look(sub.key, now)
+	return known && e.until <= now && e.isWellKnown()
+}
+
 // BanByHand bans a client or a network, by the admin's word.
 func (s *Store) BanByHand(sub Subject, length time.Duration) (ban Ban) {
 	now := s.now().Unix()

@@ -10,6 +10,7 @@ import (
 	"facteur/internal/base/limit"
 	"facteur/internal/flow/filter"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/dkim"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/reputation"
 )
@@ -238,11 +239,21 @@ func (k *Keeper) Disowned(e *filter.Evidence) {
 	}
 }
 
-// Greylisted remembers that a client was told to come again.
+// Greylisted remembers that a client was told to come again with a letter, for the first time.
 func (k *Keeper) Greylisted(client netip.Addr) {
 	if k.active() != nil {
 		k.known.Fared(k.known.ClassOf(reputation.Origin{Client: client}), reputation.Greylisted)
 	}
+}
+
+// IsReputable tells that much good mail came from a client, or from one of the domains that
+// a letter is proven to be from, and little else.
+func (k *Keeper) IsReputable(client netip.Addr, proven []string) bool {
+	if k.active() == nil {
+		return false
+	}
+	return isStranger(client) && k.known.IsWellKnown(reputation.Client(client)) ||
+		slices.ContainsFunc(proven, func(d string) bool { return k.known.IsWellKnown(reputation.Proven(dkim.Organisation(d))) })
 }
 
 // Taught remembers what a user says of a letter: domains are those that were proven.

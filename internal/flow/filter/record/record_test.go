@@ -226,3 +226,28 @@ func TestOrigin(t *testing.T) {
 		t.Errorf("our own relay answers for the letter: %+v", o)
 	}
 }
+
+// Of whom much good is known, by his address or his domain, does not have to come again.
+func TestIsReputable(t *testing.T) {
+	k, _ := newKeeper(t, &Rules{Bans: true})
+	elsewhere := netip.MustParseAddr("198.51.100.1")
+	for n := range 12 {
+		if k.IsReputable(host, nil) != (n >= 10) || k.IsReputable(elsewhere, []string{"other.example", "em1.small.example"}) != (n >= 10) {
+			t.Errorf("after %d good letters it is otherwise", n)
+		}
+		k.Weighed(from("small.example"), outcome(0, 0, filter.Accept))
+	}
+	if k.IsReputable(elsewhere, nil) || k.IsReputable(elsewhere, []string{"other.example", ""}) {
+		t.Error("strangers are reputable")
+	}
+	for range 2 {
+		k.Weighed(from("small.example"), outcome(20, 0, filter.Reject))
+	}
+	if k.IsReputable(host, []string{"small.example"}) {
+		t.Error("he is still, after spam")
+	}
+	off, _ := newKeeper(t, nil)
+	if off.IsReputable(host, nil) || (*Keeper)(nil).IsReputable(host, nil) {
+		t.Error("nothing is remembered, and somebody is reputable")
+	}
+}
