@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -46,11 +47,14 @@ type Filter struct {
 
 	mu     sync.Mutex
 	faults map[string]int // how often checks panicked, by their names
+
+	reading chan struct{} // has room for as many letters as are looked into at a time
 }
 
 // New makes a Filter. Without a store nothing is learnt, and nobody is known.
 func New(rules *Rules, resolver *dns.Resolver, known *reputation.Store) *Filter {
-	return &Filter{rules: rules, resolver: resolver, known: known, standard: policy.Default(), now: time.Now}
+	return &Filter{rules: rules, resolver: resolver, known: known, standard: policy.Default(), now: time.Now,
+		reading: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // Tells has an accident of a check told. It comes before the first letter.

@@ -68,7 +68,7 @@ func (c *Case) examine(ctx context.Context) {
 	defer cancel()
 	seen := c.evidence // a check that is late may look at it for longer than we do not change ours
 	c.letter.Evidence, c.letter.Header, c.letter.Cut = &seen, c.header, c.evidence.Cut
-	c.letter.Content = sync.OnceValue(c.letter.read)
+	c.letter.Content = sync.OnceValue(c.read)
 	c.reach(End)
 	probes := c.probes
 	if c.visitor != nil {
@@ -111,7 +111,14 @@ func (c *Case) Close() {
 	}
 }
 
-// read is Content; see there.
+// read is Content; see there. A letter with archives may take as much memory as they hold:
+// what many strangers send at one time waits for its turn.
+func (c *Case) read() *content.Letter {
+	c.filter.reading <- struct{}{}
+	defer func() { <-c.filter.reading }()
+	return c.letter.read()
+}
+
 func (l *Letter) read() *content.Letter {
 	if l.Message == nil {
 		return nil

@@ -3,6 +3,7 @@ package filter
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -251,4 +252,36 @@ func TestJoined(t *testing.T) {
 			}
 		}
 	}
+}
+
+// MIME-013: what many send at one time is read as far as there are processors: each letter
+// may take the memory that its archives do.
+func TestContentsWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stuck := New(&Rules{}, nil, nil), stuck{release: make(chan struct{})}
+		for range 10 * cap(f.reading) {
+			go (&Case{filter: f, letter: Letter{Message: &stuck, Size: 10}}).read()
+		}
+		synctest.Wait()
+		if n := stuck.reads.Load(); n != int32(cap(f.reading)) {
+			t.Errorf("%d letters are read at a time", n)
+		}
+		close(stuck.release)
+		synctest.Wait()
+		if n := stuck.reads.Load(); n < int32(10*cap(f.reading)) {
+			t.Errorf("%d letters were read", n)
+		}
+	})
+}
+
+// stuck is a letter that nobody can read yet.
+type stuck struct {
+	release chan struct{}
+	reads   atomic.Int32
+}
+
+func (s *stuck) ReadAt([]byte, int64) (int, error) {
+	s.reads.Add(1)
+	<-s.release
+	return 0, io.EOF
 }
