@@ -43,13 +43,16 @@ type Rule struct {
 	// The class that the rule belongs to. Rules of a class are asked only when another
 	// rule says "class NAME" (Postfix's smtpd_restriction_classes) or "ask NAME".
 	Class string `toml:"class"`
+	// Only tell, in the journey and in the log, what the rule would do. It ends nothing, and
+	// the rules after it are asked as if it were not there.
+	TestOnly bool `toml:"test_only"`
 }
 
 // AccessRules are the rules in the form that flow/rule compiles.
 func (c *Config) AccessRules() []rule.Rule {
 	out := make([]rule.Rule, len(c.Rules))
 	for i, r := range c.Rules {
-		out[i] = rule.Rule{Name: r.Name, Stage: r.Stage, When: r.When, Then: r.Then, Class: r.Class}
+		out[i] = rule.Rule{Name: r.Name, Stage: r.Stage, When: r.When, Then: r.Then, Class: r.Class, TestOnly: r.TestOnly}
 	}
 	return out
 }

@@ -40,7 +40,9 @@ type Filter struct {
 	// Scores of your own in place of ours, "name = number"; 0 switches a test off. What you
 	// say here may condemn a letter by itself.
 	Scores []string `toml:"scores"`
-	// Tests, and whole checks, that are told and count for nothing: to try them.
+	// Tests, and whole checks, that are told and count for nothing: to try them. "all": the
+	// whole filter is on trial; it is told what would become of each letter, and nothing is
+	// done. What SPF and DMARC say holds.
 	TestOnly []string `toml:"test_only"`
 	// The most that a check may count for, "check = number", where that is to be more than
 	// 0.9 of the level junk.
@@ -58,6 +60,7 @@ func (f *Filter) scale() (s filter.Scale, bad error) {
 	s = filter.Scale{Scores: scores, Caps: caps, TestOnly: make(map[string]bool, len(f.TestOnly))}
 	for _, name := range f.TestOnly {
 		s.TestOnly[strings.ToLower(name)] = true
+		s.All = s.All || strings.EqualFold(name, "all")
 	}
 	if err == nil {
 		err = errCaps

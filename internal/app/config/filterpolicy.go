@@ -42,6 +42,9 @@ type FilterPolicy struct {
 	// "banned", "bad_header", "spam"; "none" for none. amavis calls this virus_admin,
 	// spam_admin and so on.
 	Notify []string `toml:"notify"`
+	// Only tell what this policy would do, in the journey and in the log, beside what is done
+	// without it. It may stand beside another one for the same.
+	TestOnly bool `toml:"test_only"`
 }
 
 // FilterDestinies is what is done with letters of each category.
@@ -105,7 +108,7 @@ func (l Level) value() *float64 {
 
 func (p FilterPolicy) policy() policy.Policy {
 	out := policy.Policy{Match: p.Match, Priority: p.Priority, Mark: p.Mark.value(), Junk: p.Junk.value(), Kill: p.Kill.value(), Cutoff: p.Cutoff.value(),
-		SubjectTag: p.SubjectTag, QuarantineTo: p.QuarantineTo, Notify: p.Notify, Destinies: p.Destinies.destinies()}
+		SubjectTag: p.SubjectTag, QuarantineTo: p.QuarantineTo, Notify: p.Notify, TestOnly: p.TestOnly, Destinies: p.Destinies.destinies()}
 	return out
 }
 
@@ -171,6 +174,14 @@ func (c *Config) FilterPolicies() (s policy.Settings) {
 	return s
 }
 
+// trial sets a policy on trial apart from the one beside it.
+func trial(p policy.Policy) string {
+	if p.TestOnly {
+		return "test "
+	}
+	return ""
+}
+
 // filterPolicies checks policies and lists.
 func (k *checker) filterPolicies() {
 	seen := map[string]bool{}
@@ -182,10 +193,10 @@ func (k *checker) filterPolicies() {
 			k.failf(key, "%v", err)
 		case checked.IsEmpty():
 			k.failf(key, "says nothing but for whom; expected one of %s", strings.Join(policy.Keys(), ", "))
-		case seen[checked.Match]:
+		case seen[trial(checked)+checked.Match]:
 			k.failf(key+".match", "there are two policies for %q; one says it all", p.Match)
 		}
-		seen[checked.Match] = true
+		seen[trial(checked)+checked.Match] = true
 	}
 	for i, l := range k.c.FilterLists {
 		key := fmt.Sprintf("filter_list[%d]", i)

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -15,9 +16,15 @@ type Fate struct {
 	Category Category
 	// Because says why, in a sentence; "" where there is nothing to say.
 	Because string
+	// Would is what would become of it by what is on trial, where that is not Disposition;
+	// WouldBecause says why. "" where nothing else would.
+	Would        Disposition
+	WouldBecause string
 	// Tally is what was added up for him, Wants what he wants.
 	Tally Tally
 	Wants *policy.Effective
+	// trial: the filter is, and the letter does not count as spam.
+	trial bool
 }
 
 // listing is what a recipient's lists say of the senders of a letter.
@@ -36,9 +43,40 @@ const (
 	BlockedKilled Blocked = "kill" // as letters above the level kill
 )
 
-// fate is what becomes of a letter for one recipient. It looks at nothing but its
-// arguments: what the letter is, then who sent it, then how it adds up.
+// fate is what becomes of a letter for one recipient, and what would by what is on trial. It
+// looks at nothing but its arguments.
 func (r *Rules) fate(remarks []Remark, v Verdict, account string, wants *policy.Effective, l listing) Fate {
+	f := r.decide(remarks, v, account, wants, l)
+	if wants.Tried != nil {
+		f.tries(r.decide(remarks, v, account, wants.Tried, l), "By the policy on trial: ")
+	}
+	if r.Scale.All {
+		f.suspend(v)
+	}
+	return f
+}
+
+// suspend has a fate only told: nothing becomes of the letter but what v says.
+func (f *Fate) suspend(v Verdict) {
+	tried := *f
+	f.Disposition, f.Category, f.Because, f.trial = Accept, "", v.Because, true
+	if v.Disposition == Junk {
+		f.Disposition, f.Category, f.trial = Junk, Spam, false
+	}
+	f.Would, f.WouldBecause = "", ""
+	f.tries(tried, "The filter is on trial: ")
+}
+
+// tries notes what would become of the letter.
+func (f *Fate) tries(would Fate, by string) {
+	if would.Disposition != f.Disposition {
+		f.Would, f.WouldBecause = would.Disposition, by+cmp.Or(would.Because, "nothing speaks against it.")
+	}
+}
+
+// decide is what becomes of a letter by some wishes: what the letter is, then who sent it,
+// then how it adds up.
+func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *policy.Effective, l listing) Fate {
 	f := Fate{Disposition: Accept, Wants: wants}
 	remarks = append(slices.Clone(remarks), l.remarks()...)
 	f.Tally = r.Scale.Tally(remarks, account, min(wants.Junk, wants.Kill))

@@ -12,6 +12,8 @@ type Scale struct {
 	Scores map[string]float64
 	// TestOnly are names and families that are told and count nothing yet.
 	TestOnly map[string]bool
+	// All: the whole filter is on trial. It is told what would become of letters.
+	All bool
 	// Caps are the most that families may count, where that is more than what is the most
 	// for each; see Tally.
 	Caps map[string]float64
@@ -96,6 +98,14 @@ func (s *Scale) count(r Remark) (row Counted, set bool) {
 
 // isTest tells a remark that counts nothing yet, of whatever category.
 func (s *Scale) isTest(r *Remark) bool { return r.Test || s.TestOnly[r.Name] || s.TestOnly[r.Check] }
+
+// inEarnest are remarks without those on trial.
+func (s *Scale) inEarnest(remarks []Remark) []Remark {
+	if s.All {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(remarks), func(r Remark) bool { return s.isTest(&r) })
+}
 
 // rounded is a score as it is told, to the thousandth: what a header says and what was
 // compared with the levels are the same.

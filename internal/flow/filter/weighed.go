@@ -43,7 +43,7 @@ func (e Weighed) Record() (string, []slog.Attr) {
 	return "weighed", []slog.Attr{slog.String("id", e.ID.String()), slog.String("session", e.Session),
 		slog.String("client", e.Client.Addr.Unmap().String()), slog.String("from", e.Sender.String()), slog.String("to", e.to()),
 		slog.String("fate", string(f.Disposition)), slog.String("category", e.class()), slog.Float64("score", f.Tally.Score),
-		slog.Float64("required", f.Wants.Junk), slog.String("tests", f.Tally.tests()), slog.Int64("took_ms", e.Took.Milliseconds())}
+		slog.Float64("required", f.Wants.Junk), slog.String("tests", f.Tally.tests()), slog.String("would", string(f.Would)), slog.Int64("took_ms", e.Took.Milliseconds())}
 }
 
 func (e *Weighed) to() string {
@@ -153,7 +153,9 @@ func (e *Weighed) fates() string {
 // share tells that all recipients have the same fate.
 func (e *Weighed) share() bool {
 	f := e.Outcome.Fates
-	return !slices.ContainsFunc(f, func(x Fate) bool { return x.Disposition != f[0].Disposition || x.Because != f[0].Because })
+	return !slices.ContainsFunc(f, func(x Fate) bool {
+		return x.Disposition != f[0].Disposition || x.Because != f[0].Because || x.Would != f[0].Would
+	})
 }
 
 // sentence is what is to become of it, and why. The greylist may still put it off, or the
@@ -161,11 +163,18 @@ func (e *Weighed) share() bool {
 func (f *Fate) sentence() string {
 	what := map[Disposition]string{Accept: "It may pass.", Junk: "It is for the junk folder.", Reject: "It was refused.",
 		Quarantined: "It is for the quarantine.", Discard: "It is to be thrown away.", Defer: "The client was asked to come again."}[f.Disposition]
-	if f.Because == "" {
-		return what
+	if f.Because != "" {
+		what = f.Because + " " + what
 	}
-	return f.Because + " " + what
+	if f.Would != "" {
+		what += fmt.Sprintf(" (test-only) %s It would %s.", f.WouldBecause, would[f.Would])
+	}
+	return what
 }
+
+// would is what would become of a letter.
+var would = map[Disposition]string{Accept: "be accepted", Junk: "go to the junk folder", Reject: "be refused",
+	Quarantined: "be put into quarantine", Discard: "be thrown away", Defer: "be put off"}
 
 // Table is the evidence, a line for each remark, the weightiest first: what it counted
 // for, its name, and what it is about.

@@ -34,7 +34,7 @@ func (c *Case) Weigh(ctx context.Context, v Verdict, to []Recipient, id string) 
 		o.Fates = append(o.Fates, f)
 	}
 	o.Shown = c.common(ctx, v, o.Fates)
-	o.settle(c.remarks, func(f Fate) *smtp.Reply { return c.refusal(f, id) })
+	o.settle(rules.Scale.inEarnest(c.remarks), func(f Fate) *smtp.Reply { return c.refusal(f, id) })
 	return o
 }
 

@@ -55,9 +55,10 @@ func (t *Transaction) present(fields []byte) {
 	t.header = slices.Concat(t.proof, t.header)
 }
 
-// points counts what a rule says, now or when the letter is here.
-func (t *Transaction) points(by string, a rule.Action) {
+// points counts what a rule says, now or when the letter is here; test: it is only told.
+func (t *Transaction) points(by string, a rule.Action, test bool) {
 	r := filter.Spoken(by, a.Points, a.Text)
+	r.Test = test
 	if t.outcome == nil {
 		t.scored = append(t.scored, r)
 		return

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"facteur/internal/base/event"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/rule"
 	"facteur/internal/store/policy"
@@ -301,4 +302,49 @@ func TestOwnLettersAreInspected(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRulesOnTrial: a rule on trial refuses nobody and adds no points; the journey and the
+// table of evidence tell what it would have done.
+func TestRulesOnTrial(t *testing.T) {
+	for name, x := range map[string]struct{ stage, then, told string }{
+		"a refusal":     {"rcpt", "reject 550 no", `The rule "r" is on trial (test_only); it would have said at RCPT: reject 550 5.7.1 no.`},
+		"thrown away":   {"end", "discard", `it would have said at END-OF-MESSAGE: discard.`},
+		"points":        {"end", "score 30 sells watches", "(30 if it were not on trial)"},
+		"points early":  {"rcpt", "score 30 sells watches", "(30 if it were not on trial)"},
+		"at the client": {"connect", "reject 550 no", "it would have said at CONNECT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCounter(t, 0)
+			log, _ := c.filtering(t, nil, scored(1)...)
+			set, errs := rule.Compile([]rule.Rule{{Name: "r", Stage: x.stage, Then: []string{x.then}, TestOnly: true}}, nil, rule.Sources{})
+			if errs != nil {
+				t.Fatal(errs)
+			}
+			c.with(func(r *Rules) { r.Access = set })
+			where, answer, id := c.talk(t, stranger, from(t, "a@far.example"), "Subject: x\r\n\r\nx\r\n", "bob@example.org")
+			if !begins(answer, "ok") {
+				t.Fatalf("%s: %s", where, answer)
+			}
+			if it, text := c.bytes(t, id); it.Recipients[0].Folder != "" || !strings.Contains(spamFields(text), "score=1 ") {
+				t.Errorf("it was not only told: %q\n%s", it.Recipients[0].Folder, spamFields(text))
+			}
+			if told := log.tables() + log.sentences(); !strings.Contains(told, x.told) {
+				t.Errorf("it was told:\n%s", told)
+			}
+		})
+	}
+}
+
+// tables are those of the steps.
+func (d *diary) tables() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []string
+	for _, e := range d.events {
+		if s, is := e.(event.Stepper); is {
+			out = append(out, s.Step().Table...)
+		}
+	}
+	return strings.Join(out, "\n") + "\n"
 }

@@ -65,6 +65,10 @@ func (v *Visit) obey(ctx context.Context, stage rule.Stage, s subject) *smtp.Rep
 	d := s.rules.Access.Judge(ctx, stage, v.learn(s))
 	for _, step := range d.Steps {
 		by := fmt.Sprintf("rule %q", step.Rule)
+		if step.Test {
+			v.wouldDo(stage, s, by, step)
+			continue
+		}
 		if reply := v.do(ctx, stage, s, by, step.Rule, step.Action); reply != nil {
 			return reply
 		}
@@ -73,6 +77,17 @@ func (v *Visit) obey(ctx context.Context, stage rule.Stage, s subject) *smtp.Rep
 		return v.trouble(s, fmt.Sprintf("rule %q", d.Rule), d.Err)
 	}
 	return nil
+}
+
+// wouldDo tells of an action of a rule on trial. Points are told with the score.
+func (v *Visit) wouldDo(stage rule.Stage, s subject, by string, step rule.Step) {
+	if a := step.Action; step.Err == nil && a.Verb == rule.Score && s.tx != nil {
+		s.tx.points(by, a, true)
+		return
+	}
+	e := ruled(stage, s, by, step.Rule, step.Action, nil)
+	e.Test, e.Trouble = true, step.Err
+	v.desk.events.Emit(e)
 }
 
 // do does one action. by names who wants it, name the rule where it is one.
@@ -282,7 +297,7 @@ func (t *Transaction) act(ctx context.Context, by string, a rule.Action) error {
 	case rule.BCC:
 		return t.addRecipient(ctx, a.Address)
 	case rule.Score:
-		t.points(by, a)
+		t.points(by, a, false)
 	case rule.Prepend:
 		t.prepend(a.Field, a.Value)
 	case rule.Add:

@@ -24,6 +24,10 @@ type Ruled struct {
 	Reply *smtp.Reply
 	Peer  Peer
 	ID    queue.ID // 0 before MAIL
+	// Test: the rule is on trial, and nothing was done. Trouble, unless nil, is why it could
+	// not be decided.
+	Test    bool
+	Trouble error
 	// From and To are as far as they are known.
 	From, To *address.Address
 }
@@ -43,6 +47,9 @@ func ruled(stage rule.Stage, s subject, by, name string, a rule.Action, reply *s
 
 // Level implements event.Event.
 func (e Ruled) Level() slog.Level {
+	if e.Test && e.Trouble != nil {
+		return slog.LevelInfo
+	}
 	if e.Action.Verb == rule.Tag || e.Action.Verb == rule.Accept || e.Action.Verb == rule.Continue {
 		return slog.LevelDebug
 	}
@@ -66,6 +73,12 @@ func (e Ruled) Record() (string, []slog.Attr) {
 	if e.Reply != nil {
 		attrs = append(attrs, slog.String("reply", e.Reply.Error()))
 	}
+	if e.Test {
+		attrs = append(attrs, slog.Bool("test_only", true))
+	}
+	if e.Trouble != nil {
+		attrs = append(attrs, slog.String("error", e.Trouble.Error()))
+	}
 	return "ruled", attrs
 }
 
@@ -74,6 +87,9 @@ func (e Ruled) Record() (string, []slog.Attr) {
 // done to the message in silence has none.
 func (e Ruled) Line() (string, string) {
 	what := ""
+	if e.Test {
+		return "postfix/smtpd", e.line("warn", e.sentence())
+	}
 	switch e.Action.Verb {
 	case rule.Warn:
 		what = "warn"
@@ -83,12 +99,17 @@ func (e Ruled) Line() (string, string) {
 	default:
 		return "", ""
 	}
+	return "postfix/smtpd", e.line(what, e.reason())
+}
+
+// line is one of Postfix's.
+func (e Ruled) line(what, reason string) string {
 	id := "NOQUEUE"
 	if e.ID != 0 {
 		id = e.ID.String()
 	}
-	return "postfix/smtpd", fmt.Sprintf("%s: %s: %s from %s: %s: %s;%s proto=%s helo=<%s>",
-		id, what, e.Stage.Command(), e.Peer.client(), e.By, e.reason(), e.envelope(), e.Peer.protocol(), e.Peer.Helo)
+	return fmt.Sprintf("%s: %s: %s from %s: %s: %s;%s proto=%s helo=<%s>",
+		id, what, e.Stage.Command(), e.Peer.client(), e.By, reason, e.envelope(), e.Peer.protocol(), e.Peer.Helo)
 }
 
 func (e Ruled) reason() string {
@@ -145,6 +166,10 @@ func (e Ruled) sentence() string {
 		by = fmt.Sprintf("The rule %q", e.Rule)
 	}
 	switch {
+	case e.Trouble != nil:
+		return fmt.Sprintf("%s is on trial (test_only), and could not be decided: %v.", by, e.Trouble)
+	case e.Test:
+		return fmt.Sprintf("%s is on trial (test_only); it would have said at %s: %s.", by, e.Stage.Command(), e.Action)
 	case e.Reply != nil && e.Reply.Permanent():
 		return fmt.Sprintf("%s refused %s at %s: %s.", by, e.about(), e.Stage.Command(), e.Reply.Text())
 	case e.Reply != nil:

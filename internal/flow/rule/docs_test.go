@@ -154,10 +154,10 @@ func examples(t *testing.T) map[string]*Set {
 		}
 		var rules []Rule
 		for _, r := range e.Rules {
-			rules = append(rules, Rule{r.Name, r.Stage, r.When, r.Then, r.Class})
+			rules = append(rules, Rule{Name: r.Name, Stage: r.Stage, When: r.When, Then: r.Then, Class: r.Class})
 		}
 		for _, p := range e.Policies {
-			compile(t, l, Rule{"policy", "rcpt", p.When, []string{"accept"}, ""})
+			compile(t, l, Rule{Name: "policy", Stage: "rcpt", When: p.When, Then: []string{"accept"}})
 		}
 		set := compile(t, l, rules...)
 		for _, r := range e.Rules {

@@ -22,6 +22,10 @@ type Decision struct {
 type Step struct {
 	Rule   string
 	Action Action
+	// Test: the rule is on trial, and the action is only told. Err, unless nil, is why such a
+	// rule could not be decided; then there is no Action.
+	Test bool
+	Err  error
 }
 
 // Judge asks the rules of a stage. It returns early when ctx ends.
@@ -45,11 +49,16 @@ type judgement struct {
 	facts *Facts
 	stage Stage
 	depth int
+	tests int // how many rules on trial are at work, one calling the other
 }
 
 // all asks rules in their order; ended tells that no other is to be asked.
 func (j *judgement) all(rules []*compiled) (ended bool) {
 	for _, r := range rules {
+		if r.test && j.tests == 0 {
+			j.try(r)
+			continue
+		}
 		applies, err := j.applies(r)
 		if err == nil && applies {
 			ended, err = j.act(r)
@@ -63,6 +72,18 @@ func (j *judgement) all(rules []*compiled) (ended bool) {
 		}
 	}
 	return false
+}
+
+// try asks a rule on trial: it ends nothing, and its mistakes are told.
+func (j *judgement) try(r *compiled) {
+	before := j.Decision
+	j.tests++
+	j.all([]*compiled{r})
+	j.tests--
+	if err := j.Err; err != nil {
+		j.Err, j.Rule = before.Err, before.Rule
+		j.Steps = append(j.Steps, Step{Rule: r.name, Test: true, Err: err})
+	}
 }
 
 func (j *judgement) applies(r *compiled) (bool, error) {
@@ -126,13 +147,24 @@ func (j *judgement) do(r *compiled, a Action) (ended bool, err error) {
 	case Ask:
 		ended, err = j.class(a.Text)
 		return ended && !j.accepted(), err
-	case Sleep:
-		return false, sleep(j.facts.ctx, a.Wait)
-	case Tag:
-		j.facts.Tags = append(j.facts.Tags, a.Text)
+	case Sleep, Tag:
+		if j.tests > 0 {
+			break
+		}
+		return false, j.now(r, a)
 	}
-	j.Steps = append(j.Steps, Step{r.name, a})
+	j.Steps = append(j.Steps, Step{Rule: r.name, Action: a, Test: j.tests > 0})
 	return a.ends(), nil
+}
+
+// now does what is done at once, and is no matter of the message.
+func (j *judgement) now(r *compiled, a Action) error {
+	if a.Verb == Sleep {
+		return sleep(j.facts.ctx, a.Wait)
+	}
+	j.facts.Tags = append(j.facts.Tags, a.Text)
+	j.Steps = append(j.Steps, Step{Rule: r.name, Action: a})
+	return nil
 }
 
 // accepted tells that what ended was ended by an Accept, and not by a mistake behind one.

@@ -20,6 +20,9 @@ type Rule struct {
 	Then []string
 	// Class, unless empty, is the class that the rule belongs to.
 	Class string
+	// TestOnly: it is only told what the rule would do. It ends nothing, and what it can't
+	// find out stops nobody.
+	TestOnly bool
 }
 
 // Error is a mistake in a rule.
@@ -51,6 +54,7 @@ type compiled struct {
 	then    []Action
 	index   int
 	asked   []string // the lists in the expression
+	test    bool     // test-only
 }
 
 // Bounds of what a set may be.
@@ -104,7 +108,7 @@ func (c *compiler) rule(i int, r Rule) {
 		c.fail("stage", "%v", err)
 		return // what is known depends on it
 	}
-	out := &compiled{name: r.Name, stage: stage, index: i}
+	out := &compiled{name: r.Name, stage: stage, index: i, test: r.TestOnly}
 	out.program, out.asked = c.when(r.When, stage)
 	out.then = c.then(r, stage)
 	if len(c.errs) > before {

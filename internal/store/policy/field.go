@@ -32,7 +32,7 @@ var fields = slices.Concat([]field{
 	level("junk", func(p *Policy) **float64 { return &p.Junk }, func(e *Effective) *float64 { return &e.Junk }),
 	level("kill", func(p *Policy) **float64 { return &p.Kill }, func(e *Effective) *float64 { return &e.Kill }),
 	level("cutoff", func(p *Policy) **float64 { return &p.Cutoff }, func(e *Effective) *float64 { return &e.Cutoff }),
-}, destinyFields(), []field{subjectTag, quarantineTo, notify})
+}, destinyFields(), []field{subjectTag, quarantineTo, notify, testOnly})
 
 // Keys are the keys of all fields: "mark", "destinies.spam", …
 func Keys() []string {
@@ -265,6 +265,21 @@ func checkNotify(p *Policy) error {
 		}
 	}
 	return nil
+}
+
+var testOnly = field{
+	key:   "test_only",
+	said:  func(p *Policy) bool { return p.TestOnly },
+	check: func(*Policy) error { return nil },
+	read: func(p *Policy, text string) (err error) {
+		if p.TestOnly, err = strconv.ParseBool(text); err != nil {
+			err = fmt.Errorf("%q: expected true or false", text)
+		}
+		return err
+	},
+	unset: func(p *Policy) { p.TestOnly = false },
+	apply: func(p *Policy, e *Effective) { e.TestOnly = p.TestOnly },
+	show:  func(e *Effective) string { return strconv.FormatBool(e.TestOnly) },
 }
 
 func orNone(text string) string {

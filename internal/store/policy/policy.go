@@ -76,6 +76,8 @@ type Policy struct {
 	QuarantineTo string
 	// Notify are the categories of which the postmaster hears; None, alone, for none.
 	Notify []string
+	// TestOnly: what it says is only told, beside what holds without it; see Effective.Tried.
+	TestOnly bool
 	// Source is where it stands; Policies sets it.
 	Source Source
 }
@@ -105,6 +107,10 @@ type Effective struct {
 	QuarantineTo address.Address
 	// Notify are the categories of which the postmaster hears.
 	Notify []Category
+	// TestOnly: a policy on trial is among those that say this. Tried is what would hold by
+	// such policies; nil where none is for the account.
+	TestOnly bool
+	Tried    *Effective
 	// Origins tell where each value comes from, by its key; see Keys.
 	Origins map[string]Origin
 }

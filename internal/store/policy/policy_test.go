@@ -300,3 +300,24 @@ func BenchmarkJudging(b *testing.B) {
 		_ = s.Listed(ctx, account, from).Value()
 	}
 }
+
+// TestTrial: a policy on trial changes nothing for anybody, and what would hold by it is
+// known; it stands beside the one that it may replace.
+func TestTrial(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "facteur.db"), time.Now)
+	s.Declare(Settings{Default: Default(), Policies: []Policy{
+		{Match: "@example.org", Junk: level5(6), SubjectTag: "[SPAM] "},
+		{Match: "@example.org", Junk: level5(3), TestOnly: true},
+	}})
+	e := s.Effective(ctx, who("alice@example.org")).Value()
+	if e.Junk != 6 || e.TestOnly || e.Tried == nil || e.Tried.Junk != 3 || e.Tried.SubjectTag != "[SPAM] " || !e.Tried.TestOnly {
+		t.Errorf("%+v, on trial %+v", e, e.Tried)
+	}
+	if e := s.Effective(ctx, who("alice@example.net")).Value(); e.Tried != nil {
+		t.Errorf("it is on trial for others: %+v", e.Tried)
+	}
+	set(t, s, "@example.net", 0, "junk=2", "test_only=true")
+	if e := s.Effective(ctx, who("alice@example.net")).Value(); e.Junk != 5 || e.Tried == nil || e.Tried.Junk != 2 {
+		t.Errorf("that of the database: %+v, on trial %+v", e, e.Tried)
+	}
+}

@@ -95,8 +95,19 @@ func (v *view) add(e Entry) {
 
 // rank is the order in which policies are asked.
 func rank(a, b Policy) int {
-	return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(breadth(a.Match), breadth(b.Match)),
+	return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(breadth(a.Match), breadth(b.Match)), compareTrial(a, b),
 		compareText(a.Match, b.Match), compareText(string(b.Source), string(a.Source))) // "file" before "database"
+}
+
+// compareTrial puts a policy on trial before the one that it may replace.
+func compareTrial(a, b Policy) int {
+	switch {
+	case a.TestOnly == b.TestOnly:
+		return 0
+	case a.TestOnly:
+		return -1
+	}
+	return 1
 }
 
 func compareText(a, b string) int { return cmp.Compare(a, b) }
@@ -123,13 +134,28 @@ func (v *view) effective(account address.Address) *Effective {
 	return e
 }
 
-// collect takes each value from the first policy that says it.
+// collect takes each value from the first policy that says it. Policies on trial say what
+// would hold.
 func (v *view) collect(account address.Address) *Effective {
-	var asked []Policy
+	var asked, tried []Policy
 	for _, m := range matches(account) {
-		asked = append(asked, v.policies[m]...)
+		tried = append(tried, v.policies[m]...)
 	}
-	slices.SortStableFunc(asked, rank)
+	slices.SortStableFunc(tried, rank)
+	for _, p := range tried {
+		if !p.TestOnly {
+			asked = append(asked, p)
+		}
+	}
+	e := v.from(asked)
+	if len(asked) < len(tried) {
+		e.Tried = v.from(tried)
+	}
+	return e
+}
+
+// from takes each value from the first of some policies that says it.
+func (v *view) from(asked []Policy) *Effective {
 	e := v.base
 	e.Origins = make(map[string]Origin, len(fields))
 	for _, f := range fields {
