@@ -115,7 +115,7 @@ func (c *command) weighFile(ctx context.Context, name string, from handed) (w we
 // offlineChecks are those that need no running server.
 func offlineChecks(settings *config.Config, resolver *dns.Resolver) ([]filter.Check, error) {
 	checks, err := app.LetterChecks(nil)
-	checks = append(checks, app.ContentChecks(settings, nil)...)
+	checks = append(checks, app.ContentChecks(settings, nil, nil)...)
 	self := client.Self{Hostname: settings.Hostname, Addrs: settings.PublicAddresses(), Ours: func(string) bool { return false }}
 	return append(checks, client.NewName(resolver, func() client.Self { return self })), err
 }

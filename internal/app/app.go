@@ -93,6 +93,7 @@ type App struct {
 	lists      *dnslist.Lists
 	scanners   *scanner.Scanners
 	ownNames   ownDomains
+	persons    persons
 	router     *route.Router
 	desk       *intake.Desk
 	keys       *dkimkey.Store

@@ -1,14 +1,77 @@
 package app
 
 import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
 	"facteur/internal/app/config"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/letter"
 )
 
 // ContentChecks are those that look at what a letter says and carries, by the settings.
-// ours tells domains that mail is received for; nil: those of the recipients alone.
-func ContentChecks(c *config.Config, ours func(domain string) bool) []filter.Check {
-	house, rules := &letter.House{Hostname: c.Hostname, Ours: ours}, c.Attachments.Rules()
+// ours tells domains that mail is received for; nil: those of the recipients alone. person
+// gives the address of the user who has a name; nil: nobody is known.
+func ContentChecks(c *config.Config, ours func(domain string) bool, person func(name string) string) []filter.Check {
+	house, rules := &letter.House{Hostname: c.Hostname, Ours: ours, Person: person}, c.Attachments.Rules()
+	if used := c.Filter.Languages; len(used) > 0 {
+		house.Languages = func(string) []string { return used }
+	}
 	return letter.Checks(func() *letter.House { return house }, func() *letter.Attachments { return rules })
+}
+
+// persons remembers the names of our users, as far as their addresses tell them:
+// "marie.curie@example.org" is Marie Curie. A name of one word is anybody's.
+type persons struct {
+	mu    sync.Mutex
+	names map[string]string
+	until time.Time
+}
+
+// Bounds of what is remembered, and of how long it is believed to be the same.
+const (
+	peopleMost = 100_000
+	peopleFor  = 10 * time.Minute
+)
+
+// person is the address of the user who has a name; "" if nobody has. While the accounts
+// can't be read, it goes by what they last were.
+func (a *App) person(name string) string {
+	key := nameKey(name)
+	if key == "" {
+		return ""
+	}
+	p := &a.persons
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.After(p.until) {
+		p.until = now.Add(peopleFor)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if accounts, err := a.directory.Accounts(ctx); err == nil {
+			p.names = make(map[string]string, len(accounts))
+			for i := range accounts[:min(len(accounts), peopleMost)] {
+				local, _, _ := strings.Cut(accounts[i].Address, "@")
+				if key := nameKey(local); key != "" {
+					p.names[key] = accounts[i].Address
+				}
+			}
+		}
+	}
+	return p.names[key]
+}
+
+// nameKey is a name of two to four words in the form that is compared, in whatever order
+// they stand; "" if it is none.
+func nameKey(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
+	if len(words) < 2 || len(words) > 4 || slices.ContainsFunc(words, func(w string) bool { return len(w) < 2 }) {
+		return ""
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
 }

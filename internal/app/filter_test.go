@@ -17,7 +17,7 @@ func BenchmarkFilter(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := filter.New(&filter.Rules{Hostname: c.Hostname, Scoring: true, Checks: append(checks, ContentChecks(c, nil)...)}, nil, nil)
+	f := filter.New(&filter.Rules{Hostname: c.Hostname, Scoring: true, Checks: append(checks, ContentChecks(c, nil, nil)...)}, nil, nil)
 	header := message.Header("From: Alice <alice@example.net>\r\nTo: bob@example.org\r\nSubject: The plan for Tuesday\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n" +
 		"Message-Id: <1@example.net>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n")
 	body := strings.Repeat("Could you look at the plan for Tuesday, and tell me what is missing? http://www.example.net/plan\r\n", 50)

@@ -47,6 +47,9 @@ type Filter struct {
 	// The most that a check may count for, "check = number", where that is to be more than
 	// 0.9 of the level junk.
 	Caps []string `toml:"caps"`
+	// The languages that people here use, as codes of two letters ("fr", "en"): a letter in
+	// another one gets a point (language_unusual). Empty: any.
+	Languages []string `toml:"languages"`
 }
 
 func defaultFilter() Filter {
@@ -119,6 +122,11 @@ func (k *checker) filter() {
 		SubjectTag: f.SubjectTag, Destinies: f.Destinies.destinies()}
 	if _, err := whole.Check(); err != nil {
 		k.failf("filter", "%v", err)
+	}
+	for i, code := range f.Languages {
+		if len(code) != 2 || code != strings.ToLower(code) {
+			k.failf(fmt.Sprintf("filter.languages[%d]", i), `%q: expected a code of two letters, such as "fr"`, code)
+		}
 	}
 	e := f.standard()
 	if e.Junk <= 0 {
