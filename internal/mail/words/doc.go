@@ -15,9 +15,11 @@
 // mail wherever it came from. Layers are counts of what people here judged, first the
 // server's, then the account's: in how many letters of spam and of other mail the token
 // was. Counts don't depend on the order of learning, and what was learnt can be taken
-// back exactly. The more a layer has learnt, the more it counts, and the less the prior.
+// back exactly. The more a layer has learnt, the more it counts, and the more a token must
+// say to be heard: where much is known, what is a little more frequent on one side is noise.
 //
-// A letter of which nothing is known is judged 0: unsure is not spam.
+// A letter of which nothing is known is judged 0, and one of which little is known hardly
+// more: unsure is not spam.
 //
 // # Invariants
 //

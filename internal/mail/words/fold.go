@@ -83,5 +83,6 @@ func untwin(word string) string {
 
 // syllabic tells the writings that have no spaces between words.
 func syllabic(r rune) bool {
-	return r >= 0xe00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	const long = 'ー' // of no script, as it lengthens vowels of two
+	return r == long || r >= 0xe00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }

@@ -7,9 +7,8 @@ const (
 	fnvOffset = 14695981039346656037
 	fnvPrime  = 1099511628211
 
-	seedWord    = fnvOffset
-	seedSubject = fnvOffset ^ 0x5375626a
-	seedShape   = fnvOffset ^ 0x53686170
+	seedWord  = fnvOffset
+	seedShape = fnvOffset ^ 0x53686170
 )
 
 func hash(seed uint64, s string) uint64 {

@@ -32,23 +32,27 @@ const (
 	Strongest = 1000
 	// wordsTold is how many words an opinion names.
 	wordsTold = 8
-	// faint is how much a record must say to be heard: odds of two to one.
-	faint = 0.7
+	// faintLeast is how much a record must say to be heard, odds of two to one, when hardly
+	// anything was learnt, and faintMost when much was: odds of 33 to one.
+	faintLeast, faintMost = 0.7, 3.5
 	// doubt is how many letters of doubt each record starts with: what was in one letter
 	// only is not certain.
 	doubt = 0.3
+	// mostlyKnown is the part of its tokens of which something must be known, for an opinion
+	// to count in full.
+	mostlyKnown = 0.15
+	// few is how many records of a kind it takes until they speak for themselves.
+	few = 10
 	// standIn is how many letters of each kind must have been learnt before the prior's
 	// rates no longer stand in for the rest, settled how many until what was learnt counts
 	// half of what it can.
 	standIn = 20
 	settled = 40
-	// evidenceScale brings sums of odds to the size of the prior's.
-	evidenceScale = 0.22
 )
 
-// kindWeight is how much what was learnt of a token of each kind counts: measured by
-// logistic regression on letters that were not among those learnt.
-var kindWeight = [kinds]float64{single: 0.5, pair: 0.3, subject: 0.3, general: 0.1, author: 0.6, link: 0.4, path: 1.0, other: 0.2}
+// kindWeight is how much what was learnt of a token of each kind counts: found by logistic
+// regression on letters that were not among those learnt (docs/LEARNING.md).
+var kindWeight = [kinds]float64{single: 0.05, pair: 0.25, subject: 0.8, general: 0.8, author: 0.8, link: 0.8, path: 0.8, other: 0.65, place: 0.45}
 
 // Judge says what a view of a letter says, by the prior and by what was learnt: the
 // server's layer first, then the account's. Either may be missing.
@@ -75,6 +79,8 @@ type judge struct {
 	layers []Layer
 	// trusted is how much what was learnt counts, from 0 to 1; old how much the prior.
 	trusted, old float64
+	// faint is what a record must say to be heard.
+	faint float64
 
 	weights []said
 	records [kinds][]said
@@ -98,7 +104,8 @@ func (j *judge) trust() {
 		ham += float64(l.Ham)
 	}
 	j.trusted = (spam + ham) / (spam + ham + settled) * (0.3 + 0.7*math.Min(1, math.Min(spam, ham)/10))
-	j.old = 0.9 - 0.25*j.trusted
+	j.old = 1 + 0.1*j.trusted
+	j.faint = faintLeast + (faintMost-faintLeast)*j.trusted*j.trusted
 }
 
 func (j *judge) collect() {
@@ -110,7 +117,7 @@ func (j *judge) collect() {
 			j.weights = append(j.weights, said{int32(i), float64(f.Weight) / weightUnit})
 		}
 		learnt, odds := j.record(t, f)
-		if learnt && math.Abs(odds) >= faint {
+		if learnt && math.Abs(odds) >= j.faint {
 			j.records[t.kind] = append(j.records[t.kind], said{int32(i), odds})
 		}
 		if ok || learnt {
@@ -162,7 +169,7 @@ func (j *judge) addPrior() {
 func (j *judge) addRecords(k kind) {
 	records := j.records[k]
 	strongest(&records)
-	j.add(records, kindWeight[k]*j.trusted*evidenceScale/math.Sqrt(float64(len(records))+4))
+	j.add(records, kindWeight[k]*j.trusted/math.Sqrt(float64(len(records))+few))
 }
 
 // strongest keeps those that say most.
@@ -185,7 +192,21 @@ func (j *judge) add(all []said, scale float64) {
 	}
 }
 
+// moderate takes back part of what was said of a letter that is mostly unknown: of a
+// language that hardly anybody here has written, the few words that are known say little.
+func (j *judge) moderate() {
+	if float64(j.known) >= mostlyKnown*float64(len(j.view.tokens)) {
+		return
+	}
+	part := float64(j.known) / (mostlyKnown * float64(len(j.view.tokens)))
+	j.odds *= part
+	for i := range j.words {
+		j.words[i].odds *= part
+	}
+}
+
 func (j *judge) opinion() Opinion {
+	j.moderate()
 	o := Opinion{Odds: j.odds, Known: j.known}
 	told := j.told()
 	o.Words = make([]Word, len(told))

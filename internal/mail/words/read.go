@@ -16,9 +16,7 @@ func Read(l *content.Letter, h message.Header) *Tokens {
 // ReadWords makes those of what it says. What an eye does not see gives none.
 func ReadWords(l *content.Letter) *View {
 	r := newReader(maxWords, min(len(l.Text), wholeText)+len(l.Subject))
-	r.subject = true
 	r.text(l.Subject)
-	r.subject = false
 	r.text(l.Text)
 	for i := range min(len(l.Files), filesMost) {
 		r.text(l.Files[i].Name)
@@ -31,7 +29,7 @@ func ReadShape(l *content.Letter, h message.Header) *View {
 	s := newShaper(maxShape)
 	s.header(h)
 	s.structure(l, h)
-	s.links(l)
+	s.links(l, h)
 	s.files(l)
 	s.proportions(l)
 	return s.view

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/publicsuffix"
+
 	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
 )
@@ -27,8 +29,12 @@ var ignored = map[string]bool{
 	"status": true, "x-status": true, "x-keywords": true, "x-uid": true, "content-length": true, "lines": true, "x-original-to": true,
 }
 
-// maxHops is how many Received lines are looked at, the last first.
-const maxHops = 8
+const (
+	// maxHops is how many Received lines are looked at, the last first.
+	maxHops = 8
+	// linksMost is how many links are looked at, placesMost how many words of each.
+	linksMost, placesMost = 60, 8
+)
 
 // usualShape is how many tokens the shape of most letters has.
 const usualShape = 128
@@ -86,6 +92,7 @@ func (s *shaper) header(h message.Header) {
 	}
 	s.people(h)
 	s.path(h)
+	s.agreement(h)
 	s.subject(h.Get("Subject"))
 	s.marks(h)
 }
@@ -134,12 +141,15 @@ func (s *shaper) author(m message.Mailbox) {
 		s.add("from is long")
 	}
 	name := m.DisplayName()
+	for w := range strings.FieldsSeq(strings.ToLower(name)) {
+		s.token("from name "+w, author)
+	}
 	switch {
 	case name == "":
 		s.add("from without name")
 	case strings.Contains(name, "@"):
 		s.add("from names an address")
-	case strings.ToUpper(name) == name && utf8.RuneCountInString(name) > 3 && strings.IndexFunc(name, unicode.IsLetter) >= 0:
+	case strings.ToUpper(name) == name && strings.ToLower(name) != name && utf8.RuneCountInString(name) > 3: // not of a writing without capitals
 		s.add("from in capitals")
 	case digits(name) > 1:
 		s.add("from name with digits")
@@ -169,11 +179,17 @@ func (s *shaper) path(h message.Header) {
 			return
 		}
 		for word := range strings.FieldsFuncSeq(strings.ToLower(f.Text()), func(r rune) bool { return strings.ContainsRune(" \t()[];=@<>", r) }) {
-			if strings.Contains(word, ".") && len(word) > 4 {
+			if strings.Contains(word, ".") && len(word) > 4 && !version(word) {
 				s.host(path, "by", word)
 			}
 		}
 	}
+}
+
+// version tells what only looks like a host: 8.12.5/8.12.5.
+func version(word string) bool {
+	last := word[strings.LastIndexByte(word, '.')+1:]
+	return digits(word)+strings.Count(word, ".") < len(word) && (len(last) < 2 || digits(last) > 0)
 }
 
 // host adds a host and the domains above it; of an address its network.
@@ -191,9 +207,60 @@ func (s *shaper) host(k kind, what, name string) {
 	}
 }
 
-// subject adds what a subject looks like.
+// agreement adds whether the hosts that it came by, and that made its Message-ID, are of
+// the author's domain. Who writes in his own name mostly has it so, newsletters included.
+func (s *shaper) agreement(h message.Header) {
+	home := home(h)
+	if home == "" {
+		return
+	}
+	hops, came, first := 0, false, false
+	for f := range h.Fields() {
+		if !f.Is("Received") {
+			continue
+		}
+		if hops++; hops > maxHops {
+			break
+		}
+		first = strings.Contains(strings.ToLower(f.Text()), home)
+		came = came || first
+	}
+	s.whether(came, "came by author's host")
+	s.whether(first, "began at author's host")
+	_, id, _ := strings.Cut(h.Get("Message-ID"), "@")
+	s.whether(strings.Contains(strings.ToLower(id), home), "message-id of author's host")
+}
+
+func (s *shaper) whether(yes bool, what string) {
+	if !yes {
+		what = "not " + what
+	}
+	s.add(what)
+}
+
+// home is the organisation of the author; "" if none is told.
+func home(h message.Header) string {
+	from := message.ParseAddresses(h.Get("From"))
+	if len(from) == 0 {
+		return ""
+	}
+	return organisation(strings.ToLower(from[0].Host))
+}
+
+// organisation is the domain that somebody registered for a host.
+func organisation(host string) string {
+	if domain, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
+		return domain
+	}
+	return host
+}
+
+// subject adds what a subject looks like, and its words.
 func (s *shaper) subject(raw string) {
 	text := message.DecodeText(raw)
+	for _, w := range singles(text) {
+		s.token("subject:"+w, subject)
+	}
 	if message.IsReplySubject(raw) {
 		s.add("subject replies")
 	}
@@ -235,7 +302,10 @@ func (s *shaper) marks(h message.Header) {
 		if !strings.Contains(date, ",") {
 			s.add("date without day")
 		}
-		if !strings.ContainsAny(date, "+-") {
+		switch {
+		case strings.HasSuffix(date, "GMT"), strings.HasSuffix(date, "UT"):
+			s.add("date in GMT")
+		case !strings.ContainsAny(date, "+-"):
 			s.add("date without zone")
 		}
 	}
@@ -335,12 +405,42 @@ func (s *shaper) number(what string, n int) {
 	}
 }
 
-// links adds where links lead.
-func (s *shaper) links(l *content.Letter) {
+// links adds where links lead, and whether the author's own house is among it.
+func (s *shaper) links(l *content.Letter, h message.Header) {
 	s.add("links " + many(len(l.Links)))
-	for i := range min(len(l.Links), 60) {
-		s.link(&l.Links[i])
-		s.host(link, "link", l.Links[i].Host)
+	home, own := home(h), 0
+	houses := map[string]bool{}
+	links := l.Links[:min(len(l.Links), linksMost)]
+	for i := range links {
+		s.link(&links[i])
+		s.host(link, "link", links[i].Host)
+		s.place(links[i].URL)
+		house := organisation(strings.ToLower(links[i].Host))
+		houses[house] = true
+		if house == home {
+			own++
+		}
+	}
+	if len(links) > 0 && home != "" {
+		s.whether(own > 0, "links to author's host")
+		s.whether(2*own > len(links), "most links to author's host")
+		s.add("link hosts " + many(len(houses)))
+	}
+}
+
+// place adds the words of which the address of a page is made.
+func (s *shaper) place(url string) {
+	_, rest, _ := strings.Cut(url, "//")
+	_, rest, _ = strings.Cut(rest, "/")
+	n := 0
+	for w := range strings.FieldsFuncSeq(strings.ToLower(rest[:min(len(rest), 200)]), func(r rune) bool { return strings.ContainsRune("/?&=.;+", r) }) {
+		if n++; n > placesMost {
+			return
+		}
+		if digits(w) > 3 || len(w) > 24 {
+			w = "(code)"
+		}
+		s.token("place "+w, place)
 	}
 }
 
@@ -348,14 +448,17 @@ func (s *shaper) link(l *content.Link) {
 	if l.Host != "" && strings.IndexFunc(l.Host, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) < 0 {
 		s.add("link to a number")
 	}
-	rest := l.URL[strings.Index(l.URL, "//")+1:]
+	_, rest, ok := strings.Cut(l.URL, "//")
+	if !ok { // mailto:
+		return
+	}
 	switch {
 	case strings.Contains(rest, "@") && strings.Index(rest, "@") < strings.Index(rest+"?", "?"):
 		s.add("link with @")
 	case strings.Contains(rest, "%") && len(rest) < 60:
 		s.add("link with %")
 	}
-	if strings.Contains(rest, ":") {
+	if host, _, _ := strings.Cut(rest, "/"); strings.Contains(host, ":") {
 		s.add("link with a port")
 	}
 	if strings.Count(l.Host, ".") > 3 {

@@ -25,16 +25,13 @@ type reader struct {
 	last  [2]int32
 	hash  [2]uint64
 	count int // words since the text began, at most 2
-	// subject: single words count once more, as words of the subject.
-	subject bool
-	seed    uint64
 }
 
 // newReader is a reader of about as many bytes of text as expected. A word has six of them,
 // and most are new in two pairs.
 func newReader(limit, expected int) *reader {
 	seen := newSet(limit, expected/3)
-	return &reader{view: seen.view, seen: seen, seed: seedWord}
+	return &reader{view: seen.view, seen: seen}
 }
 
 // text adds the words of a text.
@@ -145,11 +142,16 @@ func partOfWord(r rune) bool {
 // run adds a run of letters and digits: a word, a number, or characters that are words
 // by themselves.
 func (r *reader) run(s string) {
-	if c, _ := utf8.DecodeRuneInString(s); syllabic(c) {
+	first, _ := utf8.DecodeRuneInString(s)
+	border := strings.IndexFunc(s, func(c rune) bool { return syllabic(c) != syllabic(first) && !invisible(c) })
+	switch {
+	case border > 0: // two writings without a blank between them
+		r.run(s[:border])
+		r.run(s[border:])
+		return
+	case syllabic(first):
 		r.syllables(s)
 		return
-	}
-	switch {
 	case number(s):
 		if len(s) <= 3 {
 			r.word(s)
@@ -242,11 +244,8 @@ func outcry(s string) string {
 
 // word adds a word, and the pairs that it makes with the two before it.
 func (r *reader) word(w string) {
-	h := hash(r.seed, w)
+	h := hash(seedWord, w)
 	at := r.at(h, w)
-	if r.subject {
-		r.seen.add(token{hash: hash(seedSubject, w), first: at, kind: subject})
-	}
 	for i := 2 - r.count; i < 2; i++ {
 		r.seen.add(token{hash: hashPair(r.hash[i], h), first: r.last[i], second: at, kind: pair})
 	}
@@ -269,4 +268,19 @@ func (r *reader) at(h uint64, w string) int32 {
 	r.view.texts = append(r.view.texts, w)
 	r.seen.put(token{hash: h, first: at, kind: single}, slot)
 	return at
+}
+
+// titleMost is how many words of a subject count.
+const titleMost = 100
+
+// singles are the words of a short text, each once.
+func singles(text string) (all []string) {
+	r := newReader(3*titleMost, len(text))
+	r.text(text)
+	for _, t := range r.view.tokens {
+		if t.kind == single && len(all) < titleMost {
+			all = append(all, r.view.texts[t.first])
+		}
+	}
+	return all
 }

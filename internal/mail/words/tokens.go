@@ -40,6 +40,7 @@ const (
 	link                // where links lead
 	path                // which hosts it came by
 	other               // of the shape, and means something here only
+	place               // of what the addresses of pages are made
 	kinds
 )
 
@@ -64,8 +65,6 @@ func (t *Tokens) Hashes() []uint64 {
 // text is how a token is shown.
 func (v *View) text(t token) string {
 	switch t.kind {
-	case subject:
-		return "subject:" + v.texts[t.first]
 	case pair:
 		return v.texts[t.first] + " " + v.texts[t.second]
 	}

@@ -19,7 +19,7 @@ import (
 
 // hardImportance is how much wanted mail that looks like spam counts: there is little of it
 // in the corpus, and much in the world.
-const hardImportance = 2
+const hardImportance = 5
 
 // letter is one letter of a corpus.
 type letter struct {
