@@ -41,7 +41,7 @@ var ErrBadPrior = errors.New("words: not a prior model, or one of another versio
 //go:embed prior.bin
 var shipped string
 
-// Shipped is the prior that we trained: mail/words/train says on what.
+// Shipped is the prior that we trained: internal/test/prior says on what.
 func Shipped() (*Prior, error) { return ParsePrior([]byte(shipped)) }
 
 // NewPrior makes a Prior of features.
