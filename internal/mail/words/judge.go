@@ -52,7 +52,7 @@ const (
 
 // kindWeight is how much what was learnt of a token of each kind counts: found by logistic
 // regression on letters that were not among those learnt (docs/LEARNING.md).
-var kindWeight = [kinds]float64{single: 0.05, pair: 0.25, subject: 0.8, general: 0.8, author: 0.8, link: 0.8, path: 0.8, other: 0.65, place: 0.45}
+var kindWeight = [kinds]float64{single: 0.06, pair: 0.32, subject: 1, general: 1, author: 1, link: 1, path: 1, other: 0.8, place: 0.6}
 
 // Judge says what a view of a letter says, by the prior and by what was learnt: the
 // server's layer first, then the account's. Either may be missing.
@@ -104,7 +104,7 @@ func (j *judge) trust() {
 		ham += float64(l.Ham)
 	}
 	j.trusted = (spam + ham) / (spam + ham + settled) * (0.3 + 0.7*math.Min(1, math.Min(spam, ham)/10))
-	j.old = 1 + 0.1*j.trusted
+	j.old = 1 + 0.4*j.trusted
 	j.faint = faintLeast + (faintMost-faintLeast)*j.trusted*j.trusted
 }
 
