@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"regexp"
 	"testing"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // row 182: no default refuses a country or a whole provider: none names a network wider
@@ -31,5 +33,30 @@ func TestDefaultsNameNoCountryAndNoProvider(t *testing.T) {
 	}
 	if len(settings) < 100 {
 		t.Errorf("only %d settings were looked at", len(settings))
+	}
+}
+
+// row 182: the operators of [greylist] are favoured by it, each a domain of its own and not
+// a country's; and no list that is asked by default is one of countries or networks of
+// providers.
+func TestShippedListsNameNoCountryAndNoProvider(t *testing.T) {
+	c := Default()
+	for _, d := range append(c.Greylist.Names, c.Greylist.Domains...) {
+		if suffix, icann := publicsuffix.PublicSuffix(d); icann && suffix == d {
+			t.Errorf("[greylist] favours all of %s", d)
+		}
+	}
+	for _, l := range c.DNSLists {
+		if regexp.MustCompile(`(?i)countr|geo|asn|nerd\.dk|uceprotect|(^|\.)[a-z]{2}\.[a-z]+\.blackholes`).MatchString(l.Zone) {
+			t.Errorf("a list of countries or providers is asked by default: %s", l.Zone)
+		}
+		for _, code := range l.Codes {
+			if code.Score >= 5 {
+				t.Errorf("%s condemns by itself: %+v", l.Zone, code)
+			}
+		}
+	}
+	if len(c.Greylist.Names) == 0 || len(c.DNSLists) == 0 {
+		t.Error("nothing was looked at")
 	}
 }

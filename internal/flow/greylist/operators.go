@@ -26,11 +26,11 @@ func Operators() []Operator {
 		{"icloud.com", "pool"},
 		{"laposte.net", "pool"},
 		{"linkedin.com", "pool"},
+		{"mail-out.ovh.net", "pool"}, // not ovh.net: machines that anybody rents are called so
 		{"mailgun.net", "pool"},
 		{"messagingengine.com", "pool"},
 		{"orange.fr", "pool"},
 		{"outlook.com", "pool"},
-		{"ovh.net", "pool"},
 		{"paypal.com", "hurry"},
 		{"proofpoint.com", "pool"},
 		{"sendgrid.net", "pool"},
