@@ -73,7 +73,7 @@ func (c *command) root() *cobra.Command {
 		c.demoCommand(), c.initCommand(), c.serveCommand(), c.checkCommand(), c.configCommand(),
 		c.accountCommand(), c.authCommand(), c.mailboxCommand(), c.domainCommand(), c.aliasCommand(), c.addressCommand(), c.queueCommand(), c.filterCommand(), c.quarantineCommand(), c.tlsCommand(), c.learnCommand(), c.reportsCommand(), c.reputationCommand(), c.dkimCommand(), c.spfCommand(), c.dmarcCommand(), c.autopsyCommand(), c.mimeCommand(), c.arcCommand(), c.explainCommand(),
 		c.sendmailCommand(), c.mailqCommand(), c.listCommand(), c.doctorCommand(), c.versionCommand(), c.importCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(),
-		c.greylistCommand(),
+		c.greylistCommand(), c.brakeCommand(),
 	)
 	for _, name := range []string{"postqueue", "postsuper", "postcat", "qshape", "postconf", "postmap", "postalias", "testsaslauthd", "spfquery", "amavisd-release"} {
 		root.AddCommand(c.toolCommand(name))

@@ -106,6 +106,4 @@ func isFound[T any](a lookup.Answer[T]) lookup.Answer[bool] {
 func accessRules(c *config.Config, r *intake.Rules) {
 	r.DelayReject, r.SoftBounce, r.UnlistedSender = c.Access.DelayReject, c.Access.SoftBounce, c.Access.RejectUnlistedSender
 	r.CheckFrom = c.Submission.HeaderFrom == config.FromChecked
-	r.Pace = &intake.Pace{PerHour: c.Submission.RecipientsPerHour, PerDay: c.Submission.RecipientsPerDay,
-		Hold: c.Submission.OverLimit == config.OverHold, Text: c.Submission.OverLimitText}
 }

@@ -28,6 +28,7 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/bounce"
+	"facteur/internal/flow/brake"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/filter/dnslist"
 	"facteur/internal/flow/filter/record"
@@ -44,6 +45,7 @@ import (
 	"facteur/internal/net/dns"
 	"facteur/internal/net/helper"
 	"facteur/internal/net/tlspolicy"
+	brakestore "facteur/internal/store/brake"
 	"facteur/internal/store/correspondent"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
@@ -79,6 +81,8 @@ type App struct {
 	recorder   *record.Keeper
 	policies   *policy.Store
 	greylisted *greystore.Store
+	sent       *brakestore.Store
+	brake      *brake.Gate
 	providers  *provider.Known
 	tlsReport  *tlsreport.Store
 	reported   *report.Store
@@ -135,7 +139,7 @@ func (a *App) openStores(c *config.Config) (err error) {
 	}
 	a.summary = bounce.NewSummary(a.events)
 	a.events = event.Tee(a.events, a.journey, a.summary)
-	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), greystore.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables()); err != nil {
+	if a.state, err = db.Open(filepath.Join(c.DataDir, "facteur.db"), directory.Migrations(), reputation.Tables(), greystore.Tables(), stspolicy.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), correspondent.Tables(), brakestore.Tables()); err != nil {
 		return err
 	}
 	if a.reputation, err = reputation.Open(context.Background(), a.state, a.events); err != nil {
@@ -149,6 +153,9 @@ func (a *App) openStores(c *config.Config) (err error) {
 		return err
 	}
 	a.openReputation()
+	if a.sent, err = brakestore.Open(context.Background(), a.state, a.events); err != nil {
+		return err
+	}
 	a.tlsReport = tlsreport.New(a.state, a.events)
 	a.reported = report.New(a.state, a.events)
 	a.directory = directory.New(a.state, c.DomainNames(), c.DataDir, int64(c.Mailbox.DefaultQuota))
@@ -224,6 +231,7 @@ func (a *App) connect(c *config.Config) error {
 	a.openReports()
 	a.desk = intake.New(func() *intake.Rules { return a.settings.Load().rules },
 		a.directory, a.router, a.queue, a.room, event.Tee(a.events, a.reports, contacts{a.correspondents}))
+	a.openBrake()
 	a.desk.Sign(a.signer)
 	a.desk.Remember(a.recorder)
 	a.desk.Trapped(a.trapped)
@@ -238,7 +246,7 @@ func (a *App) connect(c *config.Config) error {
 		Users:    func() deliver.Users { return unixUsers(a.settings.Load().config) },
 		Schedule: func() deliver.Schedule { return a.settings.Load().schedule },
 		Outbound: func() *deliver.Outbound { return a.settings.Load().outbound },
-		Events:   a.events,
+		Events:   event.Tee(a.events, failures{a.brake}),
 	})
 	return nil
 }
@@ -295,6 +303,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies).Remembering(a.reputation, a.recorder.Forgiven)
 	a.stores.Asking(a.lists)
 	a.stores.Greylisting(a.greylisted)
+	a.stores.Braking(a.brake)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)
 	return err
 }
@@ -346,6 +355,8 @@ func (a *App) attend(ctx context.Context) (dismiss func()) {
 	busy.Go(func() { a.providers.Run(ctx) })
 	busy.Go(func() { a.expire(ctx) })
 	busy.Go(func() { a.greylisted.Run(ctx) })
+	busy.Go(func() { a.sent.Run(ctx) })
+	busy.Go(func() { a.brake.Run(ctx) })
 	busy.Go(func() { a.expel(ctx) })
 	busy.Go(func() { a.directory.Run(ctx) })
 	busy.Go(func() { a.keeper.Run(ctx) })

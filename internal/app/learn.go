@@ -35,7 +35,9 @@ func (a *App) openLearning(c *config.Config) (err error) {
 	}
 	a.teacher = learn.New(learn.House{
 		Lexicon: a.lexicon, Letter: a.letterOf, Events: event.Tee(a.events, hearsay{a.recorder}),
-		Settings: func() learn.Settings { return a.settings.Load().config.LearnRules() },
+		// What a thief calls spam is his own business.
+		Suspected: func(_ context.Context, account string) bool { return a.brake.Braked(account) },
+		Settings:  func() learn.Settings { return a.settings.Load().config.LearnRules() },
 	})
 	a.spaces.OnJudgement(a.teacher.Judged)
 	return nil

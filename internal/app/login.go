@@ -31,7 +31,7 @@ func (a *App) openGate(c *config.Config) error {
 		return err
 	}
 	a.gate = login.New(login.House{
-		Rules: a.logins.Load, Accounts: login.AccountsOf(a.directory), Logins: logins, EndPoints: a.endPoints,
+		Rules: a.logins.Load, Accounts: login.AccountsOf(a.directory), Logins: logins, EndPoints: a.endPoints, Bars: a.bars,
 	})
 	return nil
 }

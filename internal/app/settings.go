@@ -10,6 +10,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/flow/advice"
 	"facteur/internal/flow/bounce"
+	"facteur/internal/flow/brake"
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/intake"
@@ -37,6 +38,7 @@ type settings struct {
 	signing  *sign.Rules
 	// record is what is remembered of strangers; nil: nothing. See govern.
 	record *record.Rules
+	brake  *brake.Rules
 	// routes are how addresses find their mailboxes; nil until the tables are open.
 	routes *route.Rules
 	// lists are what the rules ask, policies the servers beside them; see govern.
@@ -60,6 +62,9 @@ func translate(c *config.Config) (*settings, error) {
 		return nil, err
 	}
 	if s.signing, err = c.SignRules(); err != nil {
+		return nil, err
+	}
+	if s.brake, err = c.BrakeRules(); err != nil {
 		return nil, err
 	}
 	for _, topic := range []event.Topic{event.Policy, event.Protocol} {

@@ -23,6 +23,7 @@ func (c *Config) Check() []error {
 	k.access()
 	k.spf()
 	k.greylist()
+	k.brake()
 	k.dmarc()
 	k.dkim()
 	k.arc()

@@ -137,6 +137,10 @@ type Config struct {
 	PreGreet PreGreet `toml:"pregreet"`
 	// Suspicious strangers, who are asked to come again.
 	Greylist Greylist `toml:"greylist"`
+	// When what an account sends is held, as its password may be stolen.
+	Brake Brake `toml:"brake"`
+	// Limits of what is sent, beside those of [submission].
+	QuotaRules []QuotaRule `toml:"quota_rule"`
 	// How people log in.
 	Auth Auth `toml:"auth"`
 	// Places outside of our own database where accounts are kept, in the order in which
@@ -290,6 +294,7 @@ func Default() *Config {
 		Session:          defaultSession(),
 		PreGreet:         defaultPreGreet(),
 		Greylist:         defaultGreylist(),
+		Brake:            defaultBrake(),
 		Notices:          defaultNotices(),
 		Journey:          defaultJourney(),
 		Quarantine:       defaultQuarantine(),

@@ -22,6 +22,7 @@ import (
 //go:embed scanner.go
 //go:embed filterpolicy.go quarantine.go
 //go:embed greylist.go
+//go:embed brake.go
 var sources embed.FS
 
 // WriteDefaults writes every setting with its comment and default, as a file that

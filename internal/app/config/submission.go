@@ -20,15 +20,16 @@ type SubmissionRules struct {
 	// the envelope is always checked.
 	HeaderFrom HeaderFrom `toml:"header_from"`
 	// How many recipients one account may send to in an hour. A stolen password shows
-	// by this before the world notices. The counts are in memory: a restart begins
-	// them anew.
+	// by this before the world notices. "facteur brake set" gives an account limits of its
+	// own, [[quota_rule]] has further ones.
 	RecipientsPerHour int `toml:"recipients_per_hour"`
 	// The same for a day.
 	RecipientsPerDay int `toml:"recipients_per_day"`
-	// What is done with more: "hold" keeps it in the queue for the postmaster to look
-	// at, who is told once a day ("facteur queue release" lets it go); "defer" tells
-	// the user's program to come later, as is done in any case with more than twice
-	// as much.
+	// What is done with more: "brake" brakes the account ([brake]): all that it sends from
+	// then on is held until a person says otherwise. "hold" keeps what is too much in the
+	// queue for the postmaster to look at, who is told once a day ("facteur queue release"
+	// lets it go), and with more than twice as much tells the user's program to come later;
+	// "defer" tells it that at once.
 	OverLimit OverLimit `toml:"over_limit"`
 	// What the user's program is told then; empty: a general sentence.
 	OverLimitText string `toml:"over_limit_text"`
@@ -39,7 +40,7 @@ type SubmissionRules struct {
 
 func defaultSubmission() SubmissionRules {
 	return SubmissionRules{
-		HeaderFrom: FromIgnored, RecipientsPerHour: 1000, RecipientsPerDay: 5000, OverLimit: OverHold,
+		HeaderFrom: FromIgnored, RecipientsPerHour: 1000, RecipientsPerDay: 5000, OverLimit: OverBrake,
 		MaximalHoldTime: conf.Duration(7 * 24 * time.Hour),
 	}
 }
@@ -66,15 +67,18 @@ type OverLimit string
 
 // The choices.
 const (
+	OverBrake OverLimit = "brake"
 	OverHold  OverLimit = "hold"
 	OverDefer OverLimit = "defer"
 )
 
 // Form says what an OverLimit may be.
-func (OverLimit) Form() string { return oneOf(OverHold, OverDefer) }
+func (OverLimit) Form() string { return oneOf(OverBrake, OverHold, OverDefer) }
 
 // UnmarshalText takes a choice.
-func (o *OverLimit) UnmarshalText(text []byte) error { return choose(o, text, OverHold, OverDefer) }
+func (o *OverLimit) UnmarshalText(text []byte) error {
+	return choose(o, text, OverBrake, OverHold, OverDefer)
+}
 
 // leastPace is a limit under which nobody can work, in recipients: one usual letter
 // to a circle of friends.
@@ -87,9 +91,7 @@ func (k *checker) submission() {
 	if s.MaximalHoldTime < 0 || s.MaximalHoldTime.Std() > 365*24*time.Hour {
 		k.failf("submission.maximal_hold_time", "expected 0s to 365d")
 	}
-	if len(s.OverLimitText) > 300 || !printableASCII(s.OverLimitText) {
-		k.failf("submission.over_limit_text", "expected up to 300 printable ASCII characters, as replies have them")
-	}
+	k.replyText("submission.over_limit_text", s.OverLimitText)
 }
 
 func printableASCII(s string) bool {

@@ -28,6 +28,7 @@ import (
 	"io"
 	"time"
 
+	"facteur/internal/flow/brake"
 	"facteur/internal/store/directory"
 	"facteur/internal/store/greylist"
 	"facteur/internal/store/lexicon"
@@ -104,6 +105,10 @@ type Office interface {
 	Quarantine(ctx context.Context, s Shelved, fn func(Exhibit) error) error
 	QuarantineStats(ctx context.Context) (QuarantineStats, error)
 	ChangeQuarantine(ctx context.Context, o QuarantineOrder, told func(Progress) error) error
+	// Brake tells how accounts stand: one, or all of which there is something to tell.
+	Brake(ctx context.Context, account string) ([]brake.Standing, error)
+	// ChangeBrake releases, deletes or forgives, and tells how much that changed.
+	ChangeBrake(ctx context.Context, o BrakeOrder) (brake.Done, error)
 	// Greylist calls fn for strangers who wait or have passed, until fn fails.
 	Greylist(ctx context.Context, q GreylistQuery, fn func(greylist.Entry) error) error
 	// ChangeGreylist lets strangers in, or forgets them, and gives those whom it found.

@@ -144,6 +144,8 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /quarantine", streamed(false, o.Quarantine))
 	mux.Handle("POST /quarantine/stats", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.QuarantineStats(ctx) }))
 	mux.Handle("POST /quarantine/change", streamed(true, o.ChangeQuarantine))
+	mux.Handle("POST /brake", ask(func(ctx context.Context, q BrakeQuery) (any, error) { return o.Brake(ctx, q.Account) }))
+	mux.Handle("POST /brake/change", ask(func(ctx context.Context, b BrakeOrder) (any, error) { return o.ChangeBrake(ctx, b) }))
 	mux.Handle("POST /greylist", streamed(false, o.Greylist))
 	mux.Handle("POST /greylist/change", ask(func(ctx context.Context, g GreylistOrder) (any, error) { return o.ChangeGreylist(ctx, g) }))
 	mux.Handle("POST /greylist/allowed", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.GreylistAllowed(ctx) }))

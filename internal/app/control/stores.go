@@ -13,12 +13,14 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
+	"facteur/internal/flow/brake"
 	"facteur/internal/flow/learn"
 	reports "facteur/internal/flow/report"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
 	"facteur/internal/mail/address"
 	"facteur/internal/net/helper"
+	brakestore "facteur/internal/store/brake"
 	"facteur/internal/store/correspondent"
 	"facteur/internal/store/db"
 	"facteur/internal/store/directory"
@@ -75,6 +77,8 @@ type Stores struct {
 	teacher        *learn.Teacher
 	lexicon        *lexicon.Store
 	correspondents *correspondent.Store
+	// brake opens the brake of outgoing mail.
+	brake func(context.Context) (*brake.Gate, error)
 	// greylist opens the table of strangers.
 	greylist func(context.Context) (*greylist.Store, error)
 }
@@ -107,7 +111,7 @@ func (s *Stores) Addressing(rules func() Addressing) *Stores {
 
 // openStores opens the stores of a data directory that is claimed.
 func openStores(cfg *config.Config) (*Stores, func() error, error) {
-	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), greylist.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), reputation.Tables(), correspondent.Tables())
+	database, err := db.Open(filepath.Join(cfg.DataDir, "facteur.db"), directory.Migrations(), greylist.Tables(), tlsreport.Tables(), report.Tables(), policy.Tables(), reputation.Tables(), correspondent.Tables(), brakestore.Tables())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,6 +152,7 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	m.SetDefaults(cfg.NewMailboxes())
 	s := NewStores(d, q, r, tlsreport.New(database, j), report.New(database, j), m, cfg.OwnerIn(homes), j)
 	s.greylist = func(ctx context.Context) (*greylist.Store, error) { return greylist.Open(ctx, database, j) }
+	s.brake = func(ctx context.Context) (*brake.Gate, error) { return openBrake(ctx, cfg, database, q, j) }
 	h, err := namespace.NewHouse(vfs.OS{}, cfg.DataDir, m, s.findOwner, cfg.Namespaces())
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())

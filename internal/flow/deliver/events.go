@@ -65,6 +65,7 @@ type Tried struct {
 	Attempt Times
 	ID      queue.ID
 	Sender  address.Address
+	Account string // that handed it in, or ""
 	Hop     route.Hop
 	// Agent is which of Postfix's programs would say it: "smtp", "virtual", "error", …
 	// and LogName what stands before it; "" is "postfix".

@@ -317,7 +317,7 @@ func (c *clerk) tell(a *attempt, results []result, now time.Time) {
 	returned := false
 	for _, r := range results {
 		expired := r.expired && r.kind == queue.Failed
-		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
+		c.events.Emit(Tried{Attempt: newTimes(a, now), ID: a.item.ID, Sender: a.item.Sender, Account: a.item.Origin.Account, Hop: a.hop, Agent: agentOf(a, r), LogName: logNameOf(a), Aside: r.aside, Recipient: r.recipient,
 			Result: r.kind, Relay: r.relay, Folder: r.folder, Travelled: r.travelled, Turn: r.turn, Status: r.dsnStatus(), Text: r.text, Expired: expired, Last: bounce.IsLast(a.item), Copied: r.copied})
 		returned = returned || expired
 	}

@@ -36,6 +36,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/brake"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/forward"
@@ -143,8 +144,6 @@ type Rules struct {
 	SenderLogins func(ctx context.Context, address string) lookup.Answer[string]
 	// CheckFrom: what our users write into From has to be theirs, too.
 	CheckFrom bool
-	// Pace is what one account may send; nil without limits.
-	Pace *Pace
 	// Rewrite replaces addresses, Forward sees to mail that goes on to other machines; nil
 	// where there is nothing to do.
 	Rewrite *rewrite.Rules
@@ -182,7 +181,7 @@ type Desk struct {
 	queue     *queue.Queue
 	room      Room
 	events    event.Sink
-	pace      *paceCounters
+	brake     *brake.Gate // what one account may send; nil without limits
 	forwarded *forward.Pace
 	signer    *sign.Signer
 	outbox    *sign.Outbox
@@ -201,6 +200,9 @@ type Reader func(it *queue.Item, seen *dmarc.Result, message io.ReaderAt, size i
 // Reading has a Reader read what is taken. It comes before the first message.
 func (d *Desk) Reading(read Reader) { d.read = read }
 
+// Braking has a Gate say what one account may send. It comes before the first message.
+func (d *Desk) Braking(g *brake.Gate) { d.brake = g }
+
 // Room tells how large a letter for an account may be at most, in bytes; 0 if the
 // account is full. need is the size announced, or 0.
 type Room func(ctx context.Context, a directory.Account, need int64) (free int64, err error)
@@ -208,7 +210,7 @@ type Room func(ctx context.Context, a directory.Account, need int64) (free int64
 // New makes a Desk. rules is asked at the start of each transaction, so that a
 // reload takes effect for the next one.
 func New(rules func() *Rules, d *directory.Directory, r *route.Router, q *queue.Queue, room Room, events event.Sink) *Desk {
-	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, pace: newPace(), forwarded: forward.NewPace(), outbox: sign.NewOutbox(q, nil)}
+	return &Desk{rules: rules, directory: d, router: r, queue: q, room: room, events: events, forwarded: forward.NewPace(), outbox: sign.NewOutbox(q, nil)}
 }
 
 // Limits are what the door announces: the largest message in bytes, and the most

@@ -81,7 +81,7 @@ func (t *Transaction) judgeMessage(ctx context.Context) *smtp.Reply {
 	if reply := t.greylisted(ctx); reply != nil {
 		return reply
 	}
-	if reply := t.keepPace(ctx); reply != nil {
+	if reply := t.braked(ctx); reply != nil {
 		return reply
 	}
 	if err := t.finish(); err != nil && !t.discard {

@@ -295,6 +295,6 @@ func (e Readdressed) Step() event.Step {
 }
 
 var (
-	_ = []event.Event{Ruled{}, Discarded{}, Paced{}, Readdressed{}}
-	_ = []event.Stepper{Ruled{}, Discarded{}, Paced{}, Readdressed{}}
+	_ = []event.Event{Ruled{}, Discarded{}, Readdressed{}}
+	_ = []event.Stepper{Ruled{}, Discarded{}, Readdressed{}}
 )

@@ -200,7 +200,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if reply := t.mayTake(ctx, people); reply != nil {
 		return reply
 	}
-	if reply := t.inPace(); reply != nil {
+	if reply := t.mayName(); reply != nil {
 		return reply
 	}
 	if reply := t.comesTooEarly(c.To, people); reply != nil {

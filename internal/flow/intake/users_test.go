@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/brake"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
@@ -176,7 +177,7 @@ func TestACompromisedAccount(t *testing.T) {
 	log := &diary{}
 	c.Desk.events = log
 	must(t, c.directory.AddAccount(context.Background(), addr(t, "postmaster@example.org"), "secret", 0))
-	c.with(func(r *Rules) { r.Pace = &Pace{PerHour: 4, PerDay: 100, Hold: true} })
+	c.limit(t, brake.Hold, "", 4)
 	states := map[queue.State]int{}
 	refused := 0
 	for range 6 {
@@ -207,8 +208,8 @@ func TestACompromisedAccount(t *testing.T) {
 	if _, answer, _ := c.talk(t, insider("bob@example.org"), smtp.Mail{}, text, "a@x.example"); answer != "" {
 		t.Errorf("bob: %s", answer)
 	}
-	c.with(func(r *Rules) { r.Pace = &Pace{PerHour: 4, PerDay: 100, Text: "ask the helpdesk"} })
-	if _, answer, _ := c.talk(t, insider("alice@example.org"), smtp.Mail{}, text, "a@x.example"); answer != "450 4.7.1 <alice@example.org>: Recipient address rejected: ask the helpdesk" {
+	c.limit(t, brake.Defer, "ask the helpdesk", 1)
+	if _, answer, _ := c.talk(t, insider("alice@example.org"), smtp.Mail{}, text, "a@x.example", "b@x.example"); answer != "450 4.7.1 <alice@example.org>: Recipient address rejected: ask the helpdesk" {
 		t.Errorf("deferring: %q", answer)
 	}
 }
@@ -233,7 +234,7 @@ func TestAUserOfThisMachine(t *testing.T) {
 	if s := log.lines(); !strings.Contains(s, fmt.Sprintf("postfix/pickup: %s: uid=1000 from=<ann@example.org>\n", id)) {
 		t.Errorf("%s", s)
 	}
-	c.with(func(r *Rules) { r.Pace = &Pace{PerHour: 1, PerDay: 1} })
+	c.limit(t, brake.Defer, "", 1)
 	c.talk(t, p, smtp.Mail{}, text, "x@accept.example")
 	if _, answer, _ := c.talk(t, p, smtp.Mail{}, text, "x@accept.example"); !strings.HasPrefix(answer, "450 4.7.1") {
 		t.Errorf("LOC-012, LOC-014: %q", answer)
@@ -368,7 +369,7 @@ func TestSourceRoutes(t *testing.T) {
 // rules or the count of its copies.
 func TestOneMailboxOneName(t *testing.T) {
 	c := newCounter(t, 0)
-	c.with(func(r *Rules) { r.Pace = &Pace{PerHour: 2, PerDay: 100} })
+	c.limit(t, brake.Defer, "", 2)
 	c.govern(t, [3]string{"rcpt", `recipient.address == "bob@example.org" && sender.user == "alice"`, "reject 550 5.7.1 no"})
 	for _, from := range []string{"Alice@example.org", "alice+x@EXAMPLE.org", `"alice"@example.org`} {
 		for _, to := range []string{"bob@example.org", "BOB@Example.ORG", `"bob"@example.org`} {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"facteur/internal/flow/brake"
 	"facteur/internal/flow/rule"
 	"facteur/internal/mail/smtp"
 	"facteur/internal/store/queue"
@@ -143,7 +144,11 @@ func TestPaceOfManySessions(t *testing.T) {
 	for _, hold := range []bool{true, false} {
 		c := newCounter(t, 0)
 		must(t, c.directory.AddAccount(context.Background(), addr(t, "postmaster@example.org"), "secret", 0))
-		c.with(func(r *Rules) { r.Pace = &Pace{PerHour: 4, PerDay: 100, Hold: hold} })
+		verdict := brake.Defer
+		if hold {
+			verdict = brake.Hold
+		}
+		c.limit(t, verdict, "", 4)
 		var all []*Transaction
 		for range 6 {
 			tx, reply := c.offer(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, "alice@example.org")}, "a@x.example", "b@x.example")

@@ -219,6 +219,11 @@ func (x *Exchange) admit() error {
 	if !x.account.Admits(x.peer.Addr) {
 		return sasl.ErrWrong // not from there, and nobody learns that the rest was right
 	}
+	if bars := x.gate.house.Bars; bars != nil {
+		if why := bars(x.peer.Service, x.account.Address); why != "" {
+			return &Refusal{Reason: Barred, Err: errors.New(why)}
+		}
+	}
 	network, fresh, reason := x.try.Passed()
 	if reason != "" {
 		return limited(reason)

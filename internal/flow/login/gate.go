@@ -93,6 +93,9 @@ type House struct {
 	Logins   *limit.Logins
 	// EndPoints are the channel bindings by our certificates.
 	EndPoints func() []sasl.Binding
+	// Bars says why an account is not let in at a service, though all is right; "" where it
+	// is. nil: nobody is barred.
+	Bars func(service, account string) string
 }
 
 // Gate is asked by all doors, from any goroutine.

@@ -30,13 +30,15 @@ const (
 	NeedsTLS
 	// Unknown: there is no such mechanism, here or for this client.
 	Unknown
+	// Barred: all is right, and the account is not let in for now; Err says why.
+	Barred
 )
 
 // reasons are for the log.
 var reasons = [...]string{
 	Wrong: "wrong user name or password", Later: "temporary failure", Limited: "too many failures",
 	Canceled: "canceled by the client", Malformed: "malformed response", Proxy: "wants to act for somebody else",
-	Binding: "channel binding does not match", NeedsTLS: "needs TLS", Unknown: "unknown mechanism",
+	Binding: "channel binding does not match", NeedsTLS: "needs TLS", Unknown: "unknown mechanism", Barred: "not let in for now",
 }
 
 // String is a few words for the log.

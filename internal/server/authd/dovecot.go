@@ -228,7 +228,7 @@ func refusal(number string, r *login.Refusal) authline.Line {
 		fields = append(fields, "user="+r.User)
 	}
 	switch r.Reason {
-	case login.Later, login.Limited:
+	case login.Later, login.Limited, login.Barred:
 		fields = append(fields, "temp")
 	case login.Proxy:
 		fields = append(fields, "authz")

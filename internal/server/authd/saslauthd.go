@@ -43,7 +43,7 @@ func saslauthdAnswer(r *login.Refusal) string {
 	switch {
 	case r == nil:
 		return "OK"
-	case r.Reason == login.Later, r.Reason == login.Limited:
+	case r.Reason == login.Later, r.Reason == login.Limited, r.Reason == login.Barred:
 		return "NO try again later"
 	}
 	return "NO"

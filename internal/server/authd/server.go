@@ -129,12 +129,12 @@ func (s *session) passed(a applicant, user, method string) {
 }
 
 func (s *session) failed(a applicant, method string, r *login.Refusal) {
-	if !slices.Contains([]login.Reason{login.Wrong, login.Binding, login.Later, login.Limited}, r.Reason) && !r.Told {
+	if !slices.Contains([]login.Reason{login.Wrong, login.Binding, login.Later, login.Limited, login.Barred}, r.Reason) && !r.Told {
 		return
 	}
 	a.who.User = r.User
 	e := listen.AuthFailed{Who: a.who, Method: method}
-	if r.Reason == login.Later || r.Reason == login.Limited {
+	if slices.Contains([]login.Reason{login.Later, login.Limited, login.Barred}, r.Reason) {
 		e.Why = r
 	}
 	s.server.config.Events.Emit(e)

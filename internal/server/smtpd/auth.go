@@ -172,6 +172,8 @@ func (s *session) authRefused(x *login.Exchange, r *login.Refusal) *smtp.Reply {
 	switch {
 	case r.Told:
 		reply = replyAuthTold
+	case r.Reason == login.Barred:
+		reply = smtp.NewReply(454, "4.7.0", "Error: "+r.Err.Error())
 	case r.Reason == login.Wrong && x.Mechanism() == sasl.EXTERNAL:
 		reply = replyAuthCert
 	}

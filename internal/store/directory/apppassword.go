@@ -178,3 +178,9 @@ func (d *Directory) byApp(ctx context.Context, key, service, password string) (n
 	}
 	return name, services == "" || slices.Contains(strings.Fields(services), service), nil
 }
+
+// SuspendApps says of which accounts app passwords do not count now. It comes before the
+// first log-in; fn is asked at each, by the account's key.
+func (d *Directory) SuspendApps(fn func(key string) bool) { d.suspended = fn }
+
+func (d *Directory) suspends(key string) bool { return d.suspended != nil && d.suspended(key) }

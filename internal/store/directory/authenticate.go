@@ -131,7 +131,7 @@ func (d *Directory) prove(ctx context.Context, who string, r row, password strin
 // guessing passwords does not tell who is disabled.
 // app is the name of the app password that it was, or "".
 func (d *Directory) admit(r row, app string) lookup.Answer[Account] {
-	if r.key == "" || r.Disabled {
+	if r.key == "" || r.Disabled || app != "" && d.suspends(r.key) {
 		return lookup.No[Account](errAuth)
 	}
 	d.seen.note(r.key, app, time.Now())

@@ -104,6 +104,8 @@ type Directory struct {
 	// entries whether those names still mean them.
 	logins  *cache[string]
 	entries *answers[struct{}]
+	// suspended says whose app passwords do not count; nil: all do.
+	suspended func(key string) bool
 
 	mu         sync.RWMutex
 	declared   map[string]Domain // those of the settings file, by canonical name
