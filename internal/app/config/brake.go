@@ -36,7 +36,7 @@ type Brake struct {
 	Networks int `toml:"networks"`
 	// A file that says where addresses are used, lines "192.0.2.0/24 FR". Without one, a
 	// client is where the end of its confirmed name says, if that is one of a country.
-	CountriesFile string `toml:"countries_file"`
+	PlacesFile string `toml:"places_file"`
 	// What becomes of what a braked account sends: "hold" takes it and keeps it in the
 	// queue, so that nobody notices; "defer" tells the client to come later.
 	New BrakeNew `toml:"new_mail"`
@@ -148,9 +148,9 @@ func (k *checker) brake() {
 			k.failf("brake.notify", "expected addresses, found %q", to)
 		}
 	}
-	if b.CountriesFile != "" {
+	if b.PlacesFile != "" {
 		if _, err := k.c.countries(); err != nil {
-			k.failf("brake.countries_file", "%v", err)
+			k.failf("brake.places_file", "%v", err)
 		}
 	}
 	if len(k.c.QuotaRules) > quotasMax {
@@ -199,17 +199,17 @@ func (k *checker) replyText(key, text string) {
 
 // countries reads the file of countries; nil without one.
 func (c *Config) countries() (*brake.Countries, error) {
-	if c.Brake.CountriesFile == "" {
+	if c.Brake.PlacesFile == "" {
 		return nil, nil
 	}
-	f, err := os.Open(c.beside(c.Brake.CountriesFile))
+	f, err := os.Open(c.beside(c.Brake.PlacesFile))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	found, err := brake.ReadCountries(f)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", c.Brake.CountriesFile, err)
+		err = fmt.Errorf("%s: %w", c.Brake.PlacesFile, err)
 	}
 	return found, err
 }
@@ -219,7 +219,7 @@ func (c *Config) BrakeRules() (*brake.Rules, error) {
 	b := &c.Brake
 	countries, err := c.countries()
 	if err != nil {
-		return nil, errors.Join(errors.New("brake.countries_file"), err)
+		return nil, errors.Join(errors.New("brake.places_file"), err)
 	}
 	r := &brake.Rules{
 		Level: float64(b.Level), First: b.FirstTime, FirstDomains: b.FirstTimeDomains, SameText: b.SameText, Networks: b.Networks,

@@ -83,6 +83,10 @@ func New(h House) *Gate {
 	return &Gate{House: h, watches: newWatches(), told: map[string]time.Time{}}
 }
 
+// answered is after what time the sessions of a braked account are cut: the one whose letter
+// it was has heard by then that it was taken, and does not send it again.
+const answered = 3 * time.Second
+
 // Reason is how the reason begins for which letters of a braked account are held.
 func Reason(name string) string { return "braked: " + name + ":" }
 
@@ -301,7 +305,7 @@ func (g *Gate) brake(ctx context.Context, r *Rules, l Letter, why string, signs 
 	if fresh && err == nil {
 		g.Events.Emit(Stopped{ID: l.ID, Account: l.Who.Name, Why: why, Signs: signs})
 		if r.Cut && g.Expel != nil {
-			go g.Expel(ctx, l.Who.Name) // this very session may be among them
+			time.AfterFunc(answered, func() { g.Expel(ctx, l.Who.Name) })
 		}
 		g.tell(ctx)
 	}
