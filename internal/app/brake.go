@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"facteur/internal/base/event"
@@ -50,4 +52,9 @@ func (f failures) Emit(e event.Event) {
 	if tried, is := e.(deliver.Tried); is && tried.Result == queue.Failed && !tried.Expired {
 		f.brake.Failed(tried.Account, strings.HasPrefix(tried.Status, "5.1."))
 	}
+}
+
+// trusts tells an address in the trusted networks.
+func (a *App) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.settings.Load().rules.Trusted, func(n netip.Prefix) bool { return n.Contains(addr.Unmap()) })
 }

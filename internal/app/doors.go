@@ -25,6 +25,7 @@ import (
 	"facteur/internal/server/authd"
 	"facteur/internal/server/imapd"
 	"facteur/internal/server/listen"
+	"facteur/internal/server/policyd"
 	"facteur/internal/server/pop3d"
 	"facteur/internal/server/smtpd"
 	"facteur/internal/store/reputation"
@@ -240,6 +241,10 @@ func (a *App) answer(c *config.Config, l config.Listener) (answer, error) {
 	}
 	if l.Service.Counter() {
 		return a.counter(l, x)
+	}
+	if l.Service == config.PolicyDoor {
+		x.handler = policyd.New(policyd.Config{Gate: a.brake, Trusted: a.trusts, Events: a.events}).Serve
+		return x, nil
 	}
 	x.options.Busy = func(why string) []byte {
 		return smtp.NewReply(421, "4.7.0", c.Hostname+" Error: "+why).AppendTo(nil)

@@ -21,7 +21,8 @@ type Listener struct {
 	// "imap" (STARTTLS), "imaps" (TLS from the first byte), "pop3" (STLS), "pop3s" (TLS
 	// from the first byte), "auth" (other programs of this machine ask about log-ins in
 	// Dovecot's language: smtpd_sasl_type = dovecot), "saslauthd" (the same in that of
-	// saslauthd). Who connects over loopback may log in without TLS.
+	// saslauthd), "policy" (a Postfix asks whether somebody may send, as it asks a policyd:
+	// check_policy_service; see docs/BRAKE.md). Who connects over loopback may log in without TLS.
 	Service Service `toml:"service"`
 	// The address and port, "127.0.0.1:2525", "[::1]:25", or ":25" for all
 	// addresses. Without a port, the usual one of the service. Or a Unix socket,

@@ -23,6 +23,7 @@ const (
 	Local       Service = "local"
 	AuthService Service = "auth"
 	Saslauthd   Service = "saslauthd"
+	PolicyDoor  Service = "policy"
 )
 
 // planned are services that the settings file will know; naming one is no typing
@@ -31,7 +32,7 @@ var planned = []string{"sieve", "http", "https"}
 
 // Form says what a service may be.
 func (Service) Form() string {
-	return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S, AuthService, Saslauthd)
+	return oneOf(SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S, AuthService, Saslauthd, PolicyDoor)
 }
 
 // UnmarshalText takes the name of a service.
@@ -39,7 +40,7 @@ func (s *Service) UnmarshalText(text []byte) error {
 	if slices.Contains(planned, string(text)) {
 		return fmt.Errorf("the service %q is not built yet; expected %s", text, s.Form())
 	}
-	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S, AuthService, Saslauthd)
+	return choose(s, text, SMTP, Submission, Submissions, LMTP, Local, IMAP, IMAPS, POP3, POP3S, AuthService, Saslauthd, PolicyDoor)
 }
 
 // Port is the usual port of the service.
@@ -59,6 +60,8 @@ func (s Service) Port() uint16 {
 		return 995
 	case LMTP:
 		return 24
+	case PolicyDoor:
+		return 10031 // as cluebringer
 	}
 	return 25
 }

@@ -104,6 +104,7 @@ var edges = map[string]string{
 	"net/tlspolicy → net/smtpc":           "a policy says what TLS a connection has to have",
 	"net/helper → net/program":            "a user's program is run by the one way that programs are run",
 	"server/smtpd → server/listen":        "doors share the way they accept, count and drain",
+	"server/policyd → server/listen":      "doors share the way they accept, count and drain",
 	"server/pop3d → server/listen":        "doors share the way they accept, count and drain",
 	"server/imapd → server/listen":        "doors share the way they accept, count and drain",
 	"app → app/config":                    "the house is built from its settings",
