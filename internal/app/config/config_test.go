@@ -128,7 +128,7 @@ func TestCheck(t *testing.T) {
 		{"no listener", host + "listen = []", `f:2:1: listen: there is none; a server that listens nowhere receives nothing`},
 		{"listener twice (MAP-012)", host + "[[listen]]\nservice='smtp'\naddress=':25'\n[[listen]]\nservice='imap'\naddress=':25'", `f:7:9: listen[1].address: another listener already has :25`},
 		{"listener without a socket", host + "[[listen]]\nservice='local'\naddress='127.0.0.1:25'", `f:4:9: listen[0].address: the service "local" needs a Unix socket, such as "unix:/run/facteur/sendmail.sock"`},
-		{"listener without a service", host + "[[listen]]\naddress=':25'", `f:2:3: listen[0].service: is missing; expected "smtp", "submission", "submissions", "lmtp", "local", "imap", "imaps", "pop3", "pop3s", "auth" or "saslauthd"`},
+		{"listener without a service", host + "[[listen]]\naddress=':25'", `f:2:3: listen[0].service: is missing; expected "smtp", "submission", "submissions", "lmtp", "local", "imap", "imaps", "pop3", "pop3s", "auth", "saslauthd" or "policy"`},
 		{"listener on a name", host + "[[listen]]\nservice='smtp'\naddress='mx.example:25'", `f:4:9: listen[0].address: expected an IP address before the port, found "mx.example"`},
 		{"certificate missing", host + "[tls]\ncertificate=['/nowhere/c']\nkey=['" + key + "']", `f:3:14: tls.certificate[0]: stat /nowhere/c: no such file or directory`},
 		{"key missing", host + "[tls]\ncertificate=['" + cert + "']\nkey=['/nowhere/k']", `f:4:6: tls.key[0]: stat /nowhere/k: no such file or directory`},
@@ -158,7 +158,7 @@ func TestCheck(t *testing.T) {
 func TestServicesToCome(t *testing.T) {
 	t.Parallel()
 	_, err := Parse("f", []byte("[[listen]]\nservice = 'sieve'"))
-	if got := fmt.Sprint(err); got != `f:2:11: listen[0].service: the service "sieve" is not built yet; expected "smtp", "submission", "submissions", "lmtp", "local", "imap", "imaps", "pop3", "pop3s", "auth" or "saslauthd"` {
+	if got := fmt.Sprint(err); got != `f:2:11: listen[0].service: the service "sieve" is not built yet; expected "smtp", "submission", "submissions", "lmtp", "local", "imap", "imaps", "pop3", "pop3s", "auth", "saslauthd" or "policy"` {
 		t.Error(got)
 	}
 }
