@@ -4,47 +4,22 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
+	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app"
 	"facteur/internal/app/config"
 	"facteur/internal/app/control"
+	"facteur/internal/base/event"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/client"
-	"facteur/internal/mail/address"
+	"facteur/internal/flow/filter/dnslist"
 	"facteur/internal/mail/anatomy"
 	"facteur/internal/net/dns"
 	"facteur/internal/store/policy"
 )
-
-// weighed is what the filter makes of a letter in a file.
-type weighed struct {
-	Score    float64            `json:"score"`
-	Required float64            `json:"required"`
-	Fate     filter.Disposition `json:"fate"`
-	Category filter.Category    `json:"category,omitempty"`
-	Because  string             `json:"because,omitempty"`
-	Reply    string             `json:"reply,omitempty"`
-	Evidence []weight           `json:"evidence"`
-	// Fields are what would stand above the letter.
-	Fields string `json:"fields,omitempty"`
-}
-
-// weight is a row of the table of evidence.
-type weight struct {
-	Name     string  `json:"name"`
-	Check    string  `json:"check"`
-	Score    float64 `json:"score"`
-	Counts   float64 `json:"counts"`
-	Weight   string  `json:"-"`
-	Note     string  `json:"note,omitempty"`
-	Sentence string  `json:"sentence"`
-	Cost     float64 `json:"cost_ms"`
-}
 
 // handed is how a letter was handed over, as options say it.
 type handed struct {
@@ -58,10 +33,14 @@ func (c *command) filterTest() *cobra.Command {
 	cmd := c.withDNS(c.withJSON(&cobra.Command{
 		Use:   "test FILE",
 		Short: "Show what the filter makes of a letter in a file: the evidence, the score, the fate",
-		Long: "Show what the filter makes of a letter in a file; \"-\" is the standard input. Who handed it\n" +
-			"over is read from the Received field on top, unless --ip says it. What stands above that\n" +
-			"field was put there on the way and is not looked at. --as takes the policy of an account.\n" +
-			"What the server and its users have taught the filter is not taken into account.",
+		Long: "Show what the filter makes of a letter in a file, as if a stranger handed it over now; \"-\" is\n" +
+			"the standard input. Who handed it over is read from the Received field on top, unless --ip says it.\n\n" +
+			"A running server looks at it with all that it has: its lists in the DNS, scanners, what it\n" +
+			"has been taught, the reputation of who sends, policies, and lists of senders; with --as those of an\n" +
+			"account, too. Nothing of it is remembered. Without a running server, or with --dns, only\n" +
+			"the letter, the DNS and what ships with the filter are asked: not what it was taught, nor reputation,\n" +
+			"nor lists of senders. Lists in the DNS are then asked with --dns alone. How a client behaves at\n" +
+			"the door, greylisting, rules and milters are never part of it.",
 		Args: takes("FILE"),
 	}))
 	f := cmd.Flags()
@@ -81,75 +60,75 @@ func (c *command) filterTest() *cobra.Command {
 	return cmd
 }
 
-// weighFile takes the letter through the filter as a stranger's.
-func (c *command) weighFile(ctx context.Context, name string, from handed) (w weighed, err error) {
-	settings, err := c.settingsOrDefaults()
-	if err != nil {
-		return w, err
-	}
-	resolver, err := c.resolver()
-	if err != nil {
-		return w, err
-	}
-	wants, err := c.wantsOf(ctx, settings, from.account)
-	if err != nil {
-		return w, err
-	}
+// weighFile takes the letter through the filter as a stranger's: that of the server, else
+// one of our own.
+func (c *command) weighFile(ctx context.Context, name string, from handed) (w control.Weighed, err error) {
 	file, err := c.openLetter(name)
 	if err != nil {
 		return w, err
 	}
 	defer file.Close()
-	about, err := from.letter(file)
+	trial, err := from.trial(file)
 	if err != nil {
 		return w, err
 	}
-	rules := strangers(settings.FilterRules(), about.Client.Addr.IsValid())
-	rules.Scoring = true
-	if rules.Checks, err = offlineChecks(settings, resolver); err != nil {
+	if _, missing := config.Find(c.settings); c.dns == "" && (missing == nil || c.settings != "") {
+		err = c.withOffice(ctx, func(ctx context.Context, o control.Office) (err error) {
+			w, err = o.TryLetter(ctx, trial)
+			return err
+		})
+		if err != nil || !w.Closed {
+			return w, err
+		}
+	}
+	f, err := c.ownFilter(ctx, from.account)
+	if err != nil {
 		return w, err
 	}
-	return weigh(ctx, filter.New(rules, resolver, nil).Obeys(nil, wants), file, about)
+	return trial.By(ctx, f)
+}
+
+// ownFilter is a filter with what needs no running server.
+func (c *command) ownFilter(ctx context.Context, account string) (*filter.Filter, error) {
+	settings, err := c.settingsOrDefaults()
+	if err != nil {
+		return nil, err
+	}
+	resolver, err := c.resolver()
+	if err != nil {
+		return nil, err
+	}
+	wants, err := c.wantsOf(ctx, settings, account)
+	if err != nil {
+		return nil, err
+	}
+	rules := settings.FilterRules()
+	if rules.Checks, err = c.offlineChecks(ctx, settings, resolver); err != nil {
+		return nil, err
+	}
+	return filter.New(rules, resolver, nil).Obeys(nil, wants), nil
 }
 
 // offlineChecks are those that need no running server.
-func offlineChecks(settings *config.Config, resolver *dns.Resolver) ([]filter.Check, error) {
+func (c *command) offlineChecks(ctx context.Context, settings *config.Config, resolver *dns.Resolver) ([]filter.Check, error) {
 	checks, err := app.LetterChecks(nil)
+	if err != nil {
+		return nil, err
+	}
 	checks = append(checks, app.ContentChecks(settings, nil, nil)...)
 	self := client.Self{Hostname: settings.Hostname, Addrs: settings.PublicAddresses(), Ours: func(string) bool { return false }}
-	return append(checks, client.NewName(resolver, func() client.Self { return self })), err
-}
-
-func weigh(ctx context.Context, f *filter.Filter, file *letterFile, about filter.Letter) (w weighed, err error) {
-	info, err := file.Stat()
+	checks = append(checks, client.NewName(resolver, func() client.Self { return self }))
+	if c.dns == "" {
+		return checks, nil
+	}
+	asked, err := settings.AskedLists()
 	if err != nil {
-		return w, err
+		return nil, err
 	}
-	one := f.Open(ctx, nil, about)
-	defer one.Close()
-	one.Addressed(about.Recipients)
-	if err := file.writeTo(one.Read(file.header, false)); err != nil {
-		return w, err
-	}
-	one.Holds(file, info.Size())
-	verdict := one.Judge(ctx)
-	o := one.Weigh(ctx, verdict, about.Recipients, "it")
-	fate := o.Shown
-	if len(o.Fates) > 0 {
-		fate = o.Fates[0]
-	}
-	w = weighed{Score: fate.Tally.Score, Required: fate.Wants.Junk, Fate: fate.Disposition, Category: fate.Category, Because: fate.Because,
-		Fields: string(f.Rules().SpamFields(fate)), Evidence: []weight{}}
-	if o.Reply != nil {
-		w.Reply = o.Reply.Error()
-	}
-	if verdict.Reply != nil {
-		w.Fate, w.Because, w.Reply = verdict.Disposition, verdict.Because, verdict.Reply.Error()
-	}
-	for _, r := range fate.Tally.Weightiest() {
-		w.Evidence = append(w.Evidence, weight{cmp.Or(r.Name, "-"), r.Check, r.Score, r.Counts, r.Weight(), r.Note, r.Sentence, float64(r.Cost) / float64(time.Millisecond)})
-	}
-	return w, nil
+	lists := dnslist.New(resolver, event.Discard)
+	lists.Configure(dnslist.Rules{Lists: asked})
+	lists.Test(ctx)
+	return append(checks, lists.Clients(), lists.Domains()), nil
 }
 
 // wantsOf is what an account wants of the filter; the server's own where none is named.
@@ -182,48 +161,35 @@ func take(e *policy.Effective, key, value string) (err error) {
 	return err
 }
 
-// letter is how the letter was handed over: as the options say, else as its trace does.
-func (h *handed) letter(file *letterFile) (l filter.Letter, err error) {
-	if l.Client.Addr, err = h.address(); err != nil {
-		return l, err
+// trial is the letter and how it was handed over: as the options say, else as its trace
+// does.
+func (h *handed) trial(file *letterFile) (t control.LetterTrial, err error) {
+	if t.Addr, err = h.address(); err != nil {
+		return t, err
 	}
-	l.Client.Name, l.Client.Helo = h.name, h.helo
-	if !l.Client.Addr.IsValid() {
-		h.traced(&l, file)
+	t.Name, t.Helo, t.To, t.Account = h.name, h.helo, h.rcpt, h.account
+	if hop := anatomy.ParseReceived(file.header.Get("Received")); !t.Addr.IsValid() && hop.IP.IsValid() {
+		t.Addr, t.Name, t.Helo = hop.IP, cmp.Or(t.Name, hop.Name), cmp.Or(t.Helo, hop.Helo)
 	}
-	if l.Sender, err = h.envelope(file); err != nil {
-		return l, err
+	sender, err := h.envelope(file)
+	if err != nil {
+		return t, err
 	}
-	for _, to := range h.rcpt {
-		a, err := address.Parse(to)
-		if err != nil {
-			return l, fmt.Errorf("--rcpt: %q: %w", to, err)
-		}
-		l.Recipients = append(l.Recipients, filter.Recipient{Address: a, Account: h.account})
+	if !sender.IsNull() {
+		t.Sender = sender.String()
 	}
-	if h.rcpt == nil && h.account != "" {
-		a, err := address.Parse(h.account)
-		if err != nil {
-			return l, fmt.Errorf("--as: %q: %w", h.account, err)
-		}
-		l.Recipients = []filter.Recipient{{Address: a, Account: a.Key()}}
+	t.Text, err = io.ReadAll(io.NewSectionReader(file, 0, control.MaxTrial+1))
+	if err == nil && len(t.Text) > control.MaxTrial {
+		err = fmt.Errorf("%s: it is larger than %d MiB", file.Name(), control.MaxTrial>>20)
 	}
-	return l, nil
+	return t, err
 }
 
-// traced reads who handed the letter over from its topmost Received.
-func (h *handed) traced(l *filter.Letter, file *letterFile) {
-	hop := anatomy.ParseReceived(file.header.Get("Received"))
-	if hop.IP.IsValid() && (netip.Addr{}) != hop.IP {
-		l.Client = filter.Client{Addr: hop.IP, Name: cmp.Or(h.name, hop.Name), Helo: cmp.Or(h.helo, hop.Helo)}
-	}
-}
-
-func (c *command) tellWeighed(w weighed) error {
+func (c *command) tellWeighed(w control.Weighed) error {
 	if c.json {
 		return printJSON(c, w)
 	}
-	err := list(c, w.Evidence, "SCORE NAME COST SENTENCE", func(r weight) []any {
+	err := list(c, w.Evidence, "SCORE NAME COST SENTENCE", func(r control.Weight) []any {
 		sentence := r.Sentence
 		if r.Note != "" {
 			sentence += " (" + r.Note + ")"

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"facteur/internal/app/control"
 )
 
 // Row 181: whoever begins sees at once what the filter makes of a letter, without a server
@@ -25,7 +27,7 @@ func TestFilterTest(t *testing.T) {
 		t.Fatalf("%d\n%s%s", status, out, stderr)
 	}
 	status, out, stderr = call(t, text, "filter", "test", "-", "--json", "--dns", "127.0.0.1:1")
-	var w weighed
+	var w control.Weighed
 	if err := json.Unmarshal([]byte(out), &w); err != nil || status != 0 {
 		t.Fatalf("%d %v\n%s%s", status, err, out, stderr)
 	}

@@ -302,6 +302,9 @@ func (a *App) openOffice(c *config.Config) (err error) {
 	}
 	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies).Remembering(a.reputation, a.recorder.Forgiven)
 	a.stores.Asking(a.lists)
+	a.stores.Trying(func(ctx context.Context, t control.LetterTrial) (control.Weighed, error) {
+		return t.By(ctx, a.settings.Load().rules.Filter)
+	})
 	a.stores.Greylisting(a.greylisted)
 	a.stores.Braking(a.brake)
 	a.office, err = control.Serve(c.DataDir, a.stores, a.events)

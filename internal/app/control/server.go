@@ -126,6 +126,7 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /mailboxes/undelete", ask(func(ctx context.Context, u Undelete) (any, error) { return o.Undelete(ctx, u) }))
 	mux.Handle("POST /mailboxes/expire", ask(func(ctx context.Context, n AccountName) (any, error) { return o.Expire(ctx, n) }))
 	mux.Handle("POST /mailboxes/expunge", ask(func(ctx context.Context, e Expunge) (any, error) { return o.Expunge(ctx, e) }))
+	mux.Handle("POST /filter/test", ask(func(ctx context.Context, t LetterTrial) (any, error) { return o.TryLetter(ctx, t) }))
 	mux.Handle("POST /filter/lists", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.DNSLists(ctx) }))
 	mux.Handle("POST /cut", streamed(true, o.Cut))
 	mux.Handle("POST /export", exportHandler(o))
@@ -230,8 +231,11 @@ func decode[In any](w http.ResponseWriter, r *http.Request) (in In, err error) {
 
 // limitOf is how many bytes a request may have.
 func limitOf(path string) int64 {
-	if path == "/aliases/add" {
+	switch path {
+	case "/aliases/add":
 		return maxAlias
+	case "/filter/test":
+		return MaxTrial/3*4 + maxRequest // in Base64
 	}
 	return maxRequest
 }

@@ -62,6 +62,8 @@ type Stores struct {
 	// knock tries the door; nil where there is none.
 	knock func(context.Context, []Envelope) ([]KnockReply, error)
 	keys  *dkimkey.Store
+	// try looks at a letter as the door does; nil where there is none.
+	try func(context.Context, LetterTrial) (Weighed, error)
 	// policies are what accounts want of the filter.
 	policies *policy.Store
 	// reputation is what is known of who brings mail; banned tells of a change.

@@ -71,8 +71,8 @@ func spamFields(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// TestScoredLetters: rows 183 to 186, what becomes of a stranger's letter, what stands
-// above it, and what the log says.
+// TestScoredLetters: rows 183 to 186 and 194, what becomes of a stranger's letter, what
+// stands above it, and what the log says.
 func TestScoredLetters(t *testing.T) {
 	const text = "X-Spam-Status: No, score=-100\r\nX-Spam-Flag: NO\r\nX-Spam: no\r\nSubject: hello\r\nFrom: a@far.example\r\n\r\nx\r\n"
 	tagged := func(e *policy.Effective) { e.SubjectTag = "[SPAM] " }
