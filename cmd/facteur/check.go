@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/event"
+	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/flow/rule"
 	"facteur/internal/net/certs"
 	storelist "facteur/internal/store/list"
@@ -23,7 +25,7 @@ func (c *command) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check the settings file and what it names",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
 				return err
@@ -34,7 +36,7 @@ func (c *command) checkCommand() *cobra.Command {
 			if err := checkLists(cfg); err != nil {
 				return err
 			}
-			for _, w := range slices.Concat(cfg.Warnings(), socketWarnings(cfg)) {
+			for _, w := range slices.Concat(cfg.Warnings(), socketWarnings(cfg), scannerWarnings(cmd.Context(), cfg)) {
 				fmt.Fprintln(c.err, "facteur: warning: "+printable(w))
 			}
 			fmt.Fprintf(c.out, "%s: no mistakes found\n", cfg.Path())
@@ -53,6 +55,21 @@ func socketWarnings(cfg *config.Config) (warnings []string) {
 		}
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 			warnings = append(warnings, fmt.Sprintf("listen[%d].address: the directory %s is not there; the server can't start without it", i, dir))
+		}
+	}
+	return warnings
+}
+
+// scannerWarnings tells of scanners that do not answer now. That is no mistake: they may be
+// started later.
+func scannerWarnings(ctx context.Context, cfg *config.Config) (warnings []string) {
+	configs, err := cfg.AskedScanners()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for i, s := range configs {
+		if err := scanner.New(s, event.Discard).Ping(ctx); err != nil {
+			warnings = append(warnings, fmt.Sprintf("scanner[%d]: %s at %s does not answer: %v", i, s.Name, s.Socket, err))
 		}
 	}
 	return warnings

@@ -45,6 +45,9 @@ func TestScannerClamd(t *testing.T) {
 	if reply := deliver(t, f, "bob@example.net", alice, difficult("unseen")); !strings.HasPrefix(reply, "451 4.7.1 Service unavailable - try again later") {
 		t.Errorf("row 180, FLT-018: without the scanner: %s", reply)
 	}
+	if out := f.Command("", "check"); !strings.Contains(out, "scanner[0]: clamd at "+clam.ScannerSocket()+" does not answer") {
+		t.Errorf("row 180: facteur check: %s", out)
+	}
 	WaitUntil(t, "row 180: a warning in the log", func() bool {
 		return strings.Contains(f.Log(), "warning: connect to scanner clamd "+clam.ScannerSocket()+": No such file or directory")
 	})

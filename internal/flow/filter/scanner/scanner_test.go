@@ -1,0 +1,310 @@
+package scanner
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"facteur/internal/base/event"
+	"facteur/internal/flow/filter"
+	"facteur/internal/net/clamav"
+	"facteur/internal/net/rspamd"
+)
+
+// fake is an engine that does what a test wants.
+type fake struct {
+	mu      sync.Mutex
+	answer  func(ctx context.Context) (finding, error)
+	there   error
+	scanned int
+	pinged  int
+}
+
+func (f *fake) scan(ctx context.Context, _ *filter.Letter, r io.Reader, _ int64) (finding, error) {
+	f.mu.Lock()
+	f.scanned++
+	answer := f.answer
+	f.mu.Unlock()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return finding{}, err
+	}
+	return answer(ctx)
+}
+
+func (f *fake) ping(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pinged++
+	return f.there
+}
+
+func says(f finding, err error) func(context.Context) (finding, error) {
+	return func(context.Context) (finding, error) { return f, err }
+}
+
+func hangs(ctx context.Context) (finding, error) {
+	<-ctx.Done()
+	return finding{}, ctx.Err()
+}
+
+// told are the lines of the log.
+type told struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *told) Emit(e event.Event) {
+	_, line := e.Line()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+}
+
+func (l *told) has(text string) (n int) {
+	for _, line := range l.lines {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func newFake(answer func(context.Context) (finding, error), tune func(*Config)) (*Scanner, *fake, *told) {
+	c := Config{Name: "clamd", Kind: Clamd, Socket: "unix:/s", Timeout: DefaultTimeout, MaxSize: 1000, WhenDown: Defer, Connections: 2, Weight: 1}
+	if tune != nil {
+		tune(&c)
+	}
+	log, f := &told{}, &fake{answer: answer}
+	s := New(c, log)
+	s.engine = f
+	return s, f, log
+}
+
+func letter() *filter.Letter {
+	text := "Subject: x\r\n\r\nbody\r\n"
+	return &filter.Letter{ID: "4AB", Message: strings.NewReader(text), Size: int64(len(text)), Client: filter.Client{Addr: netip.MustParseAddr("192.0.2.1")}}
+}
+
+// Row 179: what clamd finds is a virus, or evidence beside other.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	own := Names{Scores: map[string]float64{"Win.Test.": 2, "PUA.Win.": 0.5}, Viruses: []string{"Heuristics.Encrypted.Zip"}}
+	for name, want := range map[string]struct {
+		names Names
+		virus bool
+		score float64
+	}{
+		"Eicar-Test-Signature":                {virus: true},
+		"Win.Test.EICAR_HDB-1":                {virus: true},
+		"Win.Test.EICAR_HDB-1 ":               {names: own, score: 2},
+		"Heuristics.Encrypted.Zip":            {score: 1},
+		"Heuristics.Encrypted.Zip ":           {names: own, virus: true},
+		"Heuristics.Phishing.Email.SpoofedIP": {score: 3},
+		"Heuristics.Something.New":            {score: 1.5},
+		"PUA.Win.Tool.X":                      {score: 1.5},
+		"PUA.Win.Tool.X ":                     {names: own, score: 0.5},
+		"Sanesecurity.Junk.1.UNOFFICIAL":      {score: 3},
+		"Sanesecurity.Malware.1.UNOFFICIAL":   {virus: true},
+		"MBL_1.UNOFFICIAL":                    {virus: true},
+	} {
+		s, _, _ := newFake(says(finding{virus: name}, nil), func(c *Config) { c.Names = want.names })
+		got := s.Examine(t.Context(), letter())
+		if len(got) != 1 || (got[0].Category == filter.Virus) != want.virus || got[0].Score != want.score || got[0].Scanned != "clamd" || !strings.Contains(got[0].Sentence, name) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// Points of rspamd and spamd are weighed, and clipped where the settings say so.
+func TestPoints(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		points, weight, clip, want float64
+	}{
+		"as they are": {6, 1, 0, 6}, "weighed": {10, 0.8, 0, 8}, "clipped": {1000, 1, 4, 4}, "clipped below": {-20, 1, 4, -4},
+	} {
+		s, _, _ := newFake(says(finding{scored: true, points: c.points, says: "gives it points"}, nil), func(x *Config) {
+			x.Name, x.Kind, x.Weight, x.Clip = "spamd", Spamd, c.weight, c.clip
+		})
+		got := s.Examine(t.Context(), letter())
+		if len(got) != 1 || got[0].Score != c.want || got[0].Name != "spamd" || got[0].Category != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if p := forced(rspamd.Answer{Action: "reject", Score: 0, Required: 15}); p != 15 {
+		t.Errorf("an action that a rule forces: %v", p)
+	}
+	if p := forced(rspamd.Answer{Action: "greylist", Score: 4.5, Required: 15}); p != 4.5 {
+		t.Errorf("another: %v", p)
+	}
+}
+
+// Row 180, FLT-018: a scanner that hangs costs two letters their time, and no other; it is
+// told, and asked again before it is trusted again.
+func TestDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, log := newFake(hangs, nil)
+		for range 2 {
+			began := time.Now()
+			got := s.Examine(t.Context(), letter())
+			if len(got) != 1 || !got[0].Defer || got[0].Score != 0 || time.Since(began) != DefaultTimeout {
+				t.Fatalf("after %s: %+v", time.Since(began), got)
+			}
+		}
+		if s.Status().Why != "Connection timed out" || !s.Status().Down || log.has("error: the scanner clamd unix:/s does not work") != 1 {
+			t.Fatalf("row 180: it is not told: %+v, %q", s.Status(), log.lines)
+		}
+		began := time.Now()
+		for range 100 {
+			if got := s.Examine(t.Context(), letter()); !got[0].Defer {
+				t.Fatal(got)
+			}
+		}
+		if time.Since(began) != 0 || f.scanned != 2 {
+			t.Fatalf("letters waited for %s, %d were shown", time.Since(began), f.scanned)
+		}
+		f.there = errors.New("not yet")
+		time.Sleep(pauseFirst)
+		s.Examine(t.Context(), letter())
+		s.Examine(t.Context(), letter())
+		if f.pinged != 1 || f.scanned != 2 {
+			t.Fatalf("%d questions, %d letters", f.pinged, f.scanned)
+		}
+		f.there, f.answer = nil, says(finding{}, nil)
+		time.Sleep(2 * pauseFirst)
+		if got := s.Examine(t.Context(), letter()); got[0].Defer || got[0].Scanned == "" || s.Status().Down {
+			t.Fatalf("it is there again: %+v", got)
+		}
+		if log.has("works again, after") != 1 || log.has("does not work") != 1 {
+			t.Errorf("%q", log.lines)
+		}
+	})
+}
+
+// One that answers a PING and no more does not hold up the mail of others.
+func TestHalfDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, _ := newFake(hangs, func(c *Config) { c.WhenDown = Pass })
+		for range 600 {
+			if got := s.Examine(t.Context(), letter()); got[0].Defer {
+				t.Fatal("it was to pass")
+			}
+			time.Sleep(time.Second)
+		}
+		if f.scanned > 16 {
+			t.Errorf("%d letters waited in ten minutes", f.scanned)
+		}
+	})
+}
+
+// What is no failure of the scanner does not count as one.
+func TestNobodysFailure(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"a refusal": &clamav.Refused{Text: "Can't allocate memory"}, "too large": clamav.ErrTooLarge} {
+		s, f, _ := newFake(says(finding{}, err), nil)
+		for range 5 {
+			got := s.Examine(t.Context(), letter())
+			if len(got) != 1 || got[0].Defer == errors.Is(err, clamav.ErrTooLarge) || got[0].Category != "" {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
+		if f.scanned != 5 || s.Status().Down {
+			t.Errorf("%s: %+v", name, s.Status())
+		}
+	}
+	s, f, log := newFake(hangs, nil)
+	for range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if got := s.Examine(ctx, letter()); got != nil || s.Status().Down || log.lines != nil {
+			t.Errorf("a client that hung up: %+v %q", got, log.lines)
+		}
+	}
+	large := letter()
+	large.Size = 1001
+	before := f.scanned
+	if got := s.Examine(t.Context(), large); len(got) != 1 || got[0].Defer || f.scanned != before || got[0].Name != "clamd_skipped" {
+		t.Errorf("above max_size: %+v", got)
+	}
+}
+
+// A letter waits for its turn, within its time, and no more than N are shown at once.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		now, most := 0, 0
+		s, _, _ := newFake(func(context.Context) (finding, error) {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			now--
+			mu.Unlock()
+			return finding{}, nil
+		}, nil)
+		var all sync.WaitGroup
+		deferred := 0
+		for range 60 { // two at a time in 20 seconds are about 40
+			all.Go(func() {
+				if got := s.Examine(t.Context(), letter()); got[0].Defer {
+					mu.Lock()
+					deferred++
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		if most != 2 || deferred < 16 || deferred > 24 || s.Status().Down {
+			t.Errorf("%d at once, %d have to come again, %+v", most, deferred, s.Status())
+		}
+	})
+}
+
+// What is on trial is told, and comes to nothing.
+func TestTestOnly(t *testing.T) {
+	t.Parallel()
+	trial := func(c *Config) { c.TestOnly = true }
+	s, _, _ := newFake(says(finding{virus: "Eicar"}, nil), trial)
+	if got := s.Examine(t.Context(), letter()); !got[0].Test {
+		t.Errorf("%+v", got)
+	}
+	s, _, _ = newFake(says(finding{}, io.ErrUnexpectedEOF), trial)
+	if got := s.Examine(t.Context(), letter()); got[0].Defer || !got[0].Test {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What a stranger says of himself makes no field of its own.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	l.Client.Helo, l.Now = "evil\r\nX-Spam: no (", time.Unix(0, 0).UTC()
+	want := "Return-Path: <>\r\nReceived: from evil??X-Spam:?no?? (unknown [192.0.2.1])\r\n\tby mail.example.org (facteur) with ESMTP;\r\n\tThu, 01 Jan 1970 00:00:00 +0000\r\n"
+	if got := trace(l, "mail.example.org"); got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+// Scanners that are as before keep what they know.
+func TestConfigure(t *testing.T) {
+	t.Parallel()
+	all := NewScanners(&told{})
+	a, b := Config{Name: "a", Kind: Clamd}, Config{Name: "b", Kind: Rspamd}
+	first := all.Configure([]Config{a, b})
+	b.Weight = 2
+	second := all.Configure([]Config{b, a})
+	if second[1] != first[0] || second[0] == first[1] || len(all.Status()) != 2 {
+		t.Errorf("%+v", all.Status())
+	}
+}
