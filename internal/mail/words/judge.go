@@ -57,7 +57,7 @@ var kindWeight = [kinds]float64{single: 0.06, pair: 0.32, subject: 1, general: 1
 // Judge says what a view of a letter says, by the prior and by what was learnt: the
 // server's layer first, then the account's. Either may be missing.
 func Judge(v *View, prior *Prior, layers ...Layer) Opinion {
-	j := judge{view: v, prior: prior}
+	j := judge{view: v, prior: prior, sums: make([]float64, len(v.tokens))}
 	for _, l := range layers {
 		if l.Count != nil && (l.Spam > 0 || l.Ham > 0) {
 			j.layers = append(j.layers, l)
@@ -86,7 +86,7 @@ type judge struct {
 	records [kinds][]said
 	known   int
 	odds    float64
-	words   []said
+	sums    []float64 // what each token of the view added
 }
 
 // said is what is known of a token, in odds.
@@ -184,11 +184,9 @@ func strongest(all *[]said) {
 }
 
 func (j *judge) add(all []said, scale float64) {
-	j.words = slices.Grow(j.words, len(all))
 	for _, s := range all {
-		s.odds *= scale
-		j.odds += s.odds
-		j.words = append(j.words, s)
+		j.odds += s.odds * scale
+		j.sums[s.token] += s.odds * scale
 	}
 }
 
@@ -218,12 +216,8 @@ func (j *judge) opinion() Opinion {
 
 // told are the wordsTold tokens that spoke most, the strongest first.
 func (j *judge) told() []said {
-	sums := make([]float64, len(j.view.tokens))
-	for _, s := range j.words {
-		sums[s.token] += s.odds
-	}
 	best := make([]said, 0, wordsTold+1)
-	for t, odds := range sums {
+	for t, odds := range j.sums {
 		if odds == 0 || len(best) == wordsTold && math.Abs(odds) <= math.Abs(best[wordsTold-1].odds) {
 			continue
 		}
