@@ -20,7 +20,10 @@ type Debian struct {
 }
 
 // NewDebian writes the configuration of both.
-func NewDebian(t testing.TB, setup Setup) *Debian {
+func NewDebian(t testing.TB, setup Setup) *Debian { return NewDebianWith(t, setup, nil) }
+
+// NewDebianWith is NewDebian with more lines of main.cf, by parameter name.
+func NewDebianWith(t testing.TB, setup Setup, main map[string]string) *Debian {
 	t.Helper()
 	setup = setup.withDefaults()
 	NeedRoot(t)
@@ -33,6 +36,7 @@ func NewDebian(t testing.TB, setup Setup) *Debian {
 		d.dovecot.ServePOP3()
 	}
 	postfix := PostfixSetup{Main: debianMain(setup, d.root, uid, gid), Quiet: setup.Quiet}
+	maps.Copy(postfix.Main, main)
 	if setup.TLS {
 		cert, key := SelfSigned(t, d.root)
 		maps.Copy(postfix.Main, map[string]string{"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": cert, "smtpd_tls_key_file": key})
