@@ -198,8 +198,8 @@ func (j *judge) moderate() {
 	}
 	part := float64(j.known) / (mostlyKnown * float64(len(j.view.tokens)))
 	j.odds *= part
-	for i := range j.words {
-		j.words[i].odds *= part
+	for t := range j.sums {
+		j.sums[t] *= part
 	}
 }
 

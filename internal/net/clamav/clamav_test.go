@@ -92,8 +92,13 @@ func clamd(t *testing.T, most int, say func(letter []byte) string) Config {
 }
 
 func readStream(nc net.Conn, most int) (letter []byte, err error) {
-	command := make([]byte, len("zINSTREAM\x00"))
-	if _, err := io.ReadFull(nc, command); err != nil || string(command) != "zINSTREAM\x00" {
+	command := ""
+	for b := make([]byte, 1); !strings.HasSuffix(command, "\x00"); command += string(b) {
+		if _, err := io.ReadFull(nc, b); err != nil {
+			return nil, err
+		}
+	}
+	if command != "zINSTREAM\x00" {
 		return nil, nil // another question
 	}
 	var length [4]byte
