@@ -183,7 +183,7 @@ func TestSince(t *testing.T) {
 }
 
 // In the backup is the mail of accounts that a directory has and of those that were
-// removed, the key that signs forwarded mail, and what the settings name; all of it
+// removed, the key that signs forwarded mail, what the filter has learnt, and what the settings name; all of it
 // readable by its owner only.
 func TestWholeHouse(t *testing.T) {
 	t.Parallel()
@@ -198,6 +198,8 @@ func TestWholeHouse(t *testing.T) {
 	must(t, err)
 	defer func() { done() }()
 	must(t, os.WriteFile(filepath.Join(cfg.DataDir, "forwarding.key"), []byte("key\n"), 0o600))
+	must(t, os.MkdirAll(filepath.Join(cfg.DataDir, "lexicon", "ab"), 0o700))
+	must(t, os.WriteFile(filepath.Join(cfg.DataDir, "lexicon", "ab", "cd.words"), []byte("learnt\n"), 0o600))
 	for _, name := range []string{"bob@example.org", "carol@example.org"} {
 		i, err := o.Import(t.Context(), control.ImportTarget{Address: name, Mailbox: "INBOX", Source: "test"})
 		must(t, err)
@@ -212,7 +214,7 @@ func TestWholeHouse(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "b")
 	must(t, (&Job{Config: cfg, Settings: file, To: to, Note: func(s string) { t.Error(s) }}).Run(t.Context(), o))
 	for _, want := range []string{"data/mail/example.org/bob/Maildir/new/*", "data/mail/example.org/carol/Maildir/new/*",
-		"data/forwarding.key", "settings" + users, "settings" + file} {
+		"data/forwarding.key", "data/lexicon/ab/cd.words", "settings" + users, "settings" + file} {
 		found, _ := filepath.Glob(filepath.Join(to, want))
 		if len(found) != 1 {
 			t.Errorf("%s: %q", want, found)
