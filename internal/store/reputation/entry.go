@@ -83,6 +83,10 @@ func (e *entry) turn(spam bool) {
 	}
 	e.good, e.bad = e.good+1, max(e.bad-1, 0)
 	e.spam -= min(e.spam, 1)
+	if e.told[Kill] > 0 { // the letter may have been one of them; in doubt, it was
+		e.told[Kill]--
+		e.bad, e.points = max(e.bad-weights[Kill], 0), max(e.points-weights[Kill], 0)
+	}
 }
 
 // wellKnown is how many good letters, faded, make a client one whose users write to ours;

@@ -170,6 +170,21 @@ func TestTaught(t *testing.T) {
 	}
 }
 
+// A letter that was taken for the worst spam, and that its reader says is none, is held
+// against nobody: three of them would make a ban.
+func TestReleasedLettersMakeNoBan(t *testing.T) {
+	p := newPlace(t)
+	s := p.open()
+	o := Origin{Client: addr("192.0.2.1")}
+	for range 6 {
+		s.Sent(o, true, 1)
+		if ban, banned := p.offend(s, "192.0.2.1", Kill); banned {
+			t.Fatalf("%+v", ban)
+		}
+		s.Taught(o, false)
+	}
+}
+
 // What is known is there after a restart, bans and days included.
 func TestStandingsAreKept(t *testing.T) {
 	p := newPlace(t)
