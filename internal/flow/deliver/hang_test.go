@@ -74,6 +74,12 @@ func (f *hangingFS) SyncDir(name string) error {
 	return f.FS.SyncDir(name)
 }
 
+// SyncFS is what a batch of several letters calls.
+func (f *hangingFS) SyncFS(name string) error {
+	f.wait("sync", name)
+	return f.FS.SyncFS(name)
+}
+
 // TestAFileSystemThatHangsHoldsUpNobodyElse: bob's mailbox is on a server that is down.
 func TestAFileSystemThatHangsHoldsUpNobodyElse(t *testing.T) {
 	for _, op := range []string{"stat", "create", "sync", "rename"} {
