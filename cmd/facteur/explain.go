@@ -41,11 +41,8 @@ func (c *command) explainCommand() *cobra.Command {
 				q.Since = time.Now().Add(-since.Std())
 			}
 			dir := filepath.Join(cfg.DataDir, "journey")
+			time.Sleep(journey.Delay) // what has just happened is not written down yet
 			found, err := journey.Search(cmd.Context(), vfs.OS{}, dir, q)
-			if err == nil && len(found.Groups) == 0 { // what has just happened is not written down yet
-				time.Sleep(journey.Delay)
-				found, err = journey.Search(cmd.Context(), vfs.OS{}, dir, q)
-			}
 			if err != nil {
 				return err
 			}
