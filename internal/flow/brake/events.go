@@ -8,6 +8,26 @@ import (
 	"facteur/internal/store/queue"
 )
 
+// logID is a letter in the log; what another mail server asks about has no ID here.
+func logID(id queue.ID) string {
+	if id == 0 {
+		return "NOQUEUE"
+	}
+	return id.String()
+}
+
+// stepOf is a step of an account's letter. Those of another mail server are no items here:
+// for an account they are one story.
+func stepOf(kind event.Kind, id queue.ID, account string) event.Step {
+	s := event.Step{Kind: kind, Account: account, Rule: "brake"}
+	if id == 0 {
+		s.Session, s.Sender = "policy "+account, account
+	} else {
+		s.Item = id.String()
+	}
+	return s
+}
+
 // Stopped: an account was braked; or would be, with Test.
 type Stopped struct {
 	ID           queue.ID // of the letter with which it was
@@ -21,7 +41,7 @@ func (Stopped) Level() slog.Level { return slog.LevelWarn }
 
 // Record implements event.Event.
 func (e Stopped) Record() (string, []slog.Attr) {
-	return "account braked", []slog.Attr{slog.String("id", e.ID.String()), slog.String("account", e.Account), slog.String("why", e.Why), slog.Bool("test", e.Test)}
+	return "account braked", []slog.Attr{slog.String("id", logID(e.ID)), slog.String("account", e.Account), slog.String("why", e.Why), slog.Bool("test", e.Test)}
 }
 
 // Line implements event.Event.
@@ -30,13 +50,13 @@ func (e Stopped) Line() (string, string) {
 	if e.Test {
 		word = "would be braked"
 	}
-	return "facteur/brake", fmt.Sprintf("warning: %s: %s %s: %s", e.ID, e.Account, word, e.Why)
+	return "facteur/brake", fmt.Sprintf("warning: %s: %s %s: %s", logID(e.ID), e.Account, word, e.Why)
 }
 
 // Step implements event.Stepper.
 func (e Stopped) Step() event.Step {
-	s := event.Step{Kind: event.Judged, Item: e.ID.String(), Account: e.Account, Rule: "brake",
-		Sentence: fmt.Sprintf("The account %s was braked: %s.", e.Account, e.Why)}
+	s := stepOf(event.Judged, e.ID, e.Account)
+	s.Sentence = fmt.Sprintf("The account %s was braked: %s.", e.Account, e.Why)
 	if e.Test {
 		s.Sentence = fmt.Sprintf("The account %s would have been braked (test only): %s.", e.Account, e.Why)
 	}
@@ -58,18 +78,18 @@ func (Kept) Level() slog.Level { return slog.LevelWarn }
 
 // Record implements event.Event.
 func (e Kept) Record() (string, []slog.Attr) {
-	return "outgoing mail held", []slog.Attr{slog.String("id", e.ID.String()), slog.String("account", e.Account), slog.String("why", e.Why), slog.Bool("braked", e.Braked)}
+	return "outgoing mail held", []slog.Attr{slog.String("id", logID(e.ID)), slog.String("account", e.Account), slog.String("why", e.Why), slog.Bool("braked", e.Braked)}
 }
 
 // Line implements event.Event.
 func (e Kept) Line() (string, string) {
-	return "postfix/smtpd", fmt.Sprintf("warning: %s: held: %s", e.ID, e.Why)
+	return "postfix/smtpd", fmt.Sprintf("warning: %s: held: %s", logID(e.ID), e.Why)
 }
 
 // Step implements event.Stepper.
 func (e Kept) Step() event.Step {
-	s := event.Step{Kind: event.Held, Item: e.ID.String(), Account: e.Account, Rule: "brake",
-		Sentence: fmt.Sprintf("The message is held, as %s; the postmaster decides.", e.Why)}
+	s := stepOf(event.Held, e.ID, e.Account)
+	s.Sentence = fmt.Sprintf("The message is held, as %s; the postmaster decides.", e.Why)
 	if e.Braked {
 		s.Sentence = fmt.Sprintf("The message is held, as the account %s is braked: %s. The postmaster decides (facteur brake).", e.Account, e.Why)
 	}
