@@ -63,7 +63,7 @@ func parse(text []byte) (Answer, error) {
 	switch {
 	case r.Error != "":
 		return Answer{}, &Refused{Status: 200, Text: printable(r.Error)}
-	case r.IsSkipped:
+	case r.IsSkipped && (r.Action == nil || *r.Action == "no action"): // skipped with an action: rspamd knew enough at once (GTUBE)
 		return Answer{Skipped: true}, nil
 	case r.Score == nil || r.Action == nil || math.IsNaN(*r.Score) || math.IsInf(*r.Score, 0):
 		return Answer{}, errors.New("no answer of rspamd: it has no score and action")

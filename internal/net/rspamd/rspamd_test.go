@@ -25,6 +25,9 @@ func TestParse(t *testing.T) {
 	if a, err := parse([]byte(`{"is_skipped":true}`)); err != nil || !a.Skipped {
 		t.Errorf("%+v, %v", a, err)
 	}
+	if a, err := parse([]byte(`{"is_skipped":true,"score":15.0,"required_score":15.0,"action":"reject","symbols":{"GTUBE":{"score":0.0}}}`)); err != nil || a.Skipped || a.Score != 15 || len(a.Symbols) != 1 {
+		t.Errorf("%+v, %v", a, err)
+	}
 	for _, text := range []string{"", "null", "[]", "{}", `{"score":1}`, `{"action":"reject"}`, `{"score":"1","action":"reject"}`, `{"score":1e999,"action":"reject"}`,
 		`{"score":NaN,"action":"reject"}`, `{"score":1,"action":"reject"} {}`, `{"error":"no memory"}`, `{"score":null,"action":"reject"}`, "pong"} {
 		if a, err := parse([]byte(text)); err == nil {
