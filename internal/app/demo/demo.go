@@ -103,6 +103,7 @@ func toml(dir string) string {
 	var b strings.Builder
 	b.WriteString(`# The settings of the demo. Try changing them: a SIGHUP makes the server read them again.
 hostname = "mail.example.org"
+dns_list = []                   # the DNS of the demo has none
 data_dir = "data"
 
 [[domain]]
