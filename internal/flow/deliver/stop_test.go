@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"facteur/internal/store/queue"
 )
 
 // runFor is run with another grace.
@@ -48,6 +50,10 @@ func TestStopLetsProgramsEnd(t *testing.T) {
 			if begun, ended := v.read("jdoe", "begun"), v.read("jdoe", "ended"); begun != "x\n" || ended != begun {
 				t.Errorf("begun %q, ended %q\n%s", begun, ended, v.heard.all())
 			}
+			check(t, v.queue.Close()) // leases end with the process
+			var err error
+			v.queue, err = queue.Open(v.dir)
+			check(t, err)
 			stop = v.runFor(30 * time.Second)
 			v.awaitEmpty()
 			stop()
