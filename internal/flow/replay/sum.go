@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 
 	"facteur/internal/flow/filter"
 )
@@ -167,6 +166,3 @@ func (s *Sum) Notes(asked bool) (out []string) {
 		"Letters that were refused, and those that people deleted, are not here; greylisting is not replayed.")
 	return out
 }
-
-// Recent tells letters that came since a time; zero: all.
-func Recent(received, since time.Time) bool { return since.IsZero() || !received.Before(since) }

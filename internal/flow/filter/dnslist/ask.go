@@ -31,14 +31,6 @@ type answer struct {
 
 func (a answer) listed() bool { return len(a.codes) > 0 }
 
-// ask puts a question, to the cache first. What is not answered before ctx ends is nothing.
-func (l *Lists) ask(ctx context.Context, q question) answer {
-	if a, ok := l.recall(ctx, q); ok {
-		return a
-	}
-	return l.inquire(ctx, q)
-}
-
 // recall answers a question that was asked before.
 func (l *Lists) recall(ctx context.Context, q question) (answer, bool) {
 	found := l.put(dns.WithBudget(ctx, 0), q)
