@@ -18,7 +18,7 @@ import (
 	store "facteur/internal/store/greylist"
 )
 
-var others = fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}
+var others = fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}
 
 // node is a server with a table of its own.
 type node struct {

@@ -35,7 +35,7 @@ func (p pills) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 func (c *counter) suspecting(t testing.TB, wait time.Duration, checks ...filter.Check) (*store.Store, *diary) {
 	t.Helper()
 	log := c.authenticating(t, func(r *filter.Rules) { r.Scoring, r.Checks = true, append(checks, pills{4}) })
-	d, err := db.Open(filepath.Join(t.TempDir(), "facteur.db"), fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, store.Tables())
+	d, err := db.Open(filepath.Join(t.TempDir(), "facteur.db"), fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, store.Tables())
 	must(t, err)
 	t.Cleanup(func() { d.Close() })
 	kept, err := store.Open(t.Context(), d, event.Discard)

@@ -33,7 +33,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -48,13 +47,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "brake", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "brake", Migrations: migrations} }
 
 // Bounds of what is kept.
 const (

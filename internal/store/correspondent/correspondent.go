@@ -27,7 +27,6 @@ import (
 	"embed"
 	"encoding/binary"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -41,13 +40,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "correspondent", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "correspondent", Migrations: migrations} }
 
 const (
 	// MaxPeers is how many addresses are remembered of an account.

@@ -34,7 +34,7 @@ func (f *fixture) again() {
 	if f.db != nil {
 		f.db.Close()
 	}
-	d, err := db.Open(f.path, fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, Tables())
+	d, err := db.Open(f.path, fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, Tables())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -74,13 +74,13 @@ type write struct {
 type Tables struct {
 	// Room is the name under which their version is kept.
 	Room string
-	// Migrations has goose migrations in its root.
+	// Migrations has goose migrations in its folder "migrations", as rooms embed them.
 	Migrations fs.FS
 }
 
 // Open opens or creates the file at path and brings its tables up to date with
-// the goose migrations in the root of migrations, and those of the rooms that share
-// the file. Each room's tables have a version of their own.
+// the goose migrations in the folder "migrations" of migrations, and those of the rooms
+// that share the file. Each room's tables have a version of their own.
 func Open(path string, migrations fs.FS, others ...Tables) (*DB, error) {
 	if err := create(path); err != nil {
 		return nil, err
@@ -159,7 +159,11 @@ func migrate(pool *sql.DB, t Tables) error {
 	if t.Room != "" {
 		table = t.Room + "_version"
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, t.Migrations,
+	files, err := fs.Sub(t.Migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, files,
 		goose.WithDisableGlobalRegistry(true), goose.WithTableName(table))
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"testing/fstest"
 )
 
-var tables = fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k INTEGER PRIMARY KEY, v TEXT NOT NULL);\n")}}
+var tables = fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k INTEGER PRIMARY KEY, v TEXT NOT NULL);\n")}}
 
 func openTest(t testing.TB) *DB {
 	t.Helper()
@@ -89,7 +89,7 @@ func TestClosedSaysSo(t *testing.T) {
 
 func TestNewerTablesAreRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
-	newer := fstest.MapFS{"1_t.sql": tables["1_t.sql"], "2_u.sql": {Data: []byte("-- +goose Up\nCREATE TABLE u(k);\n")}}
+	newer := fstest.MapFS{"migrations/1_t.sql": tables["migrations/1_t.sql"], "migrations/2_u.sql": {Data: []byte("-- +goose Up\nCREATE TABLE u(k);\n")}}
 	d, err := Open(path, newer)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func TestDeletingOnAFullDisk(t *testing.T) {
 		t.Skipf("a small file system can't be mounted here: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
-	d, err := Open(filepath.Join(dir, "x.db"), fstest.MapFS{"00001_x.sql": {Data: []byte("-- +goose Up\nCREATE TABLE x (n INTEGER PRIMARY KEY, data BLOB);\n")}})
+	d, err := Open(filepath.Join(dir, "x.db"), fstest.MapFS{"migrations/00001_x.sql": {Data: []byte("-- +goose Up\nCREATE TABLE x (n INTEGER PRIMARY KEY, data BLOB);\n")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // others is the room that had the file first.
-var others = fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}
+var others = fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}
 
 // place is a data directory, and the time there: what the wall's clock shows, and what has
 // really gone by.

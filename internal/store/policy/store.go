@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -22,13 +21,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "policy", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "policy", Migrations: migrations} }
 
 // Limits bound what is kept in the database, and so in memory.
 const (

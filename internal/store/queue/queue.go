@@ -113,13 +113,7 @@ import (
 var migrations embed.FS
 
 // Migrations are those of queue.db, for db.Open.
-func Migrations() fs.FS {
-	tables, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // it is embedded above
-	}
-	return tables
-}
+func Migrations() fs.FS { return migrations }
 
 // Queue is the queue of one data directory. It is safe for concurrent use.
 type Queue struct {

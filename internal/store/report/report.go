@@ -31,7 +31,6 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -45,13 +44,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "report", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "report", Migrations: migrations} }
 
 const (
 	// KeepSeen is how many days are kept, beside today, of what was seen of others.

@@ -38,7 +38,6 @@ package reputation
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -53,13 +52,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "reputation", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "reputation", Migrations: migrations} }
 
 // Test is something that a client can pass, by Postfix's name.
 type Test string

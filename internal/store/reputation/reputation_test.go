@@ -13,7 +13,7 @@ import (
 )
 
 // others is the room that had the file first.
-var others = fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}
+var others = fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}
 
 // most is how many clients the tests have room for.
 const most = 2000

@@ -14,7 +14,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -26,13 +25,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "stspolicy", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "stspolicy", Migrations: migrations} }
 
 // Most is how many policies are kept.
 const Most = tlspolicy.MaxPolicies

@@ -15,7 +15,7 @@ import (
 func TestStore(t *testing.T) {
 	path, now := filepath.Join(t.TempDir(), "facteur.db"), time.Unix(1_800_000_000, 0)
 	open := func() (*Store, *db.DB) {
-		d, err := db.Open(path, fstest.MapFS{"1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, Tables())
+		d, err := db.Open(path, fstest.MapFS{"migrations/1_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t(k);\n")}}, Tables())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,6 @@ package tlsreport
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -35,13 +34,7 @@ import (
 var migrations embed.FS
 
 // Tables is the tables of this room, for db.Open.
-func Tables() db.Tables {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	return db.Tables{Room: "tlsreport", Migrations: sub}
-}
+func Tables() db.Tables { return db.Tables{Room: "tlsreport", Migrations: migrations} }
 
 const (
 	// KeepDays is how many days are kept beside today.
