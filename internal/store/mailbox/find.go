@@ -46,7 +46,10 @@ func (s *Store) Find(o Owner, folder string) (name string, at maildir.Dir, err e
 		}
 	}
 	if usual != "" {
-		return byName(files, root, usual)
+		if name, at, err = byName(files, root, usual); name != "" || err != nil {
+			return name, at, err
+		}
+		// Another letter is just making it, or a crash left half of it.
 	}
 	return s.makeUsed(o, files, root, folder)
 }

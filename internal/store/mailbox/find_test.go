@@ -42,6 +42,11 @@ func TestFind(t *testing.T) {
 			}
 		}
 	})
+	t.Run("another letter is making it", func(t *testing.T) {
+		s, o := fresh(t)
+		must(t, os.MkdirAll(filepath.Join(o.root(), ".Junk", "tmp"), 0o700))
+		find(t, s, o, `\Junk`, "Junk")
+	})
 	t.Run("the use that was given goes before that of the name", func(t *testing.T) {
 		s, o := fresh(t)
 		a, err := s.Open(t.Context(), o)
