@@ -23,6 +23,9 @@ type Fate struct {
 	// Tally is what was added up for him, Wants what he wants.
 	Tally Tally
 	Wants *policy.Effective
+	// Allowed: a list of his allows the sender, who has proven who he is. The letter is no
+	// spam to him, whatever its score.
+	Allowed bool
 	// trial: the filter is, and the letter does not count as spam.
 	trial bool
 }
@@ -86,7 +89,7 @@ func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *polic
 	if c, because := r.category(remarks, account, Virus, Banned); c != "" && f.destined(c, because) {
 		return f
 	}
-	if l.Kind == policy.Allow && l.proven {
+	if f.Allowed = l.Kind == policy.Allow && l.proven; f.Allowed {
 		if f.Disposition == Accept {
 			f.Because = fmt.Sprintf("%s is on the allow list of %s, and proved to be the sender.", shown(l.By.What()), whoseList(l.By.Match))
 		}
@@ -189,6 +192,10 @@ type Outcome struct {
 	// Shown is the fate that the header tells of: that of all where they have the same, else
 	// what holds for everybody; see Case.Weigh.
 	Shown Fate
+	// Server is the fate by the server's own levels and by what it knows itself: what one
+	// recipient wants, has learnt or has on his lists is not in it. It is what may be held
+	// against who sent the letter; the others have to deal with him, too.
+	Server Fate
 	// Reply refuses the letter, or puts it off; nil where it is taken.
 	Reply *smtp.Reply
 }

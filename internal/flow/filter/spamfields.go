@@ -38,7 +38,7 @@ func (r *Rules) SpamFields(f Fate) []byte {
 
 // IsSpam tells that a letter counts as spam for a recipient, whatever is done with it.
 func (f *Fate) IsSpam() bool {
-	return !f.trial && (f.Category == Spam || f.Wants != nil && f.Tally.Score >= f.Wants.Junk)
+	return !f.trial && (f.Category == Spam || !f.Allowed && f.Wants != nil && f.Tally.Score >= f.Wants.Junk)
 }
 
 // tests are what counted, the strongest first.

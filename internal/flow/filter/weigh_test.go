@@ -276,6 +276,30 @@ func TestHeaderIsForAll(t *testing.T) {
 	}
 }
 
+// Whom a list allows sends no spam: programs that go by the header would put it into Junk
+// all the same. Who is not alone on the list gets the header that holds for all.
+func TestAllowedIsNoSpam(t *testing.T) {
+	r := Rules{Scoring: true}
+	allowed := listing{policy.Listing{Kind: policy.Allow, By: policy.Entry{Match: "bob@example.org", Sender: "@example.net"}}, true}
+	f := r.fate(scoring(13), accepted, "", wanting(nil), allowed)
+	e := Weighed{Outcome: Outcome{Shown: shared([]Fate{f}, Fate{})}}
+	if got := string(r.SpamFields(e.Outcome.Shown)); !strings.Contains(got, "X-Spam-Flag: NO") || !strings.Contains(got, "X-Spam-Score: 13") {
+		t.Errorf("%s", got)
+	}
+	if e.class() != "CLEAN" {
+		t.Errorf("it is %s", e.class())
+	}
+	lenient := r.fate(scoring(13), accepted, "", wanting(func(e *policy.Effective) { e.Kill, e.Junk = policy.Never, policy.Never }), listing{})
+	server := r.fate(scoring(13), accepted, "", wanting(nil), listing{})
+	if got := shared([]Fate{f, lenient}, server); got.Disposition != Reject {
+		t.Errorf("one who allows him and one who takes all: %s", got.Disposition)
+	}
+	f = r.fate(nil, Verdict{Disposition: Junk, Check: "dmarc", Because: "DMARC says so."}, "", wanting(nil), allowed)
+	if !f.IsSpam() {
+		t.Error("what DMARC puts into Junk is marked as such")
+	}
+}
+
 // Row 184: the fields, as amavis writes them and people's filters read them.
 func TestSpamFields(t *testing.T) {
 	r := Rules{Scoring: true}

@@ -68,7 +68,7 @@ func (e *Weighed) class() string {
 		return "BANNED"
 	case f.Category == BadHeader:
 		return "BAD-HEADER"
-	case f.Tally.Score >= f.Wants.Kill:
+	case f.Tally.Score >= f.Wants.Kill && !f.Allowed:
 		return "SPAM"
 	case f.IsSpam():
 		return "SPAMMY"

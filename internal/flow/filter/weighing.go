@@ -33,20 +33,22 @@ func (c *Case) Weigh(ctx context.Context, v Verdict, to []Recipient, id string) 
 		f := rules.fate(c.remarks, v, to[i].Account, wants, c.filter.listed(ctx, account, &c.evidence))
 		o.Fates = append(o.Fates, f)
 	}
-	o.Shown = c.common(ctx, v, o.Fates)
+	o.Server = rules.fate(c.remarks, v, "", c.filter.wants(ctx, address.Address{}), listing{})
+	o.Shown = shared(o.Fates, o.Server)
 	o.settle(rules.Scale.inEarnest(c.remarks), func(f Fate) *smtp.Reply { return c.refusal(f, id) })
 	return o
 }
 
-// common is the fate that may be told to everybody.
-func (c *Case) common(ctx context.Context, v Verdict, fates []Fate) Fate {
+// shared is the fate that may be told to everybody: that of all, or what the server says.
+func shared(fates []Fate, server Fate) Fate {
 	same := len(fates) > 0 && !slices.ContainsFunc(fates[1:], func(f Fate) bool {
-		return f.Disposition != fates[0].Disposition || f.Tally.Score != fates[0].Tally.Score || f.Tally.isPersonal() || fates[0].Tally.isPersonal()
+		return f.Disposition != fates[0].Disposition || f.Allowed != fates[0].Allowed || f.Tally.Score != fates[0].Tally.Score ||
+			f.Tally.isPersonal() || fates[0].Tally.isPersonal()
 	})
 	if same {
 		return fates[0]
 	}
-	return c.filter.rules.fate(c.remarks, v, "", c.filter.wants(ctx, address.Address{}), listing{})
+	return server
 }
 
 // policyAddress is whose policy holds: the account's, else that of the address that leads

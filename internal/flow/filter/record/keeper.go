@@ -181,29 +181,33 @@ const (
 )
 
 // Weighed remembers what became of a letter, once that is sure: it was taken, or refused
-// for good.
+// for good. What speaks against its sender is what the server says of it: the strict levels
+// of one account ban nobody for the others. Nothing does where a recipient wants his letters
+// whatever they are.
 func (k *Keeper) Weighed(e *filter.Evidence, o *filter.Outcome) {
-	if k.active() == nil || o.Shown.Wants == nil {
+	if k.active() == nil || o.Server.Wants == nil {
 		return
 	}
-	from, shown := origin(e), &o.Shown
+	from, server := origin(e), &o.Server
 	k.known.Fared(k.known.ClassOf(from), fateOf(o))
-	score := shown.Tally.Score
-	for _, r := range shown.Tally.Rows {
+	score := server.Tally.Score
+	for _, r := range server.Tally.Rows {
 		if r.Check == Family {
 			score -= r.Counts
 		}
 	}
+	wanted := slices.ContainsFunc(o.Fates, func(f filter.Fate) bool { return f.Allowed })
 	switch {
-	case shown.Category == filter.Virus:
+	case server.Category == filter.Virus:
 		k.known.Sent(from, true, 1)
 		k.offend(from.Client, reputation.Virus, 1)
-	case score >= shown.Wants.Kill:
+	case wanted && score >= server.Wants.Junk:
+	case score >= server.Wants.Kill && server.Disposition != filter.Accept: // else it is on trial
 		k.known.Sent(from, true, 1)
 		k.offend(from.Client, reputation.Kill, 1)
-	case score >= shown.Wants.Junk:
+	case score >= server.Wants.Junk:
 		k.known.Sent(from, true, doubtful)
-	case score < goodBelow*shown.Wants.Junk && shown.Disposition == filter.Accept:
+	case score < goodBelow*server.Wants.Junk && server.Disposition == filter.Accept:
 		k.known.Sent(from, false, 1)
 	}
 }

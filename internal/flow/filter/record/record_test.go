@@ -52,8 +52,23 @@ func from(domain string) *filter.Evidence {
 // outcome is a letter with a score, of which the reputation itself gave a part.
 func outcome(score, own float64, d filter.Disposition) *filter.Outcome {
 	wants := &policy.Effective{Junk: 5, Kill: 12}
-	return &filter.Outcome{Shown: filter.Fate{Disposition: d, Wants: wants,
-		Tally: filter.Tally{Score: score, Rows: []filter.Counted{{Remark: filter.Remark{Check: Family}, Counts: own}}}}}
+	f := filter.Fate{Disposition: d, Wants: wants,
+		Tally: filter.Tally{Score: score, Rows: []filter.Counted{{Remark: filter.Remark{Check: Family}, Counts: own}}}}
+	return &filter.Outcome{Fates: []filter.Fate{f}, Shown: f, Server: f}
+}
+
+// strict is the outcome of a letter that a recipient with a level of his own refuses.
+func strict(score float64) *filter.Outcome {
+	o := outcome(score, 0, filter.Accept)
+	o.Shown.Disposition, o.Shown.Wants = filter.Reject, &policy.Effective{Junk: 1, Kill: 2}
+	return o
+}
+
+// wanted is that of one that a recipient's list lets in.
+func wanted(score float64) *filter.Outcome {
+	o := outcome(score, 0, filter.Reject)
+	o.Fates[0].Disposition, o.Fates[0].Allowed = filter.Accept, true
+	return o
 }
 
 // scoreOf is what the checks say of a letter.
@@ -193,7 +208,10 @@ func TestWhatBans(t *testing.T) {
 		{"junk", outcome(8, 0, filter.Junk), 0},
 		{"spam beyond doubt", outcome(15, 0, filter.Reject), 3},
 		{"spam by its name alone", outcome(15, 4.5, filter.Reject), 0},
-		{"viruses", &filter.Outcome{Shown: filter.Fate{Category: filter.Virus, Disposition: filter.Quarantined, Wants: &policy.Effective{Junk: 5, Kill: 12}}}, 2},
+		{"spam to one who is strict", strict(4), 0},
+		{"spam to one who wants it", wanted(15), 0},
+		{"a filter on trial", outcome(15, 0, filter.Accept), 0},
+		{"viruses", &filter.Outcome{Server: filter.Fate{Category: filter.Virus, Disposition: filter.Quarantined, Wants: &policy.Effective{Junk: 5, Kill: 12}}}, 2},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			k, s := newKeeper(t, &Rules{Bans: true})
