@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"facteur/internal/base/limit"
 	"facteur/internal/mail/address"
 	"facteur/internal/store/brake"
 )
@@ -46,27 +47,13 @@ func (w *watches) get(name string, now time.Time) *watch {
 	x := w.of[name]
 	if x == nil {
 		if len(w.of) >= Watched {
-			w.makeRoom()
+			delete(w.of, limit.Spare(w.of, func(x *watch) int64 { return x.last.UnixNano() }))
 		}
 		x = &watch{networks: map[string]time.Time{}, countries: map[string]time.Time{}, texts: map[[16]byte]*text{}, known: map[uint64]time.Time{}}
 		w.of[name] = x
 	}
 	x.last = now
 	return x
-}
-
-func (w *watches) makeRoom() {
-	const few = 16
-	oldest, seen := "", 0
-	for name, x := range w.of { // in an order by chance
-		if oldest == "" || x.last.Before(w.of[oldest].last) {
-			oldest = name
-		}
-		if seen++; seen == few {
-			break
-		}
-	}
-	delete(w.of, oldest)
 }
 
 // mark notes that something was seen, and tells whether it was new within a time. Where

@@ -33,13 +33,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -62,7 +62,6 @@ const (
 	hourSlots  = 6
 	daySlots   = 144
 	writeEvery = 5 * time.Second
-	writeMost  = 500
 	textMax    = 1000 // bytes of a reason
 )
 
@@ -104,13 +103,19 @@ type Store struct {
 	mu       sync.Mutex
 	accounts map[string]Account
 	counts   map[string]*counts
-	changed  map[string]struct{} // names whose counts are not written
+	changed  *behind.Rows[string] // names whose counts are not written
 }
 
 // Open reads what is known from a database that was opened with Tables.
 func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
-	s := &Store{db: d, events: events, names: MaxNames, accounts: map[string]Account{}, counts: map[string]*counts{}, changed: map[string]struct{}{}}
+	s := newStore(d, events, MaxNames)
 	return s, about(errors.Join(s.readAccounts(ctx), s.readCounts(ctx)))
+}
+
+func newStore(d *db.DB, events event.Sink, names int) *Store {
+	s := &Store{db: d, events: events, names: names, accounts: map[string]Account{}, counts: map[string]*counts{}}
+	s.changed = behind.NewRows(&s.mu, 2*names, s.row)
+	return s
 }
 
 // Account is what is known of one.
@@ -162,25 +167,8 @@ func (s *Store) Change(ctx context.Context, name string, fn func(*Account) bool)
 
 // Run writes what was counted until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	write := time.NewTicker(writeEvery)
-	defer write.Stop()
-	for {
-		select {
-		case <-write.C:
-			s.try(ctx)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeEvery)
-			defer cancel()
-			s.try(last)
-			return
-		}
-	}
-}
-
-func (s *Store) try(ctx context.Context) {
-	if err := s.Write(ctx); err != nil && ctx.Err() == nil {
-		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/brake", Text: "what accounts have sent can't be written down: " + err.Error()})
-	}
+	behind.Loop{Write: s.Write, Every: writeEvery, Sweep: s.sweep, SweepEvery: time.Hour,
+		Events: s.events, Program: "facteur/brake", What: "what accounts have sent can't be written down"}.Run(ctx)
 }
 
 func about(err error) error {

@@ -3,6 +3,8 @@ package brake
 import (
 	"slices"
 	"time"
+
+	"facteur/internal/base/limit"
 )
 
 // Kind is what is counted.
@@ -80,12 +82,16 @@ func (s *Store) Add(name string, n Sums) {
 	defer s.mu.Unlock()
 	c := s.counts[name]
 	if c == nil {
-		s.makeRoom()
+		if len(s.counts) >= s.names {
+			idle := limit.Spare(s.counts, (*counts).last)
+			delete(s.counts, idle)
+			s.changed.Touch(idle)
+		}
 		c = &counts{}
 		s.counts[name] = c
 	}
 	c.note(now, n)
-	s.changed[name] = struct{}{}
+	s.changed.Touch(name)
 }
 
 // Within sums up what was counted for a name within a time, to ten minutes; a day at most.
@@ -112,25 +118,4 @@ func (s *Store) Names() []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// makeRoom forgets, of a few, the name that has sent nothing for the longest time.
-func (s *Store) makeRoom() {
-	if len(s.counts) < s.names {
-		return
-	}
-	const few = 16
-	oldest, last, seen := "", int64(0), 0
-	for name, c := range s.counts { // in an order by chance
-		if oldest == "" || c.last() < last {
-			oldest, last = name, c.last()
-		}
-		if seen++; seen == few {
-			break
-		}
-	}
-	delete(s.counts, oldest)
-	if len(s.changed) < 2*s.names { // else the row goes when its day is over
-		s.changed[oldest] = struct{}{}
-	}
 }

@@ -2,11 +2,13 @@ package brake
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -21,37 +23,24 @@ func (a *Account) put(tx *db.Tx) error {
 }
 
 func (s *Store) readAccounts(ctx context.Context) error {
-	rows, err := s.db.Reader().QueryContext(ctx, `SELECT name, braked, why, signs, told, letting, hour, day FROM brake_account`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return s.db.Each(ctx, `SELECT name, braked, why, signs, told, letting, hour, day FROM brake_account`, nil, func(rows *sql.Rows) error {
 		var a Account
 		var braked, letting int64
 		var signs string
-		if err := rows.Scan(&a.Name, &braked, &a.Why, &signs, &a.Told, &letting, &a.Hour, &a.Day); err != nil {
-			return err
-		}
+		err := rows.Scan(&a.Name, &braked, &a.Why, &signs, &a.Told, &letting, &a.Hour, &a.Day)
 		a.Since, a.Letting = at(braked), at(letting)
 		if signs != "" {
 			a.Signs = strings.Split(signs, "\n")
 		}
 		s.accounts[a.Name] = a
-	}
-	return rows.Err()
+		return err
+	})
 }
 
 // readCounts reads the names that have sent last, as many as there is room for.
 func (s *Store) readCounts(ctx context.Context) error {
 	now := slotOf(time.Now())
-	rows, err := s.db.Reader().QueryContext(ctx, `SELECT name, cells FROM brake_count WHERE last BETWEEN ? AND ? ORDER BY last DESC LIMIT ?`,
-		now-daySlots, now, s.names)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return s.db.Each(ctx, `SELECT name, cells FROM brake_count WHERE last BETWEEN ? AND ? ORDER BY last DESC LIMIT ?`, []any{now - daySlots, now, s.names}, func(rows *sql.Rows) error {
 		var name, text string
 		if err := rows.Scan(&name, &text); err != nil {
 			return err
@@ -62,8 +51,8 @@ func (s *Store) readCounts(ctx context.Context) error {
 		}
 		c.trim(now)
 		s.counts[name] = c
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // String is the cells as they are written.
@@ -100,68 +89,25 @@ func parse(text string) (*counts, error) {
 	return c, nil
 }
 
-// Write makes durable what was counted, and forgets what is over. What could not be written
-// is tried again with the next Write.
+// Write makes durable what was counted. What could not be written is tried again with the
+// next Write.
 func (s *Store) Write(ctx context.Context) error {
-	for {
-		batch := s.take()
-		if len(batch) == 0 {
-			return nil
-		}
-		if err := s.db.Write(ctx, func(tx *db.Tx) error { return put(tx, batch) }); err != nil {
-			s.giveBack(batch)
-			return about(err)
-		}
-	}
+	return about(behind.Write(ctx, s.db, s.changed))
 }
 
-// row is the counts of a name as they are written; gone where they are over.
-type row struct {
-	last  int64
-	cells string
+// sweep drops the rows of names that have sent nothing for a day.
+func (s *Store) sweep(ctx context.Context) error {
+	return about(s.db.Write(ctx, behind.Exec(`DELETE FROM brake_count WHERE last < ?`, slotOf(time.Now())-daySlots)))
 }
 
-func (s *Store) take() map[string]row {
-	now := slotOf(time.Now())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	batch := make(map[string]row, min(len(s.changed), writeMost))
-	for name := range s.changed {
-		if len(batch) == writeMost {
-			break
-		}
-		delete(s.changed, name)
-		c := s.counts[name]
-		if c == nil {
-			batch[name] = row{}
-			continue
-		}
-		c.trim(now)
-		batch[name] = row{c.last(), c.String()}
-	}
-	return batch
-}
-
-func (s *Store) giveBack(batch map[string]row) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name := range batch {
-		s.changed[name] = struct{}{}
-	}
-}
-
-func put(tx *db.Tx, batch map[string]row) error {
-	for name, r := range batch {
-		query, args := `DELETE FROM brake_count WHERE name = ?`, []any{name}
-		if r.last != 0 {
-			query, args = `INSERT OR REPLACE INTO brake_count (name, last, cells) VALUES (?, ?, ?)`, []any{name, r.last, r.cells}
-		}
-		if _, err := tx.Exec(query, args...); err != nil {
-			return err
+// row is the counts of a name as they are now, to be written.
+func (s *Store) row(name string) behind.Row {
+	if c := s.counts[name]; c != nil {
+		if c.trim(slotOf(time.Now())); len(c.cells) > 0 {
+			return behind.Exec(`INSERT OR REPLACE INTO brake_count (name, last, cells) VALUES (?, ?, ?)`, name, c.last(), c.String())
 		}
 	}
-	_, err := tx.Exec(`DELETE FROM brake_count WHERE last < ?`, slotOf(time.Now())-daySlots)
-	return err
+	return behind.Exec(`DELETE FROM brake_count WHERE name = ?`, name)
 }
 
 func unix(t time.Time) int64 {

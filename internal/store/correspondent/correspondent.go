@@ -33,6 +33,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/mail/address"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -56,7 +57,6 @@ const (
 	maxPending = 10_000
 	writeEvery = 3 * time.Second
 	sweepEvery = 6 * time.Hour
-	writeMost  = 500
 )
 
 // Store is who wrote to whom. Its methods may be called from any goroutine.
@@ -199,28 +199,8 @@ func (s *Store) oldest() int64 { return s.day() - KeepDays }
 
 // Run writes what was noted until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
-	defer write.Stop()
-	defer sweep.Stop()
-	for {
-		select {
-		case <-write.C:
-			s.try(ctx, s.Write)
-		case <-sweep.C:
-			s.try(ctx, s.sweep)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeEvery)
-			defer cancel()
-			s.try(last, s.Write)
-			return
-		}
-	}
-}
-
-func (s *Store) try(ctx context.Context, fn func(context.Context) error) {
-	if err := fn(ctx); err != nil && ctx.Err() == nil {
-		s.warn("whom accounts wrote to can't be written down", err)
-	}
+	behind.Loop{Write: s.Write, Every: writeEvery, Sweep: s.sweep, SweepEvery: sweepEvery,
+		Events: s.events, Program: "facteur/correspondent", What: "whom accounts wrote to can't be written down"}.Run(ctx)
 }
 
 func (s *Store) warn(what string, err error) {

@@ -3,6 +3,7 @@ package correspondent
 import (
 	"context"
 
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -26,11 +27,11 @@ func (s *Store) Write(ctx context.Context) error {
 func (s *Store) take() map[pair]int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch := make(map[pair]int64, min(len(s.pending), writeMost))
+	batch := make(map[pair]int64, min(len(s.pending), behind.Most))
 	for p, n := range s.pending {
 		batch[p] = n
 		delete(s.pending, p)
-		if len(batch) == writeMost {
+		if len(batch) == behind.Most {
 			break
 		}
 	}

@@ -181,6 +181,21 @@ func migrate(pool *sql.DB, t Tables) error {
 // Reader is the pool for reading. It sees what has been committed.
 func (d *DB) Reader() *sql.DB { return d.readers }
 
+// Each reads what has been committed: fn scans one row after the other.
+func (d *DB) Each(ctx context.Context, query string, args []any, fn func(*sql.Rows) error) error {
+	rows, err := d.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // Write runs fn in a transaction that is durable when Write returns nil. When
 // ctx ends first, Write returns its error and the outcome is unknown.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {

@@ -122,7 +122,7 @@ func (s *Store) day(name string) *Day {
 		s.days[name] = d
 		s.dropDays()
 	}
-	s.changedDays[name] = struct{}{}
+	s.changedDays.Touch(name)
 	return d
 }
 
@@ -136,6 +136,6 @@ func (s *Store) dropDays() {
 			}
 		}
 		delete(s.days, oldest)
-		s.changedDays[oldest] = struct{}{}
+		s.changedDays.Touch(oldest)
 	}
 }

@@ -153,7 +153,7 @@ func (s *Store) Release(id string) bool {
 		return false
 	}
 	e.due = s.clock.now()
-	s.touch(id)
+	s.changed.Touch(id)
 	return true
 }
 

@@ -39,13 +39,13 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"facteur/internal/base/event"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -104,9 +104,9 @@ type Store struct {
 	days    map[string]*Day
 	shift   int64 // wall time of what was written, less that of the process
 
-	changed     map[string]struct{} // IDs, of those that are gone, too
-	changedSeen map[mark]struct{}
-	changedDays map[string]struct{}
+	changed     *behind.Rows[string] // by ID
+	changedSeen *behind.Rows[mark]
+	changedDays *behind.Rows[string]
 }
 
 // bounds are smaller in tests.
@@ -135,9 +135,10 @@ func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
 func open(ctx context.Context, d *db.DB, events event.Sink, c clock, most bounds) (*Store, error) {
 	s := &Store{db: d, events: events, clock: c, most: most,
 		entries: map[string]*Entry{}, index: map[mark]*Entry{}, tallies: map[netip.Prefix]tally{},
-		seen: map[mark]int64{}, allowed: map[string]int64{}, days: map[string]*Day{},
-		changed: map[string]struct{}{}, changedSeen: map[mark]struct{}{}, changedDays: map[string]struct{}{}}
-	s.shift = c.shift()
+		seen: map[mark]int64{}, allowed: map[string]int64{}, days: map[string]*Day{}, shift: c.shift()}
+	s.changed = behind.NewRows(&s.mu, 2*(most.waiting+most.passed), s.entryRow)
+	s.changedSeen = behind.NewRows(&s.mu, 2*most.seen, s.seenRow)
+	s.changedDays = behind.NewRows(&s.mu, 2*keepDays, s.dayRow)
 	return s, s.read(ctx)
 }
 
@@ -226,7 +227,7 @@ func (s *Store) Defer(d Draft) (Entry, bool) {
 	e := d.entry(now)
 	s.put(e)
 	s.today().Delayed++
-	s.touch(e.ID)
+	s.changed.Touch(e.ID)
 	return e.clone(), true
 }
 
@@ -245,7 +246,7 @@ func (s *Store) again(e *Entry, d Draft, now int64) {
 			}
 		}
 	}
-	s.touch(e.ID)
+	s.changed.Touch(e.ID)
 }
 
 // Early notes that somebody came before his time, and was told so before he had said what
@@ -257,7 +258,7 @@ func (s *Store) Early(id string) {
 		e.Tries++
 		e.last = s.clock.now()
 		s.today().Early++
-		s.touch(id)
+		s.changed.Touch(id)
 	}
 }
 
@@ -275,7 +276,7 @@ func (s *Store) Pass(id string, holds time.Duration, junk bool) (before Entry) {
 	now := s.clock.now()
 	e.Letters++
 	e.last, e.expires = now, now+seconds(holds)
-	s.touch(id)
+	s.changed.Touch(id)
 	if e.State == Waiting {
 		s.today().cameBack(time.Duration(now-e.since)*time.Second, junk)
 		s.become(e, Passed)
@@ -298,7 +299,7 @@ func (s *Store) vouch(e *Entry, holds time.Duration) {
 	all.ID = newID(all.To, name)
 	s.put(all)
 	s.makeRoomForPassed(all)
-	s.touch(all.ID)
+	s.changed.Touch(all.ID)
 }
 
 // put takes an entry into memory. Another of the same ID goes.
@@ -324,7 +325,7 @@ func (s *Store) remove(e *Entry) {
 		}
 	}
 	s.count(e, -1)
-	s.touch(e.ID)
+	s.changed.Touch(e.ID)
 }
 
 // become changes the state of an entry.
@@ -350,39 +351,10 @@ func (s *Store) count(e *Entry, by int) {
 	s.tallies[e.Network] = t
 }
 
-// touch notes a change. While the disk does not take them, they are forgotten rather than
-// piled up.
-func (s *Store) touch(id string) {
-	if len(s.changed) < 2*(s.most.waiting+s.most.passed) {
-		s.changed[id] = struct{}{}
-	}
-}
-
 // Run writes what changes until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
-	defer write.Stop()
-	defer sweep.Stop()
-	for {
-		select {
-		case <-write.C:
-			s.try(ctx, s.Write)
-		case <-sweep.C:
-			s.try(ctx, s.sweep)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeEvery)
-			defer cancel()
-			s.try(last, s.Write)
-			return
-		}
-	}
-}
-
-func (s *Store) try(ctx context.Context, fn func(context.Context) error) {
-	if err := fn(ctx); err != nil && ctx.Err() == nil {
-		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/greylist",
-			Text: "who waits and who has passed can't be written: " + err.Error()})
-	}
+	behind.Loop{Write: s.Write, Every: writeEvery, Sweep: s.sweep, SweepEvery: sweepEvery,
+		Events: s.events, Program: "facteur/greylist", What: "who waits and who has passed can't be written"}.Run(ctx)
 }
 
 // newID is the name of an entry for people.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -19,7 +20,7 @@ func (s *Store) read(ctx context.Context) error {
 	defer s.mu.Unlock()
 	for _, part := range []func(context.Context) error{s.readEntries, s.readSeen, s.readAllowed, s.readDays} {
 		if err := part(ctx); err != nil {
-			return fmt.Errorf("greylist: %w", err)
+			return about(err)
 		}
 	}
 	return nil
@@ -28,7 +29,7 @@ func (s *Store) read(ctx context.Context) error {
 const columns = `id, state, recipients, names, network, client, sender, people, score, since, due, last, expires, tries, letters, size`
 
 func (s *Store) readEntries(ctx context.Context) error {
-	return s.each(ctx, `SELECT `+columns+` FROM greylist_entry WHERE expires > ? OR state = 'waiting' ORDER BY expires DESC LIMIT ?`,
+	return s.db.Each(ctx, `SELECT `+columns+` FROM greylist_entry WHERE expires > ? OR state = 'waiting' ORDER BY expires DESC LIMIT ?`,
 		[]any{s.clock.now(), s.most.waiting + s.most.passed}, func(rows *sql.Rows) error {
 			e, names, people, network := &Entry{}, "", "", ""
 			err := rows.Scan(&e.ID, &e.State, &e.To, &names, &network, &e.Client, &e.Sender, &people, &e.Score, &e.since, &e.due, &e.last, &e.expires, &e.Tries, &e.Letters, &e.Size)
@@ -61,7 +62,7 @@ func (e *Entry) settle(now int64) {
 
 func (s *Store) readSeen(ctx context.Context) error {
 	now := s.clock.now()
-	return s.each(ctx, `SELECT sender, expires FROM greylist_seen WHERE expires > ? ORDER BY expires DESC LIMIT ?`, []any{now, s.most.seen}, func(rows *sql.Rows) error {
+	return s.db.Each(ctx, `SELECT sender, expires FROM greylist_seen WHERE expires > ? ORDER BY expires DESC LIMIT ?`, []any{now, s.most.seen}, func(rows *sql.Rows) error {
 		var sender []byte
 		var expires int64
 		if err := rows.Scan(&sender, &expires); err != nil {
@@ -75,7 +76,7 @@ func (s *Store) readSeen(ctx context.Context) error {
 }
 
 func (s *Store) readAllowed(ctx context.Context) error {
-	return s.each(ctx, `SELECT subject, since FROM greylist_allowed LIMIT ?`, []any{MaxAllowed}, func(rows *sql.Rows) error {
+	return s.db.Each(ctx, `SELECT subject, since FROM greylist_allowed LIMIT ?`, []any{MaxAllowed}, func(rows *sql.Rows) error {
 		var subject string
 		var since int64
 		err := rows.Scan(&subject, &since)
@@ -85,7 +86,7 @@ func (s *Store) readAllowed(ctx context.Context) error {
 }
 
 func (s *Store) readDays(ctx context.Context) error {
-	return s.each(ctx, `SELECT day, delayed, early, back, gone, junk, crowded, bytes, delays FROM greylist_day ORDER BY day DESC LIMIT ?`, []any{keepDays}, func(rows *sql.Rows) error {
+	return s.db.Each(ctx, `SELECT day, delayed, early, back, gone, junk, crowded, bytes, delays FROM greylist_day ORDER BY day DESC LIMIT ?`, []any{keepDays}, func(rows *sql.Rows) error {
 		d, delays := &Day{}, ""
 		err := rows.Scan(&d.Day, &d.Delayed, &d.Early, &d.Back, &d.Gone, &d.Junk, &d.Crowded, &d.Bytes, &delays)
 		if err != nil {
@@ -97,20 +98,6 @@ func (s *Store) readDays(ctx context.Context) error {
 	})
 }
 
-func (s *Store) each(ctx context.Context, query string, args []any, fn func(*sql.Rows) error) error {
-	rows, err := s.db.Reader().QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := fn(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 func lines(s string) []string {
 	if s == "" {
 		return nil
@@ -118,139 +105,57 @@ func lines(s string) []string {
 	return strings.Split(s, "\n")
 }
 
-// writeMost bounds the rows of one transaction, and so how long others wait.
-const writeMost = 500
-
-// batch is what one transaction writes. What is nil or zero in it is gone.
-type batch struct {
-	entries map[string]*Entry
-	seen    map[mark]int64
-	days    map[string]*Day
-	shift   int64
-}
-
-func (b *batch) size() int { return len(b.entries) + len(b.seen) + len(b.days) }
-
 // Write makes the changes durable. What could not be written is tried again with the next
 // Write.
 func (s *Store) Write(ctx context.Context) error {
-	for {
-		b := s.take()
-		if b.size() == 0 {
-			return nil
-		}
-		if err := s.db.Write(ctx, b.put); err != nil {
-			s.giveBack(b)
-			return fmt.Errorf("greylist: %w", err)
-		}
-	}
+	s.followClock()
+	return about(behind.Write(ctx, s.db, s.changed, s.changedSeen, s.changedDays))
 }
 
-// take takes some changes to write them. When the clock was set, all rows have to be
-// written with the new time.
-func (s *Store) take() *batch {
+// followClock has all entries written with the new time when the wall's clock was set.
+func (s *Store) followClock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := &batch{entries: map[string]*Entry{}, seen: map[mark]int64{}, days: map[string]*Day{}, shift: s.clock.shift()}
-	if d := b.shift - s.shift; d > seconds(wasSet) || d < -seconds(wasSet) {
-		s.shift = b.shift
+	shift := s.clock.shift()
+	if d := shift - s.shift; d > seconds(wasSet) || d < -seconds(wasSet) {
+		s.shift = shift
 		for id := range s.entries {
-			s.touch(id)
+			s.changed.Touch(id)
 		}
-	}
-	for id := range s.changed {
-		if b.size() == writeMost {
-			return b
-		}
-		b.entries[id] = nil
-		if e := s.entries[id]; e != nil {
-			copied := e.clone()
-			b.entries[id] = &copied
-		}
-		delete(s.changed, id)
-	}
-	for m := range s.changedSeen {
-		if b.size() == writeMost {
-			return b
-		}
-		b.seen[m] = s.seen[m]
-		delete(s.changedSeen, m)
-	}
-	for name := range s.changedDays {
-		b.days[name] = nil
-		if d := s.days[name]; d != nil {
-			copied := *d
-			b.days[name] = &copied
-		}
-		delete(s.changedDays, name)
-	}
-	return b
-}
-
-func (s *Store) giveBack(b *batch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id := range b.entries {
-		s.touch(id)
-	}
-	for m := range b.seen {
-		s.touchSeen(m)
-	}
-	for name := range b.days {
-		s.changedDays[name] = struct{}{}
 	}
 }
 
-func (b *batch) put(tx *db.Tx) error {
-	for id, e := range b.entries {
-		if err := b.putEntry(tx, id, e); err != nil {
-			return err
-		}
-	}
-	for m, expires := range b.seen {
-		query, args := `DELETE FROM greylist_seen WHERE sender = ?`, []any{m[:]}
-		if expires != 0 {
-			query, args = `INSERT OR REPLACE INTO greylist_seen (sender, expires) VALUES (?, ?)`, []any{m[:], expires + b.shift}
-		}
-		if _, err := tx.Exec(query, args...); err != nil {
-			return err
-		}
-	}
-	for name, d := range b.days {
-		if err := putDay(tx, name, d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *batch) putEntry(tx *db.Tx, id string, e *Entry) error {
+func (s *Store) entryRow(id string) behind.Row {
+	e := s.entries[id]
 	if e == nil {
-		_, err := tx.Exec(`DELETE FROM greylist_entry WHERE id = ?`, id)
-		return err
+		return behind.Exec(`DELETE FROM greylist_entry WHERE id = ?`, id)
 	}
 	names := make([]string, len(e.Names))
 	for i, n := range e.Names {
 		names[i] = string(n)
 	}
-	_, err := tx.Exec(`INSERT OR REPLACE INTO greylist_entry (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	shift := s.clock.shift()
+	return behind.Exec(`INSERT OR REPLACE INTO greylist_entry (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.ID, string(e.State), e.To, strings.Join(names, "\n"), e.Network.String(), e.Client, e.Sender, strings.Join(e.People, "\n"), e.Score,
-		e.since+b.shift, e.due+b.shift, e.last+b.shift, e.expires+b.shift, e.Tries, e.Letters, e.Size)
-	return err
+		e.since+shift, e.due+shift, e.last+shift, e.expires+shift, e.Tries, e.Letters, e.Size)
 }
 
-func putDay(tx *db.Tx, name string, d *Day) error {
+func (s *Store) seenRow(m mark) behind.Row {
+	expires, there := s.seen[m]
+	if !there {
+		return behind.Exec(`DELETE FROM greylist_seen WHERE sender = ?`, m[:])
+	}
+	return behind.Exec(`INSERT OR REPLACE INTO greylist_seen (sender, expires) VALUES (?, ?)`, m[:], expires+s.clock.shift())
+}
+
+func (s *Store) dayRow(name string) behind.Row {
+	d := s.days[name]
 	if d == nil {
-		_, err := tx.Exec(`DELETE FROM greylist_day WHERE day = ?`, name)
-		return err
+		return behind.Exec(`DELETE FROM greylist_day WHERE day = ?`, name)
 	}
-	delays, err := json.Marshal(d.delays)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(`INSERT OR REPLACE INTO greylist_day (day, delayed, early, back, gone, junk, crowded, bytes, delays) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	delays, _ := json.Marshal(d.delays) // numbers can always be written
+	return behind.Exec(`INSERT OR REPLACE INTO greylist_day (day, delayed, early, back, gone, junk, crowded, bytes, delays) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.Day, d.Delayed, d.Early, d.Back, d.Gone, d.Junk, d.Crowded, d.Bytes, string(delays))
-	return err
 }
 
 // sweep drops what is over, in memory and then on disk.
@@ -260,18 +165,21 @@ func (s *Store) sweep(ctx context.Context) error {
 		return err
 	}
 	now := s.clock.now() + s.clock.shift()
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	return about(s.db.Write(ctx, func(tx *db.Tx) error {
 		for _, table := range []string{"greylist_entry", "greylist_seen"} { // those that there was no room for in memory
 			if _, err := tx.Exec(`DELETE FROM `+table+` WHERE expires <= ?`, now); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("greylist: %w", err)
+	}))
+}
+
+func about(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("greylist: %w", err)
 }
 
 func (s *Store) expire() {
@@ -284,7 +192,7 @@ func (s *Store) expire() {
 	for m, until := range s.seen {
 		if until <= now {
 			delete(s.seen, m)
-			s.touchSeen(m)
+			s.changedSeen.Touch(m)
 		}
 	}
 }

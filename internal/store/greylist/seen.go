@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"facteur/internal/store/db"
+	"facteur/internal/base/limit"
+	"facteur/internal/store/behind"
 )
 
 // seenHolds is for how long a sender counts as seen after his last letter.
@@ -31,33 +32,12 @@ func (s *Store) NoteSeen(sender string) {
 		return // noted today
 	}
 	if !there && len(s.seen) >= s.most.seen {
-		s.makeRoomForSeen()
+		first := limit.Spare(s.seen, func(until int64) int64 { return until })
+		delete(s.seen, first)
+		s.changedSeen.Touch(first)
 	}
 	s.seen[m] = now + seconds(seenHolds)
-	s.touchSeen(m)
-}
-
-func (s *Store) touchSeen(m mark) {
-	if len(s.changedSeen) < 2*s.most.seen {
-		s.changedSeen[m] = struct{}{}
-	}
-}
-
-// makeRoomForSeen forgets, of a few, who was not seen for longest.
-func (s *Store) makeRoomForSeen() {
-	const few = 16
-	var gone mark
-	first, n := int64(0), 0
-	for m, until := range s.seen { // in an order by chance
-		if n == 0 || until < first {
-			gone, first = m, until
-		}
-		if n++; n == few {
-			break
-		}
-	}
-	delete(s.seen, gone)
-	s.touchSeen(gone)
+	s.changedSeen.Touch(m)
 }
 
 // Allowed is somebody who never waits, because an admin said so by a command.
@@ -96,12 +76,8 @@ func (s *Store) Allow(ctx context.Context, subject string) error {
 		return fmt.Errorf("greylist: %d are allowed already; write networks and domains instead of single ones", MaxAllowed)
 	}
 	since := s.clock.wall().Unix()
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(`INSERT OR IGNORE INTO greylist_allowed (subject, since) VALUES (?, ?)`, subject, since)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("greylist: %w", err)
+	if err := s.db.Write(ctx, behind.Exec(`INSERT OR IGNORE INTO greylist_allowed (subject, since) VALUES (?, ?)`, subject, since)); err != nil {
+		return about(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,12 +92,8 @@ func (s *Store) Disallow(ctx context.Context, subject string) (bool, error) {
 	s.mu.Lock()
 	_, there := s.allowed[subject]
 	s.mu.Unlock()
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(`DELETE FROM greylist_allowed WHERE subject = ?`, subject)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("greylist: %w", err)
+	if err := s.db.Write(ctx, behind.Exec(`DELETE FROM greylist_allowed WHERE subject = ?`, subject)); err != nil {
+		return false, about(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

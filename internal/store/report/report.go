@@ -31,12 +31,12 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/mail/report"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -133,26 +133,8 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // Run writes the sums until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	tick := time.NewTicker(writeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.try(ctx)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			s.try(last)
-			return
-		}
-	}
-}
-
-func (s *Store) try(ctx context.Context) {
-	if err := s.Write(ctx); err != nil && ctx.Err() == nil {
-		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/report",
-			Text: "what was seen of the mail of others can't be written down: " + err.Error()})
-	}
+	behind.Loop{Write: s.Write, Every: writeEvery, Events: s.events, Program: "facteur/report",
+		What: "what was seen of the mail of others can't be written down"}.Run(ctx)
 }
 
 // about says in an error what could not be done.

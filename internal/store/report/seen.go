@@ -7,11 +7,9 @@ import (
 	"time"
 
 	"facteur/internal/mail/report"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
-
-// writeMost bounds the sums of one transaction, and so how long others wait.
-const writeMost = 500
 
 // batch is sums that are being written.
 type batch struct {
@@ -54,7 +52,7 @@ func (s *Store) take() batch {
 		b.sums[k] = n
 		b.published[k.dayDomain] = s.published[k.dayDomain]
 		delete(s.pending, k)
-		if len(b.sums) == writeMost {
+		if len(b.sums) == behind.Most {
 			break
 		}
 	}

@@ -2,13 +2,15 @@ package reputation
 
 import (
 	"context"
-	"fmt"
+	"database/sql"
 	"hash/fnv"
 	"maps"
 	"math/bits"
 	"sync"
 	"time"
 
+	"facteur/internal/base/limit"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -36,7 +38,7 @@ const (
 type domains struct {
 	mu      sync.Mutex
 	known   map[string]standing
-	changed map[string]struct{}
+	changed *behind.Rows[string]
 	most    int
 }
 
@@ -47,8 +49,10 @@ type standing struct {
 	authors        uint64
 }
 
-func newDomains(most int) domains {
-	return domains{known: make(map[string]standing), changed: make(map[string]struct{}), most: most}
+func newDomains(most int) *domains {
+	d := &domains{known: make(map[string]standing), most: most}
+	d.changed = behind.NewRows(&d.mu, 2*most, d.row)
+	return d
 }
 
 // Domain tells what is known of a domain, in lower case and A-labels.
@@ -68,12 +72,15 @@ func (s *Store) NoteDomain(domain, author string, good bool) {
 	if domain == "" || len(domain) > domainLength {
 		return
 	}
-	d, now := &s.domains, s.now()
+	d, now := s.domains, s.now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k, there := d.known[domain]
 	if !there && len(d.known) >= d.most {
-		d.makeRoom()
+		// Thousands of new ones do not push out one that is known for long.
+		least := limit.Spare(d.known, func(k standing) int { return k.good })
+		delete(d.known, least)
+		d.changed.Touch(least)
 	}
 	if k.expires <= now.Unix() { // a new one, or an old one whose time was over
 		k = standing{since: now.Unix()}
@@ -81,7 +88,7 @@ func (s *Store) NoteDomain(domain, author string, good bool) {
 	k.note(author, good)
 	k.expires = now.Add(domainHolds).Unix()
 	d.known[domain] = k
-	d.touch(domain)
+	d.changed.Touch(domain)
 }
 
 func (k *standing) note(author string, good bool) {
@@ -96,103 +103,29 @@ func (k *standing) note(author string, good bool) {
 	k.authors |= 1 << ((sum ^ sum>>32) % 64)
 }
 
-// touch notes a change, within bounds; see Store.touch.
-func (d *domains) touch(domain string) {
-	if len(d.changed) < 2*d.most {
-		d.changed[domain] = struct{}{}
-	}
-}
-
-// makeRoom forgets, of a few domains, the one that has brought the fewest good letters:
-// thousands of new ones do not push out one that is known for long.
-func (d *domains) makeRoom() {
-	const few = 16
-	gone, least, seen := "", 0, 0
-	for domain, k := range d.known { // in an order by chance
-		if seen == 0 || k.good < least {
-			gone, least = domain, k.good
-		}
-		if seen++; seen == few {
-			break
-		}
-	}
-	delete(d.known, gone)
-	d.touch(gone)
-}
-
 // read fills the memory with what still counts, the best first.
 func (d *domains) read(ctx context.Context, from *db.DB, now int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	rows, err := from.Reader().QueryContext(ctx, `SELECT domain, since, good, bad, authors, expires FROM reputation_domain WHERE expires > ? ORDER BY good DESC LIMIT ?`, now, d.most)
-	if err != nil {
-		return fmt.Errorf("reputation: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	const query = `SELECT domain, since, good, bad, authors, expires FROM reputation_domain WHERE expires > ? ORDER BY good DESC LIMIT ?`
+	return from.Each(ctx, query, []any{now, d.most}, func(rows *sql.Rows) error {
 		var domain string
 		var k standing
 		var authors int64
-		if err := rows.Scan(&domain, &k.since, &k.good, &k.bad, &authors, &k.expires); err != nil {
-			return fmt.Errorf("reputation: %w", err)
-		}
+		err := rows.Scan(&domain, &k.since, &k.good, &k.bad, &authors, &k.expires)
 		k.authors = uint64(authors)
 		d.known[domain] = k
-	}
-	return rows.Err()
+		return err
+	})
 }
 
-// write makes the changes durable, as Store.Write does those of clients.
-func (d *domains) write(ctx context.Context, to *db.DB) error {
-	for {
-		batch := d.take()
-		if len(batch) == 0 {
-			return nil
-		}
-		if err := to.Write(ctx, func(tx *db.Tx) error { return putDomains(tx, batch) }); err != nil {
-			d.giveBack(batch)
-			return fmt.Errorf("reputation: %w", err)
-		}
+func (d *domains) row(domain string) behind.Row {
+	k, there := d.known[domain]
+	if !there {
+		return behind.Exec(`DELETE FROM reputation_domain WHERE domain = ?`, domain)
 	}
-}
-
-// take takes some changes to write them; of a domain that is gone, the zero standing.
-func (d *domains) take() map[string]standing {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	batch := make(map[string]standing)
-	for domain := range d.changed {
-		batch[domain] = d.known[domain]
-		delete(d.changed, domain)
-		if len(batch) == writeMost {
-			break
-		}
-	}
-	return batch
-}
-
-func (d *domains) giveBack(batch map[string]standing) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for domain := range batch {
-		d.touch(domain)
-	}
-}
-
-func putDomains(tx *db.Tx, batch map[string]standing) error {
-	for domain, k := range batch {
-		if k.expires == 0 {
-			if _, err := tx.Exec(`DELETE FROM reputation_domain WHERE domain = ?`, domain); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := tx.Exec(`INSERT OR REPLACE INTO reputation_domain (domain, since, good, bad, authors, expires) VALUES (?, ?, ?, ?, ?, ?)`,
-			domain, k.since, k.good, k.bad, int64(k.authors), k.expires); err != nil {
-			return err
-		}
-	}
-	return nil
+	return behind.Exec(`INSERT OR REPLACE INTO reputation_domain (domain, since, good, bad, authors, expires) VALUES (?, ?, ?, ?, ?, ?)`,
+		domain, k.since, k.good, k.bad, int64(k.authors), k.expires)
 }
 
 // sweep drops what is over from memory.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"facteur/internal/store/behind"
 )
 
 // Class is how large a sender is, and how long he is known.
@@ -54,12 +56,16 @@ const (
 type fares struct {
 	mu      sync.Mutex
 	days    map[int64]*day // by Unix days; at most faresDays
-	changed map[int64]struct{}
+	changed *behind.Rows[int64]
 }
 
 type day [classes][fates]uint32
 
-func newFares() *fares { return &fares{days: make(map[int64]*day), changed: make(map[int64]struct{})} }
+func newFares() *fares {
+	t := &fares{days: make(map[int64]*day)}
+	t.changed = behind.NewRows(&t.mu, 2*faresDays, t.row)
+	return t
+}
 
 // ClassOf is the class of who sent a letter: of the domain that is proven, else of the
 // client.
@@ -92,7 +98,7 @@ func (s *Store) Fared(c Class, f Fate) {
 		t.forget(today)
 	}
 	d[c][f]++
-	t.changed[today] = struct{}{}
+	t.changed.Touch(today)
 }
 
 // forget drops days that are long gone, or that a wrong clock made.

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+
+	"facteur/internal/base/limit"
 )
 
 // guesses remembers who asked for addresses that nobody has, to tell those who guess from
@@ -115,7 +117,7 @@ func (g *guesses) noteName(client string, name uint64, c *guesser, credit int, n
 	x := g.names[name]
 	if x == nil || now-x.last > guessHolds {
 		if x == nil && len(g.names) >= 4*g.most {
-			oldest(g.names, func(x *guessed) int64 { return x.last })
+			delete(g.names, limit.Spare(g.names, func(x *guessed) int64 { return x.last }))
 		}
 		x = &guessed{}
 		g.names[name] = x
@@ -146,29 +148,13 @@ func (g *guesses) guesser(client string, now int64) *guesser {
 	c := g.clients[client]
 	switch {
 	case c == nil && len(g.clients) >= g.most:
-		oldest(g.clients, func(c *guesser) int64 { return c.last })
+		delete(g.clients, limit.Spare(g.clients, func(c *guesser) int64 { return c.last }))
 		fallthrough
 	case c == nil, now-c.last > guessHolds:
 		c = &guesser{}
 		g.clients[client] = c
 	}
 	return c
-}
-
-// oldest forgets, of a few, the one that was heard of least lately.
-func oldest[K comparable, V any](m map[K]V, last func(V) int64) {
-	const few = 16
-	var gone K
-	first, seen := int64(0), 0
-	for k, v := range m { // in an order by chance
-		if t := last(v); seen == 0 || t < first {
-			gone, first = k, t
-		}
-		if seen++; seen == few {
-			break
-		}
-	}
-	delete(m, gone)
 }
 
 func (g *guesses) forget(client string) {

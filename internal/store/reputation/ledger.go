@@ -1,6 +1,11 @@
 package reputation
 
-import "sync"
+import (
+	"sync"
+
+	"facteur/internal/base/limit"
+	"facteur/internal/store/behind"
+)
 
 // ledger is the records of one kind of subjects. Everything is answered from memory.
 type ledger struct {
@@ -8,11 +13,13 @@ type ledger struct {
 	most    int
 	mu      sync.Mutex
 	entries map[string]*entry
-	changed map[string]struct{} // since the last write; those who are gone too
+	changed *behind.Rows[string]
 }
 
 func newLedger(k Kind, most int) *ledger {
-	return &ledger{kind: k, most: most, entries: make(map[string]*entry), changed: make(map[string]struct{})}
+	l := &ledger{kind: k, most: most, entries: make(map[string]*entry)}
+	l.changed = behind.NewRows(&l.mu, 2*most, l.row)
+	return l
 }
 
 // look is a copy of an entry as of now; zero for a stranger.
@@ -35,14 +42,16 @@ func (l *ledger) change(key string, now int64, fn func(*entry)) {
 	e := l.entries[key]
 	if e == nil {
 		if len(l.entries) >= l.most {
-			l.makeRoom(now)
+			least := limit.Spare(l.entries, func(e *entry) float64 { return e.worth(now) })
+			delete(l.entries, least)
+			l.changed.Touch(least)
 		}
 		e = &entry{}
 		l.entries[key] = e
 	}
 	e.fade(now)
 	fn(e)
-	l.touch(key)
+	l.changed.Touch(key)
 }
 
 // forget drops an entry, and tells whether there was one.
@@ -52,32 +61,9 @@ func (l *ledger) forget(key string) bool {
 	_, there := l.entries[key]
 	if there {
 		delete(l.entries, key)
-		l.touch(key)
+		l.changed.Touch(key)
 	}
 	return there
-}
-
-// touch notes a change; see Store.touch.
-func (l *ledger) touch(key string) {
-	if len(l.changed) < 2*l.most {
-		l.changed[key] = struct{}{}
-	}
-}
-
-// makeRoom forgets, of a few, the one that is worth least; see entry.worth.
-func (l *ledger) makeRoom(now int64) {
-	const few = 16
-	gone, least, seen := "", 0.0, 0
-	for key, e := range l.entries { // in an order by chance
-		if w := e.worth(now); seen == 0 || w < least {
-			gone, least = key, w
-		}
-		if seen++; seen == few {
-			break
-		}
-	}
-	delete(l.entries, gone)
-	l.touch(gone)
 }
 
 // each gives a copy of each entry as of now, in no order.
@@ -102,34 +88,7 @@ func (l *ledger) sweep(now int64) {
 	for key, e := range l.entries {
 		if e.fade(now); e.isSpent(now) {
 			delete(l.entries, key)
-			l.touch(key)
+			l.changed.Touch(key)
 		}
-	}
-}
-
-// take takes some changes to write them; of who is gone, nil.
-func (l *ledger) take() map[string]*entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	batch := make(map[string]*entry)
-	for key := range l.changed {
-		batch[key] = nil
-		if e := l.entries[key]; e != nil {
-			c := *e
-			batch[key] = &c
-		}
-		delete(l.changed, key)
-		if len(batch) == writeMost {
-			break
-		}
-	}
-	return batch
-}
-
-func (l *ledger) giveBack(batch map[string]*entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for key := range batch {
-		l.touch(key)
 	}
 }

@@ -3,9 +3,9 @@ package reputation
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -15,19 +15,12 @@ const subjectColumns = `since, last, at, good, bad, letters, spam, points, step,
 func (l *ledger) read(ctx context.Context, from *db.DB) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rows, err := from.Reader().QueryContext(ctx, `SELECT subject, `+subjectColumns+` FROM reputation_subject WHERE kind = ? ORDER BY until DESC, step DESC, good + bad DESC LIMIT ?`, l.kind.String(), l.most)
-	if err != nil {
-		return fmt.Errorf("reputation: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	const query = `SELECT subject, ` + subjectColumns + ` FROM reputation_subject WHERE kind = ? ORDER BY until DESC, step DESC, good + bad DESC LIMIT ?`
+	return from.Each(ctx, query, []any{l.kind.String(), l.most}, func(rows *sql.Rows) error {
 		key, e, err := scanEntry(rows)
-		if err != nil {
-			return fmt.Errorf("reputation: %w", err)
-		}
 		l.entries[key] = e
-	}
-	return rows.Err()
+		return err
+	})
 }
 
 func scanEntry(rows *sql.Rows) (key string, e *entry, err error) {
@@ -44,56 +37,28 @@ func scanEntry(rows *sql.Rows) (key string, e *entry, err error) {
 
 func toHosts(n int64) hosts { return hosts(uint64(n)) }
 
-// write makes the changes durable, as Store.Write does.
-func (l *ledger) write(ctx context.Context, to *db.DB) error {
-	for {
-		batch := l.take()
-		if len(batch) == 0 {
-			return nil
-		}
-		if err := to.Write(ctx, func(tx *db.Tx) error { return putEntries(tx, l.kind.String(), batch) }); err != nil {
-			l.giveBack(batch)
-			return fmt.Errorf("reputation: %w", err)
-		}
+func (l *ledger) row(key string) behind.Row {
+	e := l.entries[key]
+	if e == nil {
+		return behind.Exec(`DELETE FROM reputation_subject WHERE kind = ? AND subject = ?`, l.kind.String(), key)
 	}
-}
-
-func putEntries(tx *db.Tx, kind string, batch map[string]*entry) error {
-	for key, e := range batch {
-		if e == nil {
-			if _, err := tx.Exec(`DELETE FROM reputation_subject WHERE kind = ? AND subject = ?`, kind, key); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := tx.Exec(`INSERT OR REPLACE INTO reputation_subject (kind, subject, `+subjectColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			kind, key, e.since, e.last, e.at, e.good, e.bad, e.letters, e.spam, e.points, e.step, e.offended, e.until, e.why.String(), e.told.String(),
-			int64(e.goodHosts), int64(e.badHosts), int64(e.goodBefore), int64(e.badBefore), e.month); err != nil {
-			return err
-		}
-	}
-	return nil
+	return behind.Exec(`INSERT OR REPLACE INTO reputation_subject (kind, subject, `+subjectColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.kind.String(), key, e.since, e.last, e.at, e.good, e.bad, e.letters, e.spam, e.points, e.step, e.offended, e.until, e.why.String(), e.told.String(),
+		int64(e.goodHosts), int64(e.badHosts), int64(e.goodBefore), int64(e.badBefore), e.month)
 }
 
 // read fills the memory with the days that still count.
 func (t *fares) read(ctx context.Context, from *db.DB, now int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	rows, err := from.Reader().QueryContext(ctx, `SELECT day, class, fate, count FROM reputation_fare WHERE day > ?`, now/secondsDay-faresDays)
-	if err != nil {
-		return fmt.Errorf("reputation: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return from.Each(ctx, `SELECT day, class, fate, count FROM reputation_fare WHERE day > ?`, []any{now/secondsDay - faresDays}, func(rows *sql.Rows) error {
 		var n int64
 		var class, fate string
 		var count uint32
-		if err := rows.Scan(&n, &class, &fate, &count); err != nil {
-			return fmt.Errorf("reputation: %w", err)
-		}
+		err := rows.Scan(&n, &class, &fate, &count)
 		t.put(n, class, fate, count)
-	}
-	return rows.Err()
+		return err
+	})
 }
 
 func (t *fares) put(n int64, class, fate string, count uint32) {
@@ -107,48 +72,30 @@ func (t *fares) put(n int64, class, fate string, count uint32) {
 	t.days[n][c][f] = count
 }
 
-// write makes the days durable that have changed.
-func (t *fares) write(ctx context.Context, to *db.DB) error {
-	t.mu.Lock()
-	batch := make(map[int64]day)
-	for n := range t.changed {
-		if d := t.days[n]; d != nil {
-			batch[n] = *d
-		}
+// row is all rows of a day.
+func (t *fares) row(n int64) behind.Row {
+	var counts day
+	if d := t.days[n]; d != nil {
+		counts = *d
 	}
-	clear(t.changed)
-	t.mu.Unlock()
-	if len(batch) == 0 {
-		return nil
-	}
-	if err := to.Write(ctx, func(tx *db.Tx) error { return putDays(tx, batch) }); err != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		for n := range batch {
-			t.changed[n] = struct{}{}
-		}
-		return fmt.Errorf("reputation: %w", err)
-	}
-	return nil
+	return func(tx *db.Tx) error { return counts.put(tx, n) }
 }
 
-func putDays(tx *db.Tx, batch map[int64]day) error {
-	for n, d := range batch {
-		for c := range d {
-			for f, count := range d[c] {
-				if count == 0 {
-					continue
-				}
-				if _, err := tx.Exec(`INSERT OR REPLACE INTO reputation_fare (day, class, fate, count) VALUES (?, ?, ?, ?)`, n, classNames[c], fateNames[f], count); err != nil {
-					return err
-				}
+func (d *day) put(tx *db.Tx, n int64) error {
+	for c := range d {
+		for f, count := range d[c] {
+			if count == 0 {
+				continue
+			}
+			if _, err := tx.Exec(`INSERT OR REPLACE INTO reputation_fare (day, class, fate, count) VALUES (?, ?, ?, ?)`, n, classNames[c], fateNames[f], count); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// read, write and sweep are those of all parts.
+// read, tables and sweep are those of all parts.
 func (s *standings) read(ctx context.Context, from *db.DB, now int64) error {
 	for _, l := range s.ledgers {
 		if err := l.read(ctx, from); err != nil {
@@ -158,13 +105,11 @@ func (s *standings) read(ctx context.Context, from *db.DB, now int64) error {
 	return s.fares.read(ctx, from, now)
 }
 
-func (s *standings) write(ctx context.Context, to *db.DB) error {
+func (s *standings) tables() (all []behind.Table) {
 	for _, l := range s.ledgers {
-		if err := l.write(ctx, to); err != nil {
-			return err
-		}
+		all = append(all, l.changed)
 	}
-	return s.fares.write(ctx, to)
+	return append(all, s.fares.changed)
 }
 
 func (s *standings) sweep(now int64) {

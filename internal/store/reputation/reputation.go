@@ -38,13 +38,13 @@ package reputation
 import (
 	"context"
 	"embed"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
 
 	"facteur/internal/base/event"
 	"facteur/internal/base/limit"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -93,9 +93,9 @@ type Store struct {
 
 	mu      sync.Mutex
 	clients map[netip.Prefix]*record
-	changed map[netip.Prefix]struct{} // since the last write; those who are gone too
+	changed *behind.Rows[netip.Prefix]
 
-	domains   domains
+	domains   *domains
 	standings standings
 }
 
@@ -118,7 +118,8 @@ func Open(ctx context.Context, d *db.DB, events event.Sink) (*Store, error) {
 
 func open(ctx context.Context, d *db.DB, events event.Sink, now func() time.Time, most int) (*Store, error) {
 	s := &Store{db: d, events: events, now: now, most: most,
-		clients: make(map[netip.Prefix]*record), changed: make(map[netip.Prefix]struct{}), domains: newDomains(min(most, MaxDomains)), standings: newStandings(min(most, MaxSubjects))}
+		clients: make(map[netip.Prefix]*record), domains: newDomains(min(most, MaxDomains)), standings: newStandings(min(most, MaxSubjects))}
+	s.changed = behind.NewRows(&s.mu, 2*most, s.row)
 	return s, s.read(ctx)
 }
 
@@ -175,44 +176,21 @@ func (s *Store) change(a netip.Addr, fn func(*record)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fn(s.record(client))
-	s.touch(client)
-}
-
-// touch notes a change. While the disk does not take them, they are forgotten rather
-// than piled up.
-func (s *Store) touch(client netip.Prefix) {
-	if len(s.changed) < 2*s.most {
-		s.changed[client] = struct{}{}
-	}
+	s.changed.Touch(client)
 }
 
 func (s *Store) record(client netip.Prefix) *record {
 	r := s.clients[client]
 	if r == nil {
 		if len(s.clients) >= s.most {
-			s.makeRoom()
+			first := limit.Spare(s.clients, (*record).expires)
+			delete(s.clients, first)
+			s.changed.Touch(first)
 		}
 		r = &record{}
 		s.clients[client] = r
 	}
 	return r
-}
-
-// makeRoom forgets, of a few clients, the one that expires first.
-func (s *Store) makeRoom() {
-	const few = 16
-	var gone netip.Prefix
-	first, seen := int64(0), 0
-	for client, r := range s.clients { // in an order by chance
-		if e := r.expires(); seen == 0 || e < first {
-			gone, first = client, e
-		}
-		if seen++; seen == few {
-			break
-		}
-	}
-	delete(s.clients, gone)
-	s.touch(gone)
 }
 
 func (r *record) pass(t Test, until int64) {
@@ -257,27 +235,6 @@ func (r *record) forget(now int64) (left bool) {
 
 // Run writes what changes until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
-	defer write.Stop()
-	defer sweep.Stop()
-	for {
-		select {
-		case <-write.C:
-			s.try(ctx, s.Write)
-		case <-sweep.C:
-			s.try(ctx, s.sweep)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeEvery)
-			defer cancel()
-			s.try(last, s.Write)
-			return
-		}
-	}
-}
-
-func (s *Store) try(ctx context.Context, fn func(context.Context) error) {
-	if err := fn(ctx); err != nil && ctx.Err() == nil {
-		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/reputation",
-			Text: "what was learnt of clients can't be written: " + err.Error()})
-	}
+	behind.Loop{Write: s.Write, Every: writeEvery, Sweep: s.sweep, SweepEvery: sweepEvery,
+		Events: s.events, Program: "facteur/reputation", What: "what was learnt of clients can't be written"}.Run(ctx)
 }

@@ -132,7 +132,7 @@ func TestTablesAreBounded(t *testing.T) {
 		s.Pass(addr(fmt.Sprintf("2001:db8:%x:%x::1", i>>16, i&0xffff)), PreGreet)
 	}
 	p.write(s)
-	if len(s.clients) != most || p.rows() != most || len(s.changed) != 0 {
+	if len(s.clients) != most || p.rows() != most || s.changed.Len() != 0 {
 		t.Errorf("ABU-008: %d clients, %d rows", len(s.clients), p.rows())
 	}
 	if s.Remarks(odd)["pregreet"] != 1 {
@@ -158,7 +158,7 @@ func TestAFailedWriteIsTriedAgain(t *testing.T) {
 	if err := s.Write(t.Context()); err == nil {
 		t.Fatal("a closed database took it")
 	}
-	if len(s.changed) != 1 {
+	if s.changed.Len() != 1 {
 		t.Error("the change is forgotten")
 	}
 	var err error

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -16,118 +17,60 @@ func (s *Store) read(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Unix()
-	err := s.each(ctx, `SELECT client, test, 0, expires FROM reputation_passed WHERE expires > ? ORDER BY expires DESC LIMIT ?`, now,
+	passed := s.each(ctx, `SELECT client, test, 0, expires FROM reputation_passed WHERE expires > ? ORDER BY expires DESC LIMIT ?`, now,
 		func(r *record, name string, _ int, expires int64) { r.pass(Test(name), expires) })
-	if err != nil {
-		return err
-	}
-	err = s.each(ctx, `SELECT client, remark, count, expires FROM reputation_remark WHERE expires > ? ORDER BY expires DESC LIMIT ?`, now,
+	remarks := s.each(ctx, `SELECT client, remark, count, expires FROM reputation_remark WHERE expires > ? ORDER BY expires DESC LIMIT ?`, now,
 		func(r *record, name string, n int, expires int64) { r.remark(name, count{n, expires}) })
-	if err != nil {
-		return err
-	}
-	if err := s.domains.read(ctx, s.db, now); err != nil {
-		return err
-	}
-	return s.standings.read(ctx, s.db, now)
+	return about(errors.Join(passed, remarks, s.domains.read(ctx, s.db, now), s.standings.read(ctx, s.db, now)))
 }
 
 // each gives the rows of a query to the records that they are of.
 func (s *Store) each(ctx context.Context, query string, now int64, fn func(r *record, name string, n int, expires int64)) error {
-	rows, err := s.db.Reader().QueryContext(ctx, query, now, s.most)
-	if err != nil {
-		return fmt.Errorf("reputation: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := s.row(rows, fn); err != nil {
+	return s.db.Each(ctx, query, []any{now, s.most}, func(rows *sql.Rows) error {
+		var text, name string
+		var n int
+		var expires int64
+		if err := rows.Scan(&text, &name, &n, &expires); err != nil {
 			return err
 		}
-	}
-	return rows.Err()
+		client, err := netip.ParsePrefix(text)
+		if err != nil || s.clients[client] == nil && len(s.clients) >= s.most {
+			return nil // of a damaged row, or one too many, nobody has need
+		}
+		fn(s.record(client), name, n, expires)
+		return nil
+	})
 }
-
-func (s *Store) row(rows *sql.Rows, fn func(r *record, name string, n int, expires int64)) error {
-	var text, name string
-	var n int
-	var expires int64
-	if err := rows.Scan(&text, &name, &n, &expires); err != nil {
-		return fmt.Errorf("reputation: %w", err)
-	}
-	client, err := netip.ParsePrefix(text)
-	if err != nil || s.clients[client] == nil && len(s.clients) >= s.most {
-		return nil // of a damaged row, or one too many, nobody has need
-	}
-	fn(s.record(client), name, n, expires)
-	return nil
-}
-
-// change is what is to be written of one client; without anything, it is gone.
-type change struct {
-	client string
-	record record
-}
-
-// writeMost bounds the clients of one transaction, and so how long others wait.
-const writeMost = 500
 
 // Write makes the changes durable. What could not be written is tried again with the
 // next Write.
 func (s *Store) Write(ctx context.Context) error {
-	for {
-		batch, clients := s.take()
-		if len(batch) == 0 {
-			return errors.Join(s.domains.write(ctx, s.db), s.standings.write(ctx, s.db))
-		}
-		if err := s.db.Write(ctx, func(tx *db.Tx) error { return put(tx, batch) }); err != nil {
-			s.giveBack(clients)
-			return fmt.Errorf("reputation: %w", err)
-		}
-	}
+	return about(behind.Write(ctx, s.db, append(s.standings.tables(), s.changed, s.domains.changed)...))
 }
 
-// take takes some changes to write them.
-func (s *Store) take() (batch []change, clients []netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for client := range s.changed {
-		c := change{client: client.String()}
-		if r := s.clients[client]; r != nil {
-			c.record = record{passed: maps.Clone(r.passed), remarks: maps.Clone(r.remarks)}
-		}
-		batch, clients = append(batch, c), append(clients, client)
-		delete(s.changed, client)
-		if len(batch) == writeMost {
-			break
-		}
+// row is all rows of a client; without any, it is gone.
+func (s *Store) row(client netip.Prefix) behind.Row {
+	name, copied := client.String(), record{}
+	if r := s.clients[client]; r != nil {
+		copied = record{passed: maps.Clone(r.passed), remarks: maps.Clone(r.remarks)}
 	}
-	return batch, clients
+	return func(tx *db.Tx) error { return copied.put(tx, name) }
 }
 
-func (s *Store) giveBack(clients []netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range clients {
-		s.touch(c)
+func (r *record) put(tx *db.Tx, client string) error {
+	for _, stmt := range []string{`DELETE FROM reputation_passed WHERE client = ?`, `DELETE FROM reputation_remark WHERE client = ?`} {
+		if _, err := tx.Exec(stmt, client); err != nil {
+			return err
+		}
 	}
-}
-
-func put(tx *db.Tx, batch []change) error {
-	for _, c := range batch {
-		for _, stmt := range []string{`DELETE FROM reputation_passed WHERE client = ?`, `DELETE FROM reputation_remark WHERE client = ?`} {
-			if _, err := tx.Exec(stmt, c.client); err != nil {
-				return err
-			}
+	for t, until := range r.passed {
+		if _, err := tx.Exec(`INSERT INTO reputation_passed (client, test, expires) VALUES (?, ?, ?)`, client, string(t), until); err != nil {
+			return err
 		}
-		for t, until := range c.record.passed {
-			if _, err := tx.Exec(`INSERT INTO reputation_passed (client, test, expires) VALUES (?, ?, ?)`, c.client, string(t), until); err != nil {
-				return err
-			}
-		}
-		for name, n := range c.record.remarks {
-			if _, err := tx.Exec(`INSERT INTO reputation_remark (client, remark, count, expires) VALUES (?, ?, ?, ?)`, c.client, name, n.n, n.expires); err != nil {
-				return err
-			}
+	}
+	for name, n := range r.remarks {
+		if _, err := tx.Exec(`INSERT INTO reputation_remark (client, remark, count, expires) VALUES (?, ?, ?, ?)`, client, name, n.n, n.expires); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -145,7 +88,7 @@ func (s *Store) sweep(ctx context.Context) error {
 	s.mu.Unlock()
 	s.domains.sweep(now)
 	s.standings.sweep(now)
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	return about(s.db.Write(ctx, func(tx *db.Tx) error {
 		for _, table := range []string{"reputation_passed", "reputation_remark", "reputation_domain"} {
 			if _, err := tx.Exec(`DELETE FROM `+table+` WHERE expires <= ?`, now); err != nil {
 				return err
@@ -153,9 +96,12 @@ func (s *Store) sweep(ctx context.Context) error {
 		}
 		_, err := tx.Exec(`DELETE FROM reputation_fare WHERE day <= ?`, now/secondsDay-faresDays)
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("reputation: %w", err)
+	}))
+}
+
+func about(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("reputation: %w", err)
 }

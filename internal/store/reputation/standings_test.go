@@ -245,8 +245,8 @@ func TestSubjectsOfBoundsAndFloods(t *testing.T) {
 		s.Sent(o, i%2 == 0, 1)
 	}
 	for k, l := range s.standings.ledgers {
-		if len(l.entries) > most || len(l.changed) > 2*most {
-			t.Errorf("ABU-008: %d %s, %d changes", len(l.entries), Kind(k), len(l.changed))
+		if len(l.entries) > most || l.changed.Len() > 2*most {
+			t.Errorf("ABU-008: %d %s, %d changes", len(l.entries), Kind(k), l.changed.Len())
 		}
 	}
 	if _, banned := s.Banned(addr("192.0.2.1")); !banned {

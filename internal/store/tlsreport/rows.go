@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"facteur/internal/net/tlspolicy"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
-
-// writeMost bounds the sums of one transaction, and so how long others wait.
-const writeMost = 500
 
 // Write makes the sums durable, and forgets days that are over. What could not be
 // written is tried again with the next Write.
@@ -51,11 +49,11 @@ func (s *Store) miss(n int) {
 func (s *Store) take() map[key]*sum {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch := make(map[key]*sum, min(len(s.pending), writeMost))
+	batch := make(map[key]*sum, min(len(s.pending), behind.Most))
 	for k, n := range s.pending {
 		batch[k] = n
 		delete(s.pending, k)
-		if len(batch) == writeMost {
+		if len(batch) == behind.Most {
 			break
 		}
 	}

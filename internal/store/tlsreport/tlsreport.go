@@ -19,7 +19,6 @@ package tlsreport
 import (
 	"context"
 	"embed"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -27,6 +26,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/net/tlspolicy"
+	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
 
@@ -132,24 +132,6 @@ func clip(text string, most int) string {
 
 // Run writes the sums until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	tick := time.NewTicker(writeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.try(ctx)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			s.try(last)
-			return
-		}
-	}
-}
-
-func (s *Store) try(ctx context.Context) {
-	if err := s.Write(ctx); err != nil && ctx.Err() == nil {
-		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/tlsreport",
-			Text: "how sessions came to their TLS can't be written down: " + err.Error()})
-	}
+	behind.Loop{Write: s.Write, Every: writeEvery, Events: s.events, Program: "facteur/tlsreport",
+		What: "how sessions came to their TLS can't be written down"}.Run(ctx)
 }
