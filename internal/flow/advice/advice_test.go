@@ -62,7 +62,7 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(func() { state.Close() })
 	d := directory.New(state, []string{"example.org"}, dir, 0)
 	for _, name := range []string{"alice", "bob"} {
-		must(t, d.AddAccount(t.Context(), address.Address{Local: name, Domain: "example.org"}, "secret", 0))
+		must(t, d.AddHashed(t.Context(), address.Address{Local: name, Domain: "example.org"}, "{PLAIN}secret", 0))
 	}
 	q, err := queue.Open(dir)
 	must(t, err)

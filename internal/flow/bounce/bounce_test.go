@@ -56,7 +56,7 @@ func newOffice(t *testing.T, accounts ...string) *office {
 	t.Cleanup(func() { state.Close() })
 	d := directory.New(state, []string{"example.org"}, dir, 0)
 	for _, name := range accounts {
-		check(t, d.AddAccount(t.Context(), parse(t, name+"@example.org"), "secret", 0))
+		check(t, d.AddHashed(t.Context(), parse(t, name+"@example.org"), "{PLAIN}secret", 0))
 	}
 	q, err := queue.Open(dir)
 	check(t, err)

@@ -55,7 +55,7 @@ func newHouse(t testing.TB) *house {
 	t.Cleanup(func() { h.state.Close() })
 	d := directory.New(h.state, []string{"example.org"}, h.dir, 0)
 	for _, name := range []string{"alice", "postmaster"} {
-		must(t, d.AddAccount(context.Background(), address.Address{Local: name, Domain: "example.org"}, "secret", 0))
+		must(t, d.AddHashed(context.Background(), address.Address{Local: name, Domain: "example.org"}, "{PLAIN}secret", 0))
 	}
 	q, err := queue.Open(h.dir)
 	must(t, err)

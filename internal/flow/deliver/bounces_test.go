@@ -39,7 +39,7 @@ func TestDoubleBounce(t *testing.T) {
 	t.Run("LOOP-005 to the postmaster", func(t *testing.T) {
 		c, book := newCorridor(t), &record{}
 		c.events = book
-		check(t, c.accounts.AddAccount(t.Context(), mustParse(t, "postmaster@example.org"), "secret", 0))
+		check(t, c.accounts.AddHashed(t.Context(), mustParse(t, "postmaster@example.org"), "{PLAIN}secret", 0))
 		id := c.notice("x@reject.example")
 		c.works(wanted)
 		c.await("the postmaster has it", func() bool { return len(c.letters("postmaster")) == 1 })
@@ -72,7 +72,7 @@ func TestDoubleBounce(t *testing.T) {
 	})
 	t.Run("LOOP-005 LOOP-006 not of strangers", func(t *testing.T) {
 		c := newCorridor(t)
-		check(t, c.accounts.AddAccount(t.Context(), mustParse(t, "postmaster@example.org"), "secret", 0))
+		check(t, c.accounts.AddHashed(t.Context(), mustParse(t, "postmaster@example.org"), "{PLAIN}secret", 0))
 		c.put(&queue.Item{Arrived: time.Now(), Origin: queue.Origin{ClientAddr: "192.0.2.9", Protocol: "ESMTP"}}, letterText, to(t, "x@reject.example", 0))
 		c.works(wanted)
 		c.await("the queue is empty", c.empty)

@@ -62,7 +62,7 @@ func newCorridor(t testing.TB) *corridor {
 	t.Cleanup(func() { state.Close() })
 	c.accounts = directory.New(state, []string{"example.org"}, c.dir, 0)
 	for _, name := range []string{"alice", "bob"} {
-		check(t, c.accounts.AddAccount(t.Context(), address.Address{Local: name, Domain: "example.org"}, "secret", 0))
+		check(t, c.accounts.AddHashed(t.Context(), address.Address{Local: name, Domain: "example.org"}, "{PLAIN}secret", 0))
 	}
 	c.queue, err = queue.Open(c.dir)
 	check(t, err)

@@ -120,7 +120,7 @@ func TestNotify(t *testing.T) {
 					c.schedule.Lifetime = 300 * time.Millisecond
 				}
 				if who, _, here := strings.Cut(x.to, "@example.org"); here && who != "bob" {
-					check(t, c.accounts.AddAccount(t.Context(), address.Address{Local: who, Domain: "example.org"}, "secret", 0))
+					check(t, c.accounts.AddHashed(t.Context(), address.Address{Local: who, Domain: "example.org"}, "{PLAIN}secret", 0))
 				}
 				home := filepath.Join(c.dir, "mail", "example.org", "broken")
 				check(t, os.MkdirAll(filepath.Dir(home), 0o700))
@@ -215,7 +215,7 @@ func TestNoticeOfSuccess(t *testing.T) {
 	bob.ORcpt = smtp.Original{Type: "rfc822", Address: "Bob@Example.ORG"}
 	jean := to(t, "jean@example.org", smtp.NotifySuccess|smtp.NotifyFailure)
 	jean.ORcpt = smtp.Original{Type: "utf-8", Address: "jörg@example.org"}
-	check(t, c.accounts.AddAccount(t.Context(), jean.Address, "secret", 0))
+	check(t, c.accounts.AddHashed(t.Context(), jean.Address, "{PLAIN}secret", 0))
 	c.put(it, letterText, bob, jean)
 	c.run()
 	c.await("the queue is empty", c.empty)

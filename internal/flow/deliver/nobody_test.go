@@ -20,7 +20,7 @@ func TestNoticeToNobody(t *testing.T) {
 	c.run()
 	c.put(from("cron", "example.org", ""), letterText, to(t, "early@reject.example", 0))
 	c.await("nothing is left", c.empty)
-	check(t, c.accounts.AddAccount(t.Context(), address.Address{Local: "postmaster", Domain: "example.org"}, "secret", 0))
+	check(t, c.accounts.AddHashed(t.Context(), address.Address{Local: "postmaster", Domain: "example.org"}, "{PLAIN}secret", 0))
 	c.put(from("www-data", "mail.example.org", ""), letterText, to(t, "one@reject.example", 0))
 	c.put(from("cron", "example.org", ""), letterText, to(t, "two@reject.example", 0))
 	c.put(from("gone", "example.org", "gone@example.org"), letterText, to(t, "three@reject.example", 0))

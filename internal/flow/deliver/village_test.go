@@ -52,7 +52,7 @@ func inVillage(t *testing.T, run func(t *testing.T, v *village)) {
 		check(t, err)
 		defer state.Close()
 		c.accounts = directory.New(state, []string{"example.org"}, c.dir, 0)
-		check(t, c.accounts.AddAccount(t.Context(), mustParse(t, "alice@example.org"), "secret", 0))
+		check(t, c.accounts.AddHashed(t.Context(), mustParse(t, "alice@example.org"), "{PLAIN}secret", 0))
 		c.queue, err = queue.Open(c.dir)
 		check(t, err)
 		defer c.queue.Close()

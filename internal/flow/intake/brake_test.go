@@ -37,7 +37,7 @@ func TestABrakedAccount(t *testing.T) {
 	c := newCounter(t, 0)
 	log := &diary{}
 	c.Desk.events = log
-	must(t, c.directory.AddAccount(context.Background(), addr(t, "postmaster@example.org"), "secret", 0))
+	must(t, c.directory.AddHashed(context.Background(), addr(t, "postmaster@example.org"), "{PLAIN}secret", 0))
 	g := c.limit(t, brake.Brake, "", 4)
 	states := map[queue.State]int{}
 	for range 6 {

@@ -43,7 +43,7 @@ func newCounter(t testing.TB, quota int64) *counter {
 	t.Cleanup(func() { state.Close() })
 	d := directory.New(state, []string{"example.org"}, dir, quota)
 	for _, name := range []string{"alice", "bob", "o'hara"} {
-		must(t, d.AddAccount(context.Background(), address.Address{Local: name, Domain: "example.org"}, "secret", 0))
+		must(t, d.AddHashed(context.Background(), address.Address{Local: name, Domain: "example.org"}, "{PLAIN}secret", 0))
 	}
 	q, err := queue.Open(dir)
 	must(t, err)

@@ -123,7 +123,7 @@ func TestLMTPAnswers(t *testing.T) {
 	ctx := context.Background()
 	c.used = 500
 	for _, name := range []string{"big1", "big2"} {
-		must(t, c.directory.AddAccount(ctx, addr(t, name+"@example.org"), "secret", 100_000))
+		must(t, c.directory.AddHashed(ctx, addr(t, name+"@example.org"), "{PLAIN}secret", 100_000))
 	}
 	p := stranger
 	p.PerRecipient, p.Protocol = true, "LMTP"
@@ -176,7 +176,7 @@ func TestACompromisedAccount(t *testing.T) {
 	c := newCounter(t, 0)
 	log := &diary{}
 	c.Desk.events = log
-	must(t, c.directory.AddAccount(context.Background(), addr(t, "postmaster@example.org"), "secret", 0))
+	must(t, c.directory.AddHashed(context.Background(), addr(t, "postmaster@example.org"), "{PLAIN}secret", 0))
 	c.limit(t, brake.Hold, "", 4)
 	states := map[queue.State]int{}
 	refused := 0
@@ -429,7 +429,7 @@ func BenchmarkDesk(b *testing.B) {
 // TestAnExtensionThatIsAnAccount is whose account it is, and not of the plain name.
 func TestAnExtensionThatIsAnAccount(t *testing.T) {
 	c := newCounter(t, 0)
-	must(t, c.directory.AddAccount(context.Background(), addr(t, "alice+sales@example.org"), "secret", 0))
+	must(t, c.directory.AddHashed(context.Background(), addr(t, "alice+sales@example.org"), "{PLAIN}secret", 0))
 	for from, want := range map[string]string{"alice+sales@example.org": "553 5.7.1", "alice+other@example.org": "ok", "Alice@example.org": "ok"} {
 		if _, reply := c.offer(t, insider("alice@example.org"), smtp.Mail{Sender: addr(t, from)}); code(reply) != want {
 			t.Errorf("%s: %v", from, reply)

@@ -143,7 +143,7 @@ func TestADiscardedMessageLeavesNoFile(t *testing.T) {
 func TestPaceOfManySessions(t *testing.T) {
 	for _, hold := range []bool{true, false} {
 		c := newCounter(t, 0)
-		must(t, c.directory.AddAccount(context.Background(), addr(t, "postmaster@example.org"), "secret", 0))
+		must(t, c.directory.AddHashed(context.Background(), addr(t, "postmaster@example.org"), "{PLAIN}secret", 0))
 		verdict := brake.Defer
 		if hold {
 			verdict = brake.Hold

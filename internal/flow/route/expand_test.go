@@ -46,7 +46,7 @@ func newTown(t testing.TB) *town {
 		{Name: "same.example", CatchAll: "@example.org"},
 	}, directory.Allowances{})
 	for _, a := range []string{"alice@example.org", "bob@example.org", "mary-jane@example.org", "carol@local.example", "postmaster@example.org", "dave@twin.example"} {
-		if err := d.AddAccount(context.Background(), parse(t, a), "secret", 0); err != nil {
+		if err := d.AddHashed(context.Background(), parse(t, a), "{PLAIN}secret", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,7 +169,7 @@ func TestClasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(map[string]string{"abuse@later.example": "mailbox:postmaster@example.org", "hostmaster@later.example": "mailbox:postmaster@example.org"})
-	if err := w.directory.AddAccount(t.Context(), parse(t, "abuse@later.example"), "secret", 0); err != nil {
+	if err := w.directory.AddHashed(t.Context(), parse(t, "abuse@later.example"), "{PLAIN}secret", 0); err != nil {
 		t.Fatal(err)
 	}
 	w.check(map[string]string{"abuse@later.example": "mailbox:abuse@later.example"})
@@ -532,7 +532,7 @@ func TestTwinOfADomainElsewhere(t *testing.T) {
 	if err := w.directory.AddDomain(t.Context(), "gone.example"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.directory.AddAccount(t.Context(), parse(t, "x@gone.example"), "secret", 0); err != nil {
+	if err := w.directory.AddHashed(t.Context(), parse(t, "x@gone.example"), "{PLAIN}secret", 0); err != nil {
 		t.Fatal(err)
 	}
 	w.check(map[string]string{"x@twin.example": "mailbox:x@gone.example", "y@twin.example": unknown})

@@ -19,7 +19,7 @@ func TestResolve(t *testing.T) {
 	}
 	d := directory.New(state, []string{"example.org", "example.net"}, dir, 0)
 	for _, a := range []string{"alice@example.org", "postmaster@example.org", "postmaster@example.net"} {
-		if err := d.AddAccount(ctx, parse(t, a), "secret", 0); err != nil {
+		if err := d.AddHashed(ctx, parse(t, a), "{PLAIN}secret", 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -84,7 +84,7 @@ func open(t *testing.T, dir string, world *sim.Internet, events event.Sink) *hou
 	check(t, err)
 	accounts := directory.New(h.state, []string{"example.org"}, dir, 0)
 	if _, err := os.Stat(filepath.Join(dir, "queue.db")); err != nil {
-		check(t, accounts.AddAccount(t.Context(), parse(t, alice), "secret", 0))
+		check(t, accounts.AddHashed(t.Context(), parse(t, alice), "{PLAIN}secret", 0))
 	}
 	h.queue, err = queue.Open(dir)
 	check(t, err)
