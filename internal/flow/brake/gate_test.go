@@ -140,9 +140,9 @@ func TestAStolenAccount(t *testing.T) {
 	h := newHouse(t)
 	letters, each := 1000, 50
 	if testing.Short() {
-		letters = 200
+		letters, each = 100, 20
 	}
-	h.rules.Quotas = []Quota{hourly(1000, Brake)}
+	h.rules.Quotas = []Quota{hourly(500, Brake)}
 	var sessions sync.WaitGroup
 	for s := range 4 {
 		sessions.Go(func() {
@@ -155,7 +155,7 @@ func TestAStolenAccount(t *testing.T) {
 	}
 	sessions.Wait()
 	queued, held, own := h.count()
-	if queued > 1000 || queued+held != letters*each || own != 2 {
+	if queued > 500 || queued+held != letters*each || own != 2 {
 		t.Fatalf("ABU-016: %d went, %d are held, %d letters tell of it", queued, held, own)
 	}
 	if got := <-h.cut; got != alice || len(h.cut) != 0 {
@@ -175,7 +175,7 @@ func TestAStolenAccount(t *testing.T) {
 	n := 0
 	h.Gate.Events = sink(func(e event.Event) {
 		if _, is := e.(Handled); is {
-			if n++; n == 100 {
+			if n++; n == letters/10 {
 				cancel()
 			}
 		}
