@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/event"
@@ -34,7 +35,7 @@ func (a *App) openLearning(c *config.Config) (err error) {
 		return err
 	}
 	a.teacher = learn.New(learn.House{
-		Lexicon: a.lexicon, Letter: a.letterOf, Events: event.Tee(a.events, hearsay{a.recorder}),
+		Lexicon: a.lexicon, Letter: a.letterOf, Find: a.answeredBy, Events: event.Tee(a.events, hearsay{a.recorder}),
 		// What a thief calls spam is his own business.
 		Suspected: func(_ context.Context, account string) bool { return a.brake.Braked(account) },
 		Settings:  func() learn.Settings { return a.settings.Load().config.LearnRules() },
@@ -45,7 +46,7 @@ func (a *App) openLearning(c *config.Config) (err error) {
 
 // classroom takes the letters that users report.
 func (a *App) classroom() intake.Classroom {
-	return intake.Classroom{Takes: a.teacher.Takes, Report: a.teacher.Report}
+	return intake.Classroom{Takes: a.teacher.Takes, Report: a.teacher.Report, Sent: a.teacher.Sent}
 }
 
 // runLearning takes in lessons until ctx ends, then those that wait.
@@ -61,6 +62,31 @@ func (a *App) runLearning(ctx context.Context) {
 
 // letterOf opens a letter in a mailbox, as its owner sees it.
 func (a *App) letterOf(ctx context.Context, account, name string, uid uint32) (learn.Source, error) {
+	return a.letterAt(ctx, account, func(*mailbox.Account) (string, uint32, error) { return name, uid, nil })
+}
+
+const (
+	// answersReach is how long ago a letter came at most that is found when it is answered.
+	answersReach = 90 * 24 * time.Hour
+	// answersLooked is how many letters are looked at for it, answersPatience how long.
+	answersLooked   = 10_000
+	answersPatience = 10 * time.Second
+)
+
+// answeredBy opens the letter that somebody answered.
+func (a *App) answeredBy(ctx context.Context, account string, ids []string) (learn.Source, error) {
+	ctx, cancel := context.WithTimeout(ctx, answersPatience)
+	defer cancel()
+	wanted := mailbox.Wanted{IDs: ids, Without: []string{`\Junk`, `\Sent`, `\Drafts`}, Since: time.Now().Add(-answersReach), Most: answersLooked}
+	letter, err := a.letterAt(ctx, account, func(boxes *mailbox.Account) (string, uint32, error) { return boxes.Locate(ctx, wanted) })
+	if err != nil && ctx.Err() != nil {
+		return nil, mailbox.ErrGone // it would take too long; a letter from lately is found soon
+	}
+	return letter, err
+}
+
+// letterAt opens a letter of an account, where at says that it is.
+func (a *App) letterAt(ctx context.Context, account string, at func(*mailbox.Account) (name string, uid uint32, err error)) (learn.Source, error) {
 	owner := a.findOwner(ctx, account)
 	switch owner.State() {
 	case lookup.NotFound:
@@ -71,6 +97,10 @@ func (a *App) letterOf(ctx context.Context, account, name string, uid uint32) (l
 	boxes, err := a.mailboxes.Open(ctx, owner.Value())
 	if err != nil {
 		return nil, err
+	}
+	name, uid, err := at(boxes)
+	if err != nil {
+		return nil, errors.Join(err, boxes.Close())
 	}
 	view, err := boxes.Select(ctx, name, true)
 	if err != nil {

@@ -16,6 +16,10 @@ type Learn struct {
 	// same. That a letter is no spam only counts in the junk mailbox, or where somebody said
 	// before that it is: some programs mark all that they think is good.
 	Keywords bool `toml:"keywords"`
+	// A letter is learnt as no spam when somebody who has logged in answers it, and the answer
+	// goes to who wrote it. Not one that was said to be spam or lies in the junk mailbox, and
+	// none of a list or a program: to these, people also write to be left alone.
+	Answers bool `toml:"answers"`
 	// What accounts learn is taught to the server, too, so that everybody profits: a word
 	// counts once two accounts taught it, and no account has more than a third of a say.
 	Share bool `toml:"share"`
@@ -40,7 +44,7 @@ type Learn struct {
 }
 
 func defaultLearn() Learn {
-	return Learn{Moves: true, Keywords: true, Share: true, PerDay: 2000, PerDayShared: 50, ServerTokens: 1_000_000, AccountTokens: 200_000, Memory: 64 << 20}
+	return Learn{Moves: true, Keywords: true, Answers: true, Share: true, PerDay: 2000, PerDayShared: 50, ServerTokens: 1_000_000, AccountTokens: 200_000, Memory: 64 << 20}
 }
 
 func (k *checker) learn() {
@@ -75,7 +79,7 @@ const maxTokens = 5_000_000
 // LearnRules are the settings as package learn wants them.
 func (c *Config) LearnRules() learn.Settings {
 	l := c.Learn
-	return learn.Settings{Moves: l.Moves, Keywords: l.Keywords, Share: l.Share, Hostname: c.Hostname, TakesSpam: takers(l.SpamAddress), TakesHam: takers(l.HamAddress)}
+	return learn.Settings{Moves: l.Moves, Keywords: l.Keywords, Answers: l.Answers, Share: l.Share, Hostname: c.Hostname, TakesSpam: takers(l.SpamAddress), TakesHam: takers(l.HamAddress)}
 }
 
 // LexiconLimits are the bounds of what is learnt.

@@ -8,17 +8,21 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/flow/route"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/smtp"
 )
 
-// Classroom takes what our users report as spam, or as none, by sending it to an address of
-// ours. What is sent there is read and goes nowhere else.
+// Classroom takes what our users say of letters that came by letters that they send. What they
+// send to an address for reports is read and goes nowhere else.
 type Classroom struct {
 	// Takes tells such an address.
 	Takes func(address.Address) bool
 	// Report looks at a letter for such addresses. The error is told to who sent it; then is
 	// called when the letter was accepted.
 	Report func(account string, to []address.Address, letter io.ReaderAt, size int64) (then func(), err error)
+	// Sent hears of each letter that an account sent on its way, once it was accepted: its
+	// header, and whom it is for. It must not wait, and not keep the header. nil: nobody does.
+	Sent func(account string, header message.Header, to []address.Address)
 }
 
 // Teaching says who takes reports. It comes before the first message.
@@ -53,4 +57,15 @@ func (t *Transaction) readLessons() *smtp.Reply {
 	}
 	t.lessons = then
 	return nil
+}
+
+// teach has done what a letter that was accepted teaches. What is on hold is not sent yet,
+// and perhaps not by its owner.
+func (t *Transaction) teach() {
+	if t.lessons != nil {
+		t.lessons()
+	}
+	if sent := t.desk.classroom.Sent; sent != nil && t.peer.Account != "" && t.hold == "" {
+		sent(t.peer.Account, t.header, t.originals())
+	}
 }

@@ -365,9 +365,7 @@ func (t *Transaction) Commit(ctx context.Context) (queue.ID, *smtp.Reply) {
 	}
 	t.visit.messages++
 	t.countForwarded()
-	if t.lessons != nil {
-		t.lessons()
-	}
+	t.teach()
 	t.tellQuarantine(item)
 	t.remember()
 	if t.check != nil {

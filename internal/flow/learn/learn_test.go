@@ -31,17 +31,18 @@ type fixture struct {
 	settings  Settings
 	suspected map[string]bool
 	boxes     map[string]string // "account mailbox uid" → letter
+	found     map[string]string // "account Message-ID" → letter
 
 	mu     sync.Mutex
 	taught []Taught
 }
 
 func newFixture(t *testing.T) *fixture {
-	f := &fixture{T: t, suspected: map[string]bool{}, boxes: map[string]string{}}
-	f.settings = Settings{Moves: true, Keywords: true, Share: true, Hostname: "mail.a.test",
+	f := &fixture{T: t, suspected: map[string]bool{}, boxes: map[string]string{}, found: map[string]string{}}
+	f.settings = Settings{Moves: true, Keywords: true, Answers: true, Share: true, Hostname: "mail.a.test",
 		TakesSpam: func(a address.Address) bool { return a.Local == "spam" }, TakesHam: func(a address.Address) bool { return a.Local == "notspam" }}
 	f.Teacher = New(House{Lexicon: lexicon.Open(vfs.NewMem(), "/lexicon", lexicon.Limits{}, event.Discard), Events: event.Discard,
-		Settings: func() Settings { return f.settings }, Letter: f.letter,
+		Settings: func() Settings { return f.settings }, Letter: f.letter, Find: f.find,
 		Suspected: func(_ context.Context, account string) bool { return f.suspected[account] },
 		Taught: func(l Taught) {
 			f.mu.Lock()
@@ -61,6 +62,15 @@ func (f *fixture) letter(_ context.Context, account, box string, uid uint32) (So
 		return nil, mailbox.ErrGone
 	}
 	return source{bytes.NewReader([]byte(text))}, nil
+}
+
+func (f *fixture) find(_ context.Context, account string, ids []string) (Source, error) {
+	for _, id := range ids {
+		if text, there := f.found[account+" "+id]; there {
+			return source{bytes.NewReader([]byte(text))}, nil
+		}
+	}
+	return nil, mailbox.ErrGone
 }
 
 // known is how many letters an owner learnt.

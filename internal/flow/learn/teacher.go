@@ -4,6 +4,7 @@
 //	a letter moved to Junk or out of it ──┐
 //	a keyword ($Junk, $NotJunk) ──────────┤ queue, in the background
 //	a letter sent to a report address ────┤            │
+//	an answer to a letter ────────────────┤            │
 //	a release, facteur learn ─────────────┴──► Teacher.Teach ──► the account's counts
 //	                                                       ├──► the server's, gated
 //	                                                       └──► Taught
@@ -13,7 +14,8 @@
 // What users do is never slower for it, and never fails: what they do is queued, what the
 // queue has no room for is dropped and counted, and what goes wrong later the log tells.
 //
-// Only what a person did counts. What the filter put into Junk teaches nothing by that.
+// Only what a person did counts. What the filter put into Junk teaches nothing by that. That
+// somebody answers a letter says less than what he says of it: see Sent.
 //
 // An account teaches itself. Of what it says the server learns as much as one account may
 // (see store/lexicon), and nothing while the account is suspected (MAP-014).
@@ -45,6 +47,7 @@ const (
 	Marked    Way = "marked"    // with a keyword
 	Reported  Way = "reported"  // to a report address
 	Released  Way = "released"  // from quarantine
+	Answered  Way = "answered"  // by a letter to who wrote it
 	Command   Way = "command"   // by facteur learn
 	Automatic Way = "automatic" // by a verdict that was very clear
 	Trapped   Way = "trapped"   // to an address that no human has
@@ -54,6 +57,8 @@ const (
 type Settings struct {
 	// Moves: what is moved to Junk and out of it teaches. Keywords: so does $Junk.
 	Moves, Keywords bool
+	// Answers: a letter that somebody answers is no spam.
+	Answers bool
 	// Share: what accounts learn is taught to the server, too, as far as one account may.
 	Share bool
 	// Hostname is the name under which this server writes its trace fields.
@@ -68,6 +73,10 @@ type House struct {
 	// Letter opens a letter of an account; the error is mailbox.ErrGone if it is no longer
 	// there.
 	Letter func(ctx context.Context, account, mailbox string, uid uint32) (Source, error)
+	// Find opens the letter of an account that has one of these Message-IDs, as
+	// message.MessageID gives them; mailbox.ErrGone if there is none. It does not look
+	// where junk is, nor where the account's own letters are.
+	Find func(ctx context.Context, account string, ids []string) (Source, error)
 	// Suspected says that an account is not to teach others: it may be somebody else's.
 	Suspected func(ctx context.Context, account string) bool
 	Settings  func() Settings
