@@ -342,3 +342,36 @@ func TestDoubles(t *testing.T) {
 		})
 	}
 }
+
+// heard collects what was told.
+type heard struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (h *heard) Emit(e event.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, line := e.Line()
+	h.lines = append(h.lines, line)
+}
+
+// What was dropped the log tells, once.
+func TestDroppedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, h := newFixture(t), &heard{}
+		f.Teacher.Events = h
+		for range queueMost + 3 {
+			f.Judged(namespace.Judgement{User: anna, Mailbox: "Junk", UIDs: []uint32{1}, Spam: true})
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() { defer close(over); f.Teacher.Run(ctx, time.Second) }()
+		time.Sleep(5 * tellEvery)
+		stop()
+		<-over
+		if len(h.lines) != 1 || !strings.HasPrefix(h.lines[0], "3 acts of users taught nothing") {
+			t.Errorf("%q", h.lines)
+		}
+	})
+}

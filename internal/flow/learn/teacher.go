@@ -27,7 +27,9 @@ package learn
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -158,7 +160,7 @@ func (t *Teacher) share(ctx context.Context, l Lesson) (bool, error) {
 		return false, err
 	}
 	o, err := t.Lexicon.Contribute(ctx, l.Account, l.ID, l.Tokens, l.Spam)
-	return err == nil && o != lexicon.Refused, err
+	return err == nil && o != lexicon.Refused && o != lexicon.Undone, err
 }
 
 func (t *Teacher) forget(ctx context.Context, l Lesson) (lexicon.Outcome, error) {
@@ -199,19 +201,37 @@ func (t *Teacher) enqueue(do task) {
 	}
 }
 
+// tellEvery is how often the log hears of what was dropped.
+const tellEvery = time.Minute
+
 // Run does what was queued until ctx ends, and what is left then within the grace.
 func (t *Teacher) Run(ctx context.Context, grace time.Duration) {
+	tell, told := time.NewTicker(tellEvery), int64(0)
+	defer tell.Stop()
 	for {
 		select {
 		case do := <-t.queue:
 			t.do(ctx, do)
+		case <-tell.C:
+			told = t.tellDropped(told)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 			defer cancel()
 			t.drain(last)
+			t.tellDropped(told)
 			return
 		}
 	}
+}
+
+// tellDropped tells what was dropped since that was told, if anything was.
+func (t *Teacher) tellDropped(told int64) int64 {
+	now := t.Dropped()
+	if now > told {
+		t.Events.Emit(event.Note{Severity: slog.LevelWarn, Program: program, Text: fmt.Sprintf(
+			"%d acts of users taught nothing, because too many waited at a time; nothing else is lost", now-told)})
+	}
+	return now
 }
 
 func (t *Teacher) drain(ctx context.Context) {

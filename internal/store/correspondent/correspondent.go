@@ -57,6 +57,7 @@ const (
 	maxPending = 10_000
 	writeEvery = 3 * time.Second
 	sweepEvery = 6 * time.Hour
+	tellEvery  = time.Minute
 )
 
 // Store is who wrote to whom. Its methods may be called from any goroutine.
@@ -74,6 +75,8 @@ type Store struct {
 	pending map[pair]int64 // letters that are not written yet
 	writing map[pair]int64 // those that are being written
 	missed  int64
+	told    int64     // of missed, in the log
+	toldAt  time.Time // when
 }
 
 // pair is an account and an address that it wrote to.
@@ -199,8 +202,30 @@ func (s *Store) oldest() int64 { return s.day() - KeepDays }
 
 // Run writes what was noted until ctx ends, and once more then.
 func (s *Store) Run(ctx context.Context) {
-	behind.Loop{Write: s.Write, Every: writeEvery, Sweep: s.sweep, SweepEvery: sweepEvery,
+	behind.Loop{Write: s.writeAndTell, Every: writeEvery, Sweep: s.sweep, SweepEvery: sweepEvery,
 		Events: s.events, Program: "facteur/correspondent", What: "whom accounts wrote to can't be written down"}.Run(ctx)
+}
+
+// writeAndTell is Write, and tells what there was no room for.
+func (s *Store) writeAndTell(ctx context.Context) error {
+	s.tellMissed()
+	return s.Write(ctx)
+}
+
+// tellMissed tells to how many recipients nobody will be remembered to have written, at
+// most once a minute.
+func (s *Store) tellMissed() {
+	s.mu.Lock()
+	n, now := s.missed-s.told, s.now()
+	tell := n > 0 && now.Sub(s.toldAt) >= tellEvery
+	if tell {
+		s.told, s.toldAt = s.missed, now
+	}
+	s.mu.Unlock()
+	if tell {
+		s.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/correspondent", Text: fmt.Sprintf(
+			"%d recipients of letters are not remembered as correspondents, because too many waited to be written down", n)})
+	}
 }
 
 func (s *Store) warn(what string, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -162,5 +163,34 @@ func TestNoNamesOnDisk(t *testing.T) {
 		if bytes.Contains(data, []byte(name)) {
 			t.Errorf("%s stands in the file", name)
 		}
+	}
+}
+
+// heard collects what was told.
+type heard struct{ lines []string }
+
+func (h *heard) Emit(e event.Event) {
+	_, line := e.Line()
+	h.lines = append(h.lines, line)
+}
+
+// What there was no room for the log tells, once.
+func TestMissedIsTold(t *testing.T) {
+	f, h := newFixture(t), &heard{}
+	f.events = h
+	for i := range maxPending + 2 {
+		f.Note("anna@a.test", []address.Address{{Local: fmt.Sprint("u", i), Domain: "b.test"}})
+	}
+	f.tellMissed()
+	f.Note("anna@a.test", []address.Address{{Local: "late", Domain: "b.test"}})
+	f.tellMissed()
+	if len(h.lines) != 1 || !strings.Contains(h.lines[0], ": 2 recipients") || f.Missed() != 3 {
+		t.Errorf("%q, %d missed", h.lines, f.Missed())
+	}
+	f.clock = f.clock.Add(tellEvery)
+	f.tellMissed()
+	f.tellMissed()
+	if len(h.lines) != 2 || !strings.Contains(h.lines[1], ": 1 recipients") {
+		t.Errorf("%q", h.lines)
 	}
 }

@@ -61,13 +61,18 @@ func (o Outcome) String() string {
 }
 
 // consider says what a lesson would do. What is beyond the bounds is refused; taking
-// something back never is.
+// something back never is. A teacher who says the other thing of a letter, and has no more
+// to say in that class, only takes back what he said: else who taught much of the one could
+// make all of it the other, and have that class to himself.
 func (p *pages) consider(l *lesson) Outcome {
 	was := p.letters.known[l.key].class
 	switch {
 	case was == l.class:
 		return Same
 	case l.class == none:
+		return Undone
+	case was != none && l.teacher != 0 && !p.hasRoom(l):
+		l.class = none
 		return Undone
 	case was != none:
 		return Turned
@@ -78,15 +83,22 @@ func (p *pages) consider(l *lesson) Outcome {
 	return Learnt
 }
 
-// admits says whether a teacher may add one letter more to a class. Nobody adds more than
-// so many a day, nor more than half of what all others added.
+// admits says whether a teacher may add one letter more. Nobody adds more than so many a
+// day.
 func (p *pages) admits(l *lesson) bool {
 	t := p.teachers[l.teacher]
 	if t == nil {
 		return len(p.teachers) < p.bounds.teachers
 	}
-	if t.day == l.day && t.ofDay >= p.bounds.perTeacher {
-		return false
+	return (t.day != l.day || t.ofDay < p.bounds.perTeacher) && p.hasRoom(l)
+}
+
+// hasRoom says whether a teacher may have one letter more in a class: not more than half of
+// what all others have.
+func (p *pages) hasRoom(l *lesson) bool {
+	t := p.teachers[l.teacher]
+	if t == nil {
+		return true // his letters were halved until none was left
 	}
 	his, all := t.ham, p.ham.Load()
 	if l.class == spam {

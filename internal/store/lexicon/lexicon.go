@@ -209,7 +209,8 @@ func (s *Store) Instruct(ctx context.Context, owner string, letter [16]byte, tok
 }
 
 // Contribute teaches the server a letter in the name of an account, as far as one account
-// may.
+// may. Undone says that it had been learnt as the other class, and that he has too large a
+// share of this one: it counts for neither.
 func (s *Store) Contribute(ctx context.Context, account string, letter [16]byte, tokens []uint64, isSpam bool) (Outcome, error) {
 	l := s.contribution(account, letter, tokens)
 	l.class = classOf(isSpam)

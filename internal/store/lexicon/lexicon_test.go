@@ -194,6 +194,42 @@ func TestPoisoning(t *testing.T) {
 		}
 		f.expect(Server, "meeting", "0/150 meeting 0/150")
 	})
+	t.Run("MAP-014 who turns what he taught has no larger share for it", func(t *testing.T) {
+		f := newFixture(t, Limits{PerTeacher: 1000})
+		n := 0
+		for i := range 20 {
+			for range 10 {
+				n++
+				f.contribute(fmt.Sprintf("u%d@a.test", i), n, "meeting", false, Learnt)
+			}
+		}
+		f.contribute(ben, 1000, "meeting", true, Learnt)
+		f.contribute(carl, 1001, "meeting", true, Learnt)
+		for i := range 100 {
+			f.contribute(anna, 2000+i, "meeting agenda", false, Learnt)
+		}
+		f.expect(Server, "meeting", "2/300 meeting 2/300")
+		// He says that all of it is spam: ten letters more are, and the others are none of his.
+		for i := range 100 {
+			want := Turned
+			if i >= freeShare {
+				want = Undone
+			}
+			f.contribute(anna, 2000+i, "meeting agenda", true, want)
+		}
+		f.expect(Server, "meeting agenda", "12/200 meeting 12/200 agenda 0/0")
+		f.Sync()
+		f.again(Limits{PerTeacher: 1000})
+		f.expect(Server, "meeting agenda", "12/200 meeting 12/200 agenda 0/0")
+		// Nor can he take back what others said, however often he changes his mind.
+		for range 3 {
+			for i := range 100 {
+				f.Contribute(t.Context(), anna, id(2000+i), split("meeting agenda"), i%2 == 0)
+				f.Withdraw(t.Context(), anna, id(2000+i), split("meeting agenda"))
+			}
+		}
+		f.expect(Server, "meeting agenda", "2/200 meeting 2/200 agenda 0/0")
+	})
 	t.Run("MAP-014 an account teaches only so much a day", func(t *testing.T) {
 		f := newFixture(t, Limits{PerDay: 3, PerTeacher: 2})
 		for i := range 3 {
