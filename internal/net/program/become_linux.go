@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -65,9 +66,15 @@ func Main(args []string) int {
 	}
 	// What we were started with is not for a user.
 	_ = unix.CloseRange(3, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
+	runtime.LockOSThread() // it is this thread that becomes the program, and dies with its parent
+	parent := os.Getppid()
 	if err := Become(args[:wordsOfPerson]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return notPermitted
+	}
+	if err := dieWith(parent); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return notExecutable
 	}
 	dir, command := args[wordsOfPerson], args[wordsOfPerson+1:]
 	err := os.Chdir(dir)
@@ -76,4 +83,19 @@ func Main(args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return notExecutable
+}
+
+// errOrphan: the server has ended before the program began.
+var errOrphan = errors.New("the server has ended")
+
+// dieWith has this thread killed when its parent ends. To become another user undoes what
+// the parent had ordered of that kind (prctl(2), PR_SET_PDEATHSIG).
+func dieWith(parent int) error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return err
+	}
+	if os.Getppid() != parent {
+		return errOrphan
+	}
+	return nil
 }

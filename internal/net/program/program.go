@@ -33,8 +33,10 @@
 // running in its group is killed when it has ended. One that has become another user, as
 // by sudo, can't be killed by a server that is not root: after ten seconds more it is let
 // go, and the letter is tried again, which may bring it twice. Where five of a name run
-// on so, no other is started. A crash of the server leaves it
-// running, and the message in the queue: it may come twice.
+// on so, no other is started. A crash of the server kills it with
+// SIGKILL, lest it take the part of the letter that it has read for the whole, and leaves the
+// message in the queue: what the program had done by then it does again. What it has started
+// itself lives on until it reads the end of its input.
 //
 // # The result
 //

@@ -64,7 +64,8 @@ func (r *run) start(args []string) (err error) {
 		return err
 	}
 	r.cmd.Env = p.environment()
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// A program whose letter ends because we died would take it for a whole one.
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	r.output.full = r.kill
 	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
 	r.cmd.WaitDelay = drainTime
