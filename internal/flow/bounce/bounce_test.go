@@ -125,8 +125,9 @@ func TestTheNoticeSaysWhatARefusalMeans(t *testing.T) {
 // taken for a host's.
 func TestTheNoticeSaysWhatOurRefusalMeans(t *testing.T) {
 	for text, id := range map[string]string{
-		"the MTA-STS policy of far.test does not name the mail host mx.evil.test": "our-mta-sts",
-		"User unknown in virtual mailbox table":                                   "",
+		"the MTA-STS policy of far.test does not name the mail host mx.evil.test":    "our-mta-sts",
+		"mail system configuration error: transport prog: there is no user \"prog\"": "our-settings",
+		"User unknown in virtual mailbox table":                                      "",
 	} {
 		r := Recipient{Reply: smtp.NewReply(451, "4.7.5", text), Text: text}
 		if got, known := r.reading(); got.ID != id || known != (id != "") {

@@ -87,8 +87,12 @@ func (e Tried) mailbox() string {
 // meaning is what the other side's refusal means, where that is known, as sentences
 // that go on behind others.
 func (e Tried) meaning() string {
-	r, known := refusal.ReadReason(e.Text)
-	if e.Relay == "" && !strings.Contains(e.Text, "refused to talk to me") || !known {
+	read := refusal.ReadReason
+	if e.Relay == "" && !strings.Contains(e.Text, "refused to talk to me") {
+		read = refusal.ReadOwn // nobody was spoken to
+	}
+	r, known := read(e.Text)
+	if !known {
 		return ""
 	}
 	text := " " + r.Cause.En + " " + r.Advice(e.Result != queue.Deferred).En

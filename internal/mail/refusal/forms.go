@@ -48,13 +48,23 @@ var unknownWords = []string{
 // forms are the refusals that are known; the first that fits counts. First those of one
 // operator or list, whose words are their own, then what many servers say.
 var forms = []form{
-	// What we say ourselves of a host whose TLS is not good enough. First of all: the names
-	// and certificates in these texts are strangers', and have any words in them.
-	{id: "our-tls-not-offered", says: []string{"tls is required, but was not offered by host", "tls is required, but host*refused to start tls"}, means: "no-tls"},
-	{id: "our-tls-failed", says: []string{"server certificate not verified: host", "cannot start tls with host"}, means: "bad-tls"},
-	{id: "our-tlsa", says: []string{"tlsa lookup error for", "has no usable tlsa records that dnssec validates"}, means: "tlsa"},
-	{id: "our-mta-sts", says: []string{"the mta-sts policy of*does not name the mail host"}, means: "mta-sts"},
-	{id: "our-requiretls", says: []string{"the message must travel under tls all the way"}, means: "requiretls"},
+	// What we say ourselves: of a host whose TLS is not good enough, and of what is wrong in
+	// this house. First of all: the names and certificates in these texts are strangers', and
+	// have any words in them. No reply of a host is read as one of these.
+	{id: "our-tls-demand", own: true, says: []string{
+		"tls is required*host*(needed: tls, whoever the host proves to be)", "tls is required*host*(needed: for the password)",
+		"cannot start tls with host*(needed: tls, whoever the host proves to be)", "cannot start tls with host*(needed: for the password)",
+		"host*(needed: a good certificate for the right name", "host*(needed: a certificate as the settings name it",
+	}, means: "tls-demand"},
+	{id: "our-tls-not-offered", own: true, says: []string{"tls is required, but was not offered by host", "tls is required, but host*refused to start tls"}, means: "no-tls"},
+	{id: "our-tls-failed", own: true, says: []string{"server certificate not verified: host", "cannot start tls with host"}, means: "bad-tls"},
+	{id: "our-tlsa", own: true, says: []string{"tlsa lookup error for", "has no usable tlsa records that dnssec validates"}, means: "tlsa"},
+	{id: "our-mta-sts", own: true, says: []string{"the mta-sts policy of*does not name the mail host"}, means: "mta-sts"},
+	{id: "our-requiretls", own: true, says: []string{"the message must travel under tls all the way"}, means: "requiretls"},
+	{id: "our-settings", own: true, says: []string{"mail system configuration error"}, means: "our-settings"},
+	{id: "our-table", own: true, says: []string{"transport table lookup failure"}, means: "our-table"},
+	{id: "our-bind", own: true, says: []string{"connect to*bind*cannot assign requested address"}, means: "our-bind"},
+	{id: "our-resolver", own: true, says: []string{"name service error for*asking*connection refused"}, means: "our-resolver"},
 	// Microsoft: outlook.com, hotmail, live, and companies' mail there.
 	{id: "microsoft-s3140", who: "Microsoft", says: []string{"s3140"}, means: "blocked", link: microsoftHelp},
 	{id: "microsoft-s3150", who: "Microsoft", says: []string{"s3150"}, means: "blocked", link: microsoftHelp},

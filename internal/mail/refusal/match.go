@@ -17,6 +17,9 @@ const (
 // form is a row of the table: a text that is known.
 type form struct {
 	id, who string
+	// own: the words are this server's; it never fits where a host is known, which can say
+	// them as well and would mean itself.
+	own bool
 	// at is the domains of the operator's hosts, separated by blanks; "" for any. Such
 	// a row never fits where the host is not known.
 	at string
@@ -222,6 +225,9 @@ func (r *refused) refusesRecipient() bool {
 }
 
 func (f *form) fitsHost(host string) bool {
+	if f.own && host != "" {
+		return false
+	}
 	if f.at == "" {
 		return true
 	}

@@ -75,14 +75,17 @@ func Read(host string, code int, enhanced, text string) (Reading, bool) {
 	return Reading{}, false
 }
 
-// ReadOwn is Read for a text of this server about a host that it did not give the message
-// to: its TLS was not good enough. Other texts are not read.
+// ReadOwn is Read for a text of this server about what kept it from giving the message to
+// anybody: the TLS of a host was not good enough, or something in this house is wrong.
+// Other texts are not read.
 func ReadOwn(text string) (Reading, bool) {
-	r, known := Read("", 0, "", text)
-	if !known || !strings.HasPrefix(r.ID, "our-") {
-		return Reading{}, false
+	r := parse("", 0, "", text)
+	for i := range forms {
+		if forms[i].own && forms[i].fits(r) {
+			return forms[i].reading(), true
+		}
 	}
-	return r, true
+	return Reading{}, false
 }
 
 // ReadReason is Read for a reason as the queue and the log keep it: "host

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -159,8 +160,19 @@ func (c Config) open(ctx context.Context, target Target, addr netip.Addr) (net.C
 	system.KeepAlive = keepAlive
 	if from := c.localAddr(addr); from.IsValid() {
 		system.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+		raw, err := system.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, target.port()).String())
+		return raw, bindError(from, err)
 	}
 	return system.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, target.port()).String())
+}
+
+// bindError names the address of ours that this machine does not have: the host that was
+// to be reached has nothing to do with it.
+func bindError(from netip.Addr, err error) error {
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return fmt.Errorf("bind %s: Cannot assign requested address", from)
+	}
+	return err
 }
 
 // start takes a fresh connection to the point where mail can be sent.
