@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/config"
+	"facteur/internal/app/control"
 	"facteur/internal/base/event"
 	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/flow/rule"
@@ -36,7 +38,7 @@ func (c *command) checkCommand() *cobra.Command {
 			if err := checkLists(cfg); err != nil {
 				return err
 			}
-			for _, w := range slices.Concat(cfg.Warnings(), socketWarnings(cfg), scannerWarnings(cmd.Context(), cfg)) {
+			for _, w := range slices.Concat(cfg.Warnings(), socketWarnings(cfg), scannerWarnings(cmd.Context(), cfg), c.readerWarnings(cmd.Context(), cfg)) {
 				fmt.Fprintln(c.err, "facteur: warning: "+printable(w))
 			}
 			fmt.Fprintf(c.out, "%s: no mistakes found\n", cfg.Path())
@@ -72,6 +74,26 @@ func scannerWarnings(ctx context.Context, cfg *config.Config) (warnings []string
 			warnings = append(warnings, fmt.Sprintf("scanner[%d]: %s at %s does not answer: %v", i, s.Name, s.Socket, err))
 		}
 	}
+	return warnings
+}
+
+// readerWarnings tells of addresses of ours that the postmaster's letters are to go to, and
+// that nobody has. Without accounts yet, or for somebody who may not see them, it says
+// nothing.
+func (c *command) readerWarnings(ctx context.Context, cfg *config.Config) (warnings []string) {
+	readers := cfg.NoticeReaders()
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, "facteur.db")); err != nil || len(readers) == 0 {
+		return nil
+	}
+	_ = c.withOffice(ctx, func(ctx context.Context, o control.Office) error {
+		for _, r := range readers {
+			a, err := o.Address(ctx, control.AddressQuestion{Address: r.Address.String()})
+			if err == nil && a.Ours && strings.HasPrefix(a.Reply, "5") {
+				warnings = append(warnings, fmt.Sprintf("%s: nobody reads %s (%s)", r.Key, r.Address, a.Reply))
+			}
+		}
+		return nil
+	})
 	return warnings
 }
 

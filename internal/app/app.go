@@ -273,13 +273,30 @@ func (a *App) owner(account directory.Account) mailbox.Owner {
 	return a.settings.Load().config.OwnerIn(a.homes)(account)
 }
 
-// warnWithoutPostmaster tells of a mailbox that the world may rely on.
-func (a *App) warnWithoutPostmaster(ctx context.Context) {
-	name := "postmaster@" + a.settings.Load().config.Home()
-	if a.router.Resolve(ctx, address.Address{Local: "postmaster"}).State() == lookup.NotFound {
-		a.events.Emit(event.Note{Severity: slog.LevelWarn, Program: "facteur/master", Text: "nobody reads " + name +
-			", where others write when something is wrong with mail from here: facteur account add " + name})
+// readersTime is how long the start and a reload wait to hear who has a mailbox.
+const readersTime = 2 * time.Second
+
+// warnWithoutReaders tells of mailboxes that the world may rely on, and that the
+// postmaster's letters go to, and that nobody has.
+func (a *App) warnWithoutReaders(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readersTime)
+	defer cancel()
+	c := a.settings.Load().config
+	name := "postmaster@" + c.Home()
+	if a.nobodyReads(ctx, address.Address{Local: "postmaster"}) {
+		a.warn("facteur/master", "nobody reads "+name+
+			", where others write when something is wrong with mail from here: facteur account add "+name)
 	}
+	for _, r := range c.NoticeReaders() {
+		if a.nobodyReads(ctx, r.Address) {
+			a.warn("facteur/master", r.Key+": nobody reads "+r.Address.String()+"; what is meant for it is only in the log")
+		}
+	}
+}
+
+// nobodyReads tells that an address of ours is nobody's.
+func (a *App) nobodyReads(ctx context.Context, who address.Address) bool {
+	return a.router.Resolve(ctx, who).State() == lookup.NotFound
 }
 
 // watchDisk ends the house when the disk failed under a database: whoever started
@@ -327,7 +344,7 @@ func (a *App) Run(ctx context.Context) error {
 	}()
 	go a.watchDisk(ctx, stop)
 	go a.learnShares(ctx)
-	a.warnWithoutPostmaster(ctx)
+	a.warnWithoutReaders(ctx)
 	a.tellWarnings(a.settings.Load().config)
 	a.tellUnserved(a.settings.Load().config)
 	dismiss := a.attend(ctx)

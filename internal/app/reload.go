@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,6 +81,7 @@ func (a *App) Reload(c *config.Config) error {
 	a.events.Emit(event.Note{Severity: slog.LevelInfo, Program: "facteur/master", Text: "reload -- settings of " + c.Path() + " are in use"})
 	a.tellCertificates(c)
 	a.tellWarnings(c)
+	a.warnWithoutReaders(context.Background())
 	return nil
 }
 

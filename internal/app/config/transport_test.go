@@ -493,3 +493,78 @@ func TestWaysKnowTheDelimiter(t *testing.T) {
 		}
 	}
 }
+
+// TestWayWarnings: check tells of what is allowed and leads nowhere: an entry that another
+// one hides, a relay that is this server, an address that this machine does not have.
+func TestWayWarnings(t *testing.T) {
+	c, _, err := written(t, `
+[[listen]]
+service = "smtp"
+address = ":2525"
+[outbound]
+smarthost = ["mx.elsewhere.example:25", "Mail.Example.org:25", "localhost:2525", "127.0.0.1:2526", "[2001:db8::1]:2525"]
+bind_address = ["192.0.2.99", "::1"]
+[[transport]]
+name = "round"
+relays = ["127.0.0.1:2525"]
+bind_address = ["127.0.0.1"]
+[[transport]]
+name = "store"
+kind = "lmtp"
+relays = ["127.0.0.1:2525"]
+[[transport_map]]
+recipient = ["a.example", "b.example"]
+sender = "alice@example.org"
+to = "slow:"
+[[transport_map]]
+recipient = "a.example"
+to = "round:"
+[[transport_map]]
+recipient = ["b.example", "A.example"]
+to = "slow:"
+[[transport_map]]
+sender = "@news.example"
+to = "round:"
+[[transport_map]]
+sender = "@news.example"
+to = "slow:"
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Warnings()
+	want := []string{
+		`facteur.toml:24: the entry for "a.example" never counts: `, `the entry for "@news.example" never counts: `,
+		"outbound.smarthost[1]: Mail.Example.org:25 is this server itself", "outbound.smarthost[2]: localhost:2525 is",
+		"transport[0].relays[0]: 127.0.0.1:2525 is", "outbound.bind_address[0]: this machine has no address 192.0.2.99",
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d warnings:\n%s", len(got), strings.Join(got, "\n"))
+	}
+	for i, w := range want {
+		if !strings.Contains(got[i], w) {
+			t.Errorf("%q, want %q", got[i], w)
+		}
+	}
+}
+
+// TestNoticeReaders: each address that a class of [notices] goes to, once.
+func TestNoticeReaders(t *testing.T) {
+	c, _, err := written(t, `
+[notices]
+classes = ["bounce", "2bounce", "resource", "software"]
+bounce_recipient = "bounces@example.org"
+delay_recipient = "unused@example.org"
+error_recipient = "errors@example.org"
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range c.NoticeReaders() {
+		got = append(got, r.Key+" "+r.Address.String())
+	}
+	if want := "notices.bounce_recipient bounces@example.org, notices.error_recipient errors@example.org"; strings.Join(got, ", ") != want {
+		t.Errorf("%q", got)
+	}
+}

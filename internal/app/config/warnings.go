@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"facteur/internal/base/conf"
 )
@@ -20,7 +21,7 @@ func (c *Config) Warnings() []string {
 		out = append(out, l.warnings()...)
 	}
 	out = append(out, c.Rewrite.warnings()...)
-	return append(append(out, append(c.tlsWarnings(), c.aliasWarnings()...)...), append(c.relayWarnings(), c.programWarnings()...)...)
+	return slices.Concat(out, c.tlsWarnings(), c.aliasWarnings(), c.relayWarnings(), c.programWarnings(), c.selfWarnings(), c.bindWarnings())
 }
 
 func (l Listener) warnings() (out []string) {

@@ -276,12 +276,13 @@ func (c *Config) where(key string) string {
 	return fmt.Sprintf("%s:%d", at.File, at.Pos.Line)
 }
 
-// relayWarnings tell of relays that nothing sends mail to.
+// relayWarnings tell of entries and relays of which nothing comes.
 func (c *Config) relayWarnings() (out []string) {
 	ways, _ := c.ways()
 	for _, b := range ways.Bare() {
 		out = append(out, b.Where+": "+bareWarning(b))
 	}
+	out = append(out, shadowWarnings(ways)...)
 	if c.asksRecipients() || c.asksSenders() {
 		return out // nobody knows which relays those tables name
 	}

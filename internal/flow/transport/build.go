@@ -292,6 +292,7 @@ func (b *builder) addRecipients(keys []string, line entry) error {
 			return err
 		}
 		b.table.addresses = b.table.addresses || strings.Contains(key, "@")
+		b.remarkShadowed(key, b.table.recipients[key], line)
 		b.table.recipients[key] = append(b.table.recipients[key], line)
 	}
 	return nil
@@ -303,9 +304,19 @@ func (b *builder) addSenders(keys []string, line entry) error {
 		if err != nil {
 			return err
 		}
+		b.remarkShadowed(key, b.table.senders[key], line)
 		b.table.senders[key] = append(b.table.senders[key], line)
 	}
 	return nil
+}
+
+// remarkShadowed notes a key that a line before, of the same file, has taken for
+// everybody's mail. One of the settings that stands before that of a table is meant so.
+func (b *builder) remarkShadowed(key string, before []entry, line entry) {
+	i := slices.IndexFunc(before, func(e entry) bool { return e.senders == nil })
+	if i >= 0 && fileOf(before[i].way.why) == fileOf(line.way.why) {
+		b.table.shadowed = append(b.table.shadowed, Shadowed{Key: key, Where: line.way.why, By: before[i].way.why})
+	}
 }
 
 func addMX(to map[string]*way, patterns []string, w *way) error {
@@ -334,4 +345,9 @@ func (b *builder) preset(p Preset) error {
 		return fmt.Errorf("preset %q: %w", t.Name, err)
 	}
 	return nil
+}
+
+// fileOf is the file in "file:line".
+func fileOf(where string) string {
+	return where[:max(strings.LastIndexByte(where, ':'), 0)]
 }

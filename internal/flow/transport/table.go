@@ -17,6 +17,7 @@ type Table struct {
 	mx, presets map[string]*way
 	idle        []Relay
 	bare        []Bare
+	shadowed    []Shadowed
 	relays      map[string][]Relay // what is known of hosts, by host or socket
 }
 
@@ -104,6 +105,17 @@ type Bare struct {
 
 // Bare are the next hops of entries whose brackets may have been forgotten.
 func (t *Table) Bare() []Bare { return t.bare }
+
+// Shadowed is a key of an entry that never counts, as another one for the same key stands
+// before it.
+type Shadowed struct {
+	Key string
+	// Where it stands, and where the one that counts does.
+	Where, By string
+}
+
+// Shadowed are the keys that stand twice.
+func (t *Table) Shadowed() []Shadowed { return t.shadowed }
 
 // Idle are relays that something is known of, and that nothing names: a password that is
 // never used, often because of another port.
