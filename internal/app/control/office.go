@@ -168,6 +168,8 @@ type Office interface {
 	TLSReport(ctx context.Context, d Day) ([]tlsreport.Policy, error)
 	// DNSLists tells how the lists fare that are asked by DNS.
 	DNSLists(ctx context.Context) (DNSLists, error)
+	// Scanners asks the scanners whether they are there, and tells how they fare.
+	Scanners(ctx context.Context) (Scanners, error)
 	// TryLetter tells what the filter makes of a letter.
 	TryLetter(ctx context.Context, t LetterTrial) (Weighed, error)
 	// Knock tries envelopes at the door for other servers, as strangers would.

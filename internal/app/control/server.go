@@ -128,6 +128,7 @@ func handler(o Office, events event.Sink) http.Handler {
 	mux.Handle("POST /mailboxes/expunge", ask(func(ctx context.Context, e Expunge) (any, error) { return o.Expunge(ctx, e) }))
 	mux.Handle("POST /filter/test", ask(func(ctx context.Context, t LetterTrial) (any, error) { return o.TryLetter(ctx, t) }))
 	mux.Handle("POST /filter/lists", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.DNSLists(ctx) }))
+	mux.Handle("POST /filter/scanners", ask(func(ctx context.Context, _ struct{}) (any, error) { return o.Scanners(ctx) }))
 	mux.Handle("POST /cut", streamed(true, o.Cut))
 	mux.Handle("POST /export", exportHandler(o))
 	mux.Handle("POST /import", importHandler(o, events))

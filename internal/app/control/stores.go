@@ -14,6 +14,7 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/brake"
+	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/flow/learn"
 	reports "facteur/internal/flow/report"
 	"facteur/internal/flow/route"
@@ -41,7 +42,8 @@ import (
 // Stores is the Office that works on the stores itself: in the server, and in a
 // command while no server runs.
 type Stores struct {
-	asked // lists, by DNS
+	asked                      // lists, by DNS
+	scanners *scanner.Scanners // nil while no server runs
 
 	directory *directory.Directory
 	queue     *queue.Queue

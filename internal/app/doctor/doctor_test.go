@@ -22,6 +22,7 @@ import (
 	"facteur/internal/app/config"
 	"facteur/internal/app/records"
 	"facteur/internal/base/conf"
+	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/dkimkey"
@@ -53,6 +54,7 @@ func town(t *testing.T, zone string) *World {
 	c.Hostname, c.DataDir = "mail.example.org", t.TempDir()
 	c.Doctor.BlockLists, c.Doctor.DomainBlockLists = []string{"list.example"}, []string{"names.example"}
 	c.DNSLists = []config.DNSList{{Name: "list", Zone: "list.example", Kind: "client", Codes: make([]config.DNSCode, 1)}}
+	c.Scanners = make([]config.Scanner, 1)
 	c.Doctor.Probe = conf.HostPort{Host: "probe.example", Port: 25}
 	c.Outbound.RequireIPv6Name = false
 	chain, roots := certificate(t, "mail.example.org", now.AddDate(0, 2, 0))
@@ -81,6 +83,9 @@ func town(t *testing.T, zone string) *World {
 				}
 			}
 			return replies, nil
+		},
+		Scanners: func(context.Context) ([]scanner.Status, error) {
+			return []scanner.Status{{Name: "clamd", Socket: "unix:/s", State: scanner.Working}}, nil
 		},
 		Dial: func(context.Context, netip.Addr, string) (net.Conn, error) {
 			near, far := net.Pipe()
@@ -423,6 +428,34 @@ func TestFilterLists(t *testing.T) {
 				t.Errorf("%+v", list)
 			}
 		})
+	}
+}
+
+// Row 180: a scanner that does not answer is told of, and what that means for letters.
+func TestScanners(t *testing.T) {
+	t.Parallel()
+	w := town(t, good)
+	var fail error
+	answer := scanner.Status{Name: "clamd", Socket: "unix:/s", State: scanner.Working, WhenDown: scanner.Defer}
+	w.Scanners = func(context.Context) ([]scanner.Status, error) { return []scanner.Status{answer}, fail }
+	expect := func(level Level, what string) {
+		t.Helper()
+		if list := only(t, w, "scanners"); len(list) != 1 || list[0].Level != level || !strings.Contains(list[0].What+list[0].Why, what) {
+			t.Errorf("expected %s %q: %+v", level, what, list)
+		}
+	}
+	expect(OK, "The scanner clamd answers at unix:/s.")
+	answer.State, answer.Why = scanner.Dead, "Connection refused"
+	expect(Failure, "Connection refused.Until it does, other servers have to come again")
+	answer.TestOnly = true
+	expect(Warning, "Letters go on without it")
+	answer.TestOnly, answer.State, answer.WhenDown = false, scanner.Resting, scanner.Pass
+	expect(Warning, "Letters go on without it")
+	fail = errors.New("no counter")
+	expect(Unknown, "no counter")
+	w.Config.Scanners = nil
+	if list := only(t, w, "scanners"); len(list) != 0 {
+		t.Errorf("none is in the settings: %+v", list)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"facteur/internal/app/control"
 	"facteur/internal/app/records"
 	"facteur/internal/base/vfs"
+	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/directory"
@@ -35,6 +36,7 @@ func New(ctx context.Context, c *config.Config, r *dns.Resolver, visit Visit, on
 	}
 	w.Domains = chosen(c, domains, only)
 	w.Leads, w.Knock = desk.leads, desk.knock
+	w.Scanners = func(ctx context.Context) ([]scanner.Status, error) { return desk.scanners(ctx, c) }
 	if len(w.Domains) == 0 && only != "" {
 		return nil, &UnknownDomain{Name: only}
 	}
@@ -177,3 +179,20 @@ func (c *counter) knock(ctx context.Context, tries []Try) (replies []Reply, err 
 
 // ErrClosed: the server does not run.
 var ErrClosed = errors.New("the server does not run")
+
+// scanners asks the scanners: the running server does, else we.
+func (c *counter) scanners(ctx context.Context, settings *config.Config) ([]scanner.Status, error) {
+	var known control.Scanners
+	err := c.errand(ctx, func(ctx context.Context, o control.Office) (err error) {
+		known, err = o.Scanners(ctx)
+		return err
+	})
+	if err != nil || !known.Closed {
+		return known.Scanners, err
+	}
+	configs, err := settings.AskedScanners()
+	if err != nil {
+		return nil, err
+	}
+	return scanner.Ask(ctx, configs), nil
+}

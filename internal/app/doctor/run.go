@@ -56,6 +56,7 @@ func checks() []check {
 		{name: "bimi", about: "the logo of the domain, if it has one", domain: checkBIMI},
 		{name: "block-lists", about: "no DNS block list has our addresses or domains", before: true, house: checkBlockLists},
 		{name: "filter-lists", about: "the lists that the filter asks about senders answer as lists do", before: true, house: checkFilterLists},
+		{name: "scanners", about: "the programs that letters are shown to besides answer", house: checkScanners},
 		{name: "disk", about: "the disk has room, and syncs when it says so", before: true, house: checkDisk},
 		{name: "clock", about: "the clock is right", before: true, house: checkClock},
 		{name: "providers", about: "where large providers tell what they think of this server", house: checkProviders},

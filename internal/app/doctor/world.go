@@ -14,6 +14,7 @@ import (
 	"facteur/internal/app/records"
 	"facteur/internal/base/conf"
 	"facteur/internal/base/lookup"
+	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/net/dns"
 	"facteur/internal/net/tlspolicy"
 	"facteur/internal/store/dkimkey"
@@ -46,6 +47,8 @@ type World struct {
 	// Knock tries envelopes at the door for other servers, as strangers would, and gives
 	// the reply to each. nil: the server does not run.
 	Knock func(ctx context.Context, tries []Try) ([]Reply, error)
+	// Scanners asks the scanners of the settings whether they are there.
+	Scanners func(ctx context.Context) ([]scanner.Status, error)
 	// Dial connects to others, from a local address if it is valid.
 	Dial func(ctx context.Context, from netip.Addr, to string) (net.Conn, error)
 	// Policy fetches an MTA-STS policy.

@@ -16,7 +16,7 @@ import (
 // sent a letter (163 to 173), spam (158 to 162 and 174 to 191), quarantine (193 to 200 and
 // 204 to 206; 201 to 203 are of a viewer in the web), SRS (207 to 212), how our mail arrives
 // (213 to 233), and a reload without a restart (259).
-var rows = [][2]int{{22, 80}, {158, 179}, {181, 191}, {193, 200}, {204, 233}, {259, 259}}
+var rows = [][2]int{{22, 80}, {158, 191}, {193, 200}, {204, 233}, {259, 259}}
 
 // attacks are the rows of the list of attacks on relaying, on who sent a letter, on tables
 // and settings, by users of the machine, by spammers, and by the form of a letter.

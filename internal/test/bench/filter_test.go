@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,17 +63,22 @@ func BenchmarkFilter(b *testing.B) {
 			fmt.Printf("| %s | %d | %d | %d | %d | %.2f |\n", name, t.falsely, t.unsureHam, t.missed, t.unsureSpam, milliseconds(t.cpu)/float64(t.letters))
 		})
 	}
-	prior := halfPrior(b)
-	untrained, learnt := filterwords.Learnt{Prior: prior}, filterwords.Learnt{Prior: prior, Layer: taught(b, train).Layer}
-	both := func(l filterwords.Learnt) []filter.Check {
-		return []filter.Check{filterwords.NewWords(l), filterwords.NewShape(l)}
-	}
-	whole := append(both(learnt), filterletter.Checks(func() *filterletter.House { return &filterletter.House{} }, func() *filterletter.Attachments { return &filterletter.Attachments{} })...)
-	row("prior alone", func(*testing.B) tally { return weighAll(both(untrained), test) })
-	row("prior and learnt", func(*testing.B) tally { return weighAll(both(learnt), test) })
-	row("whole local filter", func(*testing.B) tally { return weighAll(whole, test) })
+	prior := sync.OnceValue(func() *words.Prior { return halfPrior(b) })
+	layer := sync.OnceValue(func() *lexicon.Store { return taught(b, train) })
+	untrained := func() []filter.Check { return statistics(filterwords.Learnt{Prior: prior()}) }
+	learnt := func() []filter.Check { return statistics(filterwords.Learnt{Prior: prior(), Layer: layer().Layer}) }
+	letter := filterletter.Checks(func() *filterletter.House { return &filterletter.House{} }, func() *filterletter.Attachments { return &filterletter.Attachments{} })
+	row("prior alone", func(*testing.B) tally { return weighAll(untrained(), test) })
+	row("prior and learnt", func(*testing.B) tally { return weighAll(learnt(), test) })
+	row("whole local filter", func(*testing.B) tally { return weighAll(append(learnt(), letter...), test) })
 	row("bogofilter", func(b *testing.B) tally { return bogofilter(b, train, test) })
+	row("rspamd", func(b *testing.B) tally { return rspamd(b, train, test) })
 	row("SpamAssassin", func(b *testing.B) tally { return spamAssassin(b, train, sample(b, test)) })
+}
+
+// statistics are the checks that know words.
+func statistics(l filterwords.Learnt) []filter.Check {
+	return []filter.Check{filterwords.NewWords(l), filterwords.NewShape(l)}
 }
 
 // sample is every n-th letter, if FACTEUR_SAMPLE has that number: SpamAssassin takes a tenth
@@ -200,21 +206,18 @@ func (t *tally) note(spam bool, answer int) {
 // spamAssassin judges all letters in one run, by local rules and what it has learnt.
 func spamAssassin(b *testing.B, train, test []judged) (t tally) {
 	learn, judge, dir := interop.Need(b, "sa-learn"), interop.Need(b, "spamassassin"), b.TempDir()
-	prefs := filepath.Join(dir, "prefs")
-	if err := os.WriteFile(prefs, []byte("bayes_path "+dir+"/bayes\nreport_safe 0\nbayes_auto_learn 0\nuse_auto_whitelist 0\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	options := spamAssassinSite(b, dir)
 	b.Setenv("HOME", dir)
 	for _, kind := range []string{"spam", "ham"} {
 		file := filepath.Join(dir, kind+".mbox")
 		if err := os.WriteFile(file, mboxOf(train, kind == "spam"), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		run(b, nil, learn, "-p", prefs, "--"+kind, "--mbox", file)
+		run(b, nil, learn, append(options, "--"+kind, "--mbox", file)...)
 	}
 	began := used()
 	for _, spam := range []bool{true, false} {
-		out := run(b, mboxOf(test, spam), judge, "-L", "-p", prefs, "--mbox")
+		out := run(b, mboxOf(test, spam), judge, append(options, "-L", "--mbox")...)
 		yes := len(regexp.MustCompile(`(?m)^X-Spam-Flag: YES`).FindAll(out, -1))
 		all := len(regexp.MustCompile(`(?m)^X-Spam-Status: `).FindAll(out, -1))
 		if spam {
@@ -225,6 +228,24 @@ func spamAssassin(b *testing.B, train, test []judged) (t tally) {
 	}
 	t.letters, t.cpu = len(test), used()-began
 	return t
+}
+
+// spamAssassinSite makes an admin's files of its own in a directory, with the plugins and rules of
+// the package and nothing that this machine's admin wrote, and gives the options that name it.
+func spamAssassinSite(b *testing.B, dir string) []string {
+	plugins, err := filepath.Glob("/etc/spamassassin/*.pre")
+	if err != nil || len(plugins) == 0 {
+		b.Skip("SpamAssassin's lists of plugins are not in /etc/spamassassin")
+	}
+	for _, path := range plugins {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		interop.WriteFile(b, filepath.Join(dir, "site", filepath.Base(path)), string(text))
+	}
+	interop.WriteFile(b, filepath.Join(dir, "site", "local.cf"), "bayes_path "+dir+"/bayes\nreport_safe 0\nbayes_auto_learn 0\nuse_auto_whitelist 0\n")
+	return slices.Clip([]string{"--configpath=/usr/share/spamassassin", "--siteconfigpath=" + filepath.Join(dir, "site")})
 }
 
 // mboxOf is a mailbox of all that is spam, or all that is not.

@@ -40,10 +40,16 @@ func TestScannerClamd(t *testing.T) {
 	if out := trySubmit(t, f, "bob@example.net", infected("sent")); !strings.Contains(out, "550") || !strings.Contains(out, "clamd found the virus Test.Eicar") {
 		t.Errorf("a user is told: %s", out)
 	}
+	if out := f.Command("", "filter", "scanners"); !strings.Contains(out, "working") {
+		t.Errorf("row 180: facteur filter scanners: %s", out)
+	}
 	clam.KillScanner()
 	os.Remove(strings.TrimPrefix(clam.ScannerSocket(), "unix:"))
 	if reply := deliver(t, f, "bob@example.net", alice, difficult("unseen")); !strings.HasPrefix(reply, "451 4.7.1 Service unavailable - try again later") {
 		t.Errorf("row 180, FLT-018: without the scanner: %s", reply)
+	}
+	if out, err := f.TryCommand("", "filter", "scanners"); err == nil || !strings.Contains(out, "down") || !strings.Contains(out, "No such file or directory") {
+		t.Errorf("row 180: facteur filter scanners: %v\n%s", err, out)
 	}
 	if out := f.Command("", "check"); !strings.Contains(out, "scanner[0]: clamd at "+clam.ScannerSocket()+" does not answer") {
 		t.Errorf("row 180: facteur check: %s", out)

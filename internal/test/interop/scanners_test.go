@@ -3,6 +3,7 @@ package interop
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,41 @@ func plainLetter(line string) string {
 
 const harmless = "We meet on Monday at ten, and I bring the minutes of last week."
 
-// FLT-018: a real rspamd looks at letters. It does not look on once it has seen GTUBE: it
+// shows has facteur show letters to a scanner of spam on a port, which is p. What it says counts
+// for no more than one voice does (4.5 of 5). Once it is gone, letters go on without it, and
+// everybody can see that.
+func shows(t *testing.T, kind string, port int, p *Process) {
+	t.Helper()
+	f := NewFacteur(t, Setup{Accounts: []string{alice}, Services: sendingServices, Trusted: "192.0.2.1/32", Config: scanning(kind, "inet:"+Loopback(port), "")})
+	f.Start()
+	tried := f.Command(plainLetter(gtube), "filter", "test", "-", "--as", alice, "--ip", "192.0.2.9")
+	if !regexp.MustCompile(`(?m)^4\.5 +` + kind + ` +\S+ +` + kind + ` gives the letter \d+\.\d points, of .*GTUBE`).MatchString(tried) {
+		t.Errorf("GTUBE: %s", tried)
+	}
+	send := func(id string) string {
+		t.Helper()
+		if reply := deliver(t, f, "bob@example.net", alice, plainLetter(harmless+" id "+id)); !strings.HasPrefix(reply, "250") {
+			t.Fatal(reply)
+		}
+		return string(WaitLetter(t, f.Addr("imap"), alice, "id "+id))
+	}
+	send("seen")
+	if out := f.Command("", "filter", "scanners"); !regexp.MustCompile(kind + ` +` + kind + ` +inet:\S+ +working +pass +2 +0 +0 +0 +20`).MatchString(out) {
+		t.Errorf("it looked at two letters: %s", out)
+	}
+	p.Kill()
+	if text := send("unseen"); strings.Contains(text, strings.ToUpper(kind)+"=") {
+		t.Errorf("row 180: it is gone, and says %s", text)
+	}
+	if out, err := f.TryCommand("", "filter", "scanners"); err == nil || !strings.Contains(out, " down ") || !strings.Contains(out, "Connection refused") {
+		t.Errorf("row 180: facteur filter scanners: %v\n%s", err, out)
+	}
+	WaitUntil(t, "row 180: a warning in the log", func() bool {
+		return strings.Contains(f.Log(), "warning: connect to scanner "+kind+" inet:"+Loopback(port)+": Connection refused")
+	})
+}
+
+// FLT-018, row 180: a real rspamd looks at letters. It does not look on once it has seen GTUBE: it
 // says that it skipped the letter, and rejects it.
 func TestScannerRspamd(t *testing.T) {
 	t.Parallel()
@@ -37,7 +72,8 @@ logging { type = "console"; level = "info"; }
 worker "normal" { bind_socket = "127.0.0.1:%[2]d"; count = 1; }
 actions { reject = 15; add_header = 6; greylist = 4; }
 `, dir, port))
-	WaitListening(t, "tcp", Loopback(port), Spawn(t, nil, program, "-i", "-f", "-c", conf))
+	p := Spawn(t, nil, program, "-i", "-f", "-c", conf)
+	WaitListening(t, "tcp", Loopback(port), p)
 	c := rspamd.New(rspamd.Config{Network: "tcp", Address: Loopback(port)})
 	defer c.Close()
 	if err := c.Ping(t.Context()); err != nil {
@@ -58,9 +94,10 @@ actions { reject = 15; add_header = 6; greylist = 4; }
 	if a := check(harmless); a.Skipped || a.Action != "no action" || a.Score >= 4 || a.Required != 15 {
 		t.Errorf("a clean letter: %+v", a)
 	}
+	shows(t, "rspamd", port, p)
 }
 
-// FLT-018: a real spamd looks at letters, with SpamAssassin's rules that ask nobody.
+// FLT-018, row 180: a real spamd looks at letters, with SpamAssassin's rules that ask nobody.
 func TestScannerSpamd(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
@@ -93,4 +130,5 @@ func TestScannerSpamd(t *testing.T) {
 	if a := check(harmless); a.Spam || a.Score >= 5 || a.Required != 5 || slices.Contains(a.Tests, "GTUBE") {
 		t.Errorf("a clean letter: %+v", a)
 	}
+	shows(t, "spamd", port, p)
 }

@@ -23,6 +23,10 @@ type breaker struct {
 	since    time.Time // when the first of the failures was
 	trying   bool      // somebody asks whether it is there again
 	why      string
+
+	// heard is when it answered last, failedAt when it last did not, because of lastWhy.
+	heard, failedAt time.Time
+	lastWhy         string
 }
 
 // admission is what a letter may do.
@@ -70,7 +74,7 @@ func (b *breaker) failed(now time.Time, why string) (down bool) {
 	if b.since.IsZero() {
 		b.since = now
 	}
-	b.trying, b.why = false, why
+	b.trying, b.why, b.failedAt, b.lastWhy = false, why, now, why
 	if b.failures++; b.failures < failuresMost || !b.until.IsZero() && now.Before(b.until) {
 		return false
 	}
@@ -81,9 +85,10 @@ func (b *breaker) failed(now time.Time, why string) (down bool) {
 }
 
 // answered: it works. back: it did not before; since tells how long.
-func (b *breaker) answered() (back bool, since time.Time) {
+func (b *breaker) answered(now time.Time) (back bool, since time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.heard = now
 	back, since = b.pause != 0, b.since
 	b.failures, b.pause, b.until, b.since, b.trying, b.why = 0, 0, time.Time{}, time.Time{}, false, ""
 	return back, since
@@ -104,4 +109,11 @@ func (b *breaker) resting() (since time.Time, why string) {
 		return time.Time{}, ""
 	}
 	return b.since, b.why
+}
+
+// last tells when it answered, and when and why it did not; zero where it never did.
+func (b *breaker) last() (heard, failedAt time.Time, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard, b.failedAt, b.lastWhy
 }

@@ -119,7 +119,7 @@ func (s *Scanner) ready(ctx context.Context) error {
 }
 
 func (s *Scanner) works() {
-	if back, since := s.breaker.answered(); back {
+	if back, since := s.breaker.answered(s.now()); back {
 		s.events.Emit(Back{Name: s.cfg.Name, Socket: s.cfg.Socket, For: s.now().Sub(since)})
 	}
 }

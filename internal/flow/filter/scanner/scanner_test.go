@@ -158,7 +158,7 @@ func TestDown(t *testing.T) {
 				t.Fatalf("after %s: %+v", time.Since(began), got)
 			}
 		}
-		if s.Status().Why != "Connection timed out" || !s.Status().Down || log.has("error: the scanner clamd unix:/s does not work") != 1 {
+		if s.Status().Why != "Connection timed out" || s.Status().State != Resting || log.has("error: the scanner clamd unix:/s does not work") != 1 {
 			t.Fatalf("row 180: it is not told: %+v, %q", s.Status(), log.lines)
 		}
 		began := time.Now()
@@ -171,6 +171,10 @@ func TestDown(t *testing.T) {
 			t.Fatalf("letters waited for %s, %d were shown", time.Since(began), f.scanned)
 		}
 		f.there = errors.New("not yet")
+		if got := s.Asked(t.Context()); got.State != Dead || got.Why != "not yet" || got.LastError != "Connection timed out" || !got.Answered.IsZero() || got.Since.IsZero() {
+			t.Fatalf("row 180: asked: %+v", got)
+		}
+		f.pinged = 0
 		time.Sleep(pauseFirst)
 		s.Examine(t.Context(), letter())
 		s.Examine(t.Context(), letter())
@@ -179,8 +183,11 @@ func TestDown(t *testing.T) {
 		}
 		f.there, f.answer = nil, says(finding{}, nil)
 		time.Sleep(2 * pauseFirst)
-		if got := s.Examine(t.Context(), letter()); got[0].Defer || got[0].Scanned == "" || s.Status().Down {
+		if got := s.Examine(t.Context(), letter()); got[0].Defer || got[0].Scanned == "" || s.Status().State != Working {
 			t.Fatalf("it is there again: %+v", got)
+		}
+		if got := s.Asked(t.Context()); got.State != Working || got.Why != "" || got.Answered.IsZero() || got.FailedAt.IsZero() || got.Scanned != 1 || got.Failed != uint64(104) {
+			t.Errorf("row 180: %+v", got)
 		}
 		if log.has("works again, after") != 1 || log.has("does not work") != 1 {
 			t.Errorf("%q", log.lines)
@@ -216,7 +223,7 @@ func TestNobodysFailure(t *testing.T) {
 				t.Errorf("%s: %+v", name, got)
 			}
 		}
-		if f.scanned != 5 || s.Status().Down {
+		if f.scanned != 5 || s.Status().State != Working {
 			t.Errorf("%s: %+v", name, s.Status())
 		}
 	}
@@ -224,7 +231,7 @@ func TestNobodysFailure(t *testing.T) {
 	for range 5 {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if got := s.Examine(ctx, letter()); got != nil || s.Status().Down || log.lines != nil {
+		if got := s.Examine(ctx, letter()); got != nil || s.Status().State != Working || log.lines != nil {
 			t.Errorf("a client that hung up: %+v %q", got, log.lines)
 		}
 	}
@@ -265,7 +272,7 @@ func TestTurns(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if most != 2 || deferred < 16 || deferred > 24 || s.Status().Down {
+		if most != 2 || deferred < 16 || deferred > 24 || s.Status().State != Working {
 			t.Errorf("%d at once, %d have to come again, %+v", most, deferred, s.Status())
 		}
 	})
@@ -304,7 +311,7 @@ func TestConfigure(t *testing.T) {
 	first := all.Configure([]Config{a, b})
 	b.Weight = 2
 	second := all.Configure([]Config{b, a})
-	if second[1] != first[0] || second[0] == first[1] || len(all.Status()) != 2 {
-		t.Errorf("%+v", all.Status())
+	if second[1] != first[0] || second[0] == first[1] || len(all.Asked(t.Context())) != 2 {
+		t.Errorf("%+v", all.Asked(t.Context()))
 	}
 }
