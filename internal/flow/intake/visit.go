@@ -126,8 +126,8 @@ func (v *Visit) Begin(ctx context.Context, p Peer, m smtp.Mail) (*Transaction, *
 	t.mail.Sender = t.complete(t.mail.Sender)
 	reply := t.senderAllowed(ctx)
 	if reply == nil {
-		t.check = t.examined(ctx)
 		t.id = v.desk.queue.NextID()
+		t.check = t.examined(ctx)
 		v.setTags(v.marks)
 		if !rules.DelayReject && rules.asks(rule.Mail) {
 			reply = t.judge(ctx, rule.Mail, nil)

@@ -54,7 +54,7 @@ func shows(t *testing.T, kind string, port int, p *Process) {
 		t.Errorf("row 180: facteur filter scanners: %v\n%s", err, out)
 	}
 	WaitUntil(t, "row 180: a warning in the log", func() bool {
-		return strings.Contains(f.Log(), "warning: connect to scanner "+kind+" inet:"+Loopback(port)+": Connection refused")
+		return regexp.MustCompile(`[0-9A-F]{8,}: warning: connect to scanner ` + kind + ` inet:` + Loopback(port) + `: Connection refused`).MatchString(f.Log())
 	})
 }
 
