@@ -65,6 +65,11 @@ func TestOffendersAreRefused(t *testing.T) {
 				t.Errorf("%s: %s, want %s", to, got, want)
 			}
 		}
+		for _, to := range []string{"alice@example.org", "bob@example.org", "k@example.org", "never-asked@example.org"} {
+			if got := rcpt(p, to); got != "450 4.7.1" {
+				t.Errorf("ABU-003: who guessed too much still learns who lives here: %s: %s", to, got)
+			}
+		}
 		if got := rcpt(at("203.0.113.2"), "bob@example.org"); got != "ok" {
 			t.Errorf("its neighbour: %s", got)
 		}
