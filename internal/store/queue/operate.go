@@ -9,8 +9,12 @@ import (
 )
 
 // changeMax is how many recipients a person's order changes in one transaction:
-// somebody waits for a 250 behind it.
-const changeMax = 250
+// somebody waits for a 250 behind it. removeMax is how many it deletes: that is less to
+// write, and the more go together, the fewer pages are written more than once.
+const (
+	changeMax = 250
+	removeMax = 1000
+)
 
 // rereads is how often what changed between reading and writing is looked at again.
 const rereads = 3
@@ -30,6 +34,14 @@ type operation struct {
 	told  Told
 }
 
+// atOnce is how many recipients it changes in one transaction.
+func (op operation) atOnce() int {
+	if op.removes {
+		return removeMax
+	}
+	return changeMax
+}
+
 // target is a recipient to be changed, as it was read and as it is to be.
 type target struct {
 	item *Item
@@ -46,10 +58,10 @@ func (q *Queue) operate(ctx context.Context, name string, f Filter, op operation
 	if op.removes {
 		defer q.deleting()()
 	}
-	err = q.pages(ctx, op.reads, f, func(page []*Item) (bool, error) {
+	err = q.pagesAhead(ctx, op.reads, f, func(page []*Item) error {
 		n, err := q.operatePage(ctx, f, op, page)
 		sum.Items, sum.Recipients, sum.Bytes, sum.Busy = sum.Items+n.Items, sum.Recipients+n.Recipients, sum.Bytes+n.Bytes, sum.Busy+n.Busy
-		return true, err
+		return err
 	})
 	if sum.Recipients > 0 {
 		q.Look()
@@ -67,7 +79,7 @@ func (q *Queue) operatePage(ctx context.Context, f Filter, op operation, page []
 	var sum Count
 	for round := 0; len(page) > 0 && round < rereads; round++ {
 		var missed []ID
-		for part := range slices.Chunk(op.targets(f, page, &sum), changeMax) {
+		for part := range slices.Chunk(op.targets(f, page, &sum), op.atOnce()) {
 			if err := ctx.Err(); err != nil {
 				return sum, err
 			}

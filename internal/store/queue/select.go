@@ -12,10 +12,12 @@ import (
 )
 
 // A page is as much as is read at a time: so many items, or fewer once they have so
-// many recipients. Between pages nothing is held, so that a listing which nobody
-// reads on does not hold up deliveries.
+// many recipients. Of what is read without its items a page is larger: an order does
+// a page in a transaction or two. Between pages nothing is held, so that a listing
+// which nobody reads on does not hold up deliveries.
 const (
 	pageItems      = 500
+	leanPageItems  = 1000
 	pageRecipients = 2000
 )
 
@@ -189,6 +191,13 @@ const (
 	lean reading = true
 )
 
+func (d reading) pageItems() int {
+	if d == lean {
+		return leanPageItems
+	}
+	return pageItems
+}
+
 func (q *Queue) walk(ctx context.Context, d reading, f Filter, fn func(*Item) bool) error {
 	err := q.pages(ctx, d, f, func(page []*Item) (bool, error) {
 		for _, it := range page {
@@ -224,11 +233,39 @@ func (q *Queue) pages(ctx context.Context, d reading, f Filter, fn func([]*Item)
 	}
 }
 
+// pagesAhead is pages for those who take their time with each: the next is read meanwhile.
+func (q *Queue) pagesAhead(ctx context.Context, d reading, f Filter, fn func([]*Item) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	pages, end := make(chan []*Item), make(chan error, 1)
+	go func() {
+		defer close(pages)
+		end <- q.pages(ctx, d, f, func(page []*Item) (bool, error) {
+			select {
+			case pages <- page:
+				return true, nil
+			case <-ctx.Done():
+				return false, ctx.Err()
+			}
+		})
+	}()
+	defer func() {
+		stop()
+		for range pages { // so that nothing is being read any more
+		}
+	}()
+	for page := range pages {
+		if err := fn(page); err != nil {
+			return err
+		}
+	}
+	return <-end
+}
+
 // page reads the next items after one that the filter may pick.
 func (q *Queue) page(ctx context.Context, d reading, f *Filter, after ID) (page []*Item, err error) {
 	where, args := f.candidates(after)
 	clause := "WHERE " + f.shown("r.state") + ` AND r.item IN (SELECT DISTINCT item FROM recipient WHERE ` + where + ` ORDER BY item LIMIT ?) ORDER BY r.item, r.n`
-	args = append(args, pageItems)
+	args = append(args, d.pageItems())
 	recipients := 0
 	add := func(it Item, r Recipient) bool {
 		if len(page) == 0 || page[len(page)-1].ID != it.ID {
