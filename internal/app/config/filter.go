@@ -121,7 +121,8 @@ func (k *checker) filter() {
 	whole := policy.Policy{Match: ".", Mark: f.Mark.value(), Junk: f.Junk.value(), Kill: f.Kill.value(), Cutoff: f.Cutoff.value(),
 		SubjectTag: f.SubjectTag, Destinies: f.Destinies.destinies()}
 	if _, err := whole.Check(); err != nil {
-		k.failf("filter", "%v", err)
+		k.failPolicy("filter", err)
+		return
 	}
 	for i, code := range f.Languages {
 		if len(code) != 2 || code != strings.ToLower(code) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -182,6 +183,14 @@ func trial(p policy.Policy) string {
 	return ""
 }
 
+// failPolicy tells what is wrong with a policy, at the key that it is about.
+func (k *checker) failPolicy(key string, err error) {
+	if field, is := errors.AsType[*policy.FieldError](err); is {
+		key, err = key+"."+field.Key, field.Err
+	}
+	k.failf(key, "%v", err)
+}
+
 // filterPolicies checks policies and lists.
 func (k *checker) filterPolicies() {
 	seen := map[string]bool{}
@@ -190,7 +199,7 @@ func (k *checker) filterPolicies() {
 		checked, err := p.policy().Check()
 		switch {
 		case err != nil:
-			k.failf(key, "%v", err)
+			k.failPolicy(key, err)
 		case checked.IsEmpty():
 			k.failf(key, "says nothing but for whom; expected one of %s", strings.Join(policy.Keys(), ", "))
 		case seen[trial(checked)+checked.Match]:

@@ -145,14 +145,14 @@ func destinyFields() (list []field) {
 		list = append(list, field{
 			key:   "destinies." + string(c),
 			said:  func(p *Policy) bool { return p.Destinies[c] != "" },
-			check: checkDestinies,
+			check: func(p *Policy) error { return checkDestiny(p.Destinies[c]) },
 			read: func(p *Policy, text string) error {
 				p.Destinies = maps.Clone(p.Destinies)
 				if p.Destinies == nil {
 					p.Destinies = make(map[Category]Destiny)
 				}
 				p.Destinies[c] = Destiny(text)
-				return checkDestinies(p)
+				return checkDestiny(p.Destinies[c])
 			},
 			unset: func(p *Policy) { delete(p.Destinies, c) },
 			apply: func(p *Policy, e *Effective) {
@@ -168,16 +168,12 @@ func destinyFields() (list []field) {
 	return list
 }
 
-func checkDestinies(p *Policy) error {
-	for c, d := range p.Destinies {
-		switch {
-		case !slices.Contains(Categories(), c):
-			return fmt.Errorf("%q is no category; expected virus, banned, bad_header or spam", c)
-		case d == "bounce":
-			return errors.New("bounce is not offered: a notice to a forged sender is spam itself; expected pass, reject, quarantine or discard")
-		case d != "" && !slices.Contains(Destinies(), d):
-			return fmt.Errorf("%q is no destiny; expected pass, reject, quarantine or discard", d)
-		}
+func checkDestiny(d Destiny) error {
+	switch {
+	case d == "bounce":
+		return errors.New("bounce is not offered: a notice to a forged sender is spam itself; expected pass, reject, quarantine or discard")
+	case d != "" && !slices.Contains(Destinies(), d):
+		return fmt.Errorf("%q is no destiny; expected pass, reject, quarantine or discard", d)
 	}
 	return nil
 }

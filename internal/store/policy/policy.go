@@ -143,10 +143,46 @@ func (p Policy) Check() (Policy, error) {
 	}
 	for _, f := range fields {
 		if err := f.check(&p); err != nil {
-			return p, fmt.Errorf("%s: %w", f.key, err)
+			return p, &FieldError{f.key, err}
 		}
 	}
-	return p, nil
+	for c := range p.Destinies {
+		if !slices.Contains(Categories(), c) {
+			return p, &FieldError{"destinies", fmt.Errorf("%q is no category; expected virus, banned, bad_header or spam", c)}
+		}
+	}
+	return p, p.rises()
+}
+
+// FieldError is what is wrong with one thing that a policy says.
+type FieldError struct {
+	Key string
+	Err error
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap implements error.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// rises refuses levels of which a lower one does more than a higher one. Those that a policy
+// inherits are not looked at: they are others' business, and may change.
+func (p *Policy) rises() error {
+	said, at := "", 0.0
+	for _, l := range []struct {
+		key   string
+		level *float64
+	}{{"junk", p.Junk}, {"kill", p.Kill}, {"cutoff", p.Cutoff}} {
+		switch {
+		case l.level == nil:
+			continue
+		case said != "" && *l.level < at:
+			return &FieldError{l.key, fmt.Errorf("%s is below %s = %s; expected levels that rise: junk, kill, cutoff", LevelText(*l.level), said, LevelText(at))}
+		}
+		said, at = l.key, *l.level
+	}
+	return nil
 }
 
 // IsEmpty tells that a policy says nothing.
