@@ -106,7 +106,7 @@ func tellGroup(w io.Writer, g journey.Group) {
 		}
 	}
 	if open := g.Open(); len(open) > 0 {
-		fmt.Fprintf(w, "  No end is recorded for %s; \"facteur queue show %s\" tells whether it is on its way.\n",
+		fmt.Fprintf(w, "  No end is recorded for %s; \"facteur queue show %s\" tells where it waits, if it does.\n",
 			printable(event.Addresses(open)), printable(g.Item))
 	}
 }
@@ -122,13 +122,30 @@ func heading(g journey.Group) string {
 	if g.Cause != "" {
 		text += ", which came of " + g.Cause
 	}
-	for _, e := range g.Steps {
-		if e.Kind == event.Accepted {
-			text += " from <" + e.From + ">"
-			if e.MsgID != "" {
-				text += ", Message-Id " + e.MsgID
-			}
-		}
+	e, taken := about(g)
+	if e == nil {
+		return text
+	}
+	text += " from <" + e.From + ">"
+	if !taken && len(e.To) > 0 {
+		text += " to " + event.Addresses(e.To)
+	}
+	if e.MsgID != "" {
+		text += ", Message-Id " + e.MsgID
 	}
 	return text
+}
+
+// about is the step that says whose message it is: the one that took it, else the last one
+// that refused it or put it off. nil: none does.
+func about(g journey.Group) (step *journey.Entry, taken bool) {
+	for i := range g.Steps {
+		switch e := &g.Steps[i]; {
+		case e.Kind == event.Accepted:
+			return e, true
+		case e.Item == g.Item && e.Reply != "" && (e.Kind == event.Judged || e.Kind == event.Authenticated):
+			step = e
+		}
+	}
+	return step, false
 }

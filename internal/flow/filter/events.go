@@ -94,7 +94,7 @@ func (e Judged) Step() event.Step {
 		s.Rule = "filter." + e.Verdict.Check
 	}
 	if e.Verdict.Reply != nil {
-		s.Reply = e.Verdict.Reply.Error()
+		s.Reply, s.Recipients = e.Verdict.Reply.Error(), named(e.Recipients)
 	}
 	s.Sentence = e.sentence()
 	return s

@@ -115,10 +115,22 @@ func (e Weighed) Step() event.Step {
 		s.Rule = "filter." + string(c)
 	}
 	if e.Outcome.Reply != nil {
-		s.Reply = e.Outcome.Reply.Error()
+		s.Reply, s.Recipients = e.Outcome.Reply.Error(), named(e.Recipients)
 	}
 	s.Sentence, s.Table = e.sentence(), e.Outcome.Shown.Tally.Table()
 	return s
+}
+
+// named are the recipients of a letter that is not taken, as no other step names them: they
+// ask why they did not get it.
+func named(to []address.Address) []string {
+	out := make([]string, 0, len(to))
+	for _, a := range to {
+		if s := a.String(); len(out) == 0 || out[len(out)-1] != s { // an alias that led to several
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // sentence is how it adds up, and what becomes of the letter for whom.
