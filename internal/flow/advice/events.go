@@ -1,14 +1,8 @@
 package advice
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
-	"strings"
-	"syscall"
 
 	"facteur/internal/base/event"
 	"facteur/internal/flow/intake"
@@ -43,10 +37,10 @@ func (e Failed) Record() (string, []slog.Attr) {
 
 // Line implements event.Event: as Postfix words it.
 func (e Failed) Line() (string, string) {
-	if isDial(e.Err) {
-		return "postfix/smtpd", fmt.Sprintf("warning: connect to %s: %s", e.What, reason(e.Err))
+	if event.Dialed(e.Err) {
+		return "postfix/smtpd", fmt.Sprintf("warning: connect to %s: %s", e.What, event.Reason(e.Err))
 	}
-	return "postfix/smtpd", fmt.Sprintf("warning: problem talking to %s: %s", e.What, reason(e.Err))
+	return "postfix/smtpd", fmt.Sprintf("warning: problem talking to %s: %s", e.What, event.Reason(e.Err))
 }
 
 // Step implements event.Stepper.
@@ -54,27 +48,8 @@ func (e Failed) Step() event.Step {
 	return event.Step{
 		Kind: event.Trouble, Item: e.Item, Session: e.Peer.Session, Service: e.Peer.Service, Rule: e.What,
 		Client: event.Client{Name: e.Peer.Name, Addr: e.Peer.Addr}, Helo: e.Peer.Helo, Account: e.Peer.Account,
-		Sentence: fmt.Sprintf("The %s did not answer: %s.", e.What, reason(e.Err)),
+		Sentence: fmt.Sprintf("The %s did not answer: %s.", e.What, event.Reason(e.Err)),
 	}
-}
-
-// isDial tells that there was no connection.
-func isDial(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
-
-// reason is an error in the words of the system, "Connection refused", where it is
-// the system's.
-func reason(err error) string {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		text := errno.Error()
-		return strings.ToUpper(text[:1]) + text[1:]
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return "Connection timed out"
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
 // said is what a policy server wants the log to have.

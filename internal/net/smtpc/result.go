@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"strings"
 
+	"facteur/internal/base/event"
 	"facteur/internal/mail/smtp"
 )
 
@@ -136,7 +135,7 @@ func deferred(stage Stage, peer string, err error) Result {
 		enhanced, text = "4.4.4", fmt.Sprintf("host %s: %v", peer, err)
 	case errors.Is(err, ErrBody):
 	case stage == StageConnect:
-		enhanced, text = "4.4.1", fmt.Sprintf("connect to %s: %s", peer, cause(err))
+		enhanced, text = "4.4.1", fmt.Sprintf("connect to %s: %s", peer, event.Reason(err))
 	case timedOut(err):
 		enhanced, text = "4.4.2", fmt.Sprintf("conversation with %s timed out at %s", peer, stage)
 		err = fmt.Errorf("%w: %w", ErrLost, err)
@@ -148,20 +147,6 @@ func deferred(stage Stage, peer string, err error) Result {
 		text += "; it is not known whether the message was taken"
 	}
 	return Result{Stage: stage, Reply: smtp.NewReply(code, enhanced, clean(text)), Err: err}
-}
-
-// cause is the innermost reason of a failed connection, without addresses, as the C
-// library words it: the admins' greps look for "Connection refused".
-func cause(err error) string {
-	var sys *os.SyscallError
-	switch {
-	case errors.As(err, &sys):
-		text := sys.Err.Error()
-		return strings.ToUpper(text[:1]) + text[1:]
-	case timedOut(err):
-		return "Connection timed out"
-	}
-	return err.Error()
 }
 
 func timedOut(err error) bool {

@@ -32,17 +32,36 @@ func dial(ctx context.Context, from, addr string) (*client, error) {
 // greet connects, reads the banner and says EHLO.
 func greet(ctx context.Context, from, addr string) (*client, error) {
 	c, err := dial(ctx, from, addr)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = c.want("", "220")
 	}
-	if _, err = c.want("", "220"); err == nil {
+	if err == nil {
 		_, err = c.want("EHLO client.test\r\n", "250")
 	}
-	if err != nil {
+	return c.orNone(err)
+}
+
+// orNone is the client, or nothing that has to be closed.
+func (c *client) orNone(err error) (*client, error) {
+	if err != nil && c != nil {
 		c.Close()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+func arrive(ctx context.Context, from string, t Target) (*client, error) {
+	return dial(ctx, from, t.SMTP)
+}
+
+func greetMX(ctx context.Context, from string, t Target) (*client, error) {
+	return greet(ctx, from, t.SMTP)
+}
+
+func greetSubmission(ctx context.Context, from string, t Target) (*client, error) {
+	return greet(ctx, from, t.Submission)
 }
 
 // say sends text and reads one answer, of which it returns the last line.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -28,8 +29,11 @@ type Flood struct {
 	// they can.
 	PerSecond int
 	number    int // among the floods: each has its own addresses
-	// attack is one round of one client; it is repeated until the flood ends.
-	attack func(ctx context.Context, from string, target Target, seen *Seen)
+	// A round of one client is to open a connection and to attack over it; it is repeated
+	// until the flood ends. Whoever was not let in waits.
+	open   func(ctx context.Context, from string, target Target) (*client, error)
+	wait   time.Duration
+	attack func(ctx context.Context, c *client, target Target, seen *Seen)
 }
 
 // Seen is what a flood got out of the server.
@@ -75,12 +79,25 @@ func (f Flood) Run(ctx context.Context, target Target) *Seen {
 			random := rand.New(rand.NewPCG(1, uint64(n)))
 			for pace(); ctx.Err() == nil; pace() {
 				seen.Rounds.Add(1)
-				f.attack(ctx, attacker(f.number, random.IntN(f.Addresses)), target, seen)
+				f.round(ctx, attacker(f.number, random.IntN(f.Addresses)), target, seen)
 			}
 		})
 	}
 	clients.Wait()
 	return seen
+}
+
+func (f Flood) round(ctx context.Context, from string, target Target, seen *Seen) {
+	c, err := f.open(ctx, from, target)
+	if err != nil {
+		seen.note("", err)
+		pause(ctx, f.wait)
+		return
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	f.attack(ctx, c, target, seen)
 }
 
 // pace returns a function that waits for the next turn. Turns that nobody took are
@@ -111,25 +128,28 @@ func attacker(flood, n int) string { return fmt.Sprintf("127.%d.%d.66", 64+flood
 // Floods are the attacks of this package.
 func Floods() []Flood {
 	list := []Flood{
-		{ID: "ABU-005", Name: "5000 connections/s, one address", Clients: 16, Addresses: 1, PerSecond: 5000, attack: connect},
-		{ID: "ABU-005", Name: "5000 connections/s, many addresses", Clients: 16, Addresses: 250, PerSecond: 5000, attack: connect},
-		{ID: "ABU-007", Name: "half-open TLS, one address", Clients: 200, Addresses: 1, attack: halfOpen},
-		{ID: "ABU-007", Name: "half-open TLS, many addresses", Clients: 800, Addresses: 250, attack: halfOpen},
-		{ID: "ABU-001", Name: "guessed recipients", Clients: 20, Addresses: 1, attack: guessRecipients},
-		{ID: "ABU-001", Name: "guessed recipients, many addresses", Clients: 20, Addresses: 250, attack: guessRecipients},
-		{ID: "ABU-012", Name: "guessed passwords", Clients: 20, Addresses: 1, attack: guessPasswords},
-		{ID: "ABU-012", Name: "guessed passwords, many addresses", Clients: 20, Addresses: 250, attack: guessPasswords},
-		{ID: "SMTP-018", Name: "endless lines", Clients: 10, Addresses: 1, attack: endlessLine},
-		{ID: "SMTP-019", Name: "data that trickles", Clients: 300, Addresses: 20, attack: trickle},
-		{ID: "SMTP-025", Name: "letters above the limit, DATA", Clients: 4, Addresses: 1, attack: tooLarge},
-		{ID: "SMTP-026", Name: "letters above the limit, BDAT", Clients: 4, Addresses: 1, attack: tooLargeChunks},
-		{ID: "SMTP-030", Name: "3000 recipients", Clients: 4, Addresses: 1, attack: manyRecipients},
+		{ID: "ABU-005", Name: "5000 connections/s, one address", Clients: 16, Addresses: 1, PerSecond: 5000, open: arrive, wait: 10 * time.Millisecond, attack: connect},
+		{ID: "ABU-005", Name: "5000 connections/s, many addresses", Clients: 16, Addresses: 250, PerSecond: 5000, open: arrive, wait: 10 * time.Millisecond, attack: connect},
+		{ID: "ABU-007", Name: "half-open TLS, one address", Clients: 200, Addresses: 1, open: beginTLS, wait: soon, attack: untilEnd},
+		{ID: "ABU-007", Name: "half-open TLS, many addresses", Clients: 800, Addresses: 250, open: beginTLS, wait: soon, attack: untilEnd},
+		{ID: "ABU-001", Name: "guessed recipients", Clients: 20, Addresses: 1, open: greetMX, wait: soon, attack: guessRecipients},
+		{ID: "ABU-001", Name: "guessed recipients, many addresses", Clients: 20, Addresses: 250, open: greetMX, wait: soon, attack: guessRecipients},
+		{ID: "ABU-012", Name: "guessed passwords", Clients: 20, Addresses: 1, open: greetSubmission, wait: soon, attack: guessPasswords},
+		{ID: "ABU-012", Name: "guessed passwords, many addresses", Clients: 20, Addresses: 250, open: greetSubmission, wait: soon, attack: guessPasswords},
+		{ID: "SMTP-018", Name: "endless lines", Clients: 10, Addresses: 1, open: greetMX, wait: soon, attack: endlessLine},
+		{ID: "SMTP-019", Name: "data that trickles", Clients: 300, Addresses: 20, open: beginData, wait: time.Second, attack: trickle},
+		{ID: "SMTP-025", Name: "letters above the limit, DATA", Clients: 4, Addresses: 1, open: beginData, wait: soon, attack: tooLarge},
+		{ID: "SMTP-026", Name: "letters above the limit, BDAT", Clients: 4, Addresses: 1, open: greetMX, wait: soon, attack: tooLargeChunks},
+		{ID: "SMTP-030", Name: "3000 recipients", Clients: 4, Addresses: 1, open: greetMX, wait: soon, attack: manyRecipients},
 	}
 	for n := range list {
 		list[n].number = n + 1
 	}
 	return list
 }
+
+// soon is when a client that was not let in tries again.
+const soon = 100 * time.Millisecond
 
 // pause is how long an attacker waits who was not let in: a flood is to cost the
 // server, not the machine that it shares with us.
@@ -141,67 +161,30 @@ func pause(ctx context.Context, wait time.Duration) {
 }
 
 // connect comes, reads what it is given, and goes.
-func connect(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := dial(ctx, from, target.SMTP)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 10*time.Millisecond)
-		return
-	}
-	defer c.Close()
+func connect(ctx context.Context, c *client, target Target, seen *Seen) {
 	seen.note(c.say(""))
 }
 
-// halfOpen asks for TLS, on every second connection from the first byte, and says
-// nothing more.
-func halfOpen(ctx context.Context, from string, target Target, seen *Seen) {
-	implicit := target.Submissions != "" && rand.IntN(2) == 0
-	addr := target.SMTP
-	if implicit {
-		addr = target.Submissions
+// beginTLS asks for TLS, on every second connection from the first byte.
+func beginTLS(ctx context.Context, from string, target Target) (*client, error) {
+	if target.Submissions != "" && rand.IntN(2) == 0 {
+		return dial(ctx, from, target.Submissions)
 	}
-	c, err := dial(ctx, from, addr)
-	if err == nil && !implicit {
-		if _, err = c.want("", "220"); err == nil {
-			if _, err = c.want("EHLO client.test\r\n", "250"); err == nil {
-				_, err = c.want("STARTTLS\r\n", "220")
-			}
-		}
+	c, err := greetMX(ctx, from, target)
+	if err == nil {
+		_, err = c.want("STARTTLS\r\n", "220")
 	}
-	if c != nil {
-		defer c.Close()
-	}
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	c.untilEnd(ctx)
+	return c.orNone(err)
 }
 
-// untilEnd reads until the server hangs up or the flood ends.
-func (c *client) untilEnd(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
+// untilEnd says nothing, and reads until the server hangs up or the flood ends.
+func untilEnd(_ context.Context, c *client, _ Target, _ *Seen) {
 	c.SetDeadline(time.Now().Add(10 * patience))
-	for {
-		if _, err := c.r.ReadByte(); err != nil {
-			return
-		}
-	}
+	io.Copy(io.Discard, c.r) //nolint:errcheck // how it ends says nothing
 }
 
 // guessRecipients tries names until it is thrown out.
-func guessRecipients(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := greet(ctx, from, target.SMTP)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
+func guessRecipients(ctx context.Context, c *client, target Target, seen *Seen) {
 	_, domain, _ := strings.Cut(target.Account, "@")
 	reply, err := c.say("MAIL FROM:<guesser@example.net>\r\n")
 	for err == nil && !strings.HasPrefix(reply, "421") {
@@ -212,16 +195,8 @@ func guessRecipients(ctx context.Context, from string, target Target, seen *Seen
 
 // guessPasswords tries passwords, of the account and of nobody, until it is thrown
 // out.
-func guessPasswords(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := greet(ctx, from, target.Submission)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
+func guessPasswords(ctx context.Context, c *client, target Target, seen *Seen) {
+	var err error
 	for reply := ""; err == nil && !strings.HasPrefix(reply, "421"); {
 		user := target.Account
 		if rand.IntN(2) == 0 {
@@ -234,55 +209,35 @@ func guessPasswords(ctx context.Context, from string, target Target, seen *Seen)
 }
 
 // endlessLine sends a command that never ends.
-func endlessLine(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := greet(ctx, from, target.SMTP)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
+func endlessLine(ctx context.Context, c *client, target Target, seen *Seen) {
 	c.SetDeadline(time.Now().Add(patience))
-	for text := []byte(strings.Repeat("x", 64<<10)); err == nil; {
-		_, err = c.Write(text)
+	for text := []byte(strings.Repeat("x", 64<<10)); ; {
+		if _, err := c.Write(text); err != nil {
+			break
+		}
 	}
 	seen.note(c.say(""))
 }
 
 // trickle sends a byte of a letter a second.
-func trickle(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := beginData(ctx, from, target)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, time.Second)
-		return
-	}
-	defer c.Close()
-	for ctx.Err() == nil && err == nil {
-		_, err = c.Write([]byte("x"))
+func trickle(ctx context.Context, c *client, target Target, seen *Seen) {
+	for ctx.Err() == nil {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return
+		}
 		pause(ctx, time.Second)
 	}
 }
 
 // beginData goes as far as the answer to DATA.
 func beginData(ctx context.Context, from string, target Target) (*client, error) {
-	c, err := greet(ctx, from, target.SMTP)
-	if err != nil {
-		return nil, err
-	}
-	for _, command := range []string{"MAIL FROM:<bob@example.net>", "RCPT TO:<" + target.Account + ">", "DATA"} {
-		want := "250"
-		if command == "DATA" {
-			want = "354"
-		}
-		if _, err := c.want(command+"\r\n", want); err != nil {
-			c.Close()
-			return nil, err
+	c, err := greetMX(ctx, from, target)
+	for _, step := range [][2]string{{"MAIL FROM:<bob@example.net>", "250"}, {"RCPT TO:<" + target.Account + ">", "250"}, {"DATA", "354"}} {
+		if err == nil {
+			_, err = c.want(step[0]+"\r\n", step[1])
 		}
 	}
-	return c, nil
+	return c.orNone(err)
 }
 
 // line is one of the letters without end.
@@ -304,42 +259,23 @@ func throttle(ctx context.Context, start time.Time, sent int) {
 }
 
 // tooLarge sends a letter above the limit and hears what becomes of it.
-func tooLarge(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := beginData(ctx, from, target)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
+func tooLarge(ctx context.Context, c *client, target Target, seen *Seen) {
 	block := []byte(strings.Repeat(line, 64))
 	c.SetDeadline(time.Now().Add(patience))
 	start := time.Now()
-	for sent := 0; sent < largeLetter && err == nil; sent += len(block) {
+	for sent := 0; sent < largeLetter; sent += len(block) {
 		throttle(ctx, start, sent)
-		_, err = c.Write(block)
-	}
-	if err != nil {
-		seen.note("", err)
-		return
+		if _, err := c.Write(block); err != nil {
+			seen.note("", err)
+			return
+		}
 	}
 	seen.note(c.say(".\r\n"))
 }
 
 // tooLargeChunks does the same in chunks of a megabyte.
-func tooLargeChunks(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := greet(ctx, from, target.SMTP)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
-	_, err = c.want("MAIL FROM:<bob@example.net>\r\n", "250")
+func tooLargeChunks(ctx context.Context, c *client, target Target, seen *Seen) {
+	_, err := c.want("MAIL FROM:<bob@example.net>\r\n", "250")
 	if err == nil {
 		_, err = c.want("RCPT TO:<"+target.Account+">\r\n", "250")
 	}
@@ -356,17 +292,8 @@ func tooLargeChunks(ctx context.Context, from string, target Target, seen *Seen)
 }
 
 // manyRecipients names 3000, pipelined by hundreds.
-func manyRecipients(ctx context.Context, from string, target Target, seen *Seen) {
-	c, err := greet(ctx, from, target.SMTP)
-	if err != nil {
-		seen.note("", err)
-		pause(ctx, 100*time.Millisecond)
-		return
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
-	_, err = c.want("MAIL FROM:<bob@example.net>\r\n", "250")
+func manyRecipients(ctx context.Context, c *client, target Target, seen *Seen) {
+	_, err := c.want("MAIL FROM:<bob@example.net>\r\n", "250")
 	for n := 0; n < 3000 && err == nil; n += 100 {
 		local, domain, _ := strings.Cut(target.Account, "@")
 		c.SetDeadline(time.Now().Add(patience))

@@ -137,7 +137,7 @@ func TestFloodAtTheGate(t *testing.T) {
 	f := newFortress(t, interop.Setup{Services: []string{"smtp"}})
 	f.Start()
 	idle, peak := Look(f.pid()), Peak(f.pid())
-	seen, took, err := f.besiege(t, Flood{Clients: 1500, Addresses: 250, PerSecond: 3000, attack: connect, number: 100})
+	seen, took, err := f.besiege(t, Flood{Clients: 1500, Addresses: 250, PerSecond: 3000, open: arrive, wait: 10 * time.Millisecond, attack: connect, number: 100})
 	most := peak()
 	t.Logf("%v; %v, worst %v a visit; %v", seen, Percentile(took, 50), Percentile(took, 100), most)
 	if err != nil {

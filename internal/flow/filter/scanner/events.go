@@ -1,14 +1,8 @@
 package scanner
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
-	"strings"
-	"syscall"
 	"time"
 
 	"facteur/internal/base/event"
@@ -35,10 +29,10 @@ func (e Failed) Record() (string, []slog.Attr) {
 // Line implements event.Event: as Postfix words it of milters.
 func (e Failed) Line() (string, string) {
 	what := "problem talking to"
-	if isDial(e.Err) {
+	if event.Dialed(e.Err) {
 		what = "connect to"
 	}
-	line := fmt.Sprintf("warning: %s scanner %s %s: %s", what, e.Name, e.Socket, reason(e.Err))
+	line := fmt.Sprintf("warning: %s scanner %s %s: %s", what, e.Name, e.Socket, event.Reason(e.Err))
 	if e.Item != "" {
 		line = e.Item + ": " + line
 	}
@@ -49,7 +43,7 @@ func (e Failed) Line() (string, string) {
 func (e Failed) Step() event.Step {
 	return event.Step{Kind: event.Trouble, Item: e.Item, Session: e.Session, Rule: "scanner " + e.Name,
 		Client: event.Client{Name: e.Client.Name, Addr: e.Client.Addr}, Helo: e.Client.Helo,
-		Sentence: fmt.Sprintf("The scanner %s did not look at the message: %s.", e.Name, reason(e.Err))}
+		Sentence: fmt.Sprintf("The scanner %s did not look at the message: %s.", e.Name, event.Reason(e.Err))}
 }
 
 // Down: a scanner does not answer, and is left alone for a while. It is told once.
@@ -77,7 +71,7 @@ func (e Down) Line() (string, string) {
 	if e.WhenDown == Defer {
 		means = "letters have to come again"
 	}
-	return "facteur/filter", fmt.Sprintf("error: the scanner %s %s does not work, and until it does %s: %s", e.Name, e.Socket, means, reason(e.Err))
+	return "facteur/filter", fmt.Sprintf("error: the scanner %s %s does not work, and until it does %s: %s", e.Name, e.Socket, means, event.Reason(e.Err))
 }
 
 // Back: a scanner works again.
@@ -97,25 +91,6 @@ func (e Back) Record() (string, []slog.Attr) {
 // Line implements event.Event.
 func (e Back) Line() (string, string) {
 	return "facteur/filter", fmt.Sprintf("the scanner %s %s works again, after %s", e.Name, e.Socket, e.For.Round(time.Second))
-}
-
-// isDial tells that there was no connection.
-func isDial(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
-
-// reason is an error in the words of the system, "Connection refused", where it is the
-// system's.
-func reason(err error) string {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		text := errno.Error()
-		return strings.ToUpper(text[:1]) + text[1:]
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return "Connection timed out"
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
 var (

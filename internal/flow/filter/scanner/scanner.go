@@ -125,7 +125,7 @@ func (s *Scanner) works() {
 }
 
 func (s *Scanner) fails(err error) {
-	if s.breaker.failed(s.now(), reason(err)) {
+	if s.breaker.failed(s.now(), event.Reason(err)) {
 		s.events.Emit(Down{Name: s.cfg.Name, Socket: s.cfg.Socket, WhenDown: s.cfg.WhenDown, Err: err})
 	}
 }
@@ -133,7 +133,7 @@ func (s *Scanner) fails(err error) {
 // unseen is what is said of a letter that could not be looked at.
 func (s *Scanner) unseen(l *filter.Letter, err error) []filter.Remark {
 	s.counts.failed.Add(1)
-	why := reason(err)
+	why := event.Reason(err)
 	if err == errResting {
 		if _, before := s.breaker.resting(); before != "" {
 			why = "it did not answer before (" + before + ")"
