@@ -66,7 +66,7 @@ func (s *Scanner) Asked(ctx context.Context) Status {
 	err := s.Ping(ctx)
 	out := s.Status()
 	if err != nil {
-		out.State, out.Why = Dead, reason(err)
+		out.State, out.Why = Dead, event.Reason(err)
 	}
 	return out
 }
