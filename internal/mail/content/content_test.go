@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"facteur/internal/mail/archive"
 	"facteur/internal/test/doubling"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +24,14 @@ func readRaw(letter string) *content.Letter {
 	root := message.ParseBytes([]byte(letter), message.Limits{})
 	h := message.Header(letter[:message.HeaderEnd([]byte(letter))])
 	return content.Read(strings.NewReader(letter), root, h, content.Limits{})
+}
+
+// A letter in a file, with the line ends of Unix, is made of the same as when it came.
+func TestLineEnds(t *testing.T) {
+	letter := htmlHead + "<p>\n<b>See</b>\nyou\n</p>\n"
+	if came, kept := read(t, letter).HTML, readRaw(letter).HTML; !reflect.DeepEqual(came, kept) {
+		t.Errorf("%+v as it came, %+v in a file", came, kept)
+	}
 }
 
 const htmlHead = "Subject: x\nContent-Type: text/html; charset=utf-8\n\n"

@@ -91,7 +91,7 @@ type File struct {
 
 // HTML is what pages are made of.
 type HTML struct {
-	// Pages, and their length in bytes.
+	// Pages, and their length in bytes, without CR.
 	Pages int `json:"pages,omitempty"`
 	Bytes int `json:"bytes,omitempty"`
 	// Seen and Hidden are characters that an eye sees and does not see.
