@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"facteur/internal/flow/filter"
+	"facteur/internal/flow/learn"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/message"
 )
 
 // MaxTrial is the largest letter that is tried, in bytes.
@@ -76,6 +78,13 @@ func (c *client) TryLetter(ctx context.Context, t LetterTrial) (w Weighed, err e
 	return w, err
 }
 
+// asItCame is the letter without what the server of a name wrote above it when it came: the
+// filter saw it without.
+func (t *LetterTrial) asItCame(hostname string) []byte {
+	h := message.Header(t.Text[:message.HeaderEnd(t.Text)])
+	return t.Text[len(learn.Trace(h, hostname)):]
+}
+
 // By has a filter look at the letter.
 func (t LetterTrial) By(ctx context.Context, f *filter.Filter) (w Weighed, err error) {
 	l := filter.Letter{Client: filter.Client{Addr: t.Addr.Unmap(), Name: t.Name, Helo: t.Helo}, Service: "smtp"}
@@ -102,7 +111,8 @@ func (t LetterTrial) By(ctx context.Context, f *filter.Filter) (w Weighed, err e
 		}
 		l.Recipients = append(l.Recipients, filter.Recipient{Address: a, Account: account})
 	}
-	trial, err := f.Try(ctx, l, bytes.NewReader(t.Text), int64(len(t.Text)))
+	text := t.asItCame(f.Rules().Hostname)
+	trial, err := f.Try(ctx, l, bytes.NewReader(text), int64(len(text)))
 	if err != nil {
 		return w, err
 	}

@@ -90,13 +90,14 @@ func Trace(h message.Header, hostname string) message.Header {
 	return nil
 }
 
-// isTrace tells the fields that we write above Received.
+// isTrace tells the fields that we write above Received: what was found out about the
+// letter, and what rules of the admin's put there.
 func isTrace(name string) bool {
 	switch name {
-	case "return-path", "delivered-to", "x-original-to", "authentication-results", "received-spf", "x-greylist":
+	case "return-path", "delivered-to", "authentication-results", "received-spf":
 		return true
 	}
-	return strings.HasPrefix(name, "arc-") || strings.HasPrefix(name, "x-spam-") || strings.HasPrefix(name, "x-facteur-")
+	return strings.HasPrefix(name, "arc-") || strings.HasPrefix(name, "x-")
 }
 
 // receivedBy reads a Received field that this server wrote.
