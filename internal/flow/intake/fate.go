@@ -199,11 +199,18 @@ func (t *Transaction) tagSubject() {
 	}) {
 		return
 	}
-	tag, subject := fates[0].Wants.SubjectTag, t.header.Get("Subject")
-	if tag == "" || strings.HasPrefix(subject, strings.TrimSpace(tag)) {
-		return
+	subject := t.header.Get("Subject")
+	if with := tagged(subject, strings.TrimSpace(fates[0].Wants.SubjectTag)); with != subject {
+		t.edit(Edit{Kind: ChangeField, Name: "Subject", Index: 1, Value: with})
 	}
-	t.edit(Edit{Kind: ChangeField, Name: "Subject", Index: 1, Value: strings.TrimSpace(mime.QEncoding.Encode("utf-8", strings.TrimSpace(tag)) + " " + subject)})
+}
+
+// tagged is a subject, as the header has it, behind a tag, unless it stands there already.
+func tagged(subject, tag string) string {
+	if tag == "" || strings.HasPrefix(message.DecodeText(subject), tag) {
+		return subject
+	}
+	return strings.TrimSpace(mime.QEncoding.Encode("utf-8", tag) + " " + subject)
 }
 
 // tellScore fills in the facts about the score.

@@ -126,6 +126,23 @@ func TestScoredLetters(t *testing.T) {
 	}
 }
 
+// Row 185: the tag stands once before the subject, in whatever charset the two are.
+func TestTagged(t *testing.T) {
+	for _, x := range []struct{ subject, tag, want string }{
+		{"hello", "[SPAM]", "[SPAM] hello"},
+		{"[SPAM] hello", "[SPAM]", "[SPAM] hello"},
+		{"", "[SPAM]", "[SPAM]"},
+		{"hello", "", "hello"},
+		{"hello", "[SPÄM]", "=?utf-8?q?[SP=C3=84M]?= hello"},
+		{"=?utf-8?q?[SP=C3=84M]?= hello", "[SPÄM]", "=?utf-8?q?[SP=C3=84M]?= hello"},
+		{"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "[SPAM]", "[SPAM] =?iso-2022-jp?B?GyRCRnxLXBsoQg==?="},
+	} {
+		if got := tagged(x.subject, x.tag); got != x.want {
+			t.Errorf("%q with %q: %q, expected %q", x.subject, x.tag, got, x.want)
+		}
+	}
+}
+
 // A refusal tells what a postmaster can do, and nothing that helps to try until it passes.
 func TestRefusalOfSpam(t *testing.T) {
 	c := newCounter(t, 0)
