@@ -48,10 +48,19 @@ func MacroName(name string) bool {
 }
 
 // TwoFaced tells a name that looks like a document and is none: "invoice.pdf.exe".
-func TwoFaced(name string) bool {
-	if !Runs(name) {
-		return false
+func TwoFaced(name string) bool { return Runs(name) && documentBefore(name) }
+
+// PageTwoFaced tells a name that looks like a document and is a web page: "fax.pdf.html".
+func PageTwoFaced(name string) bool {
+	switch Extension(name) {
+	case ".htm", ".html", ".shtml", ".xhtml":
+		return documentBefore(name)
 	}
+	return false
+}
+
+// documentBefore tells a name with the extension of a document before its own.
+func documentBefore(name string) bool {
 	name = message.SafeFileName(name)
 	stem := strings.TrimSuffix(name, path.Ext(name))
 	switch strings.ToLower(strings.TrimSpace(path.Ext(stem))) {

@@ -225,6 +225,10 @@ func (s *sight) disguise() {
 		wrong = s.Kind == archive.Packed
 	case ".docx", ".xlsx", ".pptx":
 		wrong = s.Kind == archive.Page
+	default:
+		if s.Kind == archive.Page && archive.PageTwoFaced(s.Name) {
+			s.notes.add(fileMismatch, 1, "The file %s looks like a document by its name, and is a web page.", s.what)
+		}
 	}
 	if wrong {
 		s.notes.add(fileMismatch, 1, "The file %s is no %s but a %s (%s).", s.what, archive.Extension(s.Name), s.Kind, s.Real)

@@ -118,6 +118,10 @@ var brands = [...]struct{ name, domain string }{
 	{"colissimo", "laposte"}, {"mondial relay", "mondialrelay"}, {"la banque postale", "labanquepostale"}, {"crédit agricole", "creditagricole"}, {"credit agricole", "creditagricole"},
 	{"société générale", "societegenerale"}, {"bnp paribas", "bnpparibas"}, {"caisse d'epargne", "caisseepargne"}, {"boursorama", "boursorama"}, {"assurance maladie", "ameli"},
 	{"ameli", "ameli"}, {"impots.gouv", "gouv"}, {"antai", "gouv"}, {"ovhcloud", "ovh"}, {"coinbase", "coinbase"}, {"binance", "binance"}, {"metamask", "metamask"},
+	{"usps", "usps"}, {"dpd", "dpd"}, {"gls", "gls"}, {"postnl", "postnl"}, {"poste italiane", "poste"}, {"inpost", "inpost"},
+	{"crédit mutuel", "creditmutuel"}, {"banque populaire", "banquepopulaire"}, {"sparkasse", "sparkasse"}, {"intesa sanpaolo", "intesasanpaolo"}, {"bbva", "bbva"}, {"rabobank", "rabobank"},
+	{"n26", "n26"}, {"mon compte formation", "moncompteformation"}, {"carte vitale", "ameli"}, {"leboncoin", "leboncoin"}, {"vinted", "vinted"}, {"spotify", "spotify"}, {"disney+", "disney"},
+	{"mcafee", "mcafee"}, {"wetransfer", "wetransfer"}, {"décathlon", "decathlon"}, {"decathlon", "decathlon"}, {"hmrc", "gov"}, {"edf", "edf"},
 }
 
 // brandOf is what the domain of the firm has in it that a name claims to be. A name of

@@ -1,7 +1,9 @@
 package letter
 
 import (
+	"encoding/base64"
 	"net/netip"
+	"strings"
 
 	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
@@ -67,6 +69,27 @@ func (v *view) link(n *notes, l *content.Link, from string, compare bool) {
 	}
 	if compare {
 		v.deceives(n, l, from)
+		v.takesAlong(n, l)
+	}
+}
+
+// takesAlong looks for a recipient's address behind #, plain or in base64. That part of an
+// address is not sent to the host: scripts of the page read it, and write it into a form
+// that asks for the password. Who sends newsletters puts it where his host sees it.
+func (v *view) takesAlong(n *notes, l *content.Link) {
+	_, fragment, ok := strings.Cut(l.URL, "#")
+	if !ok || l.Domain == "" || v.ours(l.Host) {
+		return
+	}
+	plain := strings.ToLower(strings.ReplaceAll(fragment, "%40", "@"))
+	for _, r := range v.Recipients[:min(len(v.Recipients), maxOwn)] {
+		if r.Account == "" {
+			continue
+		}
+		if strings.Contains(plain, r.Account) || strings.Contains(fragment, base64.RawStdEncoding.EncodeToString([]byte(r.Account))) {
+			n.add(linkRecipient, v.excuse(), "A link to %s takes the recipient's address along behind \"#\".", l.Host)
+			return
+		}
 	}
 }
 

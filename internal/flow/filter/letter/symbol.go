@@ -140,6 +140,7 @@ var (
 	linkLookalike = ofLink("link_lookalike", 2.0, "a host that looks like one of ours or like its text, and is not")
 	linkShort     = ofLink("link_shortener", 0.5, "a short form that hides where it leads")
 	linkRedirect  = ofLink("link_redirect", 0.7, "a search engine's redirect that hides where it leads")
+	linkRecipient = ofLink("link_recipient", 1.5, "a link that takes the recipient's address along behind #, where a page of phishing finds it")
 	linkMany      = ofLink("link_many_domains", 0.1, "links to more than twenty domains")
 
 	foreign = Symbol{Family: familyLanguage, Name: "language_unusual", Score: 1.0, About: "a language that the recipient does not use"}
@@ -154,7 +155,7 @@ func Symbols() []Symbol {
 		subjectMissing, subjectCapitals, subjectSpaced, subjectInvisible, fakeReply, receivedForged, badHeader,
 		nameAddress, nameOurs, nameBrand, nameMixed, replyFreemail, replyElsewhere, lookalikeOurs, lookalikeKnown, cousinOurs, mixedDomain,
 		hiddenText, hiddenMuch, imageOnly, invisible, splitWords, escapedText, forms, passwords, scripts, frames, refresh, unknownTags, encodedText, otherText, ambiguousMIME, brokenMIME,
-		linkMismatch, linkUserInfo, linkAddress, linkOdd, linkEscaped, linkCode, linkMixed, linkLookalike, linkShort, linkRedirect, linkMany,
+		linkMismatch, linkUserInfo, linkAddress, linkOdd, linkEscaped, linkCode, linkMixed, linkLookalike, linkShort, linkRedirect, linkRecipient, linkMany,
 		foreign,
 	}
 }
