@@ -38,6 +38,16 @@ func TestFilterTest(t *testing.T) {
 	if diff := sum - w.Score; diff > 0.001 || diff < -0.001 || w.Required != 5 || !strings.Contains(w.Fields, "X-Spam-Status: ") {
 		t.Errorf("%+v", w)
 	}
+	if err := os.WriteFile("facteur.toml", []byte("hostname = \"mail.example.org\"\ndata_dir = \"data\"\n[filter]\njunk = \"never\"\nkill = \"never\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, stderr = call(t, text, "filter", "test", "-", "--json", "--dns", "127.0.0.1:1", "-c", "facteur.toml")
+	if err := json.Unmarshal([]byte(out), &w); err != nil || status != 0 || w.Fate != "accept" {
+		t.Errorf("a level that is never reached: %d %v\n%s%s", status, err, out, stderr)
+	}
+	if _, out, _ = call(t, text, "filter", "test", "-", "--dns", "127.0.0.1:1", "-c", "facteur.toml"); !strings.Contains(out, "junk from never: accept.") {
+		t.Errorf("a level that is never reached:\n%s", out)
+	}
 	if status, _, stderr := call(t, text, "filter", "test", "-", "--ip", "nowhere"); status == 0 || !strings.Contains(stderr, "--ip") {
 		t.Errorf("%d %s", status, stderr)
 	}

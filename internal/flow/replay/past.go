@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"math"
 	"strconv"
 	"strings"
 
@@ -55,12 +56,8 @@ func ReadTrace(h message.Header, hostname string) (t Trace) {
 	if len(trace) == 0 {
 		return t
 	}
+	hop := t.handover(trace)
 	t.Size = len(trace)
-	hop := anatomy.ParseReceived(trace.Get("Received"))
-	t.Client = filter.Client{Addr: hop.IP, Name: hop.Name, Helo: hop.Helo}
-	if sender, _, err := address.ParsePath(strings.TrimSpace(trace.Get("Return-Path"))); err == nil {
-		t.Sender = sender
-	}
 	t.results = authres.Of(trace, hostname)
 	for _, r := range t.results {
 		t.Own = t.Own || len(r.Find("auth")) > 0
@@ -72,6 +69,27 @@ func ReadTrace(h message.Header, hostname string) (t Trace) {
 	t.received, _, _ = strings.Cut(strings.TrimSpace(trace.Get("Received-SPF")), " ")
 	t.status(trace.Get("X-Spam-Status"))
 	return t
+}
+
+// ReadLast reads what the host that wrote the Received on top, whichever it is, wrote above a
+// letter: for letters in files. Where that can't be told from the letter, Size is 0, and only
+// who handed it over is told.
+func ReadLast(h message.Header) Trace {
+	t := ReadTrace(h, anatomy.ParseReceived(h.Get("Received")).By)
+	if t.Size == 0 {
+		t.handover(h)
+	}
+	return t
+}
+
+// handover reads who handed the letter over, and what the envelope's sender was.
+func (t *Trace) handover(h message.Header) anatomy.Hop {
+	hop := anatomy.ParseReceived(h.Get("Received"))
+	t.Client = filter.Client{Addr: hop.IP, Name: hop.Name, Helo: hop.Helo}
+	if sender, _, err := address.ParsePath(strings.TrimSpace(h.Get("Return-Path"))); err == nil {
+		t.Sender = sender
+	}
+	return hop
 }
 
 // protocol is the word of "with" that says whether the client had logged in: "ESMTPSA".
@@ -104,19 +122,24 @@ func (t *Trace) status(value string) {
 	if score, _, _ = strings.Cut(score, " "); !found {
 		return
 	}
-	var err error
-	if t.Score, err = strconv.ParseFloat(score, 64); err != nil {
+	if t.Score, t.Scored = number(score); !t.Scored {
 		return
 	}
-	t.Scored, t.Spam = true, strings.HasPrefix(value, "Yes")
+	t.Spam = strings.HasPrefix(value, "Yes")
 	_, list, _ := strings.Cut(value, "tests=[")
 	list, _, _ = strings.Cut(list, "]")
 	for word := range strings.SplitSeq(list, ",") {
-		name, number, _ := strings.Cut(strings.TrimSpace(word), "=")
-		if counts, err := strconv.ParseFloat(number, 64); err == nil && name != "" && len(t.Tests) < testsMost {
+		name, points, _ := strings.Cut(strings.TrimSpace(word), "=")
+		if counts, ok := number(points); ok && name != "" && len(t.Tests) < testsMost {
 			t.Tests = append(t.Tests, Test{strings.ToLower(name), counts})
 		}
 	}
+}
+
+// number reads a score. Infinity is none, and can't be told in JSON.
+func number(text string) (float64, bool) {
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
 // evidence is what was found out then about who sent the letter whose header is h.

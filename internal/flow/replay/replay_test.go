@@ -59,9 +59,33 @@ func TestReadTrace(t *testing.T) {
 			t.Errorf("%s trace is believed: %+v", name, trace)
 		}
 	}
+	for _, bad := range []string{"Yes, score=Inf required=5 tests=[A=+Inf, B=NaN]", "Yes, score=NaN required=5"} {
+		if trace := ReadTrace(message.Header(stored(stranger, bad, text)), hostname); trace.Size == 0 || trace.Scored || len(trace.Tests) != 0 {
+			t.Errorf("%s: %+v", bad, trace)
+		}
+	}
 	own := strings.Replace(stored(stranger, "", text), "ESMTPS", "ESMTPSA", 1)
 	if !ReadTrace(message.Header(own), hostname).Own {
 		t.Error("a letter of a user of ours is taken for a stranger's")
+	}
+}
+
+// A letter in a file has the trace of whichever host wrote the Received on top. Where a reader
+// has put something above it, it is told who handed the letter over, and no more.
+func TestReadLast(t *testing.T) {
+	foreign := strings.ReplaceAll(stored(stranger, status, text), hostname, "mail.elsewhere.example")
+	for name, x := range map[string]struct {
+		text string
+		cut  bool
+	}{"ours": {stored(stranger, status, text), true}, "another's": {foreign, true}, "below a reader's": {"X-Mozilla-Status: 0001\r\n" + foreign, false}, "nobody's": {text, false}} {
+		h := message.Header(strings.SplitAfter(x.text, "\r\n\r\n")[0])
+		trace := ReadLast(h)
+		if x.cut != strings.HasPrefix(string(h[trace.Size:]), "From: Bob") && name != "nobody's" {
+			t.Errorf("%s: the letter begins with %.40q", name, h[trace.Size:])
+		}
+		if told := trace.Client.Addr.String() == "192.0.2.7" && trace.Client.Helo == "diskstation" && trace.Sender.String() == "bob@far.example"; told != (name != "nobody's") {
+			t.Errorf("%s: %+v", name, trace.Client)
+		}
 	}
 }
 
