@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facteur/internal/app/takeover"
+	"facteur/internal/app/takeover/amavis"
 	"facteur/internal/app/takeover/dovecot"
 	"facteur/internal/app/takeover/postfix"
 )
@@ -85,6 +86,30 @@ func (c *command) importDovecot() *cobra.Command {
 	cmd := c.takeoverCommand("dovecot", "Write a facteur.toml of Dovecot's configuration, and a report", "/etc/dovecot", readDovecot)
 	cmd.Use = "dovecot [DIRECTORY|FILE|-]"
 	cmd.Example = "  facteur import dovecot\n  doveconf -nP | facteur import dovecot -"
+	return cmd
+}
+
+func (c *command) importAmavis() *cobra.Command {
+	tables := ""
+	cmd := c.takeoverCommand("amavis", "Write what an amavisd-new was told as tables for facteur.toml, and a report", "/etc/amavis",
+		func(t *takeover.Takeover, dir, _ string) error {
+			host, err := os.Hostname()
+			if err != nil {
+				return err
+			}
+			return amavis.Import(t, amavis.Options{Path: dir, Tables: tables, Hostname: host})
+		})
+	cmd.Use = "amavis [DIRECTORY|FILE]"
+	cmd.Long = "Write what an amavisd-new was told as [filter], [[filter_policy]] and [[filter_list]], to be put\n" +
+		"into facteur.toml, and a report of what became of each line. --tables takes over policies and\n" +
+		"lists of users: files as \"mysql --batch -e 'SELECT * FROM policy' > policy.tsv\" makes them, of the\n" +
+		"tables policy, users, mailaddr and wblist, or spamfilter_policy, spamfilter_users and\n" +
+		"spamfilter_wblist of ISPConfig."
+	cmd.Example = "  facteur import amavis /etc/amavis --tables /root/tables -o amavis.toml"
+	cmd.Flags().StringVar(&tables, "tables", "", "`directory` with tables of amavis' database as text")
+	out := cmd.Flags().Lookup("output")
+	out.DefValue = "-"
+	out.Value.Set("-") //nolint:errcheck // it takes any text
 	return cmd
 }
 

@@ -121,6 +121,7 @@ var edges = map[string]string{
 	"app → app/control":                   "the server answers the admin's commands",
 	"app/control → app/config":            "the settings say where the stores are",
 	"app/takeover → app/config":           "what is written is checked as settings are",
+	"app/takeover/amavis → app/takeover":  "importers fill the same report and the same file",
 	"app/takeover/dovecot → app/takeover": "importers fill the same report and the same file",
 	"app/takeover/postfix → app/takeover": "importers fill the same report and the same file",
 	"app/takeover/postfix → app/config":   "what Postfix has by default is set beside what we have",
