@@ -33,6 +33,5 @@ func LetterChecks(layer func(owner string) prior.Layer) ([]filter.Check, error) 
 	if err != nil {
 		return nil, err
 	}
-	learnt := words.Learnt{Prior: ours, Layer: layer}
-	return []filter.Check{words.NewWords(learnt), words.NewShape(learnt)}, nil
+	return words.Checks(words.Learnt{Prior: ours, Layer: layer}), nil
 }

@@ -73,7 +73,7 @@ func (r *Replay) lists(ctx context.Context) (*dnslist.Lists, error) {
 // madeAnew are the remarks, beside those of flow/filter/letter, that are made of a letter
 // and of what was proven about it.
 var madeAnew = map[string]bool{
-	"words": true, "words_own": true, "shape": true, "shape_own": true, "listed": true, "allowed_unproven": true,
+	"words": true, "words_own": true, "heading": true, "heading_own": true, "shape": true, "shape_own": true, "listed": true, "allowed_unproven": true,
 	"dmarc_pass": true, "dmarc_forwarded": true, "dmarc_reject": true, "dmarc_quarantine": true, "dmarc_fail": true, "dkim_author": true,
 	"spf_pass": true, "spf_fail": true, "spf_softfail": true, "spf_permerror": true,
 }

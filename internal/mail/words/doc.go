@@ -1,12 +1,14 @@
 // Package words tells by statistics whether a letter is spam: what its words and its
 // shape have been in letters that somebody judged.
 //
-// # Two views
+// # Three views
 //
-// A letter gives two sets of tokens, which are judged apart, so that neither condemns it
-// alone. Words is what a reader reads: single words, and pairs of words that stand near
-// each other. Shape is everything else: which header fields there are and what they look
-// like, the MIME structure, the habits of its HTML, where links lead, names of files.
+// A letter gives three sets of tokens, which share nothing and are judged apart, so that
+// none condemns it alone. Words is what a reader reads: single words, and pairs of words
+// that stand near each other. Heading is what the header says: the author, the subject,
+// which fields there are and what they look like, the way that it came. Shape is how the
+// body is made: the MIME structure, the habits of its HTML, where links lead, names of
+// files.
 //
 // # What is known
 //

@@ -33,11 +33,11 @@ const (
 	// wordsTold is how many words an opinion names.
 	wordsTold = 8
 	// faintLeast is how much a record must say to be heard, odds of two to one, when hardly
-	// anything was learnt, and faintMost when much was: odds of 33 to one.
-	faintLeast, faintMost = 0.7, 3.5
-	// doubt is how many letters of doubt each record starts with: what was in one letter
-	// only is not certain.
-	doubt = 0.3
+	// anything was learnt, and faintMost when much was: odds of 55 to one.
+	faintLeast, faintMost = 0.7, 4
+	// doubt is how many letters of doubt each record starts with: where much was learnt, it
+	// takes three on one side, and none on the other, to be heard.
+	doubt = 0.1
 	// mostlyKnown is the part of its tokens of which something must be known, for an opinion
 	// to count in full.
 	mostlyKnown = 0.15
@@ -52,7 +52,7 @@ const (
 
 // kindWeight is how much what was learnt of a token of each kind counts: found by logistic
 // regression on letters that were not among those learnt (docs/LEARNING.md).
-var kindWeight = [kinds]float64{single: 0.06, pair: 0.32, subject: 1, general: 1, author: 1, link: 1, path: 1, other: 0.8, place: 0.6}
+var kindWeight = [kinds]float64{single: 0.06, pair: 0.32, subject: 1.2, general: 1, author: 1.2, link: 1, path: 1.2, other: 0.8, place: 0.6}
 
 // Judge says what a view of a letter says, by the prior and by what was learnt: the
 // server's layer first, then the account's. Either may be missing.
@@ -105,7 +105,7 @@ func (j *judge) trust() {
 	}
 	j.trusted = (spam + ham) / (spam + ham + settled) * (0.3 + 0.7*math.Min(1, math.Min(spam, ham)/10))
 	j.old = 1 + 0.4*j.trusted
-	j.faint = faintLeast + (faintMost-faintLeast)*j.trusted*j.trusted
+	j.faint = faintLeast + (faintMost-faintLeast)*math.Pow(j.trusted, 0.7)
 }
 
 func (j *judge) collect() {

@@ -2,17 +2,22 @@ package words
 
 // Bounds of what one letter may teach and cost.
 const (
-	// MaxTokens is how many distinct tokens a letter has at most, both views together.
-	MaxTokens = 4096
-	maxShape  = 512
-	maxWords  = MaxTokens - maxShape
+	// MaxTokens is how many distinct tokens a letter has at most, all views together.
+	MaxTokens  = 4096
+	maxHeading = 384
+	maxShape   = 512
+	maxWords   = MaxTokens - maxHeading - maxShape
 )
 
 // Tokens are what a letter is judged by and what it teaches.
 type Tokens struct {
-	Words View // what it says
-	Shape View // how it is made
+	Words   View // what it says
+	Heading View // what its header says: who wrote it, to whom, on which way, its subject
+	Shape   View // how its body is made
 }
+
+// Views are all views of a letter.
+func (t *Tokens) Views() []*View { return []*View{&t.Words, &t.Heading, &t.Shape} }
 
 // View is a set of tokens: distinct, in the order in which they were found.
 type View struct {
@@ -51,10 +56,10 @@ func (k kind) local() bool { return k > general }
 // Len is the number of tokens.
 func (v *View) Len() int { return len(v.tokens) }
 
-// Hashes are the distinct tokens of both views, at most MaxTokens: what a letter teaches.
+// Hashes are the distinct tokens of all views, at most MaxTokens: what a letter teaches.
 func (t *Tokens) Hashes() []uint64 {
-	all := make([]uint64, 0, len(t.Words.tokens)+len(t.Shape.tokens))
-	for _, v := range []*View{&t.Words, &t.Shape} {
+	all := make([]uint64, 0, len(t.Words.tokens)+len(t.Heading.tokens)+len(t.Shape.tokens))
+	for _, v := range t.Views() {
 		for i := range v.tokens {
 			all = append(all, v.tokens[i].hash)
 		}

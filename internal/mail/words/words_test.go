@@ -72,9 +72,35 @@ func TestPairsStandNear(t *testing.T) {
 	}
 }
 
+// made are the tokens of all that a letter does not say.
+func made(t *Tokens) []string { return append(texts(&t.Heading), texts(&t.Shape)...) }
+
+// No token stands in two views, and what the subject says speaks in one alone: else one
+// thing would condemn a letter by two voices.
+func TestViewsShareNothing(t *testing.T) {
+	t.Parallel()
+	tokens := read("From: a@example.org\nSubject: you won a prize\n\nsee https://example.org/prize")
+	seen := map[uint64]bool{}
+	for _, h := range tokens.Hashes() {
+		if seen[h] {
+			t.Error("a token stands twice")
+		}
+		seen[h] = true
+	}
+	if got := texts(&tokens.Heading); !slices.Contains(got, "subject:prize") || !slices.Contains(got, "from host example.org") {
+		t.Errorf("the header is missing in %q", got)
+	}
+	if got := texts(&tokens.Words); slices.Contains(got, "prize") {
+		t.Errorf("the subject is among %q", got)
+	}
+	if got := texts(&tokens.Shape); !slices.Contains(got, "place prize") || slices.Contains(got, "subject:prize") {
+		t.Errorf("the shape is %q", got)
+	}
+}
+
 func TestShapeOfALetter(t *testing.T) {
 	t.Parallel()
-	got := texts(&read("From: \"WIN\" <a1234@sub.example.org>\nTo: bob@example.net\nReply-To: x@elsewhere.example\nSubject: YOU WON 1000 POUNDS!\nContent-Type: text/html\n\n<a href=\"http://192.0.2.1/\">here</a>").Shape)
+	got := made(read("From: \"WIN\" <a1234@sub.example.org>\nTo: bob@example.net\nReply-To: x@elsewhere.example\nSubject: YOU WON 1000 POUNDS!\nContent-Type: text/html\n\n<a href=\"http://192.0.2.1/\">here</a>"))
 	for _, want := range []string{"no date", "no message-id", "subject in capitals", "reply elsewhere", "from with digits", "link to a number", "is text/html", "from host example.org", "to 1",
 		"subject:won", "not came by author's host", "not links to author's host", "from name win"} {
 		if !slices.Contains(got, want) {
@@ -87,9 +113,9 @@ func TestShapeOfALetter(t *testing.T) {
 // address to write to, a date in Greenwich.
 func TestShapeIsFair(t *testing.T) {
 	t.Parallel()
-	got := texts(&read("From: \u5c71\u7530\u592a\u90ce <yamada@mail.example.org>\nDate: Thu, 22 Aug 2002 21:23:14 GMT\nMessage-ID: <a@mx.example.org>\n" +
+	got := made(read("From: \u5c71\u7530\u592a\u90ce <yamada@mail.example.org>\nDate: Thu, 22 Aug 2002 21:23:14 GMT\nMessage-ID: <a@mx.example.org>\n" +
 		"Received: from mx.example.org (mx.example.org [192.0.2.7]) by here.example.net with SMTP/8.12.5\n" +
-		"Subject: a\nContent-Type: text/html\n\n<a href=\"mailto:a@example.org\">a</a> <a href=\"https://www.example.org/shop/list?id=123456\">b</a>").Shape)
+		"Subject: a\nContent-Type: text/html\n\n<a href=\"mailto:a@example.org\">a</a> <a href=\"https://www.example.org/shop/list?id=123456\">b</a>"))
 	for _, want := range []string{"came by author's host", "began at author's host", "message-id of author's host", "links to author's host", "date in GMT", "place shop", "place (code)"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%q is missing in %q", want, got)
@@ -151,7 +177,7 @@ func TestBoundsOfALetter(t *testing.T) {
 		})
 	}
 	t.Run("MAP-014 a million header fields", func(t *testing.T) {
-		if n := read(strings.Repeat("X-A: b\n", 1<<18) + "\n").Shape.Len(); n > maxShape {
+		if n := read(strings.Repeat("X-A: b\n", 1<<18) + "\n").Heading.Len(); n > maxHeading {
 			t.Errorf("%d tokens", n)
 		}
 	})
@@ -288,7 +314,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatal("a token stands twice")
 		}
 		layer := Layer{Spam: 3, Ham: 4, Count: func(h uint64) (uint32, uint32) { return uint32(h % 4), uint32(h % 5) }}
-		for _, v := range []*View{&tokens.Words, &tokens.Shape} {
+		for _, v := range tokens.Views() {
 			if o := Judge(v, nil, layer); math.IsNaN(o.Odds) || math.IsInf(o.Odds, 0) || len(o.Words) > wordsTold {
 				t.Fatalf("%v", o)
 			}

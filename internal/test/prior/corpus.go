@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -26,6 +27,8 @@ type letter struct {
 	path   string
 	spam   bool
 	half   int // the last bit of the SHA-1 of its content: 0 trains, 1 tests
+	folder string
+	fold   string // "0" to "4", by the SHA-1 too
 	source string
 	// importance is how much it counts beside others of its source, weight beside all.
 	importance, weight float64
@@ -33,8 +36,8 @@ type letter struct {
 }
 
 // load reads the letters of a directory in the order of their paths, all or those of one
-// half. What is below a directory whose name begins with spam is spam.
-func load(dir string, part int) ([]*letter, error) {
+// half, without those of a folder or fold. What is below a directory whose name begins with spam is spam.
+func load(dir string, part int, without string) ([]*letter, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*", "*.txt"))
 	if err != nil {
 		return nil, err
@@ -64,7 +67,9 @@ func load(dir string, part int) ([]*letter, error) {
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(letters, func(l *letter) bool { return part >= 0 && l.half != part }), nil
+	return slices.DeleteFunc(letters, func(l *letter) bool {
+		return part >= 0 && l.half != part || l.folder == without || l.fold == without
+	}), nil
 }
 
 func read(path string) (*letter, error) {
@@ -75,8 +80,9 @@ func read(path string) (*letter, error) {
 	digest := sha1.Sum(b)
 	l := parse(b)
 	l.path, l.half = path, int(digest[19]&1)
-	l.spam = strings.HasPrefix(filepath.Base(filepath.Dir(path)), "spam")
-	if strings.HasPrefix(filepath.Base(filepath.Dir(path)), "hard") {
+	l.folder, l.fold = filepath.Base(filepath.Dir(path)), strconv.Itoa(int(digest[18])%5)
+	l.spam = strings.HasPrefix(l.folder, "spam")
+	if strings.HasPrefix(l.folder, "hard") {
 		l.importance = hardImportance
 	}
 	return l, nil

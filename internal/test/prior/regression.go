@@ -41,10 +41,8 @@ type example struct {
 func train(letters []*letter) *words.Prior {
 	balance(letters)
 	var out []words.Feature
-	for _, view := range []func(*words.Tokens) *words.View{
-		func(t *words.Tokens) *words.View { return &t.Words },
-		func(t *words.Tokens) *words.View { return &t.Shape },
-	} {
+	for i := range letters[0].tokens.Views() {
+		view := func(t *words.Tokens) *words.View { return t.Views()[i] }
 		features := choose(letters, view)
 		weights := regress(examples(letters, view, features), len(features))
 		total := totals(letters)

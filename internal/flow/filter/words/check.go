@@ -7,14 +7,15 @@ import (
 	"strings"
 
 	"facteur/internal/flow/filter"
+	"facteur/internal/mail/content"
+	"facteur/internal/mail/message"
 	"facteur/internal/mail/words"
 	"facteur/internal/store/lexicon"
 )
 
 const (
-	// A view adds scoreMost to the score at most, and takes scoreLeast: to speak for a
-	// letter is easier for who means ill, as he chooses its words.
-	scoreMost, scoreLeast = 4.5, -2.5
+	// A view adds scoreMost to the score at most.
+	scoreMost = 4.5
 	// audible is the score from which an opinion is told.
 	audible = 0.1
 	// accountsMost is how many accounts are asked what they have learnt, of one letter.
@@ -30,70 +31,59 @@ type Learnt struct {
 	Layer func(owner string) words.Layer
 }
 
-// Words is the check of what a letter says.
-type Words struct{ learnt Learnt }
-
-// NewWords makes the check.
-func NewWords(l Learnt) *Words { return &Words{l} }
-
-// Name implements filter.Check.
-func (*Words) Name() string { return "words" }
-
-// At implements filter.Check.
-func (*Words) At() filter.Stage { return filter.End }
-
-// Quick implements filter.Quick.
-func (*Words) Quick() {}
-
-// Examine implements filter.Check.
-func (w *Words) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
-	c := l.Content()
-	if c == nil {
-		return nil
+// Checks are those of all views. What speaks for a letter counts less than what speaks
+// against it, as who means ill chooses it: words are chosen with some trouble, and a plain
+// shape with none.
+func Checks(l Learnt) []filter.Check {
+	return []filter.Check{
+		&check{"words", "What it says", -2.5, func(c *content.Letter, _ message.Header) *words.View { return words.ReadWords(c) }, l},
+		&check{"heading", "What its header says", -2.5, func(_ *content.Letter, h message.Header) *words.View { return words.ReadHeading(h) }, l},
+		&check{"shape", "How it is made", -1, words.ReadShape, l},
 	}
-	return w.learnt.remarks("words", "What it says", words.ReadWords(c), l)
 }
 
-// Shape is the check of how a letter is made.
-type Shape struct{ learnt Learnt }
-
-// NewShape makes the check.
-func NewShape(l Learnt) *Shape { return &Shape{l} }
+// check judges one view.
+type check struct {
+	name, what string
+	least      float64 // the lowest score
+	read       func(*content.Letter, message.Header) *words.View
+	learnt     Learnt
+}
 
 // Name implements filter.Check.
-func (*Shape) Name() string { return "shape" }
+func (c *check) Name() string { return c.name }
 
 // At implements filter.Check.
-func (*Shape) At() filter.Stage { return filter.End }
+func (*check) At() filter.Stage { return filter.End }
 
 // Quick implements filter.Quick.
-func (*Shape) Quick() {}
+func (*check) Quick() {}
 
 // Examine implements filter.Check.
-func (s *Shape) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
-	c := l.Content()
-	if c == nil {
+func (c *check) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
+	body := l.Content()
+	if body == nil {
 		return nil
 	}
-	return s.learnt.remarks("shape", "How it is made", words.ReadShape(c, l.Header), l)
+	return c.remarks(c.read(body, l.Header), l)
 }
 
 // remarks judges a view for all, and then for each account that has learnt something.
-func (n *Learnt) remarks(check, what string, v *words.View, l *filter.Letter) []filter.Remark {
-	server := n.layer(lexicon.Server)
-	common := words.Judge(v, n.Prior, server)
+func (c *check) remarks(v *words.View, l *filter.Letter) []filter.Remark {
+	server := c.learnt.layer(lexicon.Server)
+	common := words.Judge(v, c.learnt.Prior, server)
 	var out []filter.Remark
-	if s := score(common.Odds); s >= audible || s <= -audible {
-		out = append(out, filter.Remark{Check: check, Name: check, Score: s, Sentence: what + tell(common)})
+	if s := c.score(common.Odds); s >= audible || s <= -audible {
+		out = append(out, filter.Remark{Check: c.name, Name: c.name, Score: s, Sentence: c.what + tell(common)})
 	}
 	for _, account := range accounts(l) {
-		own := n.layer(account)
+		own := c.learnt.layer(account)
 		if own.Spam+own.Ham == 0 {
 			continue
 		}
-		o := words.Judge(v, n.Prior, server, own)
-		if s := score(o.Odds) - score(common.Odds); s >= audible || s <= -audible {
-			out = append(out, filter.Remark{Check: check, Name: check + "_own", Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(what[:1]) + what[1:] + tell(o)})
+		o := words.Judge(v, c.learnt.Prior, server, own)
+		if s := c.score(o.Odds) - c.score(common.Odds); s >= audible || s <= -audible {
+			out = append(out, filter.Remark{Check: c.name, Name: c.name + "_own", Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(c.what[:1]) + c.what[1:] + tell(o)})
 		}
 	}
 	return out
@@ -120,8 +110,8 @@ func accounts(l *filter.Letter) []string {
 }
 
 // score makes points of odds, to a tenth.
-func score(odds float64) float64 {
-	s := max(scoreLeast, min(scoreMost, odds))
+func (c *check) score(odds float64) float64 {
+	s := max(c.least, min(scoreMost, odds))
 	return float64(int(s*10)) / 10
 }
 

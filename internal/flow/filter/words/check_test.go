@@ -50,16 +50,22 @@ func letters(t testing.TB, name string) []string {
 	return all
 }
 
-// scores are what both checks say of a letter, by the prior alone.
-func scores(t testing.TB, p *words.Prior, text string) (words, shape float64) {
-	l := letterOf(text)
-	for _, r := range NewWords(Learnt{Prior: p}).Examine(t.Context(), l) {
-		words += r.Score
+// remarks are what the checks of these names say of a letter.
+func remarks(t testing.TB, learnt Learnt, l *filter.Letter, names ...string) (all []filter.Remark) {
+	for _, c := range Checks(learnt) {
+		if slices.Contains(names, c.Name()) {
+			all = append(all, c.Examine(t.Context(), l)...)
+		}
 	}
-	for _, r := range NewShape(Learnt{Prior: p}).Examine(t.Context(), l) {
-		shape += r.Score
+	return all
+}
+
+// score is what all checks say of a letter, by the prior alone.
+func score(t testing.TB, p *words.Prior, text string) (sum float64) {
+	for _, r := range remarks(t, Learnt{Prior: p}, letterOf(text), "words", "heading", "shape") {
+		sum += r.Score
 	}
-	return words, shape
+	return sum
 }
 
 // Letters from elsewhere: the corpus is of 2002, and nearly all English. No wanted letter may
@@ -88,13 +94,12 @@ func TestRow175LettersFromElsewhere(t *testing.T) {
 	}
 }
 
-// totals are what both checks say together of each letter of a file.
+// totals are what the checks say together of each letter of a file.
 func totals(t testing.TB, name string) (all []float64) {
 	t.Helper()
 	p := shipped(t)
 	for _, text := range letters(t, name) {
-		words, shape := scores(t, p, text)
-		all = append(all, words+shape)
+		all = append(all, score(t, p, text))
 	}
 	return all
 }
@@ -115,8 +120,11 @@ func TestUnknownIsUnsure(t *testing.T) {
 		"zxqv wkrtp blomf ghrnk",
 		"Ogloszenie qwertz uiopue asdfgh",
 	} {
-		if words, _ := scores(t, shipped(t), "From: a@example.org\nTo: b@example.net\nSubject: "+text+"\n\n"+text); words > 0.5 || words < -0.5 {
-			t.Errorf("%q has %.1f", text, words)
+		l := letterOf("From: a@example.org\nTo: b@example.net\nSubject: " + text + "\n\n" + text)
+		for _, r := range remarks(t, Learnt{Prior: shipped(t)}, l, "words") {
+			if r.Score > 0.5 || r.Score < -0.5 {
+				t.Errorf("%q has %.1f", text, r.Score)
+			}
 		}
 	}
 }
@@ -124,8 +132,8 @@ func TestUnknownIsUnsure(t *testing.T) {
 func TestNoViewCondemns(t *testing.T) {
 	t.Parallel()
 	text := "Subject: FREE VIAGRA!!!\n\n" + strings.Repeat("Click here to order cheap viagra now, 100% money back guarantee, remove me. ", 50)
-	for _, r := range NewWords(Learnt{Prior: shipped(t)}).Examine(t.Context(), letterOf(text)) {
-		if r.Score <= 0 || r.Score > 4.5 {
+	for _, r := range remarks(t, Learnt{Prior: shipped(t)}, letterOf(text), "words", "heading", "shape") {
+		if r.Score > 4.5 || r.Check == "words" && r.Score <= 0 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -136,11 +144,11 @@ func TestWordsAreToldEncoded(t *testing.T) {
 	learnt := Learnt{Layer: func(owner string) words.Layer {
 		return words.Layer{Name: owner, Spam: 100, Ham: 100, Count: func(uint64) (uint32, uint32) { return 90, 1 }}
 	}}
-	remarks := NewWords(learnt).Examine(t.Context(), letterOf("Subject: évil\n\nпривет \u202egnp.exe w\u0007rd", "alice@example.net"))
-	if len(remarks) == 0 || remarks[0].Score <= 0 || !strings.Contains(remarks[0].Sentence, `"evil"`) {
-		t.Fatalf("%+v", remarks)
+	told := remarks(t, learnt, letterOf("Subject: a\n\névil привет \u202egnp.exe w\u0007rd", "alice@example.net"), "words")
+	if len(told) == 0 || told[0].Score <= 0 || !strings.Contains(told[0].Sentence, `"evil"`) {
+		t.Fatalf("%+v", told)
 	}
-	for _, r := range remarks {
+	for _, r := range told {
 		if strings.ContainsAny(r.Sentence, "\n\r\u0007\u202e") {
 			t.Errorf("%q", r.Sentence)
 		}
@@ -157,9 +165,9 @@ func TestWhatAnAccountLearnt(t *testing.T) {
 		return words.Layer{Name: owner, Spam: 50, Ham: 50, Count: func(uint64) (uint32, uint32) { return 40, 0 }}
 	}}
 	text := "From: shop@example.org\nSubject: gizmos for you\n\nThe new gizmos are here, come and see them in the shop before friday."
-	remarks := NewWords(learnt).Examine(t.Context(), letterOf(text, "bob@example.net", "alice@example.net", "alice@example.net", ""))
-	if len(remarks) != 1 || remarks[0].Of != "alice@example.net" || remarks[0].Score <= 0 {
-		t.Errorf("MAP-014: %+v", remarks)
+	told := remarks(t, learnt, letterOf(text, "bob@example.net", "alice@example.net", "alice@example.net", ""), "words")
+	if len(told) != 1 || told[0].Of != "alice@example.net" || told[0].Score <= 0 {
+		t.Errorf("MAP-014: %+v", told)
 	}
 }
 
@@ -167,6 +175,6 @@ func BenchmarkChecks(b *testing.B) {
 	p := shipped(b)
 	text := letters(b, "ham.mbox")[23]
 	for b.Loop() {
-		scores(b, p, text)
+		score(b, p, text)
 	}
 }
