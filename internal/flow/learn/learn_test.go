@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,7 +147,7 @@ func TestRead(t *testing.T) {
 	if other := read(t, strings.Replace(pills, "1@evil", "2@evil", 1)); other.ID == bare.ID {
 		t.Error("two letters with one ID")
 	}
-	want := "{Item:4f0XyZ1 MessageID:1@evil.test From:eve@evil.test Sender:eve@evil.test Client:192.0.2.7 Domains:[evil.test mailer.test]}"
+	want := "{Item:4f0XyZ1 MessageID:1@evil.test From:eve@evil.test Sender:eve@evil.test Client:192.0.2.7 Domains:[evil.test mailer.test] Junked:false}"
 	if got := fmt.Sprintf("%+v", kept.Facts); got != want {
 		t.Errorf("facts %s\nwant  %s", got, want)
 	}
@@ -178,11 +179,18 @@ func TestRow175Judged(t *testing.T) {
 	f.Judged(namespace.Judgement{User: anna, Mailbox: "INBOX", UIDs: []uint32{1, 2}, By: namespace.ByKeyword, Correcting: true})
 	f.work()
 	f.expect(anna, "0/1")
+	// So does one that keeps a copy of the mailboxes, for it moves letters by storing them;
+	// what the filter put into Junk is as wrong as what somebody said.
+	f.boxes[anna+" INBOX 5"] = strings.Replace(above, "X-Spam-Status: No", "X-Spam-Flag: YES\r\nX-Spam-Status: Yes", 1) + strings.ReplaceAll(pills, "1@evil", "5@evil")
+	f.boxes[anna+" INBOX 6"] = "X-Spam-Flag: YES\r\n" + strings.ReplaceAll(pills, "1@evil", "6@evil") // a stranger's word
+	f.Judged(namespace.Judgement{User: anna, Mailbox: "INBOX", UIDs: []uint32{1, 2, 5, 6}, By: namespace.ByStoring, Correcting: true})
+	f.work()
+	f.expect(anna, "0/2")
 	f.settings.Keywords, f.settings.Moves = false, false
 	f.Judged(namespace.Judgement{User: anna, Mailbox: "Junk", UIDs: []uint32{7}, Spam: true, By: namespace.ByKeyword})
 	f.Judged(namespace.Judgement{User: anna, Mailbox: "Junk", UIDs: []uint32{7}, Spam: true})
 	f.work()
-	f.expect(anna, "0/1")
+	f.expect(anna, "0/2")
 }
 
 // Whatever users do, nobody waits: what there is no room for is dropped, and counted.
@@ -374,4 +382,38 @@ func TestDroppedIsTold(t *testing.T) {
 			t.Errorf("%q", h.lines)
 		}
 	})
+}
+
+// A full disk loses lessons and nothing else: what was learnt stays as it was, the log tells
+// of it, and what is said again is learnt.
+func TestFullDisk(t *testing.T) {
+	f, h, disk := newFixture(t), &heard{}, vfs.NewMem()
+	f.Teacher.Events, f.Lexicon = h, lexicon.Open(disk, "/lexicon", lexicon.Limits{}, h)
+	judge := func(n int) {
+		f.boxes[fmt.Sprint(anna, " Junk ", n)] = strings.Replace(pills, "1@evil", fmt.Sprint(n, "@evil"), 1)
+		f.Judged(namespace.Judgement{User: anna, Mailbox: "Junk", UIDs: []uint32{uint32(n)}, Spam: true})
+		f.work()
+	}
+	judge(1)
+	f.Lexicon.Sync()
+	disk.Inject(vfs.Fault{Op: vfs.OpWrite, Nth: 1, For: -1, Err: syscall.ENOSPC, Short: true})
+	judge(2)
+	judge(3)
+	f.expect(anna, "1/0")
+	if len(h.lines) < 2 || !strings.Contains(h.lines[len(h.lines)-1], "a letter of anna@a.test taught nothing: ") || !strings.Contains(h.lines[len(h.lines)-1], "no space left") {
+		t.Errorf("%q", h.lines)
+	}
+	disk.Heal()
+	judge(2)
+	f.expect(anna, "2/0")
+	f.Lexicon.Sync()
+	f.Lexicon = lexicon.Open(disk, "/lexicon", lexicon.Limits{}, h)
+	f.expect(anna, "2/0")
+	for n := range 3 {
+		l := read(t, strings.Replace(pills, "1@evil", fmt.Sprint(n, "@evil"), 1))
+		f.Lexicon.Forget(t.Context(), anna, l.ID, l.Tokens)
+	}
+	if st, err := f.Lexicon.Standing(anna); err != nil || st.Spam != 0 || st.Tokens != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
 }

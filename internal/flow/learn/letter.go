@@ -43,6 +43,8 @@ type Facts struct {
 	Client netip.Addr
 	// Domains are those that were proven to be what they say: by DKIM, and by SPF.
 	Domains []string
+	// Junked: the filter took it for spam when it came.
+	Junked bool
 }
 
 // unproven are the facts that everybody can read in a letter.
@@ -51,6 +53,11 @@ func (f Facts) unproven() Facts { return Facts{MessageID: f.MessageID, From: f.F
 // Read reads a letter. hostname is the name of this server in trace fields: what it wrote
 // itself above the letter is not part of it.
 func Read(r io.ReaderAt, size int64, hostname string) (*Letter, error) {
+	return look(r, size, hostname, true)
+}
+
+// look reads a letter, with its tokens or without.
+func look(r io.ReaderAt, size int64, hostname string, tokens bool) (*Letter, error) {
 	header, _, err := message.ReadHeader(io.NewSectionReader(r, 0, size), headMost)
 	if err != nil && !errors.Is(err, message.ErrHeaderTooLong) {
 		return nil, err
@@ -67,7 +74,9 @@ func Read(r io.ReaderAt, size int64, hostname string) (*Letter, error) {
 	if l.ID, err = idOf(own, io.NewSectionReader(rest, root.Body, min(rest.Size()-root.Body, bodyMost))); err != nil {
 		return nil, err
 	}
-	l.Tokens = words.Read(content.Read(rest, root, own, content.Limits{}), own).Hashes()
+	if tokens {
+		l.Tokens = words.Read(content.Read(rest, root, own, content.Limits{}), own).Hashes()
+	}
 	return l, nil
 }
 
@@ -133,6 +142,7 @@ func factsOf(trace, own message.Header, hostname string) (f Facts) {
 	if sender, _, err := address.ParsePath(strings.TrimSpace(trace.Get("Return-Path"))); err == nil {
 		f.Sender = sender
 	}
+	f.Junked = strings.EqualFold(strings.TrimSpace(trace.Get("X-Spam-Flag")), "YES")
 	f.Client, f.Item, _ = receivedBy(trace.Get("Received"), hostname)
 	for _, r := range authres.Of(trace, hostname) {
 		f.Domains = append(f.Domains, provenIn(r)...)

@@ -119,16 +119,15 @@ type Lesson struct {
 	// Forget takes back what was said of the letter; Spam says nothing then.
 	Forget bool
 	Way    Way
-	// Correcting: it counts only if the letter was learnt as spam before.
+	// Correcting: it counts only if the letter was learnt as spam before, or the filter took
+	// it for spam.
 	Correcting bool
 }
 
 // Teach does a lesson and tells what it changed in the account's counts.
 func (t *Teacher) Teach(ctx context.Context, l Lesson) (lexicon.Outcome, error) {
-	if l.Correcting {
-		if wasSpam, known := t.Lexicon.Remembers(l.Account, l.ID); !known || !wasSpam {
-			return lexicon.Same, nil
-		}
+	if l.Correcting && !t.isWrong(l.Account, l.Letter) {
+		return lexicon.Same, nil
 	}
 	if l.Forget {
 		return t.forget(ctx, l)
@@ -150,6 +149,13 @@ func (t *Teacher) Teach(ctx context.Context, l Lesson) (lexicon.Outcome, error) 
 		t.Taught(told)
 	}
 	return o, err
+}
+
+// isWrong says whether there is something to be corrected where a letter is said to be no
+// spam.
+func (t *Teacher) isWrong(account string, l *Letter) bool {
+	wasSpam, known := t.Lexicon.Remembers(account, l.ID)
+	return wasSpam || !known && l.Facts.Junked
 }
 
 // share teaches the server in the name of an account, if it may. Who said something may
@@ -291,7 +297,12 @@ func (t *Teacher) judged(ctx context.Context, j namespace.Judgement, uid uint32)
 		return err
 	}
 	defer src.Close()
-	letter, err := Read(src, src.Size(), t.Settings().Hostname)
+	// Its words are not looked at for nothing: of many letters that are stored, hardly any
+	// says something.
+	letter, err := look(src, src.Size(), t.Settings().Hostname, !j.Correcting)
+	if err == nil && j.Correcting && t.isWrong(j.User, letter) {
+		letter, err = Read(src, src.Size(), t.Settings().Hostname)
+	}
 	if err != nil {
 		return err
 	}

@@ -374,6 +374,14 @@ func TestCrash(t *testing.T) {
 			before := after.says(anna, "pill")
 			after.again(Limits{})
 			after.expect(anna, "pill", before)
+			// What is left can be taken back, exactly.
+			for i := range 12 {
+				after.Forget(t.Context(), anna, id(i), split(fmt.Sprint("pill n", i)))
+			}
+			after.Forget(t.Context(), anna, id(100), split("pill"))
+			if st, err := after.Standing(anna); err != nil || st.Tokens != 0 || st.Spam+st.Ham != 0 {
+				t.Fatalf("stopped after %d operations, seed %d: all was taken back, and %+v is left, %v", n, seed, st, err)
+			}
 		}
 	}
 }

@@ -17,8 +17,9 @@ type Judgement struct {
 	UIDs          []uint32
 	Spam          bool
 	By            By
-	// Correcting: it only says that it is no spam if somebody said that it is. Some mail
-	// programs mark whatever they think is good.
+	// Correcting: it only says that it is no spam if somebody, or the filter, said that it
+	// is. Some mail programs mark whatever they think is good; and who stores letters brings
+	// others than those that he takes out of the junk mailbox.
 	Correcting bool
 }
 
@@ -37,10 +38,12 @@ const (
 func (h *House) OnJudgement(fn func(Judgement)) { h.judged = fn }
 
 // junk and trash are the special uses that say something of a letter; what is in the
-// others the user wrote himself.
+// other two the user wrote himself.
 const (
-	junkUse  = `\Junk`
-	trashUse = `\Trash`
+	junkUse   = `\Junk`
+	trashUse  = `\Trash`
+	sentUse   = `\Sent`
+	draftsUse = `\Drafts`
 )
 
 // use is the special uses of a mailbox of the user's own; listening says whether anybody
@@ -64,7 +67,7 @@ func (s *Space) transferred(ctx context.Context, to *Place, pairs []mailbox.UIDP
 		return
 	}
 	into, outOf := slices.Contains(target, junkUse), slices.Contains(source, junkUse)
-	own := slices.ContainsFunc(source, func(u string) bool { return u == `\Sent` || u == `\Drafts` })
+	own := slices.ContainsFunc(source, func(u string) bool { return u == sentUse || u == draftsUse })
 	if into == outOf || into && own || outOf && slices.Contains(target, trashUse) {
 		return
 	}
@@ -75,11 +78,16 @@ func (s *Space) transferred(ctx context.Context, to *Place, pairs []mailbox.UIDP
 	s.house.judged(Judgement{User: s.user, Mailbox: to.Name, UIDs: uids, Spam: into, By: ByMoving})
 }
 
-// Stored tells what it says of letters that a client stored them in a mailbox.
+// Stored tells what it says of letters that a client stored them in a mailbox. Programs that
+// keep a copy of the mailboxes at home (mbsync, OfflineIMAP) move letters in this way: they
+// store them where they are now, and remove them where they were.
 func (s *Space) Stored(ctx context.Context, to *Place, uids []uint32) {
-	if uses, listening := s.use(ctx, to); listening && slices.Contains(uses, junkUse) {
-		s.house.judged(Judgement{User: s.user, Mailbox: to.Name, UIDs: slices.Clone(uids), Spam: true, By: ByStoring})
+	uses, listening := s.use(ctx, to)
+	if !listening || slices.ContainsFunc(uses, func(u string) bool { return u == trashUse || u == sentUse || u == draftsUse }) {
+		return
 	}
+	isJunk := slices.Contains(uses, junkUse)
+	s.house.judged(Judgement{User: s.user, Mailbox: to.Name, UIDs: slices.Clone(uids), Spam: isJunk, By: ByStoring, Correcting: !isJunk})
 }
 
 // The keywords of RFC 9051 §2.3.2, and what mail programs wrote before. In lower case.

@@ -223,3 +223,49 @@ func (a Answer) lineAndLiterals() []string {
 	}
 	return list
 }
+
+// TestRow175MbsyncTeaches: mbsync moves letters by storing them in another mailbox. Into Junk
+// and out of it, that teaches.
+func TestRow175MbsyncTeaches(t *testing.T) {
+	t.Parallel()
+	mbsync := Need(t, "mbsync")
+	post := NewFacteur(t, Setup{Accounts: []string{alice}})
+	Plant(t, post.Maildir(alice), 3, 2000)
+	post.Start()
+	near := t.TempDir()
+	_, port, _ := strings.Cut(post.Addr("imap"), ":")
+	rc := WriteFile(t, filepath.Join(near, "rc"), fmt.Sprintf(mbsyncrc, port, alice, Password, filepath.Join(near, "mail")))
+	os.Mkdir(filepath.Join(near, "mail"), 0o700)
+	taught := func(want string) {
+		t.Helper()
+		Run(t, "", mbsync, "-c", rc, "all")
+		WaitUntil(t, "the filter to have learnt "+want, func() bool {
+			return strings.Contains(post.Command("", "learn", "status", alice, "--json"), want)
+		})
+	}
+	// move moves a letter as a mail program does that works on the copy at home: its new name
+	// says nothing of where it was.
+	moved := 0
+	move := func(from, to string) {
+		t.Helper()
+		files, _ := filepath.Glob(filepath.Join(near, "mail", from, "cur", "*"))
+		if len(files) == 0 {
+			t.Fatalf("nothing in %s", from)
+		}
+		moved++
+		if err := os.Rename(files[0], filepath.Join(near, "mail", to, "cur", fmt.Sprintf("1767300000.%d.near:2,S", moved))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taught(`"spam":0,"ham":0`)
+	move("INBOX", "Junk")
+	taught(`"spam":1,"ham":0`)
+	move("Junk", "INBOX")
+	taught(`"spam":0,"ham":1`)
+	// What it stores elsewhere says nothing.
+	move("INBOX", "Archive")
+	taught(`"spam":0,"ham":1`)
+	if log := post.Log(); strings.Count(log, "learnt a letter as") != 2 {
+		t.Errorf("not two lessons: %s", log)
+	}
+}
