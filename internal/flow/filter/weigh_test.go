@@ -320,3 +320,34 @@ func TestSpamFields(t *testing.T) {
 		}
 	}
 }
+
+// What words of a letter spoke for or against it is told in the journey, and nowhere in the
+// log, whichever of its forms; what they mean to one of several recipients, not even there.
+func TestWordsAreNotLogged(t *testing.T) {
+	f := examining(trial{"words", End, nil})
+	f.rules.Checks[0] = says("words", End, 1)
+	c := f.Open(t.Context(), nil, somebody)
+	defer c.Close()
+	examined(t, c, letter)
+	c.Add(Remark{Check: "shape", Name: "shape", Score: 2, Sentence: `How it is made speaks like spam: "divorce" +1.2.`})
+	c.Add(Remark{Check: "own", Name: "words_own", Score: 4, Of: "bob@example.org", Sentence: `By what this account has learnt: "diagnosis" +2.1.`})
+	for _, names := range [][]string{{"bob@example.org"}, {"bob@example.org", "eve@example.org"}} {
+		e := Weighed{ID: 1, Client: somebody.Client}
+		var to []Recipient
+		for _, n := range names {
+			a, _ := address.Parse(n)
+			e.Recipients, to = append(e.Recipients, a), append(to, Recipient{Address: a, Account: n})
+		}
+		e.Outcome = *c.Weigh(t.Context(), accepted, to, "ID")
+		_, line := e.Line()
+		_, attrs := e.Record()
+		log := fmt.Sprint(line, attrs)
+		journey := fmt.Sprint(e.Step().Sentence, e.Step().Table)
+		if strings.Contains(log, "divorce") || strings.Contains(log, "diagnosis") || !strings.Contains(log, "SHAPE") && !strings.Contains(log, "shape") {
+			t.Errorf("the log to %q: %s", names, log)
+		}
+		if !strings.Contains(journey, "divorce") || strings.Contains(journey, "diagnosis") != (len(names) == 1) {
+			t.Errorf("the journey to %q: %s", names, journey)
+		}
+	}
+}

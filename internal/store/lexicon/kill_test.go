@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"testing"
 
 	"facteur/internal/base/event"
@@ -62,6 +63,44 @@ func TestKilled(t *testing.T) {
 		}
 		if st, err = s.Standing(anna); err != nil || st.Tokens != 0 || st.Spam+st.Ham != 0 {
 			t.Errorf("all was taken back, and %+v is left, %v", st, err)
+		}
+	}
+}
+
+// TestCopy: a backup copies an owner's journal, then the counts, while letters are learnt. It
+// has all that was learnt when the journal was copied, and nothing is damaged.
+func TestCopy(t *testing.T) {
+	type moment struct{ journal, counts []byte }
+	f := newFixture(t, Limits{})
+	name := path.Join(dir, fileName(anna))
+	var moments []moment
+	for i := range 12 {
+		if i == 4 || i == 9 {
+			f.book(anna).log.spoilt = true // the counts are written anew
+		}
+		f.learn(anna, i, "pill", true, Learnt)
+		journal, _ := vfs.ReadFile(f.mem, name+".log", 1<<20)
+		counts, err := vfs.ReadFile(f.mem, name+".words", 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moments = append(moments, moment{journal, counts})
+	}
+	for i, first := range moments {
+		for j := i; j < len(moments); j++ {
+			c := newFixture(t, Limits{})
+			if err := vfs.MkdirAll(c.mem, path.Dir(name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for suffix, data := range map[string][]byte{".log": first.journal, ".words": moments[j].counts} {
+				if err := vfs.WriteFile(c.mem, name+suffix, data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l := c.Layer(anna)
+			if n, _ := l.Count(tokens("pill")[0]); int(l.Spam) < i+1 || int(l.Spam) > j+1 || n != l.Spam || len(c.heard.text) > 0 {
+				t.Errorf("journal after %d letters, counts after %d: %d letters, pill in %d; told %q", i+1, j+1, l.Spam, n, c.heard.text)
+			}
 		}
 	}
 }
