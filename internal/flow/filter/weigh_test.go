@@ -338,7 +338,7 @@ func TestWordsAreNotLogged(t *testing.T) {
 			a, _ := address.Parse(n)
 			e.Recipients, to = append(e.Recipients, a), append(to, Recipient{Address: a, Account: n})
 		}
-		e.Outcome = *c.Weigh(t.Context(), accepted, to, "ID")
+		e.Outcome = c.Weigh(t.Context(), accepted, to, "ID")
 		_, line := e.Line()
 		_, attrs := e.Record()
 		log := fmt.Sprint(line, attrs)
