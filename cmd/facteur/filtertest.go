@@ -104,19 +104,19 @@ func (c *command) ownFilter(ctx context.Context, account string) (*filter.Filter
 		return nil, err
 	}
 	rules := settings.FilterRules()
-	if rules.Checks, err = c.offlineChecks(ctx, settings, resolver); err != nil {
+	if rules.Checks, err = c.offlineChecks(ctx, settings, resolver, wants); err != nil {
 		return nil, err
 	}
 	return filter.New(rules, resolver, nil).Obeys(nil, wants), nil
 }
 
 // offlineChecks are those that need no running server.
-func (c *command) offlineChecks(ctx context.Context, settings *config.Config, resolver *dns.Resolver) ([]filter.Check, error) {
+func (c *command) offlineChecks(ctx context.Context, settings *config.Config, resolver *dns.Resolver, wants policy.Effective) ([]filter.Check, error) {
 	checks, err := app.LetterChecks(nil)
 	if err != nil {
 		return nil, err
 	}
-	checks = append(checks, app.ContentChecks(settings, nil, nil)...)
+	checks = append(checks, app.ContentChecks(settings, nil, nil, func(string) []string { return wants.Languages })...)
 	self := client.Self{Hostname: settings.Hostname, Addrs: settings.PublicAddresses(), Ours: func(string) bool { return false }}
 	checks = append(checks, client.NewName(resolver, func() client.Self { return self }))
 	if c.dns == "" {

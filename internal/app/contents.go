@@ -9,19 +9,38 @@ import (
 	"unicode"
 
 	"facteur/internal/app/config"
+	"facteur/internal/base/lookup"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/letter"
+	"facteur/internal/mail/address"
+	"facteur/internal/store/policy"
 )
 
 // ContentChecks are those that look at what a letter says and carries, by the settings.
 // ours tells domains that mail is received for; nil: those of the recipients alone. person
-// gives the address of the user who has a name; nil: nobody is known.
-func ContentChecks(c *config.Config, ours func(domain string) bool, person func(name string) string) []filter.Check {
-	house, rules := &letter.House{Hostname: c.Hostname, Ours: ours, Person: person}, c.Attachments.Rules()
-	if used := c.Filter.Languages; len(used) > 0 {
-		house.Languages = func(string) []string { return used }
-	}
+// gives the address of the user who has a name; nil: nobody is known. languages are those that
+// an account uses, none: any.
+func ContentChecks(c *config.Config, ours func(domain string) bool, person func(name string) string, languages func(account string) []string) []filter.Check {
+	house, rules := &letter.House{Hostname: c.Hostname, Ours: ours, Person: person, Languages: languages}, c.Attachments.Rules()
 	return letter.Checks(func() *letter.House { return house }, func() *letter.Attachments { return rules })
+}
+
+// usedLanguages are those that each account uses by policies.
+func usedLanguages(p *policy.Store) func(account string) []string {
+	return func(account string) []string {
+		e, _ := wantsOf(p, account)
+		return e.Languages
+	}
+}
+
+// wantsOf is what holds for an account by policies.
+func wantsOf(p *policy.Store, account string) (policy.Effective, bool) {
+	a, err := address.Parse(account)
+	if err != nil {
+		return policy.Effective{}, false
+	}
+	found := p.Effective(context.Background(), a)
+	return found.Value(), found.State() == lookup.Found
 }
 
 // persons remembers the names of our users, as far as their addresses tell them:

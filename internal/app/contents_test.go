@@ -8,6 +8,7 @@ import (
 	"facteur/internal/flow/filter"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
+	"facteur/internal/store/policy"
 )
 
 // TestNameKey: which names are somebody's.
@@ -26,9 +27,10 @@ func TestNameKey(t *testing.T) {
 // languages that nobody here uses.
 func TestTheHouseIsKnown(t *testing.T) {
 	c := config.Default()
-	c.Filter.Languages = []string{"fr"}
+	c.Filter.Languages = []string{"en"}
+	c.FilterPolicyTables = []config.FilterPolicy{{Match: "bob@example.org", Languages: []string{"fr"}}}
 	people := map[string]string{nameKey("marie.curie"): "marie.curie@example.org"}
-	checks := ContentChecks(c, nil, func(name string) string { return people[nameKey(name)] })
+	checks := ContentChecks(c, nil, func(name string) string { return people[nameKey(name)] }, usedLanguages(policy.Fixed(c.FilterPolicies())))
 	f := filter.New(&filter.Rules{Hostname: "mail.example.org", Scoring: true, Checks: checks}, nil, nil)
 	header := message.Header("From: Marie Curie <director@far.example>\r\nTo: bob@example.org\r\nSubject: A transfer\r\n" +
 		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-Id: <1@far.example>\r\n\r\n")

@@ -16,7 +16,7 @@ func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 		if err != nil {
 			return nil, err
 		}
-		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, a.isOurs, a.person)...)
+		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, a.isOurs, a.person, usedLanguages(a.policies))...)
 		rules.Checks = append(rules.Checks, &correspondent.Check{Knows: a.correspondents.Knows})
 		rules.Checks = append(rules.Checks, a.recordChecks(c)...)
 		if err := a.scan(c, rules); err != nil {

@@ -76,7 +76,7 @@ func benchedFilter(b *testing.B) *filter.Filter {
 	if err != nil {
 		b.Fatal(err)
 	}
-	checks = append(checks, ContentChecks(c, nil, nil)...)
+	checks = append(checks, ContentChecks(c, nil, nil, nil)...)
 	checks = append(checks, caller.NewName(resolver, func() caller.Self { return caller.Self{Hostname: c.Hostname} }), caller.NewDoor(nil),
 		record.Clients{Known: known}, record.Senders{Known: known})
 	rules := c.FilterRules()

@@ -48,7 +48,7 @@ type Filter struct {
 	// 0.9 of the level junk.
 	Caps []string `toml:"caps"`
 	// The languages that people here use, as codes of two letters ("fr", "en"): a letter in
-	// another one gets a point (language_unusual). Empty: any.
+	// another one gets a point (language_unusual). Empty: any. A policy may say others.
 	Languages []string `toml:"languages"`
 }
 
@@ -98,7 +98,7 @@ func (f *Filter) standard() policy.Effective {
 	set(f.Junk, &e.Junk)
 	set(f.Kill, &e.Kill)
 	set(f.Cutoff, &e.Cutoff)
-	e.SubjectTag = f.SubjectTag
+	e.SubjectTag, e.Languages = f.SubjectTag, f.Languages
 	for c, d := range f.Destinies.destinies() {
 		if d != "" {
 			e.Destinies[c] = d
@@ -119,15 +119,10 @@ func (k *checker) filter() {
 		k.failf("filter.blocked", "expected %q or %q", filter.BlockedJunk, filter.BlockedKilled)
 	}
 	whole := policy.Policy{Match: ".", Mark: f.Mark.value(), Junk: f.Junk.value(), Kill: f.Kill.value(), Cutoff: f.Cutoff.value(),
-		SubjectTag: f.SubjectTag, Destinies: f.Destinies.destinies()}
+		SubjectTag: f.SubjectTag, Destinies: f.Destinies.destinies(), Languages: f.Languages}
 	if _, err := whole.Check(); err != nil {
 		k.failPolicy("filter", err)
 		return
-	}
-	for i, code := range f.Languages {
-		if len(code) != 2 || code != strings.ToLower(code) {
-			k.failf(fmt.Sprintf("filter.languages[%d]", i), `%q: expected a code of two letters, such as "fr"`, code)
-		}
 	}
 	e := f.standard()
 	if e.Junk <= 0 {

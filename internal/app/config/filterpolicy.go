@@ -43,6 +43,12 @@ type FilterPolicy struct {
 	// "banned", "bad_header", "spam"; "none" for none. amavis calls this virus_admin,
 	// spam_admin and so on.
 	Notify []string `toml:"notify"`
+	// Whether a suspicious stranger may have to come again, where greylisting is on; false:
+	// nobody waits for the sake of these accounts. ISPConfig calls this postgrey.
+	Greylist Wish `toml:"greylist"`
+	// The languages that are used there, as codes of two letters ("fr", "en"), in place of
+	// filter.languages; "none", alone, for any.
+	Languages []string `toml:"languages"`
 	// Only tell what this policy would do, in the journey and in the log, beside what is done
 	// without it. It may stand beside another one for the same.
 	TestOnly bool `toml:"test_only"`
@@ -107,9 +113,32 @@ func (l Level) value() *float64 {
 	return &v
 }
 
+// Wish is true or false, or empty: nothing is said.
+type Wish string
+
+// Form says what may be written.
+func (Wish) Form() string { return "true or false" }
+
+// UnmarshalText reads it.
+func (w *Wish) UnmarshalText(text []byte) error {
+	if *w = Wish(text); *w != "" && *w != "true" && *w != "false" {
+		return fmt.Errorf("%q: expected true or false", text)
+	}
+	return nil
+}
+
+// value is the wish, or nil.
+func (w Wish) value() *bool {
+	if w == "" {
+		return nil
+	}
+	yes := w == "true"
+	return &yes
+}
+
 func (p FilterPolicy) policy() policy.Policy {
 	out := policy.Policy{Match: p.Match, Priority: p.Priority, Mark: p.Mark.value(), Junk: p.Junk.value(), Kill: p.Kill.value(), Cutoff: p.Cutoff.value(),
-		SubjectTag: p.SubjectTag, QuarantineTo: p.QuarantineTo, Notify: p.Notify, TestOnly: p.TestOnly, Destinies: p.Destinies.destinies()}
+		SubjectTag: p.SubjectTag, QuarantineTo: p.QuarantineTo, Notify: p.Notify, Greylist: p.Greylist.value(), Languages: p.Languages, TestOnly: p.TestOnly, Destinies: p.Destinies.destinies()}
 	return out
 }
 

@@ -25,6 +25,10 @@ func TestFilterPolicies(t *testing.T) {
 		"[[filter_list]]\nmatch = \".\"\nallow = [\"example.net\"]":                                                                 "filter_list[0]: allow",
 		"[[filter_list]]\nmatch = \".\"\nscore = [\"@example.net\"]":                                                                "expected a sender and a score",
 		"[[filter_list]]\nmatch = \"@example.org\"\nscore = [\"@example.net = -3.5\"]\nblock = [\"192.0.2.0/24\"]":                  "",
+		"[[filter_policy]]\nmatch = \".\"\ngreylist = false\nlanguages = [\"fr\"]":                                                  "",
+		"[[filter_policy]]\nmatch = \".\"\ngreylist = 3":                                                                            "expected true or false",
+		"[[filter_policy]]\nmatch = \".\"\nlanguages = [\"french\"]":                                                                "two letters",
+		"[filter]\nlanguages = [\"FR\"]":                                                                                            "two letters",
 		"[quarantine]\nkeep = \"1m\"":                                                                                               "quarantine.keep",
 		"[quarantine]\nkeep_virus = \"7d\"\nletters = 0":                                                                            "quarantine.letters",
 	} {

@@ -64,9 +64,13 @@ func (b *binder) value(n *node, into reflect.Value, path string) {
 	}
 }
 
-// text hands strings and numbers to the type; the type knows its form.
+// truth is the form of what is true or false.
+const truth = "true or false"
+
+// text hands strings and numbers to the type, and what is true or false where that is its
+// form; the type knows its form.
 func (b *binder) text(n *node, u encoding.TextUnmarshaler, into reflect.Value, path string) {
-	if n.kind != unstable.String && n.kind != unstable.Integer && n.kind != unstable.Float {
+	if n.kind != unstable.String && n.kind != unstable.Integer && n.kind != unstable.Float && (n.kind != unstable.Bool || expected(into.Type()) != truth) {
 		b.wrong(n, into.Type(), path)
 		return
 	}
@@ -141,7 +145,7 @@ func expected(t reflect.Type) string {
 	}
 	switch t.Kind() {
 	case reflect.Bool:
-		return "true or false"
+		return truth
 	case reflect.String:
 		return "text in quotes"
 	case reflect.Struct:

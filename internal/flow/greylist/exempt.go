@@ -47,10 +47,9 @@ func (g *Gate) exempt(ctx context.Context, l *Letter, rules *Rules) string {
 	}
 	for _, r := range l.Recipients {
 		switch {
-		case r.Account == "":
-		case g.known.Spared != nil && g.known.Spared(ctx, r.Account):
+		case g.known.Spared != nil && g.known.Spared(ctx, r):
 			return recipientListed
-		case l.Authentic && g.known.Correspondent != nil && g.known.Correspondent(ctx, r.Account, l.Sender):
+		case r.Account != "" && l.Authentic && g.known.Correspondent != nil && g.known.Correspondent(ctx, r.Account, l.Sender):
 			return correspondent
 		}
 	}

@@ -30,7 +30,7 @@ type Known struct {
 	// Reputable tells clients, and domains that are proven, of whom much good is known.
 	Reputable func(client netip.Addr, proven []string) bool
 	// Spared tells that nobody is to wait for the sake of a recipient.
-	Spared func(ctx context.Context, account string) bool
+	Spared func(ctx context.Context, to Recipient) bool
 }
 
 // New makes a Gate; without rules, nobody waits.

@@ -299,7 +299,7 @@ func TestExempt(t *testing.T) {
 		},
 		Operator:  func(a netip.Addr) bool { return a == netip.MustParseAddr("203.0.113.9") },
 		Reputable: func(a netip.Addr, _ []string) bool { return a == netip.MustParseAddr("203.0.113.10") },
-		Spared:    func(_ context.Context, account string) bool { return account == "hasty@here.example" },
+		Spared:    func(_ context.Context, to Recipient) bool { return to.Account == "hasty@here.example" },
 	}
 	for name, x := range map[string]struct {
 		l    *Letter

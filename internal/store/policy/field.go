@@ -32,7 +32,7 @@ var fields = slices.Concat([]field{
 	level("junk", func(p *Policy) **float64 { return &p.Junk }, func(e *Effective) *float64 { return &e.Junk }),
 	level("kill", func(p *Policy) **float64 { return &p.Kill }, func(e *Effective) *float64 { return &e.Kill }),
 	level("cutoff", func(p *Policy) **float64 { return &p.Cutoff }, func(e *Effective) *float64 { return &e.Cutoff }),
-}, destinyFields(), []field{subjectTag, quarantineTo, notify, testOnly})
+}, destinyFields(), []field{subjectTag, quarantineTo, notify, greylist, languages, testOnly})
 
 // Keys are the keys of all fields: "mark", "destinies.spam", …
 func Keys() []string {
@@ -230,7 +230,7 @@ var notify = field{
 	said:  func(p *Policy) bool { return len(p.Notify) > 0 },
 	check: checkNotify,
 	read: func(p *Policy, text string) error {
-		p.Notify = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+		p.Notify = words(text)
 		return checkNotify(p)
 	},
 	unset: func(p *Policy) { p.Notify = nil },
@@ -263,14 +263,74 @@ func checkNotify(p *Policy) error {
 	return nil
 }
 
+// words are what stands between commas or blanks.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+var greylist = field{
+	key:   "greylist",
+	said:  func(p *Policy) bool { return p.Greylist != nil },
+	check: func(*Policy) error { return nil },
+	read: func(p *Policy, text string) error {
+		yes, err := parseBool(text)
+		p.Greylist = &yes
+		return err
+	},
+	unset: func(p *Policy) { p.Greylist = nil },
+	apply: func(p *Policy, e *Effective) { e.Greylist = *p.Greylist },
+	show:  func(e *Effective) string { return strconv.FormatBool(e.Greylist) },
+}
+
+// languagesMax is how many languages an account uses at most.
+const languagesMax = 50
+
+var languages = field{
+	key:   "languages",
+	said:  func(p *Policy) bool { return len(p.Languages) > 0 },
+	check: checkLanguages,
+	read: func(p *Policy, text string) error {
+		p.Languages = words(text)
+		return checkLanguages(p)
+	},
+	unset: func(p *Policy) { p.Languages = nil },
+	apply: func(p *Policy, e *Effective) {
+		if e.Languages = p.Languages; p.Languages[0] == None {
+			e.Languages = nil
+		}
+	},
+	show: func(e *Effective) string { return orNone(strings.Join(e.Languages, ",")) },
+}
+
+func checkLanguages(p *Policy) error {
+	if len(p.Languages) == 1 && p.Languages[0] == None {
+		return nil
+	}
+	if len(p.Languages) > languagesMax {
+		return fmt.Errorf("more than %d languages", languagesMax)
+	}
+	for _, code := range p.Languages {
+		if len(code) != 2 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz") != "" {
+			return fmt.Errorf("%q: expected codes of two letters, such as \"fr\", or %q alone", code, None)
+		}
+	}
+	return nil
+}
+
+func parseBool(text string) (bool, error) {
+	yes, err := strconv.ParseBool(text)
+	if err != nil {
+		err = fmt.Errorf("%q: expected true or false", text)
+	}
+	return yes, err
+}
+
 var testOnly = field{
 	key:   "test_only",
 	said:  func(p *Policy) bool { return p.TestOnly },
 	check: func(*Policy) error { return nil },
 	read: func(p *Policy, text string) (err error) {
-		if p.TestOnly, err = strconv.ParseBool(text); err != nil {
-			err = fmt.Errorf("%q: expected true or false", text)
-		}
+		p.TestOnly, err = parseBool(text)
 		return err
 	},
 	unset: func(p *Policy) { p.TestOnly = false },

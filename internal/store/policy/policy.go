@@ -76,6 +76,10 @@ type Policy struct {
 	QuarantineTo string
 	// Notify are the categories of which the postmaster hears; None, alone, for none.
 	Notify []string
+	// Greylist, false: nobody has to come again for the sake of these accounts.
+	Greylist *bool
+	// Languages are those that are used there, as codes of two letters; None, alone, for any.
+	Languages []string
 	// TestOnly: what it says is only told, beside what holds without it; see Effective.Tried.
 	TestOnly bool
 	// Source is where it stands; Policies sets it.
@@ -107,6 +111,10 @@ type Effective struct {
 	QuarantineTo address.Address
 	// Notify are the categories of which the postmaster hears.
 	Notify []Category
+	// Greylist: a suspicious stranger may have to come again.
+	Greylist bool
+	// Languages are those that are used, as codes of two letters; none: any.
+	Languages []string
 	// TestOnly: a policy on trial is among those that say this. Tried is what would hold by
 	// such policies; nil where none is for the account.
 	TestOnly bool
@@ -125,7 +133,7 @@ type Origin struct {
 // Default is what holds where nothing is said: mark all, Junk from 5, refuse from 12.
 func Default() Effective {
 	return Effective{
-		Mark: Always, Junk: 5, Kill: 12, Cutoff: Never,
+		Mark: Always, Junk: 5, Kill: 12, Cutoff: Never, Greylist: true,
 		Destinies: map[Category]Destiny{Virus: Quarantine, Banned: Quarantine, BadHeader: Pass, Spam: Reject},
 	}
 }
@@ -192,7 +200,7 @@ func (p *Policy) IsEmpty() bool {
 
 // copy is a policy that shares nothing with this one.
 func (p Policy) copy() Policy {
-	p.Destinies, p.Notify = maps.Clone(p.Destinies), slices.Clone(p.Notify)
+	p.Destinies, p.Notify, p.Languages = maps.Clone(p.Destinies), slices.Clone(p.Notify), slices.Clone(p.Languages)
 	return p
 }
 

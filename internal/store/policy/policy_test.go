@@ -64,13 +64,14 @@ func TestEachValueFromTheFirstThatSaysIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "facteur.db")
 	s := openTest(t, path, time.Now)
 	base := Default()
-	base.Junk = 6
+	base.Junk, base.Languages = 6, []string{"de"}
 	s.Declare(Settings{Default: base, Policies: []Policy{
 		{Match: "@example.org", Priority: 5, Kill: level5(20), SubjectTag: "[SPAM] "},
 		{Match: ".", Cutoff: level5(40), Destinies: map[Category]Destiny{BadHeader: Quarantine}},
 	}})
 	set(t, s, "alice@example.org", 7, "junk=3.5", "subject_tag=none")
-	set(t, s, "@.example.org", 9, "destinies.spam=discard")
+	set(t, s, "@.example.org", 9, "destinies.spam=discard", "greylist=false", "languages=fr,en")
+	set(t, s, "bob@example.org", 10, "languages=none", "greylist=true")
 	set(t, s, "@sub.example.org", 0, "quarantine_to=abuse@example.org", "notify=virus,spam")
 
 	for range 2 { // and after a restart
@@ -86,12 +87,19 @@ func TestEachValueFromTheFirstThatSaysIt(t *testing.T) {
 				t.Errorf("alice's %s is from %+v; want %+v", key, e.Origins[key], want)
 			}
 		}
+		if e.Greylist || !slices.Equal(e.Languages, []string{"fr", "en"}) || e.Text("languages") != "fr,en" || e.Text("greylist") != "false" {
+			t.Errorf("alice: %+v", e)
+		}
+		e = s.Effective(ctx, who("bob@example.org")).Value()
+		if !e.Greylist || e.Languages != nil || e.Text("languages") != None {
+			t.Errorf("bob, who takes it back: %+v", e)
+		}
 		e = s.Effective(ctx, who("bob@sub.example.org")).Value()
 		if e.Junk != 6 || e.Kill != 12 || e.Destinies[Spam] != Discard || e.QuarantineTo != who("abuse@example.org") || !slices.Equal(e.Notify, []Category{Virus, Spam}) {
 			t.Errorf("bob: %+v", e)
 		}
 		e = s.Effective(ctx, who("bob@example.net")).Value()
-		if e.Destinies[Spam] != Reject || e.Text("quarantine_to") != None || e.Cutoff != 40 {
+		if !e.Greylist || !slices.Equal(e.Languages, []string{"de"}) || e.Destinies[Spam] != Reject || e.Text("quarantine_to") != None || e.Cutoff != 40 {
 			t.Errorf("example.net: %+v", e)
 		}
 		declared := s.declared
@@ -166,6 +174,9 @@ func TestWrongPolicies(t *testing.T) {
 		{".", "subject_tag", "[SPAM]\r\nBcc: x", "printable"},
 		{".", "quarantine_to", "nobody", "address"},
 		{".", "notify", "spam,none", "no category"},
+		{".", "greylist", "never", "true or false"},
+		{".", "languages", "french", "two letters"},
+		{".", "languages", "fr,none", "alone"},
 	} {
 		p := Policy{Match: c.match}
 		err := p.Set(c.key, c.value)
