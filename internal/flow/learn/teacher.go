@@ -51,7 +51,6 @@ const (
 	Released  Way = "released"  // from quarantine
 	Answered  Way = "answered"  // by a letter to who wrote it
 	Command   Way = "command"   // by facteur learn
-	Automatic Way = "automatic" // by a verdict that was very clear
 	Trapped   Way = "trapped"   // to an address that no human has
 )
 
