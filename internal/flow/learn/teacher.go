@@ -44,14 +44,14 @@ type Way string
 
 // The ways.
 const (
-	Moved     Way = "moved"     // to the junk mailbox or out of it
-	Stored    Way = "stored"    // by a client in the junk mailbox
-	Marked    Way = "marked"    // with a keyword
-	Reported  Way = "reported"  // to a report address
-	Released  Way = "released"  // from quarantine
-	Answered  Way = "answered"  // by a letter to who wrote it
-	Command   Way = "command"   // by facteur learn
-	Trapped   Way = "trapped"   // to an address that no human has
+	Moved    Way = "moved"    // to the junk mailbox or out of it
+	Stored   Way = "stored"   // by a client in the junk mailbox
+	Marked   Way = "marked"   // with a keyword
+	Reported Way = "reported" // to a report address
+	Released Way = "released" // from quarantine
+	Answered Way = "answered" // by a letter to who wrote it
+	Command  Way = "command"  // by facteur learn
+	Trapped  Way = "trapped"  // to an address that no human has
 )
 
 // Settings are those of learning.
