@@ -134,6 +134,10 @@ func (s *superintendent) do(ctx context.Context, letter byte, a control.Action, 
 			})
 		})
 	}
+	if a == control.Requeue && total.Busy > 0 {
+		s.note("postsuper")(fmt.Sprintf("%d recipient%s %s being tried now, not requeued; do it again for what that attempt does not end",
+			total.Busy, plural(int64(total.Busy)), isAre(total.Busy)))
+	}
 	fmt.Fprintln(s.err, "postsuper: "+a.Total(total.Items))
 	if letter == 'f' {
 		fmt.Fprintln(s.err, "postsuper: "+control.Release.Total(freed.Items))

@@ -26,6 +26,7 @@ func noticesConfig(t *testing.T, text string) (*Config, error) {
 	return Load(noticesFile(t, "facteur.toml", "hostname = \"mail.example.org\"\ndata_dir = \""+t.TempDir()+"\"\nlanguage = \"fr\"\n[notices]\n"+text))
 }
 
+// Rows 151 and 152.
 func TestNotices(t *testing.T) {
 	file := noticesFile(t, "bounce.cf", goodTemplate)
 	c, err := noticesConfig(t, `template_file = "`+file+`"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"facteur/internal/base/conf"
@@ -180,7 +181,7 @@ func (w *weaver) roots(key, file string) *x509.CertPool {
 }
 
 // parseTLSPolicy reads a line of Postfix's smtp_tls_policy_maps: a level, and attributes
-// such as match=…. Ciphers are left to the library.
+// such as match=…. The ciphers are the library's, all of them of Postfix's grade "high".
 func parseTLSPolicy(key, value string) (tlspolicy.Rule, error) {
 	domain, err := tlsDestination(key)
 	if err != nil {
@@ -202,12 +203,40 @@ func parseTLSPolicy(key, value string) (tlspolicy.Rule, error) {
 			r.Match = append(r.Match, matches(r.Level, value)...)
 		case "protocols":
 			r.MinVersion = leastProtocol(value)
-		case "ciphers", "exclude", "connection_reuse":
+		case "ciphers":
+			if !slices.Contains(cipherGrades, strings.ToLower(value)) {
+				return r, fmt.Errorf("ciphers=%s is no grade that can be had; expected one of %s, for all of which those of \"high\" are used", value, strings.Join(cipherGrades, ", "))
+			}
+		case "exclude":
+			if err := checkExcluded(value); err != nil {
+				return r, err
+			}
+		case "connection_reuse":
 		default:
 			return r, fmt.Errorf("the attribute %q is not known; expected match=, protocols= or ciphers=", name)
 		}
 	}
 	return r, checkMatch(r)
+}
+
+// cipherGrades are those of Postfix but "null", which would be no encryption: the ciphers in
+// use are good enough for each.
+var cipherGrades = []string{"export", "low", "medium", "high"}
+
+// neverUsed are ciphers, in OpenSSL's words, that no connection here has.
+var neverUsed = []string{"anull", "enull", "null", "adh", "aecdh", "export", "exp", "low", "medium", "md5", "rc2", "rc4", "des", "3des", "des-cbc3-sha",
+	"idea", "seed", "camellia", "aria", "psk", "srp", "krsa", "dss", "adss", "kdh", "kecdh", "kedh", "edh", "kdhe", "dhe", "dh", "gost", "kgost", "agost", "aesccm", "aesccm8"}
+
+// checkExcluded wants that nothing is to be left out which is in use: to pass over that would
+// be less than was asked for.
+func checkExcluded(value string) error {
+	for name := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ':' || r == '|' }) {
+		// "a+b" is what is both.
+		if !slices.ContainsFunc(strings.Split(strings.ToLower(name), "+"), func(part string) bool { return slices.Contains(neverUsed, part) }) {
+			return fmt.Errorf("exclude=%s can't be had: the ciphers in use are chosen by the TLS library; what is old (RC4, 3DES, MD5, aNULL, …) is never used and need not be named", name)
+		}
+	}
+	return nil
 }
 
 // matches are the values of match=, which are separated by colons or bars; a digest has

@@ -306,6 +306,8 @@ func (o *office) letters() (all []string) {
 }
 
 // TestSummary: a flood is one letter, and the next comes an hour later.
+//
+// Rows 150 and 151: a reader for each class of incidents.
 func TestSummary(t *testing.T) {
 	o := newOffice(t, "postmaster")
 	synctest.Test(t, func(t *testing.T) {

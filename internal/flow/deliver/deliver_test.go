@@ -353,6 +353,8 @@ func TestHostsThatCanNeverBeReached(t *testing.T) {
 }
 
 // TestGivenUpAfterItsLifetime: OUT-004, with the delay told once before.
+//
+// Row 101: the sender is told of the delay before.
 func TestGivenUpAfterItsLifetime(t *testing.T) {
 	c := newCorridor(t)
 	c.schedule.Lifetime, c.schedule.DelayWarning = 900*time.Millisecond, 200*time.Millisecond
@@ -374,6 +376,8 @@ func TestGivenUpAfterItsLifetime(t *testing.T) {
 }
 
 // TestNobodyIsToldWhoMayNotHaveSentIt: INV-06, LOOP-005, LOOP-007.
+//
+// Row 156: no backscatter.
 func TestNobodyIsToldWhoMayNotHaveSentIt(t *testing.T) {
 	for from, kept := range map[string]bool{"forged@accept.example": true, "": false} {
 		t.Run(fmt.Sprintf("<%s>", from), func(t *testing.T) {

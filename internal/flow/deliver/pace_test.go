@@ -16,6 +16,7 @@ func busy(p *pace, k transport.Pace, messages int, now time.Time) {
 	}
 }
 
+// Row 102: concurrency that begins at the initial one, and grows to its limit.
 func TestPaceGrowsWithSuccess(t *testing.T) {
 	k, now := transport.Pace{}.WithDefaults(), time.Unix(1e9, 0)
 	p := newPace(k)
@@ -82,6 +83,8 @@ func TestPaceSlowsDownAndRecovers(t *testing.T) {
 
 // A host that finds one connection too fast gets time between the messages, twice as
 // much each time, up to a minute; that is forgotten again.
+//
+// Row 134: one connection to a destination.
 func TestPaceOfOneConnection(t *testing.T) {
 	k, now := transport.Pace{Concurrency: 1}.WithDefaults(), time.Unix(1e9, 0)
 	p := newPace(k)
@@ -103,6 +106,7 @@ func TestPaceOfOneConnection(t *testing.T) {
 	}
 }
 
+// Row 133: a delay between deliveries.
 func TestRateDelayMeansOneConnection(t *testing.T) {
 	k, now := transport.Pace{RateDelay: 3 * time.Second, Concurrency: 10}.WithDefaults(), time.Unix(1e9, 0)
 	p := newPace(k)

@@ -10,6 +10,7 @@ var usual = Schedule{
 	Lifetime: 5 * 24 * time.Hour, BounceLifetime: 24 * time.Hour, DelayWarning: 4 * time.Hour,
 }
 
+// Row 100: minimal and maximal backoff.
 func TestBackoffDoublesUpToItsCap(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	for attempts, want := range map[int]time.Duration{
@@ -26,6 +27,8 @@ func TestBackoffDoublesUpToItsCap(t *testing.T) {
 }
 
 // TestFiveDays walks a message that is deferred for ever: OUT-004.
+//
+// Row 99: the lifetimes of messages and of notices.
 func TestFiveDays(t *testing.T) {
 	arrived := time.Unix(1e9, 0)
 	now, attempts, warned := arrived, 0, time.Duration(-1)

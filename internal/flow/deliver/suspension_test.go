@@ -61,6 +61,8 @@ func TestSuspension(t *testing.T) {
 
 // FailedCohort: a hundred failures in a row for the slow transport of the how-tos, and
 // never with a negative number.
+//
+// Row 135: so many failures, and a destination is left alone.
 func TestSuspensionLimits(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	for limit, want := range map[int]int{1: 1, 100: 100, -1: 0} {

@@ -388,6 +388,8 @@ func TestLoopsBackToMyself(t *testing.T) {
 
 // The slow transport of the how-tos: one connection, time between messages, few
 // recipients in each.
+//
+// Rows 103, 131, 136 and 137.
 func TestSlowTransport(t *testing.T) {
 	inVillage(t, func(t *testing.T, v *village) {
 		sink, addr, err := v.Mail("orange.test", sim.Peer{})

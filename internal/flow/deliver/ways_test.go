@@ -73,6 +73,8 @@ func (c *corridor) throughTransports(r transport.Rules) {
 // TestRelaysTakeOver: a relay that can't be reached, refuses to talk, does not let us in or
 // refuses our address is left alone, and the mail goes by the other in the same attempt.
 // Nothing comes back for it.
+//
+// Rows 126 and 128: smarthosts, one of which is blocked.
 func TestRelaysTakeOver(t *testing.T) {
 	const blocked = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1\r\n"
 	for name, fault := range map[string]sim.Fault{
@@ -161,6 +163,8 @@ func TestReloadSwapsARelay(t *testing.T) {
 
 // TestPresetInTheLog: mail to an operator that has a preset is sent by that transport,
 // and the log says so.
+//
+// Rows 132 and 138.
 func TestPresetInTheLog(t *testing.T) {
 	c, log := newCorridor(t), &logged{}
 	c.events = log
@@ -265,6 +269,8 @@ func (n *sixes) attempts() int {
 
 // TestOUT017IPv6LeadsNowhere: the mail arrives over IPv4 in the same attempt; from then on
 // that is tried first, so that it costs one time-out and not one for each message.
+//
+// Row 140: IPv6 first, and then IPv4.
 func TestOUT017IPv6LeadsNowhere(t *testing.T) {
 	for name, to := range map[string]func(context.Context) (net.Conn, error){
 		"a black hole": func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
@@ -384,6 +390,8 @@ func TestNoIPv4HereAndNoName(t *testing.T) {
 }
 
 // TestFamilies: which family may be used, and which comes first, is the transport's.
+//
+// Row 141: either family of addresses, or both.
 func TestFamilies(t *testing.T) {
 	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	for _, x := range []struct {

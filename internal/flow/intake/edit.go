@@ -45,6 +45,21 @@ func withoutOurs(h message.Header) message.Header {
 func (t *Transaction) prepend(name, value string) {
 	t.noteSpam(name, value)
 	t.above = append(t.above, fieldLine(name, value, false)...)
+	t.noteTLS(name)
+}
+
+// noteTLS reads anew what the message says of TLS (RFC 8689 §5), after a rule or a hook has
+// touched the field of that name.
+func (t *Transaction) noteTLS(name string) {
+	if !strings.EqualFold(name, tlsRequired) {
+		return
+	}
+	t.tlsOptional = false
+	for _, h := range [...]message.Header{t.above, t.header} {
+		for f := range h.Fields() {
+			t.tlsOptional = t.tlsOptional || saysTLSOptional(f)
+		}
+	}
 }
 
 // edit changes the header, now or when it is here.
@@ -56,6 +71,7 @@ func (t *Transaction) edit(e Edit) {
 	}
 	t.header = t.edited(t.header, e)
 	t.changed = true
+	t.noteTLS(e.Name)
 }
 
 // change does the edits of a hook, and takes its body instead of the old one.

@@ -65,11 +65,18 @@ func (h *head) note(f message.Field) {
 		h.messageID = cmp.Or(f.Text(), "<>")
 	case f.Is("Delivered-To"):
 		h.noteMailbox(f)
-	case f.Is("TLS-Required"):
-		h.tlsOptional = h.tlsOptional || strings.EqualFold(f.Text(), "No") // RFC 8689 §5
+	case f.Is(tlsRequired):
+		h.tlsOptional = h.tlsOptional || saysTLSOptional(f)
 	case isOurs(f):
 		h.forged = true
 	}
+}
+
+// tlsRequired is the field by which an author puts delivery above TLS (RFC 8689 §5).
+const tlsRequired = "TLS-Required"
+
+func saysTLSOptional(f message.Field) bool {
+	return f.Is(tlsRequired) && strings.EqualFold(f.Text(), "No")
 }
 
 // hasHigh tells bytes outside of ASCII.
@@ -84,7 +91,8 @@ func hasHigh(b []byte) bool {
 
 // stamp takes over the header and writes what we put in front of it.
 func (t *Transaction) stamp(ctx context.Context, h *head) error {
-	t.header, t.headCut, t.eightBit, t.tlsOptional = h.header, h.cut, h.eightBit, h.tlsOptional
+	t.header, t.headCut, t.eightBit = h.header, h.cut, h.eightBit
+	t.tlsOptional = t.tlsOptional || h.tlsOptional // a rule may have put it above
 	t.written = h.header
 	t.disbelieve()
 	if t.peer.insider() {
@@ -98,6 +106,7 @@ func (t *Transaction) stamp(ctx context.Context, h *head) error {
 	t.messageID = h.messageID
 	for _, e := range t.pending {
 		t.header = t.edited(t.header, e)
+		t.noteTLS(e.Name)
 	}
 	t.changed = false
 	return nil

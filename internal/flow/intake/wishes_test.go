@@ -265,3 +265,44 @@ func TestTLSRequiredNoIsNoted(t *testing.T) {
 		}
 	}
 }
+
+// What rules and milters make of that field counts: it is what the next server will read.
+func TestTLSRequiredNoAfterHooks(t *testing.T) {
+	const says = "TLS-Required: No\r\n"
+	field := func(kind EditKind, value string) Edit {
+		return Edit{Kind: kind, Index: 1, Name: "TLS-Required", Value: value}
+	}
+	for name, x := range map[string]struct {
+		header string
+		stage  rule.Stage
+		edit   Edit
+		want   bool
+	}{
+		"taken away":    {says, rule.End, field(RemoveFields, ""), false},
+		"added":         {"", rule.End, field(AppendField, "No"), true},
+		"changed":       {says, rule.End, field(ChangeField, "Yes"), false},
+		"another field": {says, rule.End, Edit{Kind: RemoveFields, Name: "Subject"}, true},
+	} {
+		c := newCounter(t, 0)
+		hook := &adviser{answer: func(_ context.Context, stage rule.Stage, _ *Question) Advice {
+			if stage != x.stage {
+				return Advice{}
+			}
+			return Advice{By: "milter", Edits: []Edit{x.edit}}
+		}}
+		c.with(func(r *Rules) { r.Hooks = []Hook{hook} })
+		where, answer, id := c.talk(t, stranger, smtp.Mail{}, x.header+text, "alice@example.org")
+		if where != "" {
+			t.Fatal(where, answer)
+		}
+		if item, body := c.bytes(t, id); item.TLSOptional != x.want {
+			t.Errorf("%s: %v\n%s", name, item.TLSOptional, body)
+		}
+	}
+	c := newCounter(t, 0)
+	c.govern(t, [3]string{"rcpt", "", "prepend TLS-Required: No"})
+	_, _, id := c.talk(t, stranger, smtp.Mail{}, text, "alice@example.org")
+	if item, body := c.bytes(t, id); !item.TLSOptional {
+		t.Errorf("put above it by a rule:\n%s", body)
+	}
+}

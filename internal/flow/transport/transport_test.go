@@ -245,6 +245,8 @@ func TestWeights(t *testing.T) {
 }
 
 // TestDiversion is the warming up of the how-to: 30 of 100 by the new address.
+//
+// Row 139: part of the mail warms up another address.
 func TestDiversion(t *testing.T) {
 	ways := table(t, Rules{
 		Usual:      &Transport{Name: "smtp", Divert: "new", DivertPercent: 30},
@@ -335,6 +337,7 @@ func TestINV21PasswordsAreNotPrinted(t *testing.T) {
 	}
 }
 
+// Row 102: for each transport its own.
 func TestPaceInherits(t *testing.T) {
 	ways := table(t, Rules{Pace: Pace{InitialConcurrency: 5, Concurrency: 30, FailedCohort: 2, Recipients: 40},
 		Transports: []*Transport{{Name: "own", Pace: Pace{Concurrency: 3}}}})

@@ -8,6 +8,8 @@ import (
 )
 
 // TestBind: the peer sees the address that was chosen for its family.
+//
+// Row 130: mail leaves from a given address.
 func TestBind(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -302,3 +302,22 @@ func TestOutline(t *testing.T) {
 		}
 	}
 }
+
+// What a person says of a recipient while it is being tried goes before that attempt; that
+// its sender has been told of the delay stays known, or he would be told again.
+func TestToldOfTheDelayWhileHeld(t *testing.T) {
+	q := openTest(t, t.TempDir())
+	commit(t, q, letter(t, q, "ann@example.org", 10, "a@example.com"))
+	active := claim(t, q, time.Now())
+	if _, err := q.Hold(ctx, Filter{}); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, q, Settlement{Item: active[0].ID, Outcomes: []Outcome{{N: active[0].Recipients[0].N, Due: time.Now().Add(time.Hour), Delayed: true}}})
+	if _, err := q.Unhold(ctx, Filter{}); err != nil {
+		t.Fatal(err)
+	}
+	again := claim(t, q, time.Now())
+	if len(again) != 1 || !again[0].Recipients[0].Delayed {
+		t.Errorf("%+v", again)
+	}
+}

@@ -119,6 +119,9 @@ func (q *Queue) record(tx *db.Tx, id ID, o Outcome) (overruled, removed bool, er
 	if !o.final() {
 		if order, overruled := q.overruling(lease{id, o.N}); overruled {
 			removed, err := order.obey(tx, lease{id, o.N})
+			if err == nil && o.Delayed { // the notice goes out with this, and is not to go twice
+				_, err = tx.Exec("UPDATE recipient SET delayed = 1 WHERE item = ? AND n = ?", int64(id), o.N)
+			}
 			return true, removed, err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 // INV-02: the system calls show that the queue is on the disk before the 250
 // leaves. strace writes them down in the order in which they end.
+//
+// Row 104: the queue is always written through.
 func TestDurableBeforeReply(t *testing.T) {
 	t.Parallel()
 	t.Run("DATA", func(t *testing.T) {
