@@ -177,6 +177,9 @@ func (j *Judge) carried(t *Trace) (out []filter.Remark) {
 			out = append(out, filter.Remark{Check: cmp.Or(j.Family(test.Name), test.Name), Name: test.Name, Score: test.Counts, Sentence: "So it was found when the letter came."})
 		}
 	}
+	if t.Infected != "" { // scanners are not asked anew
+		out = append(out, filter.Remark{Check: "scanner", Name: "virus", Category: filter.Virus, Sentence: "When the letter came: " + t.Infected + "."})
+	}
 	return out
 }
 

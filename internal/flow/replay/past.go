@@ -33,6 +33,8 @@ type Trace struct {
 	Spam   bool
 	// Tests are what counted then.
 	Tests []Test
+	// Infected is what a virus scanner found then; "" for nothing.
+	Infected string
 	// results are our own Authentication-Results; applied is what DMARC had done.
 	results []authres.Results
 	applied filter.Disposition
@@ -68,6 +70,9 @@ func ReadTrace(h message.Header, hostname string) (t Trace) {
 	t.Own = t.Own || strings.HasSuffix(protocol(hop.With), "A")
 	t.received, _, _ = strings.Cut(strings.TrimSpace(trace.Get("Received-SPF")), " ")
 	t.status(trace.Get("X-Spam-Status"))
+	if found, is := strings.CutPrefix(strings.TrimSpace(trace.Get("X-Virus-Status")), "Infected"); is {
+		t.Infected = cmp.Or(strings.Trim(found, " ()"), "a virus was found")
+	}
 	return t
 }
 

@@ -114,6 +114,15 @@ func letterOf(place Place, text string, keywords ...string) *Letter {
 	return &Letter{Account: "alice@example.org", Name: "INBOX/1", Place: place, Received: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Keywords: keywords, Text: []byte(text)}
 }
 
+// A virus that a scanner found is one still, as no scanner is asked anew.
+func TestReplayOfAVirus(t *testing.T) {
+	infected := "X-Virus-Scanned: clamd at mail.example.org\r\nX-Virus-Status: Infected (clamd found the virus Eicar)\r\n" + stored(stranger, status, text)
+	f, err := newJudge(t, filter.Scale{}).Judge(t.Context(), letterOf(Shelf, infected))
+	if err != nil || f.Kind != Same || f.After != filter.Quarantined || !strings.Contains(f.Because, "Eicar") {
+		t.Errorf("%v: %s, %s (%s)", err, f.Kind, f.After, f.Because)
+	}
+}
+
 // TestJudge: what changes, in which place, by whose word.
 func TestJudge(t *testing.T) {
 	jackpot := strings.Replace(text, "=?utf-8?q?Caf=C3=A9?=", "Jackpot", 1)
