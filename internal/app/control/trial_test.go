@@ -22,7 +22,7 @@ func (s seen) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 func TestTrialOfALetterThatCame(t *testing.T) {
 	const came = "From: Bob <bob@example.net>\r\nSubject: Hello\r\n\r\n"
 	const trace = "Return-Path: <bob@example.net>\r\nAuthentication-Results: mail.example.org; spf=none\r\nX-Virus-Scanned: clamd at mail.example.org\r\n" +
-		"X-Spam-Flag: NO\r\nX-Rule: of ours\r\nReceived: from mx.example.net (mx.example.net [192.0.2.1])\r\n\tby mail.example.org (facteur) with ESMTP id 1; Sun, 22 Nov 2026 10:00:00 +0000\r\n"
+		"X-Spam-Flag: NO\r\nReceived: from mx.example.net (mx.example.net [192.0.2.1])\r\n\tby mail.example.org (facteur) with ESMTP id 1; Sun, 22 Nov 2026 10:00:00 +0000\r\n"
 	for hostname, want := range map[string]string{"mail.example.org": came, "mx.example.com": trace + came} {
 		header := ""
 		f := filter.New(&filter.Rules{Hostname: hostname, Scoring: true, Checks: []filter.Check{seen{&header}}}, nil, nil)

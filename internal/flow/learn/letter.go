@@ -99,14 +99,13 @@ func Trace(h message.Header, hostname string) message.Header {
 	return nil
 }
 
-// isTrace tells the fields that we write above Received: what was found out about the
-// letter, and what rules of the admin's put there.
+// isTrace tells the fields that we write above Received.
 func isTrace(name string) bool {
 	switch name {
-	case "return-path", "delivered-to", "authentication-results", "received-spf":
+	case "return-path", "delivered-to", "x-original-to", "authentication-results", "received-spf", "x-greylist":
 		return true
 	}
-	return strings.HasPrefix(name, "arc-") || strings.HasPrefix(name, "x-")
+	return strings.HasPrefix(name, "arc-") || strings.HasPrefix(name, "x-spam-") || strings.HasPrefix(name, "x-virus-") || strings.HasPrefix(name, "x-facteur-")
 }
 
 // receivedBy reads a Received field that this server wrote.
