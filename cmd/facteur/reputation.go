@@ -136,7 +136,9 @@ func (c *command) reputationReport() *cobra.Command {
 		Use: "report", Short: "Tell how new, small and large senders fared", Args: cobra.NoArgs,
 		Long: "Tell how new senders (known for less than two weeks), small ones (some ten letters a month)\n" +
 			"and large ones fared. RELEASED are letters of which somebody said afterwards that they are\n" +
-			"no spam: errors of this server. Small senders should not have more of them than large ones.",
+			"no spam: errors of this server. Small senders should not have more of them than large ones.\n" +
+			"BANNED is how many of those refused came from banned machines; ON-TRIAL are letters that\n" +
+			"reputation.test_only let in.",
 	})
 	cmd.Flags().TextVar(&since, "since", since, "from how long ago on, as a `time` of up to 90d")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -145,8 +147,8 @@ func (c *command) reputationReport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return list(c, fares, "SENDERS ACCEPTED JUNK QUARANTINED GREYLISTED REFUSED RELEASED", func(f reputation.Fare) []any {
-				return []any{f.Class, f.Accepted, f.Junk, f.Quarantined, f.Greylisted, f.Refused, f.Released}
+			return list(c, fares, "SENDERS ACCEPTED JUNK QUARANTINED GREYLISTED REFUSED BANNED ON-TRIAL RELEASED", func(f reputation.Fare) []any {
+				return []any{f.Class, f.Accepted, f.Junk, f.Quarantined, f.Greylisted, f.Refused, f.Banned, f.OnTrial, f.Released}
 			})
 		})
 	}

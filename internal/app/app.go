@@ -317,7 +317,7 @@ func (a *App) openOffice(c *config.Config) (err error) {
 		rules := a.settings.Load().rules
 		return control.Addressing{Rewrite: rules.Rewrite, Forward: rules.Forward}
 	}
-	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies).Remembering(a.reputation, a.recorder.Forgiven)
+	a.stores = control.NewStores(a.directory, a.queue, a.router, a.tlsReport, a.reported, a.mailboxes, a.owner, a.events).Learning(a.teacher, a.lexicon, a.correspondents).Lifting(a.dispatch.Lift).Sharing(a.spaces).Addressing(addressing).Expelling(a.expelNow).Reporting(a.reports).Naming(a.knownName).Door(a.knock).Signing(a.keys, a.signRules).Policies(a.policies).Remembering(a.reputation, a.recorder.Bans, a.recorder.Forgiven)
 	a.stores.Asking(a.lists)
 	a.stores.Scanning(a.scanners)
 	a.stores.Trying(func(ctx context.Context, t control.LetterTrial) (control.Weighed, error) {

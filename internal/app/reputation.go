@@ -9,14 +9,15 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/base/event"
+	"facteur/internal/base/lookup"
 	"facteur/internal/flow/banlist"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/greylist"
 	"facteur/internal/flow/intake"
 	"facteur/internal/flow/learn"
+	"facteur/internal/mail/address"
 	"facteur/internal/store/lexicon"
-	"facteur/internal/store/reputation"
 )
 
 // openReputation has a Keeper remember what strangers do. The rules are asked for when
@@ -32,16 +33,27 @@ func (a *App) openReputation() {
 
 // recordRules are what [reputation] says; nil where nothing is to be remembered.
 func (a *App) recordRules(c *config.Config) *record.Rules {
-	if !c.Reputation.Enabled {
+	r := c.RecordRules()
+	if r == nil {
 		return nil
 	}
-	r := &record.Rules{Bans: c.Reputation.Bans, Postmaster: c.Reputation.Postmaster, Traps: c.TrapKeys(),
-		Exempt:      slices.Concat(prefixes(c.Reputation.Exempt), prefixes(c.Limits.Exempt), prefixes(c.TrustedNetworks)),
-		Preapproved: func(client netip.Addr) bool { return a.providers.Has(client) }}
-	if r.Postmaster == "" {
-		r.Postmaster = "postmaster@" + c.Home()
-	}
+	r.Exempt = slices.Concat(prefixes(c.Reputation.Exempt), prefixes(c.Limits.Exempt), prefixes(c.TrustedNetworks))
+	r.Postmaster = func(ctx context.Context) string { return a.contact(ctx, c) }
+	r.Preapproved = func(client netip.Addr) bool { return a.providers.Has(client) }
 	return r
+}
+
+// contact is whom a banned machine is told to write to: postmaster@ only where somebody
+// reads it.
+func (a *App) contact(ctx context.Context, c *config.Config) string {
+	if c.Reputation.Postmaster != "" {
+		return c.Reputation.Postmaster
+	}
+	postmaster := address.Address{Local: "postmaster", Domain: c.Home()}
+	if a.router.Resolve(ctx, postmaster).State() == lookup.NotFound {
+		return ""
+	}
+	return postmaster.String()
 }
 
 // recordChecks let what is known of a sender count.
@@ -86,16 +98,8 @@ func (a *App) trapped(ctx context.Context, letter io.ReaderAt, size int64) {
 func (a *App) runReputation(ctx context.Context) {
 	var busy sync.WaitGroup
 	busy.Go(func() { a.reputation.Run(ctx) })
-	lists := banlist.Writer{Bans: a.bans, Changed: a.recorder.Changed(), Events: a.events,
+	lists := banlist.Writer{Bans: a.recorder.Bans, Changed: a.recorder.Changed(), Events: a.events,
 		Targets: func() []banlist.Target { return a.settings.Load().config.BanTargets() }}
 	busy.Go(func() { lists.Run(ctx) })
 	busy.Wait()
-}
-
-// bans are those in force.
-func (a *App) bans() []reputation.Ban {
-	if !a.settings.Load().config.Reputation.Enabled {
-		return nil
-	}
-	return a.reputation.Bans()
 }

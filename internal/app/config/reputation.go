@@ -7,6 +7,7 @@ import (
 
 	"facteur/internal/base/conf"
 	"facteur/internal/flow/banlist"
+	"facteur/internal/flow/filter/record"
 	"facteur/internal/mail/address"
 )
 
@@ -23,13 +24,17 @@ type Reputation struct {
 	// mail are never banned, nor are trusted and exempt networks, private addresses and the
 	// providers of spf.preapproved.
 	Bans bool `toml:"bans"`
+	// Bans are only tried: the log and the journey tell who would be refused, "facteur
+	// reputation report" counts it, and nobody is refused but by the admin's word.
+	TestOnly bool `toml:"test_only"`
 	// Networks and addresses that are never banned, beside those.
 	Exempt []conf.Prefix `toml:"exempt"`
 	// Addresses that no human has, or had for a year at least: "bait@example.org", or all
 	// of a domain, "@old.example.org". Letters for them are taken, teach the filter what
 	// spam is, and go nowhere.
 	Traps []string `toml:"traps"`
-	// Whom banned machines are told to write to. Empty: postmaster@ at the first domain.
+	// Whom banned machines are told to write to. Empty: postmaster@ at the first domain, if
+	// somebody reads it.
 	Postmaster string `toml:"postmaster"`
 }
 
@@ -45,6 +50,15 @@ type BanFile struct {
 }
 
 func defaultReputation() Reputation { return Reputation{Enabled: true, Bans: true} }
+
+// RecordRules are what [reputation] says, without those whom the rest of the settings
+// exempts; nil where nothing is to be remembered.
+func (c *Config) RecordRules() *record.Rules {
+	if !c.Reputation.Enabled {
+		return nil
+	}
+	return &record.Rules{Bans: c.Reputation.Bans, TestOnly: c.Reputation.TestOnly, Traps: c.TrapKeys()}
+}
 
 // TrapKeys are the spam traps in canonical form, "bait@example.org" and "@example.org".
 func (c *Config) TrapKeys() (out []string) {

@@ -41,10 +41,10 @@ type Since struct {
 	Since time.Time `json:"since"`
 }
 
-// Remembering says where it is kept who sends good mail and who does not, and what is done
-// when somebody is banned or forgiven.
-func (s *Stores) Remembering(r *reputation.Store, changed func() error) *Stores {
-	s.reputation, s.banned = r, changed
+// Remembering says where it is kept who sends good mail and who does not, which bans others
+// are to enforce as well, and what is done when somebody is banned or forgiven.
+func (s *Stores) Remembering(r *reputation.Store, bans func() []reputation.Ban, changed func() error) *Stores {
+	s.reputation, s.bans, s.banned = r, bans, changed
 	return s
 }
 
@@ -78,7 +78,7 @@ func most(n int) int {
 }
 
 // Bans implements Office.
-func (s *Stores) Bans(context.Context) ([]reputation.Ban, error) { return s.reputation.Bans(), nil }
+func (s *Stores) Bans(context.Context) ([]reputation.Ban, error) { return s.bans(), nil }
 
 // BanSubject implements Office.
 func (s *Stores) BanSubject(_ context.Context, o BanOrder) error {

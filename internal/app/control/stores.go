@@ -14,6 +14,7 @@ import (
 	"facteur/internal/base/lookup"
 	"facteur/internal/base/vfs"
 	"facteur/internal/flow/brake"
+	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/filter/scanner"
 	"facteur/internal/flow/learn"
 	reports "facteur/internal/flow/report"
@@ -68,8 +69,10 @@ type Stores struct {
 	try func(context.Context, LetterTrial) (Weighed, error)
 	// policies are what accounts want of the filter.
 	policies *policy.Store
-	// reputation is what is known of who brings mail; banned tells of a change.
+	// reputation is what is known of who brings mail; bans are those for others to enforce,
+	// and banned tells of a change.
 	reputation *reputation.Store
+	bans       func() []reputation.Ban
 	banned     func() error
 	signing    func() *sign.Rules
 	// reports are those that were kept; office sends ours, in the server; name is what an
@@ -180,7 +183,8 @@ func openStores(cfg *config.Config) (*Stores, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, closeAll())
 	}
-	s.Remembering(records, func() error { return records.Write(context.Background()) })
+	keeper := record.NewKeeper(records, cfg.RecordRules, j)
+	s.Remembering(records, keeper.Bans, func() error { return records.Write(context.Background()) })
 	s.Signing(dkimkey.New(vfs.OS{}, cfg.KeyDir()), func() *sign.Rules { return signing })
 	words := lexicon.Open(vfs.OS{}, filepath.Join(cfg.DataDir, "lexicon"), cfg.LexiconLimits(), j)
 	known, err := correspondent.Open(context.Background(), database, j)

@@ -28,24 +28,36 @@ func (d *Desk) Trapped(read func(ctx context.Context, letter io.ReaderAt, size i
 
 // turnedAway is what a client is told who is banned for long: nothing else is heard of him,
 // but where he might turn out to be one of our users.
-func (v *Visit) turnedAway(p *Peer) *smtp.Reply {
+func (v *Visit) turnedAway(ctx context.Context, p *Peer) *smtp.Reply {
 	if !p.isStranger() || p.MayLogIn || p.Decoy {
 		return nil
 	}
-	reply, atOnce := v.desk.keeper.Refuses(p.Addr)
-	if reply == nil || !atOnce {
+	refusal := v.desk.keeper.Refuses(ctx, p.Addr)
+	if refusal == nil || !refusal.AtOnce || refusal.Test {
 		return nil
 	}
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Lines: reply.Lines}
+	v.desk.keeper.TurnedAway(refusal, record.Met{})
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Lines: refusal.Reply().Lines}
 }
 
 // shunned refuses a recipient to a banned client. The postmaster is there for him.
-func (t *Transaction) shunned(to address.Address) *smtp.Reply {
+func (t *Transaction) shunned(ctx context.Context, to address.Address) *smtp.Reply {
 	if !t.peer.isStranger() || isOffice(to) {
 		return nil
 	}
-	reply, _ := t.desk.keeper.Refuses(t.peer.Addr)
-	return reply
+	refusal := t.desk.keeper.Refuses(ctx, t.peer.Addr)
+	if refusal == nil {
+		return nil
+	}
+	if !t.counted {
+		t.counted = true
+		t.desk.keeper.TurnedAway(refusal, record.Met{Item: t.id.String(), Session: t.peer.Session, Sender: t.mail.Sender.String(), Recipient: to.String(),
+			Client: event.Client{Name: t.peer.Name, Addr: t.peer.Addr}, Helo: t.peer.Helo})
+	}
+	if refusal.Test {
+		return nil
+	}
+	return refusal.Reply()
 }
 
 // decoyed refuses a recipient at a listener that is only there for those who ignore MX

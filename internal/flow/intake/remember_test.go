@@ -24,7 +24,7 @@ func (c *counter) remembering(t testing.TB) *reputation.Store {
 	t.Cleanup(func() { d.Close() })
 	s, err := reputation.Open(t.Context(), d, event.Discard)
 	must(t, err)
-	rules := &record.Rules{Bans: true, Postmaster: "postmaster@example.org", Traps: []string{"bait@example.org", "@never.example"},
+	rules := &record.Rules{Bans: true, Postmaster: func(context.Context) string { return "postmaster@example.org" }, Traps: []string{"bait@example.org", "@never.example"},
 		Exempt: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
 	c.Desk.Remember(record.NewKeeper(s, func() *record.Rules { return rules }, event.Discard))
 	return s
@@ -170,5 +170,31 @@ func TestATrapByMistakeComesAgain(t *testing.T) {
 	r, _ := s.Record(reputation.Client(p.Addr))
 	if r.Bans != 0 || r.Offences["trap"] != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Bans that are only tried let everybody in, and the journey of each letter tells of it once.
+func TestBansOnTrial(t *testing.T) {
+	c := newCounter(t, 0)
+	s, told := c.remembering(t), new(trials)
+	c.Desk.Remember(record.NewKeeper(s, func() *record.Rules { return &record.Rules{Bans: true, TestOnly: true} }, told))
+	p := at("203.0.113.9")
+	for range 5 {
+		s.Offend(p.Addr, reputation.Trap, 1, false)
+	}
+	if _, answer, _ := c.talk(t, p, smtp.Mail{Sender: addr(t, "a@far.example")}, "Subject: x\r\n\r\nx\r\n", "alice@example.org", "bob@example.org"); answer != "" {
+		t.Errorf("refused: %s", answer)
+	}
+	if len(told.steps) != 1 || !strings.Contains(told.steps[0].Sentence, "would have been refused") || told.steps[0].Item == "" {
+		t.Errorf("%+v", told.steps)
+	}
+}
+
+// trials are the steps of journeys about bans on trial.
+type trials struct{ steps []event.Step }
+
+func (h *trials) Emit(e event.Event) {
+	if e, is := e.(record.OnTrial); is {
+		h.steps = append(h.steps, e.Step())
 	}
 }

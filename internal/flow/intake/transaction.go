@@ -48,9 +48,10 @@ type Transaction struct {
 
 	meant []address.Address // each RCPT that was taken, after rewriting
 
-	traps  []address.Address // those of them that no human has
-	sprung bool              // and that is remembered
-	people bool              // others were asked for, who are here or may be
+	traps   []address.Address // those of them that no human has
+	sprung  bool              // and that is remembered
+	counted bool              // as one that a ban refused
+	people  bool              // others were asked for, who are here or may be
 
 	// Who sent it. See evidence.go.
 	check   *filter.Case // of a stranger's letter; nil where nobody asks
@@ -175,7 +176,7 @@ func (t *Transaction) recipient(ctx context.Context, c smtp.Rcpt) *smtp.Reply {
 	if t.named >= t.rules.Recipients {
 		return smtp.NewReply(452, "4.5.3", "Error: too many recipients")
 	}
-	if reply := cmp.Or(t.decoyed(c.To), t.shunned(c.To)); reply != nil {
+	if reply := cmp.Or(t.decoyed(c.To), t.shunned(ctx, c.To)); reply != nil {
 		return reply
 	}
 	if reply := t.judgeEarly(ctx); reply != nil {

@@ -39,7 +39,7 @@ func (d *Desk) WantsName() bool {
 func (d *Desk) Connect(ctx context.Context, p Peer) (*Visit, *smtp.Reply) {
 	v, rules := &Visit{desk: d}, d.rules()
 	p.Trusted = rules.trusts(&p)
-	if reply := v.turnedAway(&p); reply != nil {
+	if reply := v.turnedAway(ctx, &p); reply != nil {
 		return nil, reply
 	}
 	v.meet(ctx, rules, &p)

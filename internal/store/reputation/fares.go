@@ -40,10 +40,14 @@ const (
 	Refused
 	Quarantined
 	Released
+	// Banned is one that was refused unseen, because of who brought it; OnTrial one that
+	// would have been.
+	Banned
+	OnTrial
 	fates
 )
 
-var fateNames = [fates]string{"accepted", "junk", "greylisted", "refused", "quarantined", "released"}
+var fateNames = [fates]string{"accepted", "junk", "greylisted", "refused", "quarantined", "released", "banned", "on_trial"}
 
 const (
 	newTime    = 14 * 24 * time.Hour
@@ -113,7 +117,11 @@ type Fare struct {
 	Junk        int    `json:"junk"`
 	Quarantined int    `json:"quarantined"`
 	Greylisted  int    `json:"greylisted"`
-	Refused     int    `json:"refused"`
+	// Refused are those of banned machines, too: Banned is how many of them.
+	Refused int `json:"refused"`
+	Banned  int `json:"banned"`
+	// OnTrial are those that bans would have refused which are only tried.
+	OnTrial int `json:"on_trial"`
 	// Released are letters of which somebody said afterwards that they are no spam.
 	Released int `json:"released"`
 }
@@ -137,7 +145,7 @@ func (s *Store) Fares(since time.Time) []Fare {
 	out := make([]Fare, classes)
 	for c := range classes {
 		out[c] = Fare{Class: c.String(), Accepted: sum[c][Accepted], Junk: sum[c][Junked], Quarantined: sum[c][Quarantined],
-			Greylisted: sum[c][Greylisted], Refused: sum[c][Refused], Released: sum[c][Released]}
+			Greylisted: sum[c][Greylisted], Refused: sum[c][Refused] + sum[c][Banned], Banned: sum[c][Banned], OnTrial: sum[c][OnTrial], Released: sum[c][Released]}
 	}
 	return out
 }

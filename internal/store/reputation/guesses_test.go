@@ -81,6 +81,59 @@ func TestGuesses(t *testing.T) {
 			t.Error("banned for one letter to webmaster@")
 		}
 	})
+	t.Run("row 176 ABU-001 machines of one network take turns", func(t *testing.T) {
+		for _, network := range []string{"2001:db8:7:%x::1", "192.0.2.%d"} {
+			p := newPlace(t)
+			s := p.open()
+			asked := 0
+			for i := range 40 {
+				for j := range 3 { // each stays below the trigger of one
+					if _, now := s.Banned(addr(fmt.Sprintf(network, i+1))); !now {
+						guess(s, fmt.Sprintf(network, i+1), fmt.Sprintf("n%d-%d", i, j))
+						asked++
+					}
+				}
+			}
+			ban, banned := s.Banned(addr(fmt.Sprintf(network, 200)))
+			if !banned || asked > guessAround+10 || ban.Subject != Network(addr(fmt.Sprintf(network, 1))) {
+				t.Errorf("%s: %d addresses were asked for, %+v", network, asked, ban)
+			}
+			if all := s.Bans(); len(all) != 0 {
+				t.Errorf("others are told to shut out a network: %v", all)
+			}
+			for range 20 { // nobody in it pays for long
+				p.time = p.time.Add(12 * time.Hour)
+				for j := range 30 {
+					guess(s, fmt.Sprintf(network, 100+j), fmt.Sprintf("later%d-%d", p.time.Unix(), j))
+				}
+				if ban, banned = s.Banned(addr(fmt.Sprintf(network, 200))); ban.Until.Sub(p.time) > networkBan {
+					t.Fatalf("banned until %v", ban.Until)
+				}
+			}
+			if !banned || ban.Until.Sub(p.time) != networkBan {
+				t.Errorf("%s does not escalate: %+v", network, ban)
+			}
+		}
+	})
+	t.Run("a provider of whose hosts some guess", func(t *testing.T) {
+		s := newPlace(t).open()
+		s.Sent(Origin{Client: addr("192.0.2.250")}, false, 1)
+		for i := range 40 {
+			guess(s, fmt.Sprintf("192.0.2.%d", i), fmt.Sprintf("n%d", i), fmt.Sprintf("m%d", i))
+		}
+		if _, banned := s.Banned(addr("192.0.2.251")); banned {
+			t.Error("a network is banned that good letters come from")
+		}
+	})
+	t.Run("a farm that writes to people who are gone", func(t *testing.T) {
+		s := newPlace(t).open()
+		for i := range 200 {
+			guess(s, fmt.Sprintf("192.0.2.%d", i), names(guessAlone)...)
+		}
+		if _, banned := s.Banned(addr("192.0.2.250")); banned {
+			t.Error("a network is banned for two addresses, asked for by each of its hosts")
+		}
+	})
 	t.Run("a week later", func(t *testing.T) {
 		p := newPlace(t)
 		s := p.open()

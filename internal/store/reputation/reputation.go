@@ -15,8 +15,9 @@
 // viruses) adds up to a ban, each of which lasts longer than the one before, ten minutes to
 // a week, and makes the next one come sooner; two clean weeks take one back. A client whose
 // good letters are ten times the bad is not banned: it stands for many people. Of a network,
-// its hosts are counted and not their letters: it is not blamed for one of them, and only
-// the admin bans it.
+// its hosts are counted and not their letters: it is not blamed for one of them. Only the
+// admin bans it, or for some hours its machines themselves, if nothing good came from any of
+// them and they take turns at guessing addresses.
 //
 // # On disk
 //

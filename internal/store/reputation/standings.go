@@ -129,8 +129,7 @@ func (e *entry) asBan(sub Subject) Ban {
 // What tells what the ban is for, in the middle of a sentence.
 func (b Ban) What() string { return b.Why.what() }
 
-// Banned tells whether a client is banned now, itself or, by the admin's word, its
-// network.
+// Banned tells whether a client is banned now, itself or its network.
 func (s *Store) Banned(a netip.Addr) (Ban, bool) {
 	now := s.now().Unix()
 	for _, sub := range []Subject{Client(a), Network(a)} {
@@ -171,12 +170,14 @@ func (s *Store) Forgive(sub Subject) bool {
 	return there
 }
 
-// Bans are those in force, the one that ends last first.
+// Bans are those in force that others may enforce as well, the one that ends last first.
+// Networks are among them by the admin's word only: who is spared in a network is known
+// here and not elsewhere.
 func (s *Store) Bans() (out []Ban) {
 	now := s.now().Unix()
 	for _, k := range []Kind{OfClient, OfNetwork} {
 		s.standings.ledgers[k].each(now, func(key string, e *entry) {
-			if e.until > now {
+			if e.until > now && (k == OfClient || e.why == ByHand) {
 				out = append(out, e.asBan(Subject{k, key}))
 			}
 		})

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,8 +20,10 @@ import (
 type Rules struct {
 	// Bans: who offends is refused for some time. Without it he is only remembered.
 	Bans bool
-	// Postmaster is whom a banned client is told to write to.
-	Postmaster string
+	// TestOnly: it is told who would be refused, and nobody is but by the admin's word.
+	TestOnly bool
+	// Postmaster gives whom a banned client is told to write to, "" for nobody.
+	Postmaster func(context.Context) string
 	// Exempt networks offend nobody, nor do the hosts that Preapproved knows, of large
 	// providers: both are remembered and not banned.
 	Exempt      []netip.Prefix
@@ -83,20 +86,62 @@ func (r *Rules) spares(a netip.Addr) bool {
 // nobody is heard then. Until it, the postmaster may be written to.
 const atOnceFrom = 3
 
-// Refuses is what a banned client is told; nil for any other. atOnce: nothing else is heard
-// of him.
-func (k *Keeper) Refuses(client netip.Addr) (reply *smtp.Reply, atOnce bool) {
+// Refusal is a ban that a client came into.
+type Refusal struct {
+	Ban reputation.Ban
+	// AtOnce: nothing else is heard of him.
+	AtOnce bool
+	// Test: it is only told, and he is not refused.
+	Test   bool
+	client netip.Addr
+	writes string
+}
+
+// Refuses is the ban that a client is under; nil for any other.
+func (k *Keeper) Refuses(ctx context.Context, client netip.Addr) *Refusal {
 	rules := k.active()
 	if rules == nil || !isStranger(client) {
-		return nil, false
+		return nil
 	}
 	b, banned := k.known.Banned(client)
-	if !banned || b.Why != reputation.ByHand && rules.spares(client) {
-		return nil, false
+	byHand := b.Why == reputation.ByHand
+	if !banned || !byHand && rules.spares(client) {
+		return nil
 	}
-	text := fmt.Sprintf("[%s] is refused until %s because of %s", client.Unmap(), b.Until.UTC().Format("2 January 15:04 UTC"), b.What())
-	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Lines: []string{text, "If that is wrong, write to " + rules.Postmaster + "."}},
-		b.Times >= atOnceFrom || b.Why == reputation.ByHand
+	r := &Refusal{Ban: b, AtOnce: b.Times >= atOnceFrom || byHand, Test: rules.TestOnly && !byHand, client: client.Unmap()}
+	if rules.Postmaster != nil {
+		r.writes = rules.Postmaster(ctx)
+	}
+	return r
+}
+
+// Reply is what he is told.
+func (r *Refusal) Reply() *smtp.Reply {
+	lines := []string{fmt.Sprintf("[%s] is refused until %s because of %s", r.client, r.Ban.Until.UTC().Format("2 January 15:04 UTC"), r.Ban.What())}
+	if r.writes != "" {
+		lines = append(lines, "If that is wrong, write to "+r.writes+".")
+	}
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Lines: lines}
+}
+
+// TurnedAway counts a letter that a ban refused, or would have, and tells of the latter.
+func (k *Keeper) TurnedAway(r *Refusal, m Met) {
+	fate := reputation.Banned
+	if r.Test {
+		fate = reputation.OnTrial
+		k.events.Emit(OnTrial{Refusal: *r, Met: m})
+	}
+	k.known.Fared(k.known.ClassOf(reputation.Origin{Client: r.client}), fate)
+}
+
+// Bans are those that others are to enforce as well: none while bans are only tried, but
+// the admin's own.
+func (k *Keeper) Bans() []reputation.Ban {
+	rules := k.active()
+	if rules == nil {
+		return nil
+	}
+	return slices.DeleteFunc(k.known.Bans(), func(b reputation.Ban) bool { return rules.TestOnly && b.Why != reputation.ByHand })
 }
 
 // IsTrap tells an address that no human has.
@@ -168,7 +213,8 @@ func (k *Keeper) tell(b reputation.Ban, banned bool) {
 	if !banned {
 		return
 	}
-	k.events.Emit(Banned{Ban: b, For: time.Until(b.Until).Round(time.Second)})
+	rules := k.active()
+	k.events.Emit(Banned{Ban: b, For: time.Until(b.Until).Round(time.Second), Test: rules != nil && rules.TestOnly})
 	k.change()
 }
 

@@ -156,31 +156,73 @@ func TestSnowshoe(t *testing.T) {
 
 // Bans are for hard evidence, and spare those whom the admin and the world know.
 func TestRefuses(t *testing.T) {
-	rules := &Rules{Bans: true, Postmaster: "postmaster@example.org", Exempt: []netip.Prefix{netip.MustParsePrefix("203.0.113.128/25")},
+	postmaster := "postmaster@example.org"
+	rules := &Rules{Bans: true, Postmaster: func(context.Context) string { return postmaster }, Exempt: []netip.Prefix{netip.MustParsePrefix("203.0.113.128/25")},
 		Preapproved: func(a netip.Addr) bool { return a == netip.MustParseAddr("198.51.100.1") }}
 	k, _ := newKeeper(t, rules)
 	for text, want := range map[string]bool{"203.0.113.7": true, "203.0.113.200": false, "198.51.100.1": false, "10.0.0.1": false, "127.0.0.1": false,
 		"100.64.0.1": false, "fe80::1": false, "fd00::1": false, "2001:db8::1": true} {
 		a := netip.MustParseAddr(text)
 		k.Caught(nil, a, true)
-		reply, atOnce := k.Refuses(a)
-		if (reply != nil) != want || atOnce {
-			t.Errorf("%s: %v, %v", text, reply, atOnce)
+		r := k.Refuses(t.Context(), a)
+		if (r != nil) != want || want && (r.AtOnce || r.Test) {
+			t.Errorf("%s: %+v", text, r)
 		}
-		if want && (reply.Permanent() || !strings.Contains(reply.Error(), "postmaster@example.org")) {
-			t.Errorf("%v", reply)
+		if want && (r.Reply().Permanent() || !strings.Contains(r.Reply().Error(), "postmaster@example.org")) {
+			t.Errorf("%v", r.Reply())
 		}
+	}
+	postmaster = ""
+	if text := k.Refuses(t.Context(), host).Reply().Error(); strings.Contains(text, "write to") {
+		t.Errorf("nobody reads what he is told to write: %s", text)
 	}
 	rules.Bans = false
 	k.Caught(nil, netip.MustParseAddr("203.0.113.8"), true)
-	if reply, _ := k.Refuses(netip.MustParseAddr("203.0.113.8")); reply != nil {
-		t.Errorf("without bans: %v", reply)
+	if r := k.Refuses(t.Context(), netip.MustParseAddr("203.0.113.8")); r != nil {
+		t.Errorf("without bans: %+v", r)
 	}
 	var nobody *Keeper
 	nobody.Caught(nil, host, true)
-	if reply, _ := nobody.Refuses(host); reply != nil || nobody.IsTrap(address.Address{Local: "a", Domain: "example.org"}) {
+	if nobody.Refuses(t.Context(), host) != nil || nobody.IsTrap(address.Address{Local: "a", Domain: "example.org"}) {
 		t.Error("a Keeper that is not there refuses")
 	}
+}
+
+// Bans that are tried are told and counted, and refuse and export nobody; the admin's own
+// word counts.
+func TestBansOnTrial(t *testing.T) {
+	s, told := newStore(t), new(heard)
+	rules := &Rules{Bans: true, TestOnly: true}
+	k := NewKeeper(s, func() *Rules { return rules }, told)
+	k.Caught(nil, host, true)
+	r := k.Refuses(t.Context(), host)
+	if r == nil || !r.Test || len(k.Bans()) != 0 {
+		t.Fatalf("%+v, %v", r, k.Bans())
+	}
+	k.TurnedAway(r, Met{Item: "4ABC", Recipient: "alice@example.org", Client: event.Client{Addr: host}})
+	if len(told.lines) != 2 || strings.HasPrefix(told.lines[0], "ban ") || !strings.Contains(told.lines[1], "would refuse") {
+		t.Errorf("%q", told.lines)
+	}
+	s.BanByHand(reputation.Client(netip.MustParseAddr("203.0.113.9")), time.Hour)
+	if r := k.Refuses(t.Context(), netip.MustParseAddr("203.0.113.9")); r == nil || r.Test || len(k.Bans()) != 1 {
+		t.Errorf("the admin's word: %+v", r)
+	}
+	rules.TestOnly = false
+	if r = k.Refuses(t.Context(), host); r == nil || r.Test || len(k.Bans()) != 2 {
+		t.Fatalf("after the trial: %+v", r)
+	}
+	k.TurnedAway(r, Met{})
+	if f := s.Fares(time.Now())[reputation.New]; f.OnTrial != 1 || f.Banned != 1 || f.Refused != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// heard are the lines of the log.
+type heard struct{ lines []string }
+
+func (h *heard) Emit(e event.Event) {
+	_, line := e.Line()
+	h.lines = append(h.lines, line)
 }
 
 // One trap among real recipients is a stale address book, and no ban; three are one.
