@@ -170,11 +170,14 @@ func TestTables(t *testing.T) {
 	expect(t, verdicts(out, "@."), "it has no policy")
 	expect(t, verdicts(out, "X fred"), "expected W, B or a score")
 	panel := write(t, t.TempDir(), map[string]string{
-		"spamfilter_policy.tsv": "id\tsys_userid\tpolicy_name\tspam_tag2_level\tspam_subject_tag2\tspam_modifies_subj\n1\t1\tNormal\t4.5\t***SPAM***\tY\n",
+		"spamfilter_policy.tsv": "id\tsys_userid\tpolicy_name\tspam_tag2_level\tspam_subject_tag2\tspam_modifies_subj\tmessage_size_limit\tpolicyd_greylist\trspamd_spam_tag_level\tpolicyd_quota_in\n" +
+			"1\t1\tNormal\t4.5\t***SPAM***\tY\t0\tN\t6.00\t500\n",
 		"spamfilter_users.tsv":  "id\tpriority\tpolicy_id\temail\tfullname\tlocal\n1\t5\t1\tbob@example.org\tBob\tY\n",
 		"spamfilter_wblist.tsv": "wblist_id\twb\trid\temail\tpriority\tactive\n1\tW\t1\tnews@example.net\t5\ty\n2\tB\t1\told@example.net\t5\tn\n",
 	})
-	text = string(imported(t, Options{Path: conf, Tables: panel}).Settings.Text())
+	out = imported(t, Options{Path: conf, Tables: panel})
+	expect(t, verdicts(out, "bob@example.org"), "not supported filter_policy: not taken of the policy \"Normal\": policyd_quota_in=500\n")
+	text = string(out.Settings.Text())
 	expect(t, text, `subject_tag = "***SPAM***"`, `allow = ["news@example.net"]`)
 	if strings.Contains(text, "old@example.net") {
 		t.Errorf("an entry that is not active:\n%s", text)

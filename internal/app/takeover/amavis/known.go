@@ -68,7 +68,7 @@ var known = []knowledge{
 	{"@lookup_sql_dsn $sql_select_policy $sql_select_white_black_list %sql_clause", replaced, "filter_policy", "--tables takes over policies and lists of users", nil},
 	{"$banned_filename_re @banned_filename_maps $banned_namepath_re %banned_rules", no, "attachments", "programs and scripts are banned by what they are, in archives, too; see [attachments] for more", nil},
 	{"@bypass_*", no, "filter", "letters are always looked at; filter.enabled, and the destiny \"pass\" for a category, are what there is", nil},
-	{"@*_lovers_maps @spam_lovers_maps @virus_lovers_maps @banned_files_lovers_maps @bad_header_lovers_maps", no, "filter_policy", "give these recipients a policy with the destiny \"pass\"", nil},
+	{"@spam_lovers_maps @virus_lovers_maps @banned_files_lovers_maps @bad_header_lovers_maps", no, "filter_policy", "give these recipients a policy with the destiny \"pass\"", nil},
 	{"@av_scanners @av_scanners_backup", no, "scanner", "a [[scanner]] of the type \"clamd\" asks ClamAV; docs/FILTER.md", nil},
 	{"$enable_dkim_* @dkim_* $dkim_*", replaced, "dkim", "facteur verifies and signs by itself; docs/OUTGOING.md", nil},
 	{"$DO_SYSLOG $do_syslog $syslog_* $SYSLOG_LEVEL $LOGFILE $log_level $log_recip_templ $log_templ $sa_debug", replaced, "log", "the log has a line in the form of amavis' for each letter", nil},

@@ -191,11 +191,14 @@ func says(t *takeover.Table, column, value string, all map[string]string) bool {
 		return true
 	case strings.HasSuffix(column, "_quarantine_to"):
 		return !strings.Contains(value, "@") // the shelf has it
-	case strings.HasPrefix(column, "bypass_"), strings.HasPrefix(column, "warn"):
-		return !isYes
+	case strings.HasPrefix(column, "sys_"), strings.HasPrefix(column, "rspamd_"):
+		return true // of the panel, and of another filter
 	}
-	return slices.Contains(meaningless, column) || strings.HasPrefix(column, "sys_")
+	return isNo(value) || slices.Contains(meaningless, column)
 }
+
+// isNo tells the values of a switch that is off, and of a bound that is none.
+func isNo(value string) bool { return strings.EqualFold(value, "N") || strings.Trim(value, "0.") == "" }
 
 // meaningless are columns that say nothing of what is done with letters here.
 var meaningless = []string{"id", "policy_name", "spam_dsn_cutoff_level", "spam_subject_tag", "local", "server_id"}
