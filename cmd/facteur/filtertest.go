@@ -35,7 +35,7 @@ func (c *command) filterTest() *cobra.Command {
 		Short: "Show what the filter makes of a letter in a file: the evidence, the score, the fate",
 		Long: "Show what the filter makes of a letter in a file, as if a stranger handed it over now; \"-\" is\n" +
 			"the standard input. Who handed it over is read from the Received field on top, unless --ip says it;\n" +
-			"that field and what its host wrote above it are not judged.\n\n" +
+			"what this server wrote above the letter when it came is not judged.\n\n" +
 			"A running server looks at it with all that it has: its lists in the DNS, scanners, what it\n" +
 			"has been taught, the reputation of who sends, policies, and lists of senders; with --as those of an\n" +
 			"account, too. Nothing of it is remembered. Without a running server, or with --dns, only\n" +
@@ -163,17 +163,14 @@ func take(e *policy.Effective, key, value string) (err error) {
 }
 
 // trial is the letter and how it was handed over: as the options say, else as its trace
-// does; then it is judged without that trace, as the host had it who wrote it.
+// does.
 func (h *handed) trial(file *letterFile) (t control.LetterTrial, err error) {
 	if t.Addr, err = h.address(); err != nil {
 		return t, err
 	}
 	t.Name, t.Helo, t.To, t.Account = h.name, h.helo, h.rcpt, h.account
-	trace := replay.ReadLast(file.header)
-	above := int64(0)
-	if by := trace.Client; !t.Addr.IsValid() && by.Addr.IsValid() {
+	if by, _ := replay.Handover(file.header); !t.Addr.IsValid() && by.Addr.IsValid() {
 		t.Addr, t.Name, t.Helo = by.Addr, cmp.Or(t.Name, by.Name), cmp.Or(t.Helo, by.Helo)
-		above = int64(trace.Size)
 	}
 	sender, err := h.envelope(file)
 	if err != nil {
@@ -182,7 +179,7 @@ func (h *handed) trial(file *letterFile) (t control.LetterTrial, err error) {
 	if !sender.IsNull() {
 		t.Sender = sender.String()
 	}
-	t.Text, err = io.ReadAll(io.NewSectionReader(file, above, control.MaxTrial+1))
+	t.Text, err = io.ReadAll(io.NewSectionReader(file, 0, control.MaxTrial+1))
 	if err == nil && len(t.Text) > control.MaxTrial {
 		err = fmt.Errorf("%s: it is larger than %d MiB", file.Name(), control.MaxTrial>>20)
 	}

@@ -58,8 +58,8 @@ func ReadTrace(h message.Header, hostname string) (t Trace) {
 	if len(trace) == 0 {
 		return t
 	}
-	hop := t.handover(trace)
 	t.Size = len(trace)
+	t.Client, t.Sender = Handover(trace)
 	t.results = authres.Of(trace, hostname)
 	for _, r := range t.results {
 		t.Own = t.Own || len(r.Find("auth")) > 0
@@ -67,7 +67,7 @@ func ReadTrace(h message.Header, hostname string) (t Trace) {
 			t.comment(m)
 		}
 	}
-	t.Own = t.Own || strings.HasSuffix(protocol(hop.With), "A")
+	t.Own = t.Own || strings.HasSuffix(protocol(anatomy.ParseReceived(trace.Get("Received")).With), "A")
 	t.received, _, _ = strings.Cut(strings.TrimSpace(trace.Get("Received-SPF")), " ")
 	t.status(trace.Get("X-Spam-Status"))
 	if found, is := strings.CutPrefix(strings.TrimSpace(trace.Get("X-Virus-Status")), "Infected"); is {
@@ -76,25 +76,15 @@ func ReadTrace(h message.Header, hostname string) (t Trace) {
 	return t
 }
 
-// ReadLast reads what the host that wrote the Received on top, whichever it is, wrote above a
-// letter: for letters in files. Where that can't be told from the letter, Size is 0, and only
-// who handed it over is told.
-func ReadLast(h message.Header) Trace {
-	t := ReadTrace(h, anatomy.ParseReceived(h.Get("Received")).By)
-	if t.Size == 0 {
-		t.handover(h)
-	}
-	return t
-}
-
-// handover reads who handed the letter over, and what the envelope's sender was.
-func (t *Trace) handover(h message.Header) anatomy.Hop {
+// Handover reads who handed a letter over and the sender of its envelope, by the Received on
+// top, whoever wrote that, and Return-Path; zero where they don't tell.
+func Handover(h message.Header) (filter.Client, address.Address) {
 	hop := anatomy.ParseReceived(h.Get("Received"))
-	t.Client = filter.Client{Addr: hop.IP, Name: hop.Name, Helo: hop.Helo}
-	if sender, _, err := address.ParsePath(strings.TrimSpace(h.Get("Return-Path"))); err == nil {
-		t.Sender = sender
+	sender, _, err := address.ParsePath(strings.TrimSpace(h.Get("Return-Path")))
+	if err != nil {
+		sender = address.Address{}
 	}
-	return hop
+	return filter.Client{Addr: hop.IP, Name: hop.Name, Helo: hop.Helo}, sender
 }
 
 // protocol is the word of "with" that says whether the client had logged in: "ESMTPSA".

@@ -70,22 +70,17 @@ func TestReadTrace(t *testing.T) {
 	}
 }
 
-// A letter in a file has the trace of whichever host wrote the Received on top. Where a reader
-// has put something above it, it is told who handed the letter over, and no more.
-func TestReadLast(t *testing.T) {
+// Who handed a letter in a file over is told by whichever host wrote the Received on top.
+func TestHandover(t *testing.T) {
 	foreign := strings.ReplaceAll(stored(stranger, status, text), hostname, "mail.elsewhere.example")
-	for name, x := range map[string]struct {
-		text string
-		cut  bool
-	}{"ours": {stored(stranger, status, text), true}, "another's": {foreign, true}, "below a reader's": {"X-Mozilla-Status: 0001\r\n" + foreign, false}, "nobody's": {text, false}} {
-		h := message.Header(strings.SplitAfter(x.text, "\r\n\r\n")[0])
-		trace := ReadLast(h)
-		if x.cut != strings.HasPrefix(string(h[trace.Size:]), "From: Bob") && name != "nobody's" {
-			t.Errorf("%s: the letter begins with %.40q", name, h[trace.Size:])
+	for name, letter := range map[string]string{"ours": stored(stranger, status, text), "another's": foreign, "below a reader's": "Status: RO\r\n" + foreign} {
+		client, sender := Handover(message.Header(strings.SplitAfter(letter, "\r\n\r\n")[0]))
+		if client.Addr.String() != "192.0.2.7" || client.Name != "adsl.far.example" || client.Helo != "diskstation" || sender.String() != "bob@far.example" {
+			t.Errorf("%s: %+v, %s", name, client, sender)
 		}
-		if told := trace.Client.Addr.String() == "192.0.2.7" && trace.Client.Helo == "diskstation" && trace.Sender.String() == "bob@far.example"; told != (name != "nobody's") {
-			t.Errorf("%s: %+v", name, trace.Client)
-		}
+	}
+	if client, sender := Handover(message.Header("From: a@b.example\r\nReturn-Path: nonsense <\r\n\r\n")); client.Addr.IsValid() || !sender.IsNull() {
+		t.Errorf("nobody's: %+v, %s", client, sender)
 	}
 }
 
