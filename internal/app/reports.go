@@ -19,11 +19,10 @@ import (
 
 // openReports opens the office that sends reports to other servers and takes in theirs.
 func (a *App) openReports() {
-	config := func() report.Settings { return a.settings.Load().config.ReportRules() }
 	a.reports = report.New(report.House{
 		Hostname: a.settings.Load().config.Hostname, Store: a.reported, TLS: a.tlsReport, Queue: a.queue, Router: a.router,
 		TXT: a.resolver.LookupTXT, Draft: sign.NewOutbox(a.queue, a.signer).Draft, Web: post.New(post.Config{Resolver: a.resolver, Roots: a.settings.Load().outbound.TLS.Roots}),
-		Sender: a.senderOf, Settings: config, Events: a.events,
+		Sender: a.senderOf, Settings: func() report.Settings { return a.settings.Load().reports }, Events: a.events,
 	})
 }
 

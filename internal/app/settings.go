@@ -14,6 +14,7 @@ import (
 	"facteur/internal/flow/deliver"
 	"facteur/internal/flow/filter/record"
 	"facteur/internal/flow/intake"
+	"facteur/internal/flow/report"
 	"facteur/internal/flow/route"
 	"facteur/internal/flow/sign"
 	"facteur/internal/flow/transport"
@@ -36,6 +37,7 @@ type settings struct {
 	notices  bounce.Settings
 	pop3     *pop3d.Rules
 	signing  *sign.Rules
+	reports  report.Settings
 	// record is what is remembered of strangers; nil: nothing. See govern.
 	record *record.Rules
 	brake  *brake.Rules
@@ -51,7 +53,7 @@ func translate(c *config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c, ways)}
+	s := &settings{config: c, rules: rules(c), sessions: sessionRules(c), schedule: schedule(c), outbound: outbound(c, ways), reports: c.ReportRules()}
 	if s.outbound.TLS, err = c.TLSRules(); err != nil {
 		return nil, err
 	}

@@ -228,8 +228,11 @@ func (f *form) fitsHost(host string) bool {
 	if f.own && host != "" {
 		return false
 	}
-	if f.at == "" {
+	switch "" {
+	case f.at:
 		return true
+	case host:
+		return false
 	}
 	for domain := range strings.FieldsSeq(f.at) {
 		if rest, ok := strings.CutSuffix(host, domain); ok && (rest == "" || rest[len(rest)-1] == '.') {

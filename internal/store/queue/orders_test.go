@@ -321,3 +321,22 @@ func TestToldOfTheDelayWhileHeld(t *testing.T) {
 		t.Errorf("%+v", again)
 	}
 }
+
+// Whoever thinks better of a large deletion keeps what it had not come to.
+func TestDeletionIsStopped(t *testing.T) {
+	q := filled(t, queuetest.Mail{Items: 5 * removeMax, Senders: 2, Due: time.Now().Add(time.Hour), Attempts: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f := Filter{Sender: "s1@sender.example"}
+	n, err := q.Delete(ctx, f, Told{Done: func(*Item) { cancel() }})
+	if !errors.Is(err, context.Canceled) || n.Recipients != removeMax {
+		t.Errorf("%+v, %v", n, err)
+	}
+	n, err = q.Delete(t.Context(), f)
+	if err != nil || n.Items != removeMax*3/2 {
+		t.Errorf("%+v, %v", n, err)
+	}
+	if n, err := q.Count(t.Context(), Filter{}); err != nil || n.Items != removeMax*5/2 {
+		t.Errorf("%+v, %v", n, err)
+	}
+}
