@@ -16,6 +16,7 @@ import (
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/client"
 	"facteur/internal/flow/filter/dnslist"
+	inside "facteur/internal/flow/filter/letter"
 	"facteur/internal/flow/replay"
 	"facteur/internal/net/dns"
 	"facteur/internal/store/policy"
@@ -116,7 +117,7 @@ func (c *command) offlineChecks(ctx context.Context, settings *config.Config, re
 	if err != nil {
 		return nil, err
 	}
-	checks = append(checks, app.ContentChecks(settings, nil, nil, func(string) []string { return wants.Languages })...)
+	checks = append(checks, app.ContentChecks(settings, inside.House{Languages: func(string) []string { return wants.Languages }})...)
 	self := client.Self{Hostname: settings.Hostname, Addrs: settings.PublicAddresses(), Ours: func(string) bool { return false }}
 	checks = append(checks, client.NewName(resolver, func() client.Self { return self }))
 	if c.dns == "" {

@@ -16,13 +16,12 @@ import (
 	"facteur/internal/store/policy"
 )
 
-// ContentChecks are those that look at what a letter says and carries, by the settings.
-// ours tells domains that mail is received for; nil: those of the recipients alone. person
-// gives the address of the user who has a name; nil: nobody is known. languages are those that
-// an account uses, none: any.
-func ContentChecks(c *config.Config, ours func(domain string) bool, person func(name string) string, languages func(account string) []string) []filter.Check {
-	house, rules := &letter.House{Hostname: c.Hostname, Ours: ours, Person: person, Languages: languages}, c.Attachments.Rules()
-	return letter.Checks(func() *letter.House { return house }, func() *letter.Attachments { return rules })
+// ContentChecks are those that look at what a letter says and carries, by the settings. Of
+// what the house does not say, nothing is known.
+func ContentChecks(c *config.Config, house letter.House) []filter.Check {
+	house.Hostname = c.Hostname
+	rules := c.Attachments.Rules()
+	return letter.Checks(func() *letter.House { return &house }, func() *letter.Attachments { return rules })
 }
 
 // usedLanguages are those that each account uses by policies.

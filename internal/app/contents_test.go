@@ -6,6 +6,7 @@ import (
 
 	"facteur/internal/app/config"
 	"facteur/internal/flow/filter"
+	"facteur/internal/flow/filter/letter"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
 	"facteur/internal/store/policy"
@@ -30,7 +31,7 @@ func TestTheHouseIsKnown(t *testing.T) {
 	c.Filter.Languages = []string{"en"}
 	c.FilterPolicyTables = []config.FilterPolicy{{Match: "bob@example.org", Languages: []string{"fr"}}}
 	people := map[string]string{nameKey("marie.curie"): "marie.curie@example.org"}
-	checks := ContentChecks(c, nil, func(name string) string { return people[nameKey(name)] }, usedLanguages(policy.Fixed(c.FilterPolicies())))
+	checks := ContentChecks(c, letter.House{Person: func(name string) string { return people[nameKey(name)] }, Languages: usedLanguages(policy.Fixed(c.FilterPolicies()))})
 	f := filter.New(&filter.Rules{Hostname: "mail.example.org", Scoring: true, Checks: checks}, nil, nil)
 	header := message.Header("From: Marie Curie <director@far.example>\r\nTo: bob@example.org\r\nSubject: A transfer\r\n" +
 		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-Id: <1@far.example>\r\n\r\n")

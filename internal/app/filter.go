@@ -4,6 +4,7 @@ import (
 	"facteur/internal/app/config"
 	"facteur/internal/flow/filter"
 	"facteur/internal/flow/filter/correspondent"
+	"facteur/internal/flow/filter/letter"
 	"facteur/internal/flow/filter/words"
 	prior "facteur/internal/mail/words"
 )
@@ -16,7 +17,7 @@ func (a *App) newFilter(c *config.Config) (*filter.Filter, error) {
 		if err != nil {
 			return nil, err
 		}
-		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, a.isOurs, a.person, usedLanguages(a.policies))...)
+		rules.Checks = append(append(a.clientChecks(c), checks...), ContentChecks(c, letter.House{Ours: a.isOurs, Person: a.person, Resembles: a.correspondents.Resembles, Languages: usedLanguages(a.policies)})...)
 		rules.Checks = append(rules.Checks, &correspondent.Check{Knows: a.correspondents.Knows})
 		rules.Checks = append(rules.Checks, a.recordChecks(c)...)
 		if err := a.scan(c, rules); err != nil {

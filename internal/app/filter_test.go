@@ -13,6 +13,7 @@ import (
 	"facteur/internal/base/event"
 	"facteur/internal/flow/filter"
 	caller "facteur/internal/flow/filter/client"
+	"facteur/internal/flow/filter/letter"
 	"facteur/internal/flow/filter/record"
 	"facteur/internal/mail/address"
 	"facteur/internal/mail/message"
@@ -76,7 +77,7 @@ func benchedFilter(b *testing.B) *filter.Filter {
 	if err != nil {
 		b.Fatal(err)
 	}
-	checks = append(checks, ContentChecks(c, nil, nil, nil)...)
+	checks = append(checks, ContentChecks(c, letter.House{})...)
 	checks = append(checks, caller.NewName(resolver, func() caller.Self { return caller.Self{Hostname: c.Hostname} }), caller.NewDoor(nil),
 		record.Clients{Known: known}, record.Senders{Known: known})
 	rules := c.FilterRules()

@@ -40,7 +40,7 @@ func (r *Replay) Judge(ctx context.Context) (*replay.Judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	checks = append(checks, ContentChecks(c, r.Ours, nil, usedLanguages(policy.Fixed(r.Policies)))...)
+	checks = append(checks, ContentChecks(c, letter.House{Ours: r.Ours, Languages: usedLanguages(policy.Fixed(r.Policies))})...)
 	j := &replay.Judge{Hostname: c.Hostname, Anew: isAnew, Family: familyOf(c), Filter: r.filter(checks)}
 	if r.Resolver != nil {
 		lists, err := r.lists(ctx)

@@ -9,7 +9,9 @@
 // Tables in DATA/facteur.db, with a version of their own. Accounts and addresses are there as
 // hashes of 64 bits with a key that is made once and kept beside them: nobody reads a list
 // of contacts out of a copy by chance, and who has all of it can test an address that he
-// guesses, no more. A pair is kept two years after the last letter.
+// guesses, no more. The names of their domains stand there in the same way, as they are and as
+// an eye sees them, so that a domain that only looks like one of them is found. A pair is kept
+// two years after the last letter.
 //
 // # Invariants
 //
@@ -33,6 +35,7 @@ import (
 
 	"facteur/internal/base/event"
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/content"
 	"facteur/internal/store/behind"
 	"facteur/internal/store/db"
 )
@@ -44,7 +47,7 @@ var migrations embed.FS
 func Tables() db.Tables { return db.Tables{Room: "correspondent", Migrations: migrations} }
 
 const (
-	// MaxPeers is how many addresses are remembered of an account.
+	// MaxPeers is how many addresses, and names of domains, are remembered of an account.
 	MaxPeers = 10_000
 	// MaxPairs is how many pairs of account and address are remembered in all.
 	MaxPairs = 2_000_000
@@ -122,7 +125,8 @@ func (s *Store) Note(account string, to []address.Address) {
 	list := make([]pair, 0, len(to))
 	for _, peer := range to {
 		if !peer.IsNull() {
-			list = append(list, s.pair(account, peer))
+			p := s.pair(account, peer)
+			list = append(append(list, p), s.names(p.account, peer.Domain)...)
 		}
 	}
 	s.mu.Lock()
@@ -139,11 +143,35 @@ func (s *Store) Note(account string, to []address.Address) {
 // Knows says whether an account wrote to an address. What can't be looked up is not
 // known: that is no evidence of anything.
 func (s *Store) Knows(ctx context.Context, account string, peer address.Address) bool {
-	p := s.pair(account, peer)
+	return s.has(ctx, s.pair(account, peer))
+}
+
+func (s *Store) has(ctx context.Context, p pair) bool {
 	s.mu.Lock()
 	known := s.pending[p] > 0 || s.writing[p] > 0
 	s.mu.Unlock()
 	return known || s.asks(ctx, s.knows, p.account, p.peer, s.oldest())
+}
+
+// shortestName is how long the name of a domain is, in bytes, of which it is remembered what
+// it looks like: many short names look alike by chance.
+const shortestName = 5
+
+// names are the pairs that stand for a domain: its name, and what that looks like. Others
+// have that name, too, below another suffix, and are not told apart: it is how they look.
+func (s *Store) names(account int64, domain string) []pair {
+	name := content.RegisteredName(domain)
+	if len(name) < shortestName {
+		return nil
+	}
+	return []pair{{account, s.hash("name", name)}, {account, s.hash("looks", content.Skeleton(name))}}
+}
+
+// Resembles says whether a domain, in A-labels, looks like one that an account wrote to, and
+// is none of those: "examp1e.org", where "example.org" is known.
+func (s *Store) Resembles(ctx context.Context, account, domain string) bool {
+	names := s.names(s.hash("account", account), domain)
+	return names != nil && s.has(ctx, names[1]) && !s.has(ctx, names[0])
 }
 
 // KnownToAnybody says whether any account here wrote to an address.

@@ -194,3 +194,46 @@ func TestMissedIsTold(t *testing.T) {
 		t.Errorf("%q", h.lines)
 	}
 }
+
+// A domain that only looks like one that somebody wrote to is found, for him and nobody else.
+func TestResembles(t *testing.T) {
+	f := newFixture(t)
+	f.Note("anna@a.test", []address.Address{at("x@boulangerie.example"), at("y@mail.friendly.example"), at("z@dl.example"), at("p@paypal.com")})
+	for range 2 { // and after a restart
+		for domain, want := range map[string]bool{
+			"boulangerle.example":      true,
+			"www.boulanger1e.example":  true,
+			"b0ulangerie.other":        true,
+			"xn--pypal-4ve.com":        true,  // a Cyrillic "a"
+			"boulangerie.example":      false, // itself
+			"shop.boulangerie.example": false,
+			"boulangerie.other":        false, // the same name: it does not only look like it
+			"bakery.example":           false,
+			"di.example":               false, // short names look alike by chance
+			"example":                  false,
+			"":                         false,
+		} {
+			if got := f.Resembles(t.Context(), "anna@a.test", domain); got != want {
+				t.Errorf("%q: %v", domain, got)
+			}
+			if f.Resembles(t.Context(), "ben@a.test", domain) {
+				t.Errorf("%q for ben", domain)
+			}
+		}
+		if err := f.Write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.again()
+	}
+	// Who writes to it knows it.
+	f.Note("anna@a.test", []address.Address{at("x@boulangerle.example")})
+	if f.Resembles(t.Context(), "anna@a.test", "boulangerle.example") {
+		t.Error("a domain that she wrote to")
+	}
+	if err := f.Forget(t.Context(), "anna@a.test"); err != nil {
+		t.Fatal(err)
+	}
+	if f.Resembles(t.Context(), "anna@a.test", "paypa1.com") {
+		t.Error("what was forgotten")
+	}
+}

@@ -21,8 +21,9 @@ type House struct {
 	// Person gives the address of the user of ours who has a name ("Marie Curie"); "" if
 	// nobody has.
 	Person func(name string) string
-	// Familiar are domains that an account writes to.
-	Familiar func(account string) []string
+	// Resembles says whether a domain looks like one that an account writes to, and is none of
+	// those.
+	Resembles func(ctx context.Context, account, domain string) bool
 	// Languages are those that an account uses, as codes of ISO 639-1; none: not known.
 	Languages func(account string) []string
 }
@@ -57,8 +58,8 @@ func (check) At() filter.Stage { return filter.End }
 func (check) Quick() {}
 
 // Examine implements filter.Check.
-func (c check) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
-	v := view{Letter: l, house: c.house()}
+func (c check) Examine(ctx context.Context, l *filter.Letter) []filter.Remark {
+	v := view{ctx: ctx, Letter: l, house: c.house()}
 	v.own = ownDomains(l.Recipients)
 	if l.Content != nil {
 		v.content = l.Content()
@@ -73,6 +74,7 @@ func (c check) Examine(_ context.Context, l *filter.Letter) []filter.Remark {
 
 // view is a letter with what all families want to know of it.
 type view struct {
+	ctx context.Context // of this one examination
 	*filter.Letter
 	content *content.Letter
 	house   *House

@@ -193,26 +193,21 @@ func (v *view) looks(n *notes, domain string) {
 			return
 		}
 	}
-	if v.house.Familiar == nil {
+	if v.house.Resembles == nil {
 		return
 	}
+	asked := map[string]bool{"": true}
 	for _, r := range v.Recipients {
-		if r.Account == "" {
-			continue
+		if !asked[r.Account] && len(asked) <= askedMost && v.house.Resembles(v.ctx, r.Account, domain) {
+			n.add(lookalikeKnown, 1, "The author's domain %s looks like one to which the recipient writes, and is not.", domain)
+			n.list[len(n.list)-1].Of = r.Account
 		}
-		familiar := v.house.Familiar(r.Account)
-		if contains(familiar, domain) {
-			continue
-		}
-		for _, known := range familiar {
-			if similar(domain, known) == alike {
-				n.add(lookalikeKnown, 1, "The author's domain %s looks like %s, to which a recipient writes.", domain, known)
-				n.list[len(n.list)-1].Of = r.Account
-				return
-			}
-		}
+		asked[r.Account] = true
 	}
 }
+
+// askedMost is for how many accounts it is asked to whom they write, of one letter.
+const askedMost = 20
 
 // mixedHost tells a host in A-labels with a label of mixed scripts.
 func mixedHost(domain string) bool {

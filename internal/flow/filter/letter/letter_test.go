@@ -33,7 +33,7 @@ var house = letter.House{
 		}
 		return ""
 	},
-	Familiar:  func(string) []string { return []string{"boulangerie.example"} },
+	Resembles: func(_ context.Context, _, domain string) bool { return domain == "boulangerle.example" },
 	Languages: func(string) []string { return []string{"fr", "en"} },
 }
 
