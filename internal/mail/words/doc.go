@@ -25,8 +25,9 @@
 //
 // # Invariants
 //
-// Tokens are hashes of 64 bits that mean the same for ever: counts are kept by them. A
-// letter gives at most MaxTokens distinct ones, of text that is looked at in bounded
+// Tokens are hashes of 64 bits that mean the same for ever: counts are kept by them. Which
+// ones a letter gives may change from version to version; of what it taught an earlier one,
+// only what it still gives can be taken back. A letter gives at most MaxTokens distinct ones, of text that is looked at in bounded
 // pieces: giant words, giant texts and a million different words cost and teach no more
 // than a letter of ordinary length. Only the strongest tokens are added up, so that a
 // long tail of innocent words does not drown what a letter says.
