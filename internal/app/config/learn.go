@@ -30,7 +30,8 @@ type Learn struct {
 	SpamAddress conf.Strings `toml:"spam_address"`
 	// The same for letters that are no spam. Example: "notspam".
 	HamAddress conf.Strings `toml:"ham_address"`
-	// How many letters an account learns a day at most.
+	// How many letters an account learns a day at most. This bound, like those below, counts
+	// from the next start of the server on, not from a reload.
 	PerDay int `toml:"per_day"`
 	// How many of them teach the server.
 	PerDayShared int `toml:"per_day_shared"`
