@@ -2,12 +2,11 @@ package anatomy
 
 import (
 	"bytes"
-	"net/netip"
-	"net/url"
 	"strings"
 
 	"golang.org/x/net/html"
 
+	"facteur/internal/mail/content"
 	"facteur/internal/mail/message"
 )
 
@@ -68,49 +67,14 @@ func (f *finder) add(target, shown string) {
 
 // judge finds the host, and what speaks against the link.
 func (l *Link) judge(target string) {
-	u, err := url.Parse(target)
-	if err != nil {
-		l.Doubt = "can't be read"
+	read := content.ParseLink(target)
+	l.Host = read.Host
+	seen := content.HostInText(l.Text)
+	if seen != "" && l.Host != "" && seen != l.Host && !sameHouse(seen, l.Host) {
+		l.Doubt = "the text shows " + seen + ", the link leads to " + l.Host
 		return
 	}
-	l.Host = host(u.Hostname())
-	seen := hostInText(l.Text)
-	_, notAddress := netip.ParseAddr(l.Host)
-	switch scheme := strings.ToLower(u.Scheme); {
-	case scheme == "javascript" || scheme == "data" || scheme == "vbscript":
-		l.Host, l.Doubt = "", "runs code"
-	case scheme != "http" && scheme != "https" && scheme != "ftp":
-		l.Host = ""
-	case u.User != nil:
-		l.Doubt = "has a name before \"@\", which looks like the host and is not"
-	case seen != "" && seen != l.Host && !sameHouse(seen, l.Host):
-		l.Doubt = "the text shows " + seen + ", the link leads to " + l.Host
-	case notAddress == nil:
-		l.Doubt = "leads to a bare address"
-	case strings.Contains(l.Host, "xn--"):
-		l.Doubt = "a host with letters beyond ASCII, which may look like another's"
-	}
-}
-
-// hostInText gives the host that a reader believes a link leads to, if its text is a
-// URL or the name of a host.
-func hostInText(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
-	if strings.ContainsAny(s, " @") || !strings.Contains(s, ".") {
-		return ""
-	}
-	if !strings.Contains(s, "://") {
-		s = "http://" + s
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return ""
-	}
-	name := host(u.Hostname())
-	if dot := strings.LastIndexByte(name, '.'); dot < 0 || len(name)-dot < 3 || strings.ContainsAny(name[dot+1:], "0123456789") {
-		return ""
-	}
-	return name
+	l.Doubt = strings.Join((read.Tricks &^ content.Redirect).Words(), "; ")
 }
 
 // plain finds URLs in a text.

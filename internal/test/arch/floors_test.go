@@ -20,6 +20,7 @@ var edges = map[string]string{
 	"mail/anatomy → mail/address":         "addresses are the words of the other languages",
 	"mail/anatomy → mail/archive":         "which files run is told in one place",
 	"mail/anatomy → mail/authres":         "what others checked stands in their fields",
+	"mail/anatomy → mail/content":         "where a link leads is read in one way",
 	"mail/anatomy → mail/dmarc":           "the author is read as DMARC reads him",
 	"mail/anatomy → mail/dsn":             "a notice tells what became of a letter",
 	"mail/anatomy → mail/message":         "what is taken apart is a message",
