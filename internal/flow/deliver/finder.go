@@ -217,10 +217,17 @@ func noRoute(err error) bool {
 	return slices.ContainsFunc(attemptsOf(nil, err), func(a smtpc.Attempt) bool { return errors.Is(a.Err, syscall.ENETUNREACH) })
 }
 
+// thisMachine is what the admin calls localhost: no name server needs to be asked, and many
+// do not know it (RFC 6761 §6.3). It is a constant.
+var thisMachine = dns.Host{Addrs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, Name: "localhost"}
+
 // addrs are the addresses of a host, or why it has none.
 func (f *finder) addrs(ctx context.Context, out *Outbound, h host) (dns.Host, *smtp.Reply) {
-	if h.socket != "" {
+	switch {
+	case h.socket != "":
 		return dns.Host{}, nil
+	case h.relay != nil && strings.EqualFold(h.name, "localhost"):
+		return thisMachine, nil
 	}
 	a := f.resolver.LookupHost(ctx, h.name)
 	switch a.State() {

@@ -118,6 +118,21 @@ func TestRelaysTakeOver(t *testing.T) {
 	}
 }
 
+// TestRelayOnLocalhost: a content filter on this machine is found where the name service
+// does not know that name.
+func TestRelayOnLocalhost(t *testing.T) {
+	c, log := newCorridor(t), &logged{}
+	c.events = log
+	host, relay := c.relay(1)
+	relay = transport.Relay{Host: "localhost", Port: relay.Port}
+	c.throughTransports(transport.Rules{Usual: &transport.Transport{Name: "smtp", Relays: []transport.Relay{relay}}})
+	c.run()
+	c.post("alice@example.org", "alice@example.org", letterText, "x@far.test")
+	if len(host.Await(1, 20*time.Second)) != 1 {
+		t.Fatal(log)
+	}
+}
+
 // TestRelayRefusesTheMessage: what a relay says about a message and not about us is the
 // answer; no other relay is asked.
 func TestRelayRefusesTheMessage(t *testing.T) {
