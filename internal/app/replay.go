@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 
 	"facteur/internal/app/config"
@@ -13,6 +13,7 @@ import (
 	caller "facteur/internal/flow/filter/client"
 	"facteur/internal/flow/filter/dnslist"
 	"facteur/internal/flow/filter/letter"
+	"facteur/internal/flow/filter/words"
 	"facteur/internal/flow/replay"
 	prior "facteur/internal/mail/words"
 	"facteur/internal/net/dns"
@@ -70,40 +71,24 @@ func (r *Replay) lists(ctx context.Context) (*dnslist.Lists, error) {
 	return lists, nil
 }
 
-// madeAnew are the remarks, beside those of flow/filter/letter, that are made of a letter
-// and of what was proven about it.
-var madeAnew = map[string]bool{
-	"words": true, "words_own": true, "heading": true, "heading_own": true, "shape": true, "shape_own": true, "listed": true, "allowed_unproven": true,
-	"dmarc_pass": true, "dmarc_forwarded": true, "dmarc_reject": true, "dmarc_quarantine": true, "dmarc_fail": true, "dkim_author": true,
-	"spf_pass": true, "spf_fail": true, "spf_softfail": true, "spf_permerror": true,
-}
-
+// isAnew tells remarks that are made of a letter and of what was proven about it.
 func isAnew(name string) bool {
-	if madeAnew[name] {
-		return true
-	}
-	for _, s := range letter.Symbols() {
-		if s.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(letter.Known(), words.Known(), filter.Proven(), filter.Listed()),
+		func(k filter.Known) bool { return k.Name == name })
 }
 
 // familyOf tells whose remark one is that was made when a letter came.
 func familyOf(c *config.Config) func(name string) string {
-	known := make(map[string]string)
-	for _, s := range caller.Symbols() {
-		known[s.Name] = (*caller.Name)(nil).Name()
-		if strings.HasPrefix(s.Name, "door_") {
-			known[s.Name] = (*caller.Door)(nil).Name()
+	families := make(map[string]string)
+	for _, k := range c.Remarks() {
+		families[k.Name] = k.Check
+	}
+	return func(name string) string {
+		if filter.IsRuled(name) {
+			return filter.Ruled(name).Check // the rule may be gone
 		}
+		return families[name]
 	}
-	for _, l := range c.DNSLists {
-		known["dnsbl_"+l.Name], known["dnswl_"+l.Name] = dnslist.FamilyClients, dnslist.FamilyClients
-		known["rhsbl_"+l.Name], known["uribl_"+l.Name] = dnslist.FamilyDomains, dnslist.FamilyDomains
-	}
-	return func(name string) string { return known[name] }
 }
 
 // taught is what the server and one account after the other have learnt, read beside a

@@ -112,8 +112,10 @@ func (c *Config) Standard() policy.Effective { return c.Filter.standard() }
 
 func (k *checker) filter() {
 	f := &k.c.Filter
-	if _, err := f.scale(); err != nil {
+	if s, err := f.scale(); err != nil {
 		k.failf("filter", "%v", err)
+	} else {
+		k.filterNames(&s)
 	}
 	if f.Blocked != string(filter.BlockedJunk) && f.Blocked != string(filter.BlockedKilled) {
 		k.failf("filter.blocked", "expected %q or %q", filter.BlockedJunk, filter.BlockedKilled)

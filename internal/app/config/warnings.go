@@ -21,7 +21,7 @@ func (c *Config) Warnings() []string {
 		out = append(out, l.warnings()...)
 	}
 	out = append(out, c.Rewrite.warnings()...)
-	return slices.Concat(out, c.tlsWarnings(), c.aliasWarnings(), c.relayWarnings(), c.programWarnings(), c.selfWarnings(), c.bindWarnings())
+	return slices.Concat(out, c.tlsWarnings(), c.aliasWarnings(), c.relayWarnings(), c.programWarnings(), c.selfWarnings(), c.bindWarnings(), c.filterWarnings())
 }
 
 func (l Listener) warnings() (out []string) {

@@ -157,10 +157,10 @@ func ascii(s string) string {
 
 // Spoken is what a rule of the admin's counts for.
 func Spoken(by string, points float64, why string) Remark {
-	name := strings.Trim(nameOf(strings.TrimPrefix(by, "rule ")), "_")
+	name := Ruled(strings.TrimPrefix(by, "rule ")).Name
 	s := fmt.Sprintf("The %s says so", by)
 	if why != "" {
 		s = fmt.Sprintf("The %s says: %s", by, shown(why))
 	}
-	return Remark{Check: familyRule, Name: "rule_" + name, Score: points, Sentence: s + "."}
+	return Remark{Check: familyRule, Name: name, Score: points, Sentence: s + "."}
 }

@@ -95,7 +95,7 @@ const trapScore = 3
 // suspect has a letter count as suspicious that goes to a spam trap, too.
 func (t *Transaction) suspect() {
 	if len(t.traps) > 0 {
-		t.check.Add(filter.Remark{Check: "trap", Name: "spam_trap", Score: trapScore,
+		t.check.Add(filter.Remark{Check: filter.Trapped.Check, Name: filter.Trapped.Name, Score: trapScore,
 			Sentence: fmt.Sprintf("It goes to %s, which no human has.", event.Addresses(trapNames(t.traps)))})
 	}
 }

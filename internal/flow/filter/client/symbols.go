@@ -1,5 +1,11 @@
 package client
 
+import (
+	"strings"
+
+	"facteur/internal/flow/filter"
+)
+
 // Symbol is one remark that this package can make.
 type Symbol struct {
 	Name  string
@@ -53,4 +59,16 @@ func Symbols() []Symbol {
 		heloRandom, heloNowhere, heloElsewhere, heloDynamic,
 		doorPreGreet, doorPipelining, doorNewline, doorNonSMTP, doorBefore,
 	}
+}
+
+// Known are the same, as settings name them.
+func Known() (out []filter.Known) {
+	for _, s := range Symbols() {
+		family := (*Name)(nil).Name()
+		if strings.HasPrefix(s.Name, "door_") {
+			family = (*Door)(nil).Name()
+		}
+		out = append(out, filter.Known{Check: family, Name: s.Name})
+	}
+	return out
 }

@@ -25,7 +25,12 @@ type Check struct {
 }
 
 // Name implements filter.Check.
-func (*Check) Name() string { return "correspondent" }
+func (*Check) Name() string { return name }
+
+// Known is its remark.
+func Known() filter.Known { return filter.Known{Check: (*Check)(nil).Name(), Name: name} }
+
+const name = "correspondent"
 
 // At implements filter.Check.
 func (*Check) At() filter.Stage { return filter.End }
@@ -44,7 +49,7 @@ func (c *Check) Examine(ctx context.Context, l *filter.Letter) (remarks []filter
 		}
 		asked[r.Account] = true
 		if c.Knows(ctx, r.Account, author) {
-			remarks = append(remarks, filter.Remark{Check: c.Name(), Name: "correspondent", Score: Score, Of: r.Account,
+			remarks = append(remarks, filter.Remark{Check: c.Name(), Name: name, Score: Score, Of: r.Account,
 				Sentence: r.Account + " wrote to the sender, who is proven to be who he says."})
 		}
 	}

@@ -160,6 +160,14 @@ func Symbols() []Symbol {
 	}
 }
 
+// Known are the same, as settings name them.
+func Known() (out []filter.Known) {
+	for _, s := range Symbols() {
+		out = append(out, filter.Known{Check: s.Family, Name: s.Name})
+	}
+	return out
+}
+
 // notes collects the remarks of one check about one letter, each symbol once.
 type notes struct {
 	list  []filter.Remark

@@ -52,6 +52,14 @@ func (Clients) Name() string { return Family }
 // Name implements filter.Check.
 func (Senders) Name() string { return Family }
 
+// Known are the remarks of both.
+func Known() (out []filter.Known) {
+	for _, of := range kinds {
+		out = append(out, filter.Known{Check: Family, Name: of.name})
+	}
+	return out
+}
+
 // At implements filter.Check.
 func (Clients) At() filter.Stage { return filter.Connect }
 

@@ -47,6 +47,9 @@ var table = [...]harmless{
 	{"winnow.", 2, "spam", "a link or a sender of bad repute"},
 }
 
+// named is what a remark is called that the settings count for something.
+const named = "named"
+
 // read is what a name means. virus: it is one.
 func (n *Names) read(name string) (row harmless, virus bool) {
 	for _, prefix := range n.Viruses {
@@ -56,7 +59,7 @@ func (n *Names) read(name string) (row harmless, virus bool) {
 	}
 	for prefix, score := range n.Scores {
 		if strings.HasPrefix(name, prefix) && len(prefix) > len(row.prefix) {
-			row = harmless{prefix, score, "named", "what the settings name"}
+			row = harmless{prefix, score, named, "what the settings name"}
 		}
 	}
 	if row.prefix != "" {

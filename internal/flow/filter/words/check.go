@@ -42,6 +42,17 @@ func Checks(l Learnt) []filter.Check {
 	}
 }
 
+// Known are the remarks of all of them.
+func Known() (out []filter.Known) {
+	for _, c := range Checks(Learnt{}) {
+		out = append(out, filter.Known{Check: c.Name(), Name: c.Name()}, filter.Known{Check: c.Name(), Name: c.Name() + ofAccount})
+	}
+	return out
+}
+
+// ofAccount is behind the names of remarks by what an account has learnt itself.
+const ofAccount = "_own"
+
 // check judges one view.
 type check struct {
 	name, what string
@@ -83,7 +94,7 @@ func (c *check) remarks(v *words.View, l *filter.Letter) []filter.Remark {
 		}
 		o := words.Judge(v, c.learnt.Prior, server, own)
 		if s := c.score(o.Odds) - c.score(common.Odds); s >= audible || s <= -audible {
-			out = append(out, filter.Remark{Check: c.name, Name: c.name + "_own", Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(c.what[:1]) + c.what[1:] + tell(o)})
+			out = append(out, filter.Remark{Check: c.name, Name: c.name + ofAccount, Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(c.what[:1]) + c.what[1:] + tell(o)})
 		}
 	}
 	return out
