@@ -334,6 +334,37 @@ func TestHeldMost(t *testing.T) {
 	}
 }
 
+// TestLifted: whom the brake is lifted from begins anew. His next letter goes out, whatever he
+// sent before, and after a restart, too.
+func TestLifted(t *testing.T) {
+	ctx := context.Background()
+	for _, order := range []func(*house) error{
+		func(h *house) error { _, err := h.Release(ctx, alice, "root"); return err },
+		func(h *house) error { return h.Forgive(ctx, alice, "root") },
+	} {
+		h := newHouse(t)
+		h.rules.Quotas = []Quota{hourly(5, Brake), {Name: "all", Track: Domain, Match: []string{"."}, Count: brake.Recipients, Period: time.Hour, Limit: 8, Verdict: Brake}}
+		h.send(from(bob, "192.0.2.9"), addresses(2, 0))
+		for range 2 {
+			h.send(from(alice, "192.0.2.1"), addresses(3, 0))
+		}
+		if !h.Braked(alice) {
+			t.Fatal("6 of 5")
+		}
+		must(t, order(h))
+		h.restart()
+		if d := h.send(from(alice, "192.0.2.1"), addresses(5, 0)); d != (Decision{}) || h.Braked(alice) {
+			t.Errorf("the next letter: %v", d)
+		}
+		if n := h.Kept.Within("@example.org", time.Hour); n[brake.Recipients] != 7 {
+			t.Errorf("the domain has %v", n)
+		}
+		if h.send(from(alice, "192.0.2.1"), addresses(1, 0)); !h.Braked(alice) {
+			t.Error("the limits hold no more")
+		}
+	}
+}
+
 // TestWhatIsHeldOtherwiseStays: a letter that an admin holds, or of which another host says what
 // the brake says, is not the brake's.
 func TestWhatIsHeldOtherwiseStays(t *testing.T) {

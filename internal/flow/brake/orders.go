@@ -139,6 +139,9 @@ func (g *Gate) Release(ctx context.Context, account string, by By) (Done, error)
 	if err != nil {
 		return Done{}, err
 	}
+	if err := g.anew(ctx, name); err != nil {
+		return Done{}, err
+	}
 	g.Events.Emit(Lifted{Account: name, By: by, Letting: true})
 	return g.letGo(ctx, name, by)
 }
@@ -207,10 +210,30 @@ func (g *Gate) Forgive(ctx context.Context, account string, by By) error {
 		lift(a)
 		return true
 	})
-	if err == nil {
-		g.Events.Emit(Lifted{Account: name, By: by})
+	if err != nil {
+		return err
 	}
-	return err
+	if err := g.anew(ctx, name); err != nil {
+		return err
+	}
+	g.Events.Emit(Lifted{Account: name, By: by})
+	return nil
+}
+
+// anew has an account begin without what it is forgiven: else the next letter would brake it
+// again, for as long as an hour or a day has not passed.
+func (g *Gate) anew(ctx context.Context, name string) error {
+	domain := ""
+	if _, d, ok := strings.Cut(name, "@"); ok {
+		domain = "@" + d
+	}
+	g.mu.Lock()
+	g.Kept.Anew(name, domain)
+	if x := g.watches.of[name]; x != nil {
+		x.forgive()
+	}
+	g.mu.Unlock()
+	return g.Kept.Write(ctx)
 }
 
 // SetLimits gives an account limits of its own, in recipients; nil leaves one as it is, 0

@@ -89,6 +89,13 @@ func (x *watch) from(l *Letter, r *Rules, now time.Time) {
 	}
 }
 
+// forgive forgets where it was used from, and what it sent; whom it wrote to stays known.
+func (x *watch) forgive() {
+	clear(x.networks)
+	clear(x.countries)
+	clear(x.texts)
+}
+
 // networkOf is the network that a client counts as: /24, or /48 of IPv6. This machine is
 // none: programs of ours talk from there.
 func networkOf(a netip.Addr) string {

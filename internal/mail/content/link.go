@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -219,7 +220,9 @@ func splitScheme(s string) (scheme, rest string) {
 // authority reads "user:password@host:port".
 func (l *Link) authority(s string) {
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {
-		l.Tricks |= UserInfo
+		if looksLikeHost(s[:at]) {
+			l.Tricks |= UserInfo
+		}
 		s = s[at+1:]
 	}
 	host := s
@@ -235,6 +238,12 @@ func (l *Link) authority(s string) {
 		}
 	}
 	l.host(host)
+}
+
+// looksLikeHost tells what before "@" an eye takes for the host: "bank.example", and not
+// "git" or "anna:secret". What stands behind codes hides something, too.
+func looksLikeHost(name string) bool {
+	return strings.ContainsAny(name, ".%@") || strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0
 }
 
 func (l *Link) host(host string) {

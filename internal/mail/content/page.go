@@ -12,6 +12,7 @@ type page struct {
 	space bool // a space is due before the next character
 	line  bool // a line end is
 	split bool // something without width stands behind the last letter
+	joint int  // where the last thing without width stood
 	seen  int  // characters, without spaces
 }
 
@@ -28,7 +29,8 @@ func (p *page) paragraph() { p.line = true }
 func (p *page) gap()       { p.space = true }
 
 // write adds text in which line ends count, and tells how many characters without width
-// part letters of the Latin alphabet, which no script of the world needs.
+// part letters of the Latin alphabet, which no script of the world needs; soft hyphens
+// count where they part single letters.
 func (p *page) write(s []byte) (invisible int) { return p.add(s, true) }
 
 // flow adds text in which a line end is a space.
@@ -58,7 +60,8 @@ func (p *page) add(s []byte, lines bool) (invisible int) {
 		case unicode.IsSpace(r) || r == '\u2800':
 			p.space = true
 		case noWidth(r):
-			p.split = len(p.b) > 0 && isLetter(p.b[len(p.b)-1]) || p.split
+			p.split = p.parts(r) || p.split
+			p.joint = len(p.b)
 		case r < ' ' || r == 0x7f:
 			p.space = true
 		default:
@@ -69,6 +72,19 @@ func (p *page) add(s []byte, lines bool) (invisible int) {
 	}
 	return invisible
 }
+
+// parts tells whether a character without width stands behind a letter of the Latin alphabet
+// and has no business there. A soft hyphen has: it says where a long word may be divided,
+// but not behind one letter.
+func (p *page) parts(r rune) bool {
+	n := len(p.b)
+	if n == 0 || !isLetter(p.b[n-1]) {
+		return false
+	}
+	return r != softHyphen || n == 1 || n-p.joint == 1 || p.b[n-2] < utf8.RuneSelf && !isLetter(p.b[n-2])
+}
+
+const softHyphen = '\u00ad'
 
 // due writes the space or line end that stands before the next character.
 func (p *page) due() {
@@ -87,7 +103,7 @@ func noWidth(r rune) bool {
 	switch {
 	case r < 0xad:
 		return false
-	case r == '\u00ad', r == '\u034f', r == '\u115f', r == '\u1160', r == '\u17b4', r == '\u17b5', r == '\u3164', r == '\uffa0':
+	case r == softHyphen, r == '\u034f', r == '\u115f', r == '\u1160', r == '\u17b4', r == '\u17b5', r == '\u3164', r == '\uffa0':
 		return true
 	case r == '\u200d', '\ufe00' <= r && r <= '\ufe0f', 0xe0020 <= r && r <= 0xe007f:
 		return false // joins emoji, and letters of some scripts

@@ -22,8 +22,28 @@ func mixed(name string) bool {
 	return false
 }
 
-// MixedScripts tells whether a word has letters of Latin, Greek or Cyrillic together.
+// MixedScripts tells whether a word has letters of Latin, Greek or Cyrillic together. What a
+// hyphen or another sign joins are words of their own, as in "PDF-формат", and so are the
+// units that are written with a Greek letter, "µm" and "kΩ".
 func MixedScripts(word string) bool {
+	for part := range strings.FieldsFuncSeq(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) }) {
+		if mixedLetters(part) && !isUnit(part) {
+			return true
+		}
+	}
+	return false
+}
+
+// isUnit tells a unit of measure with the Greek letter for a millionth, or for ohm.
+func isUnit(word string) bool {
+	switch word {
+	case "μm", "μs", "μg", "μl", "μL", "μA", "μF", "μH", "μV", "μW", "μT", "μSv", "μmol", "kΩ", "MΩ", "GΩ", "mΩ":
+		return true
+	}
+	return false
+}
+
+func mixedLetters(word string) bool {
 	var latin, greek, cyrillic, other bool
 	for _, r := range word {
 		switch {

@@ -105,6 +105,42 @@ func (s *Store) Within(name string, d time.Duration) Sums {
 	return Sums{}
 }
 
+// Anew forgets what a name has sent, and takes it off what its domain has; what was held of
+// it stays counted.
+func (s *Store) Anew(name, domain string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counts[name]
+	if c == nil {
+		return
+	}
+	if all := s.counts[domain]; all != nil {
+		all.less(c)
+		s.changed.Touch(domain)
+	}
+	for i := range c.cells {
+		held := c.cells[i].n[Held]
+		c.cells[i].n = [kinds]uint32{Held: held}
+	}
+	s.changed.Touch(name)
+}
+
+// less takes off what others counted, but for what was held.
+func (c *counts) less(others *counts) {
+	for _, x := range others.cells {
+		for i := range c.cells {
+			if c.cells[i].slot != x.slot {
+				continue
+			}
+			for k := range x.n {
+				if Kind(k) != Held {
+					c.cells[i].n[k] -= min(x.n[k], c.cells[i].n[k])
+				}
+			}
+		}
+	}
+}
+
 // Names are those for which something was counted within the last day.
 func (s *Store) Names() []string {
 	oldest := slotOf(time.Now()) - daySlots

@@ -133,11 +133,17 @@ func brandOf(name string) string {
 	}
 	for _, b := range brands {
 		at := strings.Index(name, b.name)
-		if at >= 0 && !letterAt(name, at-1) && !letterAt(name, at+len(b.name)) {
+		if at >= 0 && !letterAt(name, at-1) && !letterAt(name, at+len(b.name)) && !isPerson(b.name, name) {
 			return b.domain
 		}
 	}
 	return ""
+}
+
+// isPerson tells a person whose first name is that of a firm: "Ameli Schmidt".
+func isPerson(brand, name string) bool {
+	_, family, more := strings.Cut(name, " ")
+	return brand == "ameli" && more && strings.HasPrefix(name, "ameli ") && !strings.Contains(family, " ") && family != "france" && family != "santé"
 }
 
 func letterAt(s string, i int) bool {
