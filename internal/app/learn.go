@@ -46,7 +46,7 @@ func (a *App) openLearning(c *config.Config) (err error) {
 
 // classroom takes the letters that users report.
 func (a *App) classroom() intake.Classroom {
-	return intake.Classroom{Takes: a.teacher.Takes, Report: a.teacher.Report, Sent: a.teacher.Sent}
+	return intake.Classroom{Takes: a.teacher.Takes, Busy: a.teacher.Busy, Report: a.teacher.Report, Sent: a.teacher.Sent}
 }
 
 // runLearning takes in lessons until ctx ends, then those that wait.

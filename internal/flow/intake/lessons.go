@@ -17,6 +17,8 @@ import (
 type Classroom struct {
 	// Takes tells such an address.
 	Takes func(address.Address) bool
+	// Busy tells that a report of a size, in bytes, is to come later.
+	Busy func(size int64) bool
 	// Report looks at a letter for such addresses. The error is told to who sent it; then is
 	// called when the letter was accepted.
 	Report func(account string, to []address.Address, letter io.ReaderAt, size int64) (then func(), err error)
@@ -50,6 +52,9 @@ func (t *Transaction) readLessons() *smtp.Reply {
 	}
 	if len(to) == 0 || t.discard {
 		return nil
+	}
+	if t.desk.classroom.Busy(t.spool.Size()) {
+		return smtp.NewReply(451, "4.3.2", "Report not taken: too many wait to be learnt; try again later")
 	}
 	then, err := t.desk.classroom.Report(t.peer.Account, to, t.spool, t.spool.Size())
 	if err != nil {

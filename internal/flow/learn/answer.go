@@ -45,11 +45,11 @@ func (t *Teacher) Sent(account string, header message.Header, to []address.Addre
 		return
 	}
 	// What people say comes first: half of the room is for that.
-	if len(t.queue) >= queueMost/2 {
+	if t.queue.len() >= queueMost/2 {
 		t.dropped.Add(1)
 		return
 	}
-	t.enqueue(func(ctx context.Context) {
+	t.enqueue(account, 0, func(ctx context.Context) {
 		if err := t.answered(ctx, a); err != nil {
 			t.warn(account, err)
 		}

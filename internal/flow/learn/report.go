@@ -32,6 +32,10 @@ func (t *Teacher) Takes(a address.Address) bool {
 	return s.TakesSpam != nil && s.TakesSpam(a) || s.TakesHam != nil && s.TakesHam(a)
 }
 
+// Busy tells that so much waits to be learnt that a report of a size, in bytes, is to come
+// later.
+func (t *Teacher) Busy(size int64) bool { return size <= MaxReport && !t.queue.room(size) }
+
 // Report looks at a letter that an account sent to report addresses, in which the letters
 // are that it reports. The error is for who sent it; then is to be called when the letter
 // is accepted.
@@ -87,7 +91,11 @@ func attached(r io.ReaderAt, p *message.Part, list [][]byte) (_ [][]byte, err er
 
 // reported teaches letters in the background.
 func (t *Teacher) reported(account string, letters [][]byte, isSpam bool) {
-	t.enqueue(func(ctx context.Context) {
+	size := int64(0)
+	for _, data := range letters {
+		size += int64(len(data))
+	}
+	t.enqueue(account, size, func(ctx context.Context) {
 		for _, data := range letters {
 			if _, err := t.TeachLetter(ctx, account, bytes.NewReader(data), int64(len(data)), isSpam, Reported); err != nil {
 				t.warn(account, err)

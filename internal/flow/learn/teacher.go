@@ -96,16 +96,13 @@ type Source interface {
 // Teacher takes in what people say. Its methods may be called from any goroutine.
 type Teacher struct {
 	House
-	queue   chan task
+	queue   *line
 	dropped atomic.Int64
 }
 
-// queueMost is how many acts of users wait at most.
-const queueMost = 1000
-
 // New makes a Teacher. Run is to be called.
 func New(h House) *Teacher {
-	return &Teacher{House: h, queue: make(chan task, queueMost)}
+	return &Teacher{House: h, queue: newLine()}
 }
 
 // Lesson is what somebody says of a letter.
@@ -191,19 +188,13 @@ func (t *Teacher) TeachLetter(ctx context.Context, account string, letter io.Rea
 // Dropped is how many acts of users taught nothing because too many waited.
 func (t *Teacher) Dropped() int64 { return t.dropped.Load() }
 
-// task is something to be done in the background.
-type task func(ctx context.Context)
-
 // patience is how long one task may take.
 const patience = time.Minute
 
-// enqueue has something done soon, if there is room.
-func (t *Teacher) enqueue(do task) {
-	select {
-	case t.queue <- do:
-	default:
-		t.dropped.Add(1)
-	}
+// enqueue has something done soon for an account, if there is room; size is how many bytes
+// it keeps in memory.
+func (t *Teacher) enqueue(account string, size int64, do func(context.Context)) {
+	t.dropped.Add(t.queue.put(account, task{size, do}))
 }
 
 // tellEvery is how often the log hears of what was dropped.
@@ -215,8 +206,10 @@ func (t *Teacher) Run(ctx context.Context, grace time.Duration) {
 	defer tell.Stop()
 	for {
 		select {
-		case do := <-t.queue:
-			t.do(ctx, do)
+		case <-t.queue.ready:
+			if one, ok := t.queue.take(); ok {
+				t.do(ctx, one)
+			}
 		case <-tell.C:
 			told = t.tellDropped(told)
 		case <-ctx.Done():
@@ -240,20 +233,18 @@ func (t *Teacher) tellDropped(told int64) int64 {
 }
 
 func (t *Teacher) drain(ctx context.Context) {
-	for ctx.Err() == nil {
-		select {
-		case do := <-t.queue:
-			t.do(ctx, do)
-		default:
+	for one, ok := t.queue.take(); ok; one, ok = t.queue.take() {
+		if ctx.Err() != nil {
 			return
 		}
+		t.do(ctx, one)
 	}
 }
 
-func (t *Teacher) do(ctx context.Context, do task) {
+func (t *Teacher) do(ctx context.Context, one task) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	do(ctx)
+	one.do(ctx)
 }
 
 // Judged takes in what a user said of letters by what he did in his mailboxes. It is for
@@ -263,7 +254,7 @@ func (t *Teacher) Judged(j namespace.Judgement) {
 	if j.By == namespace.ByKeyword && !s.Keywords || j.By != namespace.ByKeyword && !s.Moves {
 		return
 	}
-	t.enqueue(func(ctx context.Context) {
+	t.enqueue(j.User, 4*int64(len(j.UIDs)), func(ctx context.Context) {
 		for _, uid := range j.UIDs {
 			if ctx.Err() != nil {
 				t.dropped.Add(1)
