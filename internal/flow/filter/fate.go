@@ -48,10 +48,10 @@ const (
 
 // fate is what becomes of a letter for one recipient, and what would by what is on trial. It
 // looks at nothing but its arguments.
-func (r *Rules) fate(remarks []Remark, v Verdict, account string, wants *policy.Effective, l listing) Fate {
-	f := r.decide(remarks, v, account, wants, l)
+func (r *Rules) fate(remarks []Remark, v Verdict, account string, wants *policy.Effective, usual float64, l listing) Fate {
+	f := r.decide(remarks, v, account, wants, usual, l)
 	if wants.Tried != nil {
-		f.tries(r.decide(remarks, v, account, wants.Tried, l), "By the policy on trial: ")
+		f.tries(r.decide(remarks, v, account, wants.Tried, usual, l), "By the policy on trial: ")
 	}
 	if r.Scale.All {
 		f.suspend(v)
@@ -78,11 +78,11 @@ func (f *Fate) tries(would Fate, by string) {
 }
 
 // decide is what becomes of a letter by some wishes: what the letter is, then who sent it,
-// then how it adds up.
-func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *policy.Effective, l listing) Fate {
+// then how it adds up. usual is the server's level of junk.
+func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *policy.Effective, usual float64, l listing) Fate {
 	f := Fate{Disposition: Accept, Wants: wants}
 	remarks = append(slices.Clone(remarks), l.remarks()...)
-	f.Tally = r.Scale.Tally(remarks, account, min(wants.Junk, wants.Kill))
+	f.Tally = r.Scale.Weigh(remarks, account, wants, usual)
 	if v.Disposition == Junk {
 		f.Disposition, f.Category, f.Because = Junk, Spam, v.Because
 	}

@@ -36,7 +36,7 @@ func TestTrial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Rules{Scoring: true, Scale: Scale{All: x.all}}
-			f := r.fate(x.remarks, x.verdict, "bob@example.org", wanting(x.wants), listing{})
+			f := r.fate(x.remarks, x.verdict, "bob@example.org", wanting(x.wants), 5, listing{})
 			if f.Disposition != x.is || f.Would != x.would {
 				t.Errorf("%s, would be %q; want %s, %q", f.Disposition, f.Would, x.is, x.would)
 			}

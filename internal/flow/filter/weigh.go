@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"facteur/internal/store/policy"
 )
 
 // Scale is how remarks count, as the admin has set it.
@@ -75,6 +77,26 @@ func (s *Scale) Tally(remarks []Remark, account string, junk float64) Tally {
 		t.Score += row.Counts
 	}
 	t.Score = rounded(t.Score)
+	return t
+}
+
+// Weigh is the tally for an account that wants something of its own, where the server's level
+// of junk is usual. Whether the letter is junk is found with families clipped by the
+// account's own level. If it is, how far it is beyond that is told as everybody would be: who
+// wants to have junk found early has not made grave letters harmless by that, and his level
+// kill means what it means to others. No single family reaches kill, either.
+//
+// So there is one score, which reaches the level junk where two families agree, and a level
+// above it where the letter does by what it has.
+func (s *Scale) Weigh(remarks []Remark, account string, wants *policy.Effective, usual float64) Tally {
+	own := min(wants.Junk, wants.Kill)
+	t := s.Tally(remarks, account, own)
+	if t.Score < own || usual <= own {
+		return t
+	}
+	if wide := s.Tally(remarks, account, min(usual, wants.Kill)); wide.Score > t.Score {
+		return wide
+	}
 	return t
 }
 

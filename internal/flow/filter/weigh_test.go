@@ -80,6 +80,50 @@ func TestTallyAddsUp(t *testing.T) {
 	})
 }
 
+// An account that wants junk found early has not made grave letters harmless: what would be
+// killed for everybody is killed for it. Whether a letter is junk is found by its own level.
+func TestEarlyJunk(t *testing.T) {
+	early := func(junk, kill float64) *policy.Effective {
+		return wanting(func(e *policy.Effective) { e.Junk, e.Kill = junk, kill })
+	}
+	of := func(scores ...float64) (out []Remark) {
+		for i, s := range scores {
+			out = append(out, Remark{Check: string(rune('a' + i)), Name: string(rune('a' + i)), Score: s})
+		}
+		return out
+	}
+	for name, x := range map[string]struct {
+		remarks []Remark
+		wants   *policy.Effective
+		score   float64
+		want    Disposition
+	}{
+		"grave":                      {of(4.5, 4, 1.6), early(2, 12), 10.1, Junk},
+		"kill is reached":            {of(4.5, 4, 3.5), early(2, 12), 12, Reject},
+		"one check condemns nothing": {of(9), early(2, 12), 1.8, Accept},
+		"nor does it kill":           {of(9, 0.3), early(2, 4), 3.9, Junk},
+		"two agree":                  {of(9, 0.3), early(2, 12), 4.8, Junk},
+		"what is junk stays so":      {of(1.8, 1.8, 1.8, -9), early(2, 12), 3.6, Junk},
+		"what is none stays so":      {of(4.5, -4.5, 1), early(2, 12), 1, Accept},
+		"junk found late, as it was": {of(9, 0.3), early(10, 12), 9.3, Accept},
+	} {
+		r := Rules{}
+		if f := r.fate(x.remarks, accepted, "", x.wants, 5, listing{}); f.Tally.Score != x.score || f.Disposition != x.want {
+			t.Errorf("%s: %v, %s; expected %v, %s", name, f.Tally.Score, f.Disposition, x.score, x.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		junk := rapid.Float64Range(0.1, 20).Draw(t, "junk")
+		wants := early(junk, junk+rapid.Float64Range(0, 20).Draw(t, "kill"))
+		all, usual := remarks(t), rapid.Float64Range(0.1, 20).Draw(t, "usual")
+		var s Scale
+		own, told := s.Tally(all, "bob@example.org", junk), s.Weigh(all, "bob@example.org", wants, usual)
+		if own.Score >= junk != (told.Score >= junk) || told.Score < own.Score {
+			t.Fatalf("by its own level %v (%v), told %v", own.Score, junk, told.Score)
+		}
+	})
+}
+
 func TestScale(t *testing.T) {
 	three := func(check string) []Remark {
 		return []Remark{{Check: check, Name: "one", Score: 4}, {Check: check, Name: "two", Score: 4, Sentence: "Two."}, {Check: "other", Name: "mild", Score: 0.25}}
@@ -187,7 +231,7 @@ func TestFates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := Rules{Blocked: x.how}
-			f := r.fate(x.remarks, x.verdict, "bob@example.org", wanting(x.wants), x.list)
+			f := r.fate(x.remarks, x.verdict, "bob@example.org", wanting(x.wants), 5, x.list)
 			if f.Disposition != x.want || f.Category != x.category {
 				t.Errorf("%s for %q (%s), expected %s for %q", f.Disposition, f.Category, f.Because, x.want, x.category)
 			}
@@ -227,7 +271,7 @@ func TestSettle(t *testing.T) {
 			defer c.Close()
 			var o Outcome
 			for _, w := range x.wants {
-				o.Fates = append(o.Fates, f.rules.fate(all, accepted, "", wanting(w), listing{}))
+				o.Fates = append(o.Fates, f.rules.fate(all, accepted, "", wanting(w), 5, listing{}))
 			}
 			o.settle(all, func(f Fate) *smtp.Reply { return c.refusal(f, "ID1") })
 			code := 0
@@ -282,7 +326,7 @@ func TestHeaderIsForAll(t *testing.T) {
 func TestAllowedIsNoSpam(t *testing.T) {
 	r := Rules{Scoring: true}
 	allowed := listing{policy.Listing{Kind: policy.Allow, By: policy.Entry{Match: "bob@example.org", Sender: "@example.net"}}, true}
-	f := r.fate(scoring(13), accepted, "", wanting(nil), allowed)
+	f := r.fate(scoring(13), accepted, "", wanting(nil), 5, allowed)
 	e := Weighed{Outcome: Outcome{Shown: shared([]Fate{f}, Fate{})}}
 	if got := string(r.SpamFields(e.Outcome.Shown)); !strings.Contains(got, "X-Spam-Flag: NO") || !strings.Contains(got, "X-Spam-Score: 13") {
 		t.Errorf("%s", got)
@@ -290,12 +334,12 @@ func TestAllowedIsNoSpam(t *testing.T) {
 	if e.class() != "CLEAN" {
 		t.Errorf("it is %s", e.class())
 	}
-	lenient := r.fate(scoring(13), accepted, "", wanting(func(e *policy.Effective) { e.Kill, e.Junk = policy.Never, policy.Never }), listing{})
-	server := r.fate(scoring(13), accepted, "", wanting(nil), listing{})
+	lenient := r.fate(scoring(13), accepted, "", wanting(func(e *policy.Effective) { e.Kill, e.Junk = policy.Never, policy.Never }), 5, listing{})
+	server := r.fate(scoring(13), accepted, "", wanting(nil), 5, listing{})
 	if got := shared([]Fate{f, lenient}, server); got.Disposition != Reject {
 		t.Errorf("one who allows him and one who takes all: %s", got.Disposition)
 	}
-	f = r.fate(nil, Verdict{Disposition: Junk, Check: "dmarc", Because: "DMARC says so."}, "", wanting(nil), allowed)
+	f = r.fate(nil, Verdict{Disposition: Junk, Check: "dmarc", Because: "DMARC says so."}, "", wanting(nil), 5, allowed)
 	if !f.IsSpam() {
 		t.Error("what DMARC puts into Junk is marked as such")
 	}
@@ -305,7 +349,7 @@ func TestAllowedIsNoSpam(t *testing.T) {
 func TestSpamFields(t *testing.T) {
 	r := Rules{Scoring: true}
 	f := r.fate([]Remark{{Check: "a", Name: "html_only", Score: 1.25}, {Check: "b", Name: "words", Score: 4.5}, {Check: "c", Name: "spf_pass", Score: -0.1},
-		{Check: "d", Name: "helo_not_fqdn", Score: 1.5}}, accepted, "", wanting(nil), listing{})
+		{Check: "d", Name: "helo_not_fqdn", Score: 1.5}}, accepted, "", wanting(nil), 5, listing{})
 	want := "X-Spam-Flag: YES\nX-Spam-Score: 7.15\nX-Spam-Level: *******\n" +
 		"X-Spam-Status: Yes, score=7.15 tagged_above=-999 required=5 tests=[WORDS=4.5, HELO_NOT_FQDN=1.5, HTML_ONLY=1.25, SPF_PASS=-0.1] autolearn=no\n"
 	if got := unfolded(r.SpamFields(f)); got != want {
@@ -315,7 +359,7 @@ func TestSpamFields(t *testing.T) {
 	if got := r.SpamFields(f); got != nil {
 		t.Errorf("below the level mark:\n%s", got)
 	}
-	for _, line := range strings.Split(string(r.SpamFields(r.fate(scoring(40), accepted, "", wanting(nil), listing{}))), "\r\n") {
+	for _, line := range strings.Split(string(r.SpamFields(r.fate(scoring(40), accepted, "", wanting(nil), 5, listing{}))), "\r\n") {
 		if len(line) > 90 {
 			t.Errorf("a long line: %q", line)
 		}

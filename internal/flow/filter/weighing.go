@@ -26,14 +26,14 @@ func (c *Case) Add(r Remark) { c.remarks = append(c.remarks, r) }
 // others' business.
 func (c *Case) Weigh(ctx context.Context, v Verdict, to []Recipient, id string) Outcome {
 	var o Outcome
-	rules := c.filter.rules
+	rules, server := c.filter.rules, c.filter.wants(ctx, address.Address{})
 	for i := range to {
 		account := to[i].policyAddress()
 		wants := c.filter.wants(ctx, account)
-		f := rules.fate(c.remarks, v, to[i].Account, wants, c.filter.listed(ctx, account, &c.evidence))
+		f := rules.fate(c.remarks, v, to[i].Account, wants, server.Junk, c.filter.listed(ctx, account, &c.evidence))
 		o.Fates = append(o.Fates, f)
 	}
-	o.Server = rules.fate(c.remarks, v, "", c.filter.wants(ctx, address.Address{}), listing{})
+	o.Server = rules.fate(c.remarks, v, "", server, server.Junk, listing{})
 	o.Shown = shared(o.Fates, o.Server)
 	o.settle(rules.Scale.inEarnest(c.remarks), func(f Fate) *smtp.Reply { return c.refusal(f, id) })
 	return o
