@@ -78,7 +78,9 @@ func (f *Fate) tries(would Fate, by string) {
 }
 
 // decide is what becomes of a letter by some wishes: what the letter is, then who sent it,
-// then how it adds up. usual is the server's level of junk.
+// then how it adds up. Whom a list allows, and who is proven, is let through where DMARC asks
+// for the junk folder: that speaks of another, the author in a letter of a mailing list, as
+// an identity of which DMARC failed is never taken for proven. usual is the server's level of junk.
 func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *policy.Effective, usual float64, l listing) Fate {
 	f := Fate{Disposition: Accept, Wants: wants}
 	remarks = append(slices.Clone(remarks), l.remarks()...)
@@ -90,9 +92,7 @@ func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *polic
 		return f
 	}
 	if f.Allowed = l.Kind == policy.Allow && l.proven; f.Allowed {
-		if f.Disposition == Accept {
-			f.Because = fmt.Sprintf("%s is on the allow list of %s, and proved to be the sender.", shown(l.By.What()), whoseList(l.By.Match))
-		}
+		f.admit(v, l)
 		return f
 	}
 	switch {
@@ -105,6 +105,17 @@ func (r *Rules) decide(remarks []Remark, v Verdict, account string, wants *polic
 		f.lesser(r, remarks, account)
 	}
 	return f
+}
+
+// admit lets a letter pass of which the sender is on an allow list, and proven.
+func (f *Fate) admit(v Verdict, l listing) {
+	word := fmt.Sprintf("%s is on the allow list of %s, and proved to be the sender.", shown(l.By.What()), whoseList(l.By.Match))
+	switch {
+	case f.Disposition == Accept:
+		f.Because = word
+	case v.Check == "dmarc":
+		f.Disposition, f.Category, f.Because = Accept, "", v.Because+" "+word
+	}
 }
 
 // lesser are the milder fates: Junk, and what is done with bad headers.

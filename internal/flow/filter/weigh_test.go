@@ -10,7 +10,9 @@ import (
 	"pgregory.net/rapid"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/dmarc"
 	"facteur/internal/mail/smtp"
+	"facteur/internal/mail/spf"
 	"facteur/internal/store/policy"
 )
 
@@ -224,7 +226,9 @@ func TestFates(t *testing.T) {
 		"allowed, with a virus":            {remarks: []Remark{virus}, list: listing{allowed, true}, want: Quarantined, category: Virus},
 		"allowed, unproven":                {remarks: scoring(13), list: listing{allowed, false}, want: Junk, category: Spam},
 		"allowed, unproven, mild":          {remarks: scoring(7), list: listing{allowed, false}, want: Accept},
-		"allowed, DMARC says junk":         {verdict: junkByDMARC, list: listing{allowed, true}, want: Junk, category: Spam},
+		"allowed, DMARC says junk":         {verdict: junkByDMARC, list: listing{allowed, true}, want: Accept},
+		"unproven, DMARC says junk":        {verdict: junkByDMARC, list: listing{allowed, false}, want: Junk, category: Spam},
+		"allowed, without an author":       {verdict: Verdict{Disposition: Junk, Check: "from", Because: "No From."}, list: listing{allowed, true}, want: Junk, category: Spam},
 		"blocked":                          {list: listing{blocked, false}, how: BlockedJunk, want: Junk, category: Spam},
 		"blocked is killed":                {list: listing{blocked, false}, how: BlockedKilled, want: Reject, category: Spam},
 		"on trial":                         {remarks: []Remark{{Check: "scanner", Name: "virus", Category: Virus, Test: true}}, want: Accept},
@@ -321,6 +325,34 @@ func TestHeaderIsForAll(t *testing.T) {
 	}
 }
 
+// A letter of a mailing list that a recipient allows, where DMARC of its author asks for the
+// junk folder: his word holds where the list is proven to have sent it. Where he allows the
+// author, of whom DMARC failed, it does not.
+func TestAllowedDespiteDMARC(t *testing.T) {
+	me, _ := address.Parse("bob@example.org")
+	from, author := address.Address{Local: "bounce", Domain: "lists.example"}, address.Address{Local: "eve", Domain: "bank.example"}
+	for name, x := range map[string]struct {
+		allowed string
+		spf     spf.Status
+		want    Disposition
+	}{
+		"the list, proven":   {"@lists.example", spf.Pass, Accept},
+		"the list, unproven": {"@lists.example", spf.Neutral, Junk},
+		"the list, forged":   {"@lists.example", spf.SoftFail, Junk},
+		"the author":         {"@bank.example", spf.Pass, Junk},
+	} {
+		f := examining().Obeys(policy.Fixed(policy.Settings{Default: policy.Default(), Entries: []policy.Entry{{Match: "bob@example.org", Sender: x.allowed, Kind: policy.Allow}}}), policy.Default())
+		e := Evidence{Sender: from, Author: author, SPFMail: &spf.Result{Status: x.spf, Domain: from.Domain},
+			DMARC: dmarc.Result{Status: dmarc.Fail, Policy: dmarc.Quarantine, Asked: author.Domain}}
+		c := &Case{filter: f, evidence: e}
+		v := Verdict{Disposition: Junk, Check: "dmarc", Because: "DMARC of bank.example asks to quarantine it."}
+		o := c.Weigh(t.Context(), v, []Recipient{{Address: me, Account: "bob@example.org"}}, "ID")
+		if got := o.Fates[0]; got.Disposition != x.want || !strings.Contains(got.Because, "DMARC of bank.example") {
+			t.Errorf("%s: %s (%s)", name, got.Disposition, got.Because)
+		}
+	}
+}
+
 // Whom a list allows sends no spam: programs that go by the header would put it into Junk
 // all the same. Who is not alone on the list gets the header that holds for all.
 func TestAllowedIsNoSpam(t *testing.T) {
@@ -339,9 +371,9 @@ func TestAllowedIsNoSpam(t *testing.T) {
 	if got := shared([]Fate{f, lenient}, server); got.Disposition != Reject {
 		t.Errorf("one who allows him and one who takes all: %s", got.Disposition)
 	}
-	f = r.fate(nil, Verdict{Disposition: Junk, Check: "dmarc", Because: "DMARC says so."}, "", wanting(nil), 5, allowed)
+	f = r.fate(nil, Verdict{Disposition: Junk, Check: "from", Because: "It has no author."}, "", wanting(nil), 5, allowed)
 	if !f.IsSpam() {
-		t.Error("what DMARC puts into Junk is marked as such")
+		t.Error("what is put into Junk all the same is not marked as such")
 	}
 }
 

@@ -87,7 +87,9 @@ func (f *Filter) listed(ctx context.Context, account address.Address, e *Evidenc
 	if l.Kind == policy.Allow && !l.By.Network.IsValid() {
 		all.Senders = slices.DeleteFunc(all.Senders, func(s policy.Sender) bool { return !e.proves(s.Address.Domain) })
 		a = f.policies.Listed(ctx, account, all)
-		l.proven = a.State() == lookup.Found && a.Value().Kind == policy.Allow
+		if l.proven = a.State() == lookup.Found && a.Value().Kind == policy.Allow; l.proven {
+			l.By = a.Value().By // of several, the one that was proven
+		}
 	} else {
 		l.proven = l.Kind == policy.Allow // an address of the network can't be forged
 	}
