@@ -203,7 +203,7 @@ type Outcome struct {
 	// Shown is the fate that the header tells of: that of all where they have the same, else
 	// what holds for everybody; see Case.Weigh.
 	Shown Fate
-	// Server is the fate by the server's own levels and by what it knows itself: what one
+	// Server is the fate by the server's own levels and lists, and by what it knows itself: what one
 	// recipient wants, has learnt or has on his lists is not in it. It is what may be held
 	// against who sent the letter; the others have to deal with him, too.
 	Server Fate

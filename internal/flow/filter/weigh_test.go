@@ -353,6 +353,23 @@ func TestAllowedDespiteDMARC(t *testing.T) {
 	}
 }
 
+// The header that is for all knows the server's own lists.
+func TestHeaderKnowsServersList(t *testing.T) {
+	f := examining().Obeys(policy.Fixed(policy.Settings{Default: policy.Default(), Entries: []policy.Entry{{Match: ".", Sender: "@spam.example", Kind: policy.Block}}}), policy.Default())
+	f.rules.Blocked = BlockedJunk
+	c := &Case{filter: f, evidence: Evidence{Sender: address.Address{Local: "x", Domain: "spam.example"}}}
+	c.Add(Remark{Check: "own", Name: "own_words", Score: 1, Of: "bob@example.org"})
+	var to []Recipient
+	for _, n := range []string{"bob@example.org", "eve@example.org"} {
+		a, _ := address.Parse(n)
+		to = append(to, Recipient{Address: a, Account: n})
+	}
+	o := c.Weigh(t.Context(), accepted, to, "ID")
+	if got := string(f.rules.SpamFields(o.Shown)); o.Fates[0].Disposition != Junk || o.Fates[1].Disposition != Junk || !strings.Contains(got, "X-Spam-Flag: YES") || strings.Contains(got, "OWN_WORDS") {
+		t.Errorf("%s, %s:\n%s", o.Fates[0].Disposition, o.Fates[1].Disposition, got)
+	}
+}
+
 // Whom a list allows sends no spam: programs that go by the header would put it into Junk
 // all the same. Who is not alone on the list gets the header that holds for all.
 func TestAllowedIsNoSpam(t *testing.T) {

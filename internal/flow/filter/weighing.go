@@ -22,7 +22,7 @@ func (c *Case) Add(r Remark) { c.remarks = append(c.remarks, r) }
 // is how the sender may name the letter when he asks why.
 //
 // The header is the same for all. Where the recipients' fates differ, it tells what holds
-// for everybody, by the levels of the server: what one has learnt or wants is not the
+// for everybody, by its levels and lists: what one has learnt or wants is not the
 // others' business.
 func (c *Case) Weigh(ctx context.Context, v Verdict, to []Recipient, id string) Outcome {
 	var o Outcome
@@ -33,7 +33,7 @@ func (c *Case) Weigh(ctx context.Context, v Verdict, to []Recipient, id string) 
 		f := rules.fate(c.remarks, v, to[i].Account, wants, server.Junk, c.filter.listed(ctx, account, &c.evidence))
 		o.Fates = append(o.Fates, f)
 	}
-	o.Server = rules.fate(c.remarks, v, "", server, server.Junk, listing{})
+	o.Server = rules.fate(c.remarks, v, "", server, server.Junk, c.filter.listed(ctx, address.Address{}, &c.evidence))
 	o.Shown = shared(o.Fates, o.Server)
 	o.settle(rules.Scale.inEarnest(c.remarks), func(f Fate) *smtp.Reply { return c.refusal(f, id) })
 	return o
