@@ -69,8 +69,11 @@ func (c *command) brakeShow() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withOffice(cmd.Context(), func(ctx context.Context, o control.Office) error {
 				all, err := o.Brake(ctx, args[0])
-				if err != nil || c.json {
-					return errors.Join(err, printJSON(c, all...))
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return printJSON(c, all...)
 				}
 				for _, s := range all {
 					c.tellStanding(s)
@@ -101,8 +104,11 @@ func (c *command) tellStanding(s brake.Standing) {
 func (c *command) changeBrake(ctx context.Context, o control.BrakeOrder, told func(brake.Done) string) error {
 	return c.withOffice(ctx, func(ctx context.Context, office control.Office) error {
 		done, err := office.ChangeBrake(ctx, o)
+		if c.json && (err == nil || done.Letters > 0) {
+			err = errors.Join(err, printJSON(c, done))
+		}
 		if err != nil || c.json {
-			return errors.Join(err, printJSON(c, done))
+			return err
 		}
 		fmt.Fprintln(c.out, told(done))
 		return nil

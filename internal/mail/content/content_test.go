@@ -282,3 +282,20 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestIsLanguage(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"fr": true, "ja": true, "zu": true, "aa": true, "jp": false, "cz": false, "ua": false, "": false, "a": false, "f ": false, " f": false, "FR": false, "fra": false} {
+		if content.IsLanguage(code) != want {
+			t.Errorf("%q: %v", code, !want)
+		}
+	}
+	for _, c := range []struct {
+		guess, code string
+		want        bool
+	}{{"fr", "fr", true}, {"ar", "fa", true}, {"ru", "mk", true}, {"da", "no", true}, {"fa", "ar", false}, {"fr", "en", false}, {"ar", "", false}} {
+		if content.MayBe(c.guess, c.code) != c.want {
+			t.Errorf("%s may be %s: %v", c.guess, c.code, !c.want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"facteur/internal/mail/address"
+	"facteur/internal/mail/content"
 )
 
 // field is one thing that a policy may say, under the key that it has in facteur.toml and
@@ -310,8 +311,8 @@ func checkLanguages(p *Policy) error {
 		return fmt.Errorf("more than %d languages", languagesMax)
 	}
 	for _, code := range p.Languages {
-		if len(code) != 2 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz") != "" {
-			return fmt.Errorf("%q: expected codes of two letters, such as \"fr\", or %q alone", code, None)
+		if !content.IsLanguage(code) {
+			return fmt.Errorf("%q: expected codes of two letters (ISO 639-1), such as \"fr\" or \"ja\", or %q alone", code, None)
 		}
 	}
 	return nil

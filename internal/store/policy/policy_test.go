@@ -176,6 +176,7 @@ func TestWrongPolicies(t *testing.T) {
 		{".", "notify", "spam,none", "no category"},
 		{".", "greylist", "never", "true or false"},
 		{".", "languages", "french", "two letters"},
+		{".", "languages", "fr,jp", "\"jp\": expected codes"},
 		{".", "languages", "fr,none", "alone"},
 	} {
 		p := Policy{Match: c.match}

@@ -2,6 +2,7 @@ package letter
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -147,7 +148,8 @@ func (v *view) language(n *notes) {
 			continue
 		}
 		told[r.Account] = true
-		if uses := v.house.Languages(r.Account); len(uses) > 0 && !contains(uses, first.Code) {
+		uses := v.house.Languages(r.Account)
+		if len(uses) > 0 && !slices.ContainsFunc(uses, func(code string) bool { return content.MayBe(first.Code, code) }) {
 			n.list = append(n.list, filter.Remark{Check: familyLanguage, Name: foreign.Name, Score: foreign.Score, Of: r.Account,
 				Sentence: "It is written in a language (" + first.Code + ") that the recipient does not use (" + strings.Join(uses, ", ") + ")."})
 		}

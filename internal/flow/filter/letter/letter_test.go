@@ -40,6 +40,11 @@ var house = letter.House{
 // judge lets all checks see a letter written with LF.
 func judge(t testing.TB, text string, rules *letter.Attachments, change ...func(*filter.Letter)) []filter.Remark {
 	t.Helper()
+	return judgeIn(t, &house, text, rules, change...)
+}
+
+func judgeIn(t testing.TB, house *letter.House, text string, rules *letter.Attachments, change ...func(*filter.Letter)) []filter.Remark {
+	t.Helper()
 	if rules == nil {
 		rules = letter.DefaultAttachments()
 	}
@@ -53,7 +58,7 @@ func judge(t testing.TB, text string, rules *letter.Attachments, change ...func(
 		c(l)
 	}
 	var all []filter.Remark
-	for _, c := range letter.Checks(func() *letter.House { return &house }, func() *letter.Attachments { return rules }) {
+	for _, c := range letter.Checks(func() *letter.House { return house }, func() *letter.Attachments { return rules }) {
 		for _, r := range c.Examine(context.Background(), l) {
 			if r.Check != c.Name() || r.Name == "" || r.Sentence == "" || !strings.HasSuffix(r.Sentence, ".") || strings.ContainsAny(r.Sentence, "\r\n\x00") {
 				t.Errorf("a bad remark of %s: %+v", c.Name(), r)
@@ -378,6 +383,11 @@ func TestLanguage(t *testing.T) {
 	remarks := judge(t, replaced("Content-Type", "text/plain; charset=utf-8", spanish), nil)
 	if len(remarks) != 1 || remarks[0].Name != "language_unusual" || remarks[0].Of != "marie@example.org" {
 		t.Errorf("%+v", remarks)
+	}
+	galician := house
+	galician.Languages = func(string) []string { return []string{"gl"} }
+	for _, r := range judgeIn(t, &galician, replaced("Content-Type", "text/plain; charset=utf-8", spanish), nil) {
+		t.Errorf("what is taken for its sister: %s", r.Sentence)
 	}
 }
 
