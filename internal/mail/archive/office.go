@@ -20,6 +20,8 @@ func (z *zipReader) document(entries []zipped) {
 			f.Real, f.Kind = ooxmlType, Document
 		case name == "content.xml" && f.Kind == Packed:
 			f.Real, f.Kind = odfType, Document
+		case name == "meta-inf/container.xml" && f.Kind == Packed && Extension(f.Name) == ".epub":
+			f.Real, f.Kind = epubType, Document
 		case name == "androidmanifest.xml":
 			f.Real, f.Kind = "application/vnd.android.package-archive", Installer
 		case name == "appxmanifest.xml":
@@ -55,10 +57,13 @@ func (z *zipReader) remoteTemplate(e *zipped) bool {
 	return bytes.Contains(text, []byte("attachedtemplate")) && (bytes.Contains(text, []byte(`target="http`)) || bytes.Contains(text, []byte(`target="\\`)))
 }
 
-// noteworthy tells what is told of the files that a document consists of: hardly any.
-func noteworthy(f *File) bool {
+// noteworthy tells what is told of the files that a document consists of: hardly any. Books
+// have pages with scripts, which only a reader of books can get at.
+func noteworthy(in, f *File) bool {
 	switch f.Kind {
-	case Program, Script, Shortcut, Installer, Disk:
+	case Script:
+		return in.Real != epubType || Extension(f.Name) != ".js"
+	case Program, Shortcut, Installer, Disk:
 		return true
 	case Packed:
 		return true

@@ -74,6 +74,7 @@ const (
 	rtfType   = "text/rtf"
 	peType    = "application/vnd.microsoft.portable-executable"
 	ooxmlType = "application/vnd.openxmlformats-officedocument"
+	epubType  = "application/epub+zip"
 	odfType   = "application/vnd.oasis.opendocument"
 )
 

@@ -300,7 +300,7 @@ func (b *Budget) zipFile(z *zipReader, e *zipped, in *File, depth int) bool {
 	if !f.Encrypted {
 		b.zipContent(z, e, &f, depth)
 	}
-	if in.Kind == Document && !noteworthy(&f) {
+	if in.Kind == Document && !noteworthy(in, &f) {
 		return b.work <= b.limits.Bytes
 	}
 	return b.tell(in, f)
