@@ -13,7 +13,9 @@
 // # A scanner that is down
 //
 // What a scanner did not look at, nothing is said about: the letter is put off (451 4.7.1) or
-// goes on without, as the settings say. It is never refused for good. After two failures in a
+// goes on without, as the settings say. It is never refused for good. So does one with which
+// it does not come to an end while it looks at others: that is that letter's account alone.
+// After two failures of the scanner in a
 // row the scanner rests, from 5 seconds up to a minute, and costs letters no time; then one of
 // them asks it whether it is there (PING) before it is trusted with a letter again. Each
 // failed attempt is a line of the log, that it went down and came back an event besides.

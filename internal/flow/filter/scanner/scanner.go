@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"facteur/internal/base/event"
@@ -41,6 +42,9 @@ func (s *Scanner) Config() Config { return s.cfg }
 const pingTime = 3 * time.Second
 
 var errResting = errors.New("it did not answer before")
+
+// errSlow is about a letter that takes longer than others do.
+var errSlow = errors.New("it did not come to an end with it in time, but does with others")
 
 // errBusy is about a turn that did not come.
 var errBusy = errors.New("all its connections are in use")
@@ -91,10 +95,34 @@ func (s *Scanner) look(ctx context.Context, l *filter.Letter) (finding, error) {
 	case err == nil, isRefusal(err), errors.Is(err, clamav.ErrTooLarge):
 		s.works()
 	case letter.err == nil && !errors.Is(ctx.Err(), context.Canceled):
-		s.fails(err)
+		err = s.blame(ctx, err, letter.shown)
 	}
 	return f, err
 }
+
+// blame finds out whether it was the scanner or the letter that took too long. Letters over
+// which a scanner is slow can be made: if they kept it from looking at others, whoever sends
+// them would hold up everybody's mail, or have it go unseen.
+func (s *Scanner) blame(ctx context.Context, err error, shown bool) error {
+	if shown && errors.Is(ctx.Err(), context.DeadlineExceeded) && s.looksAtOthers(ctx) {
+		s.works()
+		return errSlow
+	}
+	s.fails(err)
+	return err
+}
+
+// looksAtOthers shows it a small letter of ours. That it answers a ping would say little: a
+// scanner of which all hands are busy does that, too.
+func (s *Scanner) looksAtOthers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTime)
+	defer cancel()
+	_, err := s.engine.scan(ctx, &filter.Letter{}, strings.NewReader(small), int64(len(small)))
+	return err == nil || isRefusal(err)
+}
+
+// small is that letter.
+const small = "Subject: Are you there?\r\n\r\nThis only asks whether letters are looked at.\r\n"
 
 // ready tells that the scanner may be shown a letter; one that has rested is asked first.
 func (s *Scanner) ready(ctx context.Context) error {
@@ -194,15 +222,18 @@ func (s *Scanner) Ping(ctx context.Context) error {
 	return s.engine.ping(ctx)
 }
 
-// source remembers that it was the letter that could not be read.
+// source remembers that the scanner was shown something of the letter, and that it was the
+// letter that could not be read.
 type source struct {
-	r   io.Reader
-	err error
+	r     io.Reader
+	shown bool
+	err   error
 }
 
 // Read implements io.Reader.
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	s.shown = true
 	if err != nil && err != io.EOF {
 		s.err = err
 	}

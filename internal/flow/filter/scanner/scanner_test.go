@@ -1,12 +1,18 @@
 package scanner
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,9 +32,11 @@ type fake struct {
 	pinged  int
 }
 
-func (f *fake) scan(ctx context.Context, _ *filter.Letter, r io.Reader, _ int64) (finding, error) {
+func (f *fake) scan(ctx context.Context, l *filter.Letter, r io.Reader, _ int64) (finding, error) {
 	f.mu.Lock()
-	f.scanned++
+	if l.ID != "" { // else it is the small one that asks whether others are looked at
+		f.scanned++
+	}
 	answer := f.answer
 	f.mu.Unlock()
 	if _, err := io.Copy(io.Discard, r); err != nil {
@@ -154,7 +162,7 @@ func TestDown(t *testing.T) {
 		for range 2 {
 			began := time.Now()
 			got := s.Examine(t.Context(), letter())
-			if len(got) != 1 || !got[0].Defer || got[0].Score != 0 || time.Since(began) != DefaultTimeout {
+			if len(got) != 1 || !got[0].Defer || got[0].Score != 0 || time.Since(began) != DefaultTimeout+pingTime {
 				t.Fatalf("after %s: %+v", time.Since(began), got)
 			}
 		}
@@ -193,6 +201,85 @@ func TestDown(t *testing.T) {
 			t.Errorf("%q", log.lines)
 		}
 	})
+}
+
+// clamd is one that does not come to an end with letters that say so, and with none once it
+// is stuck. It speaks as clamd does.
+func clamd(t *testing.T, stuck *atomic.Bool) (address string) {
+	address = filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	serve := func(c net.Conn) {
+		defer c.Close()
+		r := bufio.NewReader(c)
+		if word, err := r.ReadString(0); err != nil || word == "zPING\x00" {
+			io.WriteString(c, "PONG\x00")
+			return
+		}
+		var text []byte
+		for length := uint32(1); ; {
+			if binary.Read(r, binary.BigEndian, &length) != nil || length == 0 {
+				break
+			}
+			chunk := make([]byte, min(length, 1<<16))
+			io.ReadFull(r, chunk)
+			text = append(text, chunk...)
+		}
+		if stuck.Load() || bytes.Contains(text, []byte("slow")) {
+			io.Copy(io.Discard, r) // until the other end is tired of it
+			return
+		}
+		io.WriteString(c, "stream: OK\x00")
+	}
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			go serve(c)
+		}
+	}()
+	return address
+}
+
+// FLT-018: letters over which clamd is slow are put off, or pass, as it is set, and nobody
+// else's. One that looks at nothing any more rests, and so does one that is not there.
+func TestSlowLetter(t *testing.T) {
+	t.Parallel()
+	var stuck atomic.Bool
+	s := New(Config{Name: "clamd", Kind: Clamd, Network: "unix", Address: clamd(t, &stuck), Timeout: 2 * time.Second, MaxSize: 1000, WhenDown: Defer, Connections: 9}, event.Discard)
+	show := func(text string) []filter.Remark {
+		l := letter()
+		l.Message, l.Size = strings.NewReader(text), int64(len(text))
+		return s.Examine(t.Context(), l)
+	}
+	atOnce := func(n int) {
+		var all sync.WaitGroup
+		for range n {
+			all.Go(func() {
+				if got := show("Subject: slow\r\n\r\n"); len(got) != 1 || !got[0].Defer || got[0].Category != "" {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+		all.Wait()
+	}
+	atOnce(3 * failuresMost)
+	if got := show("Subject: x\r\n\r\n"); got[0].Defer || got[0].Scanned == "" || s.Status().State != Working || s.Status().Failed != 3*failuresMost {
+		t.Errorf("slow letters hold up those of others: %+v, %+v", got, s.Status())
+	}
+	stuck.Store(true)
+	atOnce(failuresMost)
+	if s.Status().State != Resting {
+		t.Errorf("it looks at nothing any more: %+v", s.Status())
+	}
+	gone := New(Config{Name: "clamd", Kind: Clamd, Network: "unix", Address: filepath.Join(t.TempDir(), "none"), Timeout: time.Second, MaxSize: 1000, Connections: 1}, event.Discard)
+	for range failuresMost {
+		gone.Examine(t.Context(), letter())
+	}
+	if gone.Status().State != Resting {
+		t.Errorf("nobody is there: %+v", gone.Status())
+	}
 }
 
 // One that answers a PING and no more does not hold up the mail of others.
