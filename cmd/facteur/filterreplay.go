@@ -330,7 +330,7 @@ func (c *command) tellReplay(r *replaying) error {
 		c.tellChange(&f)
 	}
 	s := r.sum
-	fmt.Fprintf(c.out, "%d letters: %d kept, of which %d would be junk or worse (%d of them were taken out of Junk by a person);\n", s.Letters, s.Kept, s.FalsePositives, s.Moved)
+	fmt.Fprintf(c.out, "%d letters: %d kept, of which %d would be junk or worse (of %d of them, a keyword says that they are none);\n", s.Letters, s.Kept, s.FalsePositives, s.Moved)
 	fmt.Fprintf(c.out, "%d in Junk or quarantine, of which %d would pass.\n", s.Spam, s.Missed)
 	if s.Own+s.Foreign+s.Unscored+s.Failed > 0 {
 		fmt.Fprintf(c.out, "%d of our own users were not judged, %d did not come by this server, %d had no score when they came, %d could not be read.\n", s.Own, s.Foreign, s.Unscored, s.Failed)
@@ -356,8 +356,11 @@ func (c *command) tellChange(f *replay.Finding) {
 	if f.Kind == replay.Missed {
 		what = "MISSED SPAM"
 	}
-	if f.Weight > 1 {
-		what += " (a person had moved it there)"
+	switch {
+	case f.Weight > 1:
+		what += " (so its reader has marked it)"
+	case f.Elsewhere:
+		what += " (its header says otherwise: somebody moved it, or a list or a policy decided)"
 	}
 	then := ""
 	if f.Then != nil {

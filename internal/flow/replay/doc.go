@@ -11,7 +11,8 @@
 //
 // Against what is judged says the place where people have the letter: Junk and the
 // quarantine are for spam, every other mailbox is for mail that they want. A person's word
-// is where the letter is not where the filter had put it: it counts double.
+// is a keyword ($Junk, $NotJunk): it counts double. That a letter is not where the filter had
+// put it is told, and says less: nobody need have moved it.
 //
 // Nothing is written, and nothing is kept in memory but the sums and a bounded number of
 // changes. A letter with a trace of nobody's (imported, put there by a program) is judged by

@@ -75,8 +75,11 @@ type Finding struct {
 	From     string    `json:"from"`
 	Subject  string    `json:"subject"`
 	Kind     Kind      `json:"kind"`
-	// Weight is 2 where a person moved the letter to where it is.
+	// Weight is 2 where a keyword of the letter is a person's word on it.
 	Weight int `json:"weight"`
+	// Elsewhere: it is not where its header says that the filter had it. A person may have
+	// moved it, but so may a list, a policy or the want of a junk folder.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Before is where it is, After what would become of it; Because says why.
 	Before  Place              `json:"before"`
 	After   filter.Disposition `json:"after"`
@@ -202,9 +205,10 @@ func (j *Judge) finding(l *Letter, h message.Header, t Trace, fate filter.Fate, 
 	default:
 		f.Kind = Same
 	}
-	if moved(l, &t) {
+	if told(l) {
 		f.Weight = 2
 	}
+	f.Elsewhere = t.Scored && l.Place != Shelf && t.Spam != (l.Place == Junk)
 	for _, r := range fate.Tally.Weightiest() {
 		if len(f.Remarks) < strongest && r.Name != "" && (r.Counts != 0 || r.Test || r.Category != "") {
 			f.Remarks = append(f.Remarks, Row{r.Name, r.Counts, r.Test, r.Sentence})
@@ -213,17 +217,8 @@ func (j *Judge) finding(l *Letter, h message.Header, t Trace, fate filter.Fate, 
 	return f
 }
 
-// moved tells that a person put the letter where it is: the filter had said otherwise, or
-// the program of the reader left a word.
-func moved(l *Letter, t *Trace) bool {
-	says := func(words ...string) bool {
-		return slices.ContainsFunc(l.Keywords, func(k string) bool { return slices.ContainsFunc(words, func(w string) bool { return equal(k, w) }) })
-	}
-	switch l.Place {
-	case Kept:
-		return t.Scored && t.Spam || says("$NotJunk", "NonJunk", "NotJunk")
-	case Junk:
-		return t.Scored && !t.Spam || says("$Junk", "Junk")
-	}
-	return false
+// told tells that somebody said what the letter is: his mail program left a keyword.
+func told(l *Letter) bool {
+	words := map[Place][]string{Kept: {"$NotJunk", "NonJunk", "NotJunk"}, Junk: {"$Junk", "Junk"}}[l.Place]
+	return slices.ContainsFunc(l.Keywords, func(k string) bool { return slices.ContainsFunc(words, func(w string) bool { return equal(k, w) }) })
 }

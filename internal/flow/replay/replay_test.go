@@ -133,17 +133,21 @@ func TestJudge(t *testing.T) {
 		{"a proposed score of what was found then", letterOf(Kept, stored(stranger, status, text)), filter.Scale{Scores: map[string]float64{"helo_not_fqdn": 5}}, FalsePositive, 1},
 		{"two checks agree", letterOf(Kept, stored(stranger, status, jackpot)), filter.Scale{}, FalsePositive, 1},
 		{"on trial it counts nothing", letterOf(Kept, stored(stranger, status, jackpot)), filter.Scale{TestOnly: map[string]bool{"subject": true}}, Same, 1},
-		{"a person took it out of Junk", letterOf(Kept, stored(stranger, spam, jackpot)), filter.Scale{}, FalsePositive, 2},
+		{"not where the filter had it", letterOf(Kept, stored(stranger, spam, jackpot)), filter.Scale{}, FalsePositive, 1},
 		{"a program says so", letterOf(Kept, stored(stranger, status, jackpot), "$NotJunk"), filter.Scale{}, FalsePositive, 2},
 		{"it is where it belongs", letterOf(Junk, stored(stranger, spam, jackpot)), filter.Scale{}, Same, 1},
 		{"spam that would pass", letterOf(Junk, stored(stranger, spam, jackpot)), filter.Scale{Scores: map[string]float64{"dnsbl_zen": 0}}, Missed, 1},
-		{"a person put it into Junk", letterOf(Junk, stored(stranger, status, text)), filter.Scale{}, Missed, 2},
+		{"in Junk, though it was none", letterOf(Junk, stored(stranger, status, text)), filter.Scale{}, Missed, 1},
+		{"in Junk, a program says so", letterOf(Junk, stored(stranger, status, text), "$Junk"), filter.Scale{}, Missed, 2},
 		{"without any trace", letterOf(Kept, jackpot), filter.Scale{}, Same, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, err := newJudge(t, test.scale, subject{4}).Judge(t.Context(), test.letter)
 			if err != nil || f.Kind != test.kind || f.Weight != test.weight {
 				t.Errorf("%v, %s, weight %d: %+v", err, f.Kind, f.Weight, f.Remarks)
+			}
+			if elsewhere := strings.HasPrefix(test.name, "not where") || strings.HasPrefix(test.name, "in Junk"); elsewhere != f.Elsewhere {
+				t.Errorf("elsewhere: %v", f.Elsewhere)
 			}
 		})
 	}

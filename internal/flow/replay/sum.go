@@ -16,8 +16,8 @@ type Sum struct {
 	Letters int `json:"letters"`
 	Kept    int `json:"kept"`
 	Spam    int `json:"spam"`
-	// FalsePositives are those kept that would be junk or worse, Moved those of them that a
-	// person had taken out of Junk; Missed is spam that would pass, and Caught spam that
+	// FalsePositives are those kept that would be junk or worse, Moved those of them of which
+	// a person had said that they are none; Missed is spam that would pass, and Caught spam that
 	// would be caught.
 	FalsePositives int `json:"false_positives"`
 	Moved          int `json:"moved"`
@@ -137,13 +137,21 @@ func (s *Sum) keep(f Finding) {
 	s.worst[f.Kind] = list[:min(len(list), s.most)]
 }
 
-// worse orders changes of one kind: a person's word first, then those that are sure.
+func elsewhere(f Finding) int {
+	if f.Elsewhere {
+		return 1
+	}
+	return 0
+}
+
+// worse orders changes of one kind: a person's word first, then what is not where the filter
+// had put it, then those that are sure.
 func worse(a, b Finding) int {
 	sure := cmp.Compare(b.Score, a.Score)
 	if a.Kind == Missed {
 		sure = -sure
 	}
-	return cmp.Or(cmp.Compare(b.Weight, a.Weight), sure)
+	return cmp.Or(cmp.Compare(b.Weight, a.Weight), elsewhere(b)-elsewhere(a), sure)
 }
 
 // Changes are the worst ones that were kept, false positives first.
