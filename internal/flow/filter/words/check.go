@@ -85,7 +85,7 @@ func (c *check) remarks(v *words.View, l *filter.Letter) []filter.Remark {
 	common := words.Judge(v, c.learnt.Prior, server)
 	var out []filter.Remark
 	if s := c.score(common.Odds); s >= audible || s <= -audible {
-		out = append(out, filter.Remark{Check: c.name, Name: c.name, Score: s, Sentence: c.what + tell(common)})
+		out = append(out, filter.Remark{Check: c.name, Name: c.name, Score: s, Sentence: c.what + tell(common, "")})
 	}
 	for _, account := range accounts(l) {
 		own := c.learnt.layer(account)
@@ -94,7 +94,7 @@ func (c *check) remarks(v *words.View, l *filter.Letter) []filter.Remark {
 		}
 		o := words.Judge(v, c.learnt.Prior, server, own)
 		if s := c.score(o.Odds) - c.score(common.Odds); s >= audible || s <= -audible {
-			out = append(out, filter.Remark{Check: c.name, Name: c.name + ofAccount, Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(c.what[:1]) + c.what[1:] + tell(o)})
+			out = append(out, filter.Remark{Check: c.name, Name: c.name + ofAccount, Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(c.what[:1]) + c.what[1:] + tell(o, change(o.Odds, s))})
 		}
 	}
 	return out
@@ -126,14 +126,22 @@ func (c *check) score(odds float64) float64 {
 	return float64(int(s*10)) / 10
 }
 
+// change says how an opinion is another than everybody's, which differs by some points.
+func change(odds, points float64) string {
+	if (odds < 0) == (points < 0) {
+		return "more "
+	}
+	return "less "
+}
+
 // tell says what an opinion is, with the words that spoke most for it.
-func tell(o words.Opinion) string {
-	side := "speaks like spam"
+func tell(o words.Opinion, degree string) string {
+	side := "like spam"
 	if o.Odds < 0 {
-		side = "speaks like wanted mail"
+		side = "like wanted mail"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, " %s", side)
+	fmt.Fprintf(&b, " speaks %s%s", degree, side)
 	for i, w := range o.Words {
 		if i == 0 {
 			b.WriteString(":")

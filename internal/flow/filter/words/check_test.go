@@ -169,6 +169,12 @@ func TestWhatAnAccountLearnt(t *testing.T) {
 	if len(told) != 1 || told[0].Of != "alice@example.net" || told[0].Score <= 0 {
 		t.Errorf("MAP-014: %+v", told)
 	}
+	if want := "By what this account has learnt, what it says speaks more like spam: "; !strings.HasPrefix(told[0].Sentence, want) {
+		t.Errorf("%s", told[0].Sentence)
+	}
+	if change(1, -0.2) != "less " || change(-1, -0.2) != "more " || change(-1, 0.2) != "less " {
+		t.Error("the sentence says the contrary of the points")
+	}
 }
 
 func BenchmarkChecks(b *testing.B) {
