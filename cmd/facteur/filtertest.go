@@ -206,6 +206,9 @@ func (c *command) tellWeighed(w control.Weighed) error {
 		fmt.Fprintf(c.out, " %s", printable(w.Because))
 	}
 	fmt.Fprintln(c.out)
+	if w.Off {
+		fmt.Fprintln(c.out, "The filter is off ([filter] enabled = false): letters are not scored, and none of this is done.")
+	}
 	if w.Reply != "" {
 		fmt.Fprintln(c.out, printable(w.Reply))
 	}

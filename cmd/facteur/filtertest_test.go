@@ -48,6 +48,15 @@ func TestFilterTest(t *testing.T) {
 	if _, out, _ = call(t, text, "filter", "test", "-", "--dns", "127.0.0.1:1", "-c", "facteur.toml"); !strings.Contains(out, "junk from never: accept.") {
 		t.Errorf("a level that is never reached:\n%s", out)
 	}
+	if strings.Contains(out, "The filter is off") {
+		t.Errorf("it is on:\n%s", out)
+	}
+	if err := os.WriteFile("facteur.toml", []byte("hostname = \"mail.example.org\"\ndata_dir = \"data\"\n[filter]\nenabled = false\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, out, _ = call(t, text, "filter", "test", "-", "--dns", "127.0.0.1:1", "-c", "facteur.toml"); !strings.Contains(out, "The filter is off") {
+		t.Errorf("it is off:\n%s", out)
+	}
 	if status, _, stderr := call(t, text, "filter", "test", "-", "--ip", "nowhere"); status == 0 || !strings.Contains(stderr, "--ip") {
 		t.Errorf("%d %s", status, stderr)
 	}

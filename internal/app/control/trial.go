@@ -34,7 +34,9 @@ type LetterTrial struct {
 // Weighed is what the filter makes of a letter.
 type Weighed struct {
 	// Closed: no server runs that could tell, and the rest is empty.
-	Closed   bool               `json:"closed,omitempty"`
+	Closed bool `json:"closed,omitempty"`
+	// Off: the filter is switched off, and this is what it would say.
+	Off      bool               `json:"off,omitempty"`
 	Score    float64            `json:"score"`
 	Required float64            `json:"required"`
 	Fate     filter.Disposition `json:"fate"`
@@ -116,7 +118,9 @@ func (t LetterTrial) By(ctx context.Context, f *filter.Filter) (w Weighed, err e
 	if err != nil {
 		return w, err
 	}
-	return weighedBy(&trial), nil
+	w = weighedBy(&trial)
+	w.Off = !f.Rules().Scores()
+	return w, nil
 }
 
 // weighedBy puts together what came of a trial.

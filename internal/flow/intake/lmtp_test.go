@@ -3,9 +3,11 @@ package intake
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"facteur/internal/mail/smtp"
+	"facteur/internal/store/queue"
 )
 
 // TestLMTPDoesNotRelay is SMTP-044: over LMTP even a trusted server hands over mail for
@@ -40,6 +42,10 @@ func TestLMTPVouchesForNoSender(t *testing.T) {
 		where, answer, id := c.talk(t, p, smtp.Mail{Sender: addr(t, "forged@victim.example")}, text, "alice@example.org")
 		if where != "" {
 			t.Fatal(where, answer)
+		}
+		accepted := Accepted{Item: &queue.Item{}, Peer: p}
+		if told := strings.Contains(accepted.Step().Sentence, "It was not scored"); told != perRecipient {
+			t.Errorf("per recipient %v: the journey says %q", perRecipient, accepted.Step().Sentence)
 		}
 		if item, _ := c.bytes(t, id); item.Origin.Local == perRecipient {
 			t.Errorf("INV-06 per recipient %v: %+v", perRecipient, item.Origin)

@@ -39,6 +39,9 @@ func (e Accepted) Step() event.Step {
 	s.Recipients = named(e.Item)
 	s.Sentence = fmt.Sprintf("%s handed over a message of %d bytes from <%s> to %s%s; it was accepted and is in the queue as %s.",
 		e.Peer.who(), e.Item.Size, s.Sender, event.Addresses(s.Recipients), e.Peer.Forwarded.whence(), s.Item)
+	if e.Peer.PerRecipient {
+		s.Sentence += " It was not scored: another server handed it over by LMTP, which had taken it before."
+	}
 	return s
 }
 
