@@ -50,8 +50,9 @@ type FilterPolicy struct {
 	// filter.languages; "none", alone, for any.
 	Languages []string `toml:"languages"`
 	// Only tell what this policy would do, in the journey and in the log, beside what is done
-	// without it. It may stand beside another one for the same.
-	TestOnly bool `toml:"test_only"`
+	// without it. It may stand beside another one for the same. With false, what wider
+	// policies have on trial is done there in earnest.
+	TestOnly Wish `toml:"test_only"`
 }
 
 // FilterDestinies is what is done with letters of each category.
@@ -138,7 +139,7 @@ func (w Wish) value() *bool {
 
 func (p FilterPolicy) policy() policy.Policy {
 	out := policy.Policy{Match: p.Match, Priority: p.Priority, Mark: p.Mark.value(), Junk: p.Junk.value(), Kill: p.Kill.value(), Cutoff: p.Cutoff.value(),
-		SubjectTag: p.SubjectTag, QuarantineTo: p.QuarantineTo, Notify: p.Notify, Greylist: p.Greylist.value(), Languages: p.Languages, TestOnly: p.TestOnly, Destinies: p.Destinies.destinies()}
+		SubjectTag: p.SubjectTag, QuarantineTo: p.QuarantineTo, Notify: p.Notify, Greylist: p.Greylist.value(), Languages: p.Languages, TestOnly: p.TestOnly.value(), Destinies: p.Destinies.destinies()}
 	return out
 }
 
@@ -206,7 +207,7 @@ func (c *Config) FilterPolicies() (s policy.Settings) {
 
 // trial sets a policy on trial apart from the one beside it.
 func trial(p policy.Policy) string {
-	if p.TestOnly {
+	if p.TestOnly != nil && *p.TestOnly {
 		return "test "
 	}
 	return ""

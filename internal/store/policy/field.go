@@ -328,14 +328,15 @@ func parseBool(text string) (bool, error) {
 
 var testOnly = field{
 	key:   "test_only",
-	said:  func(p *Policy) bool { return p.TestOnly },
+	said:  func(p *Policy) bool { return p.TestOnly != nil },
 	check: func(*Policy) error { return nil },
-	read: func(p *Policy, text string) (err error) {
-		p.TestOnly, err = parseBool(text)
+	read: func(p *Policy, text string) error {
+		yes, err := parseBool(text)
+		p.TestOnly = &yes
 		return err
 	},
-	unset: func(p *Policy) { p.TestOnly = false },
-	apply: func(p *Policy, e *Effective) { e.TestOnly = p.TestOnly },
+	unset: func(p *Policy) { p.TestOnly = nil },
+	apply: func(p *Policy, e *Effective) { e.TestOnly = *p.TestOnly },
 	show:  func(e *Effective) string { return strconv.FormatBool(e.TestOnly) },
 }
 

@@ -81,7 +81,8 @@ type Policy struct {
 	// Languages are those that are used there, as codes of two letters; None, alone, for any.
 	Languages []string
 	// TestOnly: what it says is only told, beside what holds without it; see Effective.Tried.
-	TestOnly bool
+	// One that says that it is not has what it inherits from those on trial hold in earnest.
+	TestOnly *bool
 	// Source is where it stands; Policies sets it.
 	Source Source
 }

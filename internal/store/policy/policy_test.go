@@ -319,7 +319,7 @@ func TestTrial(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "facteur.db"), time.Now)
 	s.Declare(Settings{Default: Default(), Policies: []Policy{
 		{Match: "@example.org", Junk: level5(6), SubjectTag: "[SPAM] "},
-		{Match: "@example.org", Junk: level5(3), TestOnly: true},
+		{Match: "@example.org", Junk: level5(3), TestOnly: new(true)},
 	}})
 	e := s.Effective(ctx, who("alice@example.org")).Value()
 	if e.Junk != 6 || e.TestOnly || e.Tried == nil || e.Tried.Junk != 3 || e.Tried.SubjectTag != "[SPAM] " || !e.Tried.TestOnly {
@@ -331,5 +331,12 @@ func TestTrial(t *testing.T) {
 	set(t, s, "@example.net", 0, "junk=2", "test_only=true")
 	if e := s.Effective(ctx, who("alice@example.net")).Value(); e.Junk != 5 || e.Tried == nil || e.Tried.Junk != 2 {
 		t.Errorf("that of the database: %+v, on trial %+v", e, e.Tried)
+	}
+	set(t, s, "anna@example.net", 0, "test_only=false")
+	if e := s.Effective(ctx, who("anna@example.net")).Value(); e.Junk != 2 || e.TestOnly || e.Tried != nil {
+		t.Errorf("what is on trial for the domain is not for one account: %+v, on trial %+v", e, e.Tried)
+	}
+	if e := s.Effective(ctx, who("alice@example.net")).Value(); e.Junk != 5 || e.Tried == nil {
+		t.Errorf("it still is for others: %+v", e)
 	}
 }

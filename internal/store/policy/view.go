@@ -102,9 +102,9 @@ func rank(a, b Policy) int {
 // compareTrial puts a policy on trial before the one that it may replace.
 func compareTrial(a, b Policy) int {
 	switch {
-	case a.TestOnly == b.TestOnly:
+	case a.onTrial() == b.onTrial():
 		return 0
-	case a.TestOnly:
+	case a.onTrial():
 		return -1
 	}
 	return 1
@@ -134,18 +134,22 @@ func (v *view) effective(account address.Address) *Effective {
 	return e
 }
 
+func (p *Policy) onTrial() bool { return p.TestOnly != nil && *p.TestOnly }
+
 // collect takes each value from the first policy that says it. Policies on trial say what
-// would hold.
+// would hold, unless one before them says that they are not on trial for whom it is for.
 func (v *view) collect(account address.Address) *Effective {
 	var asked, tried []Policy
 	for _, m := range matches(account) {
 		tried = append(tried, v.policies[m]...)
 	}
 	slices.SortStableFunc(tried, rank)
+	earnest := false
 	for _, p := range tried {
-		if !p.TestOnly {
+		if earnest || !p.onTrial() {
 			asked = append(asked, p)
 		}
+		earnest = earnest || p.TestOnly != nil && !*p.TestOnly
 	}
 	e := v.from(asked)
 	if len(asked) < len(tried) {
