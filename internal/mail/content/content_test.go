@@ -207,6 +207,15 @@ func fold(s string) string {
 	return b.String() + s + "\n"
 }
 
+// The end of one encoded word and the beginning of the next name no charset: base64 may end
+// with "=", so that "=?=" stands there.
+func TestCharsetsOfASubject(t *testing.T) {
+	l := read(t, "Subject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\n\t=?UTF-8?Q?a=3F?= =?utf-8*en?q?b?=\nContent-Type: text/plain; charset=us-ascii\n\nx\n")
+	if want := []string{"iso-2022-jp", "utf-8", "us-ascii"}; !slices.Equal(l.Charsets, want) {
+		t.Errorf("%q, want %q", l.Charsets, want)
+	}
+}
+
 func TestLanguages(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ want, text string }{

@@ -42,10 +42,11 @@ func (rd *reader) charsetsOf(raw string) {
 			return
 		}
 		name, rest, ok := strings.Cut(after, "?")
-		if ok && len(name) < 40 {
+		if name, _, _ = strings.Cut(name, "*"); ok && len(name) < 40 { // behind "*" is a language (RFC 2231 §5)
 			rd.charset(name)
 		}
-		raw = rest
+		_, text, _ := strings.Cut(rest, "?") // behind "B?" or "Q?"
+		_, raw, _ = strings.Cut(text, "?=")  // "=?=" is the end of a word, and no beginning
 	}
 }
 

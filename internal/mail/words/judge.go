@@ -13,6 +13,8 @@ type Opinion struct {
 	Odds float64
 	// Known is how many of its tokens anything was known of.
 	Known int
+	// Learnt is how much of what could be learnt of all letters was, from 0 to 1.
+	Learnt float64
 	// Words are those that spoke most, the strongest first.
 	Words []Word
 }
@@ -205,7 +207,7 @@ func (j *judge) moderate() {
 
 func (j *judge) opinion() Opinion {
 	j.moderate()
-	o := Opinion{Odds: j.odds, Known: j.known}
+	o := Opinion{Odds: j.odds, Known: j.known, Learnt: j.trusted}
 	told := j.told()
 	o.Words = make([]Word, len(told))
 	for i, s := range told {

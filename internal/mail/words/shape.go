@@ -266,7 +266,7 @@ func (s *shaper) subject(raw string) {
 	}
 	if strings.Contains(raw, "=?") {
 		charset, _, _ := strings.Cut(raw[strings.Index(raw, "=?")+2:], "?")
-		s.add("subject in " + strings.ToLower(charset))
+		s.charset("subject in ", charset)
 	}
 	if strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
 		s.add("subject of raw bytes")
@@ -345,13 +345,22 @@ func (s *shaper) messageID(id string) {
 	}
 }
 
+// charset adds one that letters of many languages are written in. What others say is the
+// language, which is told once, and which the prior has no opinion of.
+func (s *shaper) charset(where, name string) {
+	switch name = strings.ToLower(name); name {
+	case "us-ascii", "utf-8", "iso-8859-1", "iso-8859-15", "windows-1252":
+		s.add(where + name)
+	}
+}
+
 // structure adds what it is made of.
 func (s *shaper) structure(l *content.Letter, h message.Header) {
 	s.add("is " + mediaType(h.Get("Content-Type")))
 	s.add("encoding " + strings.ToLower(h.Get("Content-Transfer-Encoding")))
 	s.add("parts " + many(l.Parts))
 	for _, name := range l.Charsets[:min(len(l.Charsets), 4)] {
-		s.add("charset " + strings.ToLower(name))
+		s.charset("charset ", name)
 	}
 	if len(l.Languages) > 0 {
 		s.local("language " + l.Languages[0].Code)
@@ -516,16 +525,17 @@ func digits(s string) int {
 	return n
 }
 
-// capitals is how many of a hundred letters are.
+// capitals is how many of a hundred letters are, those of writings without capitals
+// included: a firm's name in a Japanese text is no shout.
 func capitals(s string) int {
 	all, capital := 0, 0
 	for _, r := range s {
 		switch {
-		case 'a' <= r && r <= 'z':
-			all++
 		case 'A' <= r && r <= 'Z':
 			all++
 			capital++
+		case 'a' <= r && r <= 'z', r >= utf8.RuneSelf && unicode.IsLetter(r):
+			all++
 		}
 	}
 	if all < 5 {

@@ -128,6 +128,22 @@ func TestShapeIsFair(t *testing.T) {
 	}
 }
 
+// A language is told once, and a charset that only one is written in does not say it again;
+// a firm's name in a text of a writing without capitals is no shout.
+func TestShapeIsFairToLanguages(t *testing.T) {
+	t.Parallel()
+	got := made(read("From: a@example.org\nSubject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\nContent-Type: text/plain; charset=utf-8\n\n" +
+		strings.Repeat("\u304a\u4e16\u8a71\u306b\u306a\u3063\u3066\u304a\u308a\u307e\u3059\u3002", 20) + " OPENTEXT TEL FAX"))
+	for _, want := range []string{"language ja", "charset utf-8", "capitals 0"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%q is missing in %q", want, got)
+		}
+	}
+	if slices.Contains(got, "subject in iso-2022-jp") {
+		t.Errorf("the language is told twice: %q", got)
+	}
+}
+
 // A letter of which hardly anything is known is not judged by the little that is.
 func TestMostlyUnknownIsUnsure(t *testing.T) {
 	t.Parallel()

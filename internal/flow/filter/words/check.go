@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// A view adds scoreMost to the score at most.
-	scoreMost = 4.5
+	// A view adds scoreMost to the score at most; its form alone untaughtMost, as long as nothing
+	// was learnt: what an honest letter looks like in a language that nobody here has written
+	// yet, the prior does not know.
+	scoreMost, untaughtMost = 4.5, 2
 	// audible is the score from which an opinion is told.
 	audible = 0.1
 	// accountsMost is how many accounts are asked what they have learnt, of one letter.
@@ -36,9 +38,9 @@ type Learnt struct {
 // shape with none.
 func Checks(l Learnt) []filter.Check {
 	return []filter.Check{
-		&check{"words", "What it says", -2.5, func(c *content.Letter, _ message.Header) *words.View { return words.ReadWords(c) }, l},
-		&check{"heading", "What its header says", -2.5, func(_ *content.Letter, h message.Header) *words.View { return words.ReadHeading(h) }, l},
-		&check{"shape", "How it is made", -1, words.ReadShape, l},
+		&check{"words", "What it says", -2.5, scoreMost, func(c *content.Letter, _ message.Header) *words.View { return words.ReadWords(c) }, l},
+		&check{"heading", "What its header says", -2.5, scoreMost, func(_ *content.Letter, h message.Header) *words.View { return words.ReadHeading(h) }, l},
+		&check{"shape", "How it is made", -1, untaughtMost, words.ReadShape, l},
 	}
 }
 
@@ -57,6 +59,7 @@ const ofAccount = "_own"
 type check struct {
 	name, what string
 	least      float64 // the lowest score
+	untaught   float64 // the highest, when nothing was learnt
 	read       func(*content.Letter, message.Header) *words.View
 	learnt     Learnt
 }
@@ -84,7 +87,7 @@ func (c *check) remarks(v *words.View, l *filter.Letter) []filter.Remark {
 	server := c.learnt.layer(lexicon.Server)
 	common := words.Judge(v, c.learnt.Prior, server)
 	var out []filter.Remark
-	if s := c.score(common.Odds); s >= audible || s <= -audible {
+	if s := c.score(common); s >= audible || s <= -audible {
 		out = append(out, filter.Remark{Check: c.name, Name: c.name, Score: s, Sentence: c.what + tell(common, "")})
 	}
 	for _, account := range accounts(l) {
@@ -93,7 +96,7 @@ func (c *check) remarks(v *words.View, l *filter.Letter) []filter.Remark {
 			continue
 		}
 		o := words.Judge(v, c.learnt.Prior, server, own)
-		if s := c.score(o.Odds) - c.score(common.Odds); s >= audible || s <= -audible {
+		if s := c.score(o) - c.score(common); s >= audible || s <= -audible {
 			out = append(out, filter.Remark{Check: c.name, Name: c.name + ofAccount, Of: account, Score: s, Sentence: "By what this account has learnt, " + strings.ToLower(c.what[:1]) + c.what[1:] + tell(o, change(o.Odds, s))})
 		}
 	}
@@ -121,8 +124,9 @@ func accounts(l *filter.Letter) []string {
 }
 
 // score makes points of odds, to a tenth.
-func (c *check) score(odds float64) float64 {
-	s := max(c.least, min(scoreMost, odds))
+func (c *check) score(o words.Opinion) float64 {
+	most := c.untaught + (scoreMost-c.untaught)*o.Learnt
+	s := max(c.least, min(most, o.Odds))
 	return float64(int(s*10)) / 10
 }
 

@@ -2,6 +2,7 @@ package words
 
 import (
 	"bytes"
+	"encoding/base64"
 	"os"
 	"slices"
 	"strings"
@@ -136,6 +137,30 @@ func TestNoViewCondemns(t *testing.T) {
 		if r.Score > 4.5 || r.Check == "words" && r.Score <= 0 {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// Where nothing was learnt, a form that looks like spam is not half of a verdict: honest
+// letters of other languages and programs may look so.
+func TestAnUntaughtServerMindsFormLess(t *testing.T) {
+	t.Parallel()
+	form := letterOf("From: a@example.org\nSubject: x\nContent-Type: text/html; charset=us-ascii\nContent-Transfer-Encoding: base64\n\n" +
+		base64.StdEncoding.EncodeToString([]byte("<html><script>x()</script><img src='http://192.0.2.1/a.gif'><font color=red size=7><a href='http://192.0.2.1:8080/?a@b'>x</a>")))
+	shape := func(l Learnt) float64 {
+		all := remarks(t, l, form, "shape")
+		if len(all) == 0 {
+			t.Fatal("the form says nothing")
+		}
+		return all[0].Score
+	}
+	if s := shape(Learnt{Prior: shipped(t)}); s != untaughtMost {
+		t.Errorf("%.1f, want %d", s, untaughtMost)
+	}
+	taught := func(owner string) words.Layer {
+		return words.Layer{Name: owner, Spam: 500, Ham: 500, Count: func(uint64) (uint32, uint32) { return 0, 0 }}
+	}
+	if s := shape(Learnt{Prior: shipped(t), Layer: taught}); s <= untaughtMost {
+		t.Errorf("once much was learnt: %.1f", s)
 	}
 }
 
