@@ -38,9 +38,9 @@ type Learnt struct {
 // shape with none.
 func Checks(l Learnt) []filter.Check {
 	return []filter.Check{
-		&check{"words", "What it says", -2.5, scoreMost, func(c *content.Letter, _ message.Header) *words.View { return words.ReadWords(c) }, l},
+		&check{"words", "What it says", -2, scoreMost, func(c *content.Letter, _ message.Header) *words.View { return words.ReadWords(c) }, l},
 		&check{"heading", "What its header says", -2.5, scoreMost, func(_ *content.Letter, h message.Header) *words.View { return words.ReadHeading(h) }, l},
-		&check{"shape", "How it is made", -1, untaughtMost, words.ReadShape, l},
+		&check{"shape", "How it is made", -0.5, untaughtMost, words.ReadShape, l},
 	}
 }
 
