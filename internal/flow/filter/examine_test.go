@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -59,12 +60,15 @@ var somebody = Letter{Client: Client{Addr: netip.MustParseAddr("192.0.2.1"), Nam
 func TestStages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []Letter
+		var mu sync.Mutex // checks of several stages may be at it together
 		var checks []Check
 		for at := Connect; at <= End; at++ {
 			checks = append(checks, trial{"x", at, func(_ context.Context, l *Letter) []Remark {
 				if at == End {
 					l.Content() // it can't be read later
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				seen = append(seen, *l)
 				return nil
 			}})
