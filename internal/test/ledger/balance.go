@@ -20,6 +20,9 @@ type Options struct {
 	// LocalDuplicates allows any number of second copies in local mailboxes:
 	// Postfix may deliver twice when it is killed.
 	LocalDuplicates bool
+	// LateRefusals allows copies of what was refused: of Postfix, the program at the door
+	// may say 451 because the one behind it was killed, which had the letter already.
+	LateRefusals bool
 }
 
 // Balance compares the book with all copies and returns one line for each
@@ -67,7 +70,7 @@ func (e *Entry) check(found map[string][]Copy, opt Options) (wrong []string) {
 		} else if len(copies) == 0 && answer == Accepted && !e.Deleted[to.Address] {
 			complain("lost", "no copy for %s", to.Address)
 		}
-		if len(copies) > 0 && (answer == Refused || answer == Unsent) {
+		if len(copies) > 0 && (answer == Refused && !opt.LateRefusals || answer == Unsent) {
 			complain("ghost", "%s got what was not accepted: %s", to.Address, where(copies))
 		}
 		for _, c := range copies {

@@ -75,6 +75,9 @@ func TestBalance(t *testing.T) {
 			book.Open(letter, to)
 			book.Close(letter.ID, to, test.answer)
 			expect(t, book.Balance(test.copies, Options{}), test.want)
+			if test.answer == Refused {
+				expect(t, book.Balance(test.copies, Options{LateRefusals: true}), "")
+			}
 		})
 	}
 }

@@ -78,12 +78,12 @@ func TestRestartFacteur(t *testing.T) {
 
 // The same on Postfix and Dovecot, which are known to keep what they accept:
 // a test of the test. Postfix may deliver twice into a Maildir when killed
-// between the delivery and the note of it.
+// between the delivery and the note of it, and refuse what it has.
 func TestKillDebian(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a test of the harness")
 	}
-	stage(t, kills(t, 60)/15, (*scene).kill, ledger.Options{LocalDuplicates: true}, func(setup interop.Setup) interop.Post {
+	stage(t, kills(t, 60)/15, (*scene).kill, ledger.Options{LocalDuplicates: true, LateRefusals: true}, func(setup interop.Setup) interop.Post {
 		return interop.NewDebian(t, setup)
 	})
 }
