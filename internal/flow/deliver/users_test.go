@@ -71,6 +71,17 @@ func (h *heard) has(text string) bool {
 	return slices.ContainsFunc(h.lines, func(l string) bool { return strings.Contains(l, text) })
 }
 
+// hears waits for it: what became of a letter is told after it has left the queue.
+func (h *heard) hears(text string) bool {
+	for range 1000 {
+		if h.has(text) {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
 func (h *heard) all() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -264,7 +275,7 @@ func TestForward(t *testing.T) {
 		v.write("jdoe", ".forward", "# away\nalice@example.org\n", 0o644)
 		send("jdoe@example.org")
 		v.awaitEmpty()
-		if len(v.inbox("jdoe")) != 0 || len(v.letters("alice")) != 1 || !v.heard.has("to=<jdoe@example.org> dsn=2.1.5 status=sent (~/.forward: sent on to alice@example.org)") {
+		if len(v.inbox("jdoe")) != 0 || len(v.letters("alice")) != 1 || !v.heard.hears("to=<jdoe@example.org> dsn=2.1.5 status=sent (~/.forward: sent on to alice@example.org)") {
 			t.Error(v.heard.all())
 		}
 	})
@@ -275,7 +286,7 @@ func TestForward(t *testing.T) {
 		if got := v.inbox("foo"); len(got) != 1 || !strings.HasSuffix(got[0], letterText) {
 			t.Errorf("%q", got)
 		}
-		if !v.heard.has("to=<x@accept.example> dsn=2.0.0 status=sent") {
+		if !v.heard.hears("to=<x@accept.example> dsn=2.0.0 status=sent") {
 			t.Error(v.heard.all())
 		}
 	})
@@ -328,7 +339,7 @@ func TestForward(t *testing.T) {
 		v.await("it is tried", func() bool { return v.heard.has("dsn=4.3.0 status=deferred (temporary failure)") })
 		v.write("jdoe", "ready", "", 0o600)
 		v.awaitEmpty()
-		if n := len(v.inbox("jdoe")) - before; n != 1 || !v.heard.has("delivered to command: test -e ready && echo taken || exit 75 (taken)") {
+		if n := len(v.inbox("jdoe")) - before; n != 1 || !v.heard.hears("delivered to command: test -e ready && echo taken || exit 75 (taken)") {
 			t.Errorf("%d copies\n%s", n, v.heard.all())
 		}
 	})
@@ -337,7 +348,7 @@ func TestForward(t *testing.T) {
 		v.write("jdoe", ".forward", `"|exit 77"`, 0o644)
 		v.post("alice@example.org", "alice@example.org", letterText, "jdoe@example.org")
 		v.awaitEmpty()
-		if !v.heard.has("dsn=5.7.0 status=bounced (permission denied)") {
+		if !v.heard.hears("dsn=5.7.0 status=bounced (permission denied)") {
 			t.Error(v.heard.all())
 		}
 	})
@@ -401,7 +412,7 @@ func TestForward(t *testing.T) {
 		v.write("b", ".forward", "a@example.org", 0o644)
 		v.post("alice@example.org", "alice@example.org", letterText, "a@example.org")
 		v.awaitEmpty()
-		if !v.heard.has("dsn=5.4.6 status=") {
+		if !v.heard.hears("dsn=5.4.6 status=") {
 			t.Error(v.heard.all())
 		}
 	})
@@ -453,7 +464,7 @@ func TestForwardIsBounded(t *testing.T) {
 	v.write("eve", ".forward", strings.Join(all, "\n"), 0o644)
 	id := v.post("alice@example.org", "alice@example.org", letterText, "jdoe@example.org")
 	v.awaitEmpty()
-	if n := len(v.inbox("jdoe")) + len(v.inbox("eve")); n != 1 || !v.heard.has("dsn=5.4.6") {
+	if n := len(v.inbox("jdoe")) + len(v.inbox("eve")); n != 1 || !v.heard.hears("dsn=5.4.6") {
 		t.Errorf("two who name each other in five domains: %d copies", n)
 	}
 	// Each step has its bound, and all together have one, too.
