@@ -36,9 +36,13 @@ func (b *binder) table(n *node, into reflect.Value, path string) {
 
 func (b *binder) unknown(n *node, name, path string, siblings []string) {
 	text := fmt.Sprintf("unknown key %q", join(path, name))
-	if home := homeOf(name, b.schema); home != "" {
+	home, near := homeOf(name, b.schema), Nearest(name, siblings)
+	switch {
+	case home != "" && near != "":
+		text += fmt.Sprintf("; did you mean %q, or does it belong in %s?", near, home)
+	case home != "":
 		text += fmt.Sprintf("; it belongs in %s", home)
-	} else if near := Nearest(name, siblings); near != "" {
+	case near != "":
 		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	b.fail(n.key, "", "%s", text)

@@ -324,3 +324,20 @@ func FuzzValues(f *testing.F) {
 		}
 	})
 }
+
+// A key that is like one here, and stands in another table too, may be meant for either.
+func TestUnknownKeyOfTwoHomes(t *testing.T) {
+	t.Parallel()
+	var into struct {
+		Domain []struct {
+			Name string `toml:"name"`
+		} `toml:"domain"`
+		Wait struct {
+			Domains []string `toml:"domains"`
+		} `toml:"wait"`
+	}
+	_, err := Decode("f", []byte("domains = ['example.org']"), &into)
+	if want := `f:1:1: unknown key "domains"; did you mean "domain", or does it belong in [wait]?`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

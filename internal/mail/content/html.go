@@ -39,12 +39,10 @@ type renderer struct {
 	pending bool // a tag that shows nothing stands behind a letter
 }
 
-var cr = []byte{'\r'}
-
 // html renders a page and counts what it is made of.
 func (rd *reader) html(source []byte, to *page, facts *HTML, within string) {
 	facts.Pages++
-	facts.Bytes += len(source) - bytes.Count(source, cr) // the same, whatever ends its lines
+	facts.Bytes += len(source) - bytes.Count(source, []byte("\r")) // the same, whatever ends its lines
 	h := renderer{rd: rd, z: html.NewTokenizer(bytes.NewReader(source)), facts: facts, to: to, within: within}
 	h.z.SetMaxBuf(maxToken)
 	h.open = append(h.open, element{look: plainLook})
